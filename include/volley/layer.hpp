@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <volley/signal.hpp>
+#include <volley/tape.hpp>
+#include <volley/tensor.hpp>
+
+namespace volley {
+
+/// A trainable array and its gradient, of one shape.
+struct Parameter {
+  Tensor value;
+  Tensor gradient;
+
+  Parameter() = default;
+  explicit Parameter(const Shape& shape) : value(shape), gradient(shape) {}
+};
+
+/// A parameter and its name in the network: "1.weight" is the weight of the second layer of a Sequential.
+struct NamedParameter {
+  std::string name;
+  Parameter* parameter;
+};
+
+/// A differentiable operation on whole passes: all samples and all T steps at once.
+///
+/// Gradients of signals overwrite; gradients of parameters accumulate. No exceptions.
+class Layer {
+ public:
+  Layer() = default;
+  Layer(const Layer&) = default;
+  Layer(Layer&&) = default;
+  Layer& operator=(const Layer&) = default;
+  Layer& operator=(Layer&&) = default;
+  virtual ~Layer() = default;
+
+  /// The name a recipe knows this kind of layer by: "linear".
+  virtual std::string_view kind() const = 0;
+
+  /// The feature shape that comes out when `features` goes in. Throws Error when the layer cannot take it.
+  virtual Shape output_shape(const Shape& features) const = 0;
+
+  /// y for x of shape (N, T, features...). y and what backward needs live in `tape` until its next forward;
+  /// x must live until backward is done.
+  virtual Signal forward(const Signal& x, Tape& tape) const = 0;
+
+  /// dx (real-valued, of x's shape) for dy (real-valued, of y's shape), after a forward on the same tape; adds to
+  /// the gradients of the parameters. Returns an empty signal where tape.needs_input_gradient() is false.
+  virtual Signal backward(Tape& tape, const Signal& dy) = 0;
+
+  /// The layer's parameters, always in the same order.
+  virtual std::vector<NamedParameter> parameters() { return {}; }
+
+  /// Draws the initial parameters anew. `layer` addresses the draw: no two layers of a network share one.
+  virtual void initialize(std::uint32_t seed, std::uint32_t layer) {
+    static_cast<void>(seed);
+    static_cast<void>(layer);
+  }
+};
+
+/// Sets every gradient to zero.
+void zero_gradients(const std::vector<NamedParameter>& parameters);
+
+}  // namespace volley

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <volley/fields.hpp>
+#include <volley/layer.hpp>
+
+namespace volley {
+
+struct FlattenOptions {
+  static constexpr const char* kKind = "flatten";
+  template <class Self, class Visit>
+  static void fields(Self&, Visit&&) {}
+};
+
+/// All feature dimensions into one: (N, T, C, H, W) -> (N, T, C H W). Moves nothing.
+class Flatten final : public Layer {
+ public:
+  using Options = FlattenOptions;
+
+  explicit Flatten(const FlattenOptions& = {}) {}
+  FlattenOptions options() const { return {}; }
+  std::string_view kind() const override { return FlattenOptions::kKind; }
+  Shape output_shape(const Shape& features) const override { return {features.size()}; }
+  Signal forward(const Signal& x, Tape& tape) const override;
+  Signal backward(Tape& tape, const Signal& dy) override;
+};
+
+/// How weights are first drawn.
+enum class Init {
+  uniform,  // U(-1/sqrt(in), 1/sqrt(in)), PyTorch's default
+  normal,   // N(0, 1)
+};
+
+struct LinearOptions {
+  static constexpr const char* kKind = "linear";
+
+  bool bias = true;
+  Init init = Init::uniform;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("bias", self.bias, any());
+    visit("init", self.init, any());
+  }
+};
+
+/// y[t] = W x[t] + b on the last of exactly one feature dimension: (N, T, in) -> (N, T, out), real-valued.
+/// `weight` (out, in) and `bias` (out). x may be spikes or real values. Weights are drawn with seed 0 on
+/// construction; Sequential::initialize draws those of a whole network from one seed.
+class Linear final : public Layer {
+ public:
+  using Options = LinearOptions;
+
+  Linear(std::size_t in, std::size_t out, const LinearOptions& options = {});
+
+  std::size_t in() const { return in_; }
+  std::size_t out() const { return out_; }
+  const LinearOptions& options() const { return options_; }
+  Parameter& weight() { return weight_; }
+  Parameter& bias() { return bias_; }
+
+  std::string_view kind() const override { return LinearOptions::kKind; }
+  Shape output_shape(const Shape& features) const override;
+  Signal forward(const Signal& x, Tape& tape) const override;
+  Signal backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> parameters() override;
+  void initialize(std::uint32_t seed, std::uint32_t layer) override;
+
+ private:
+  std::size_t in_;
+  std::size_t out_;
+  LinearOptions options_;
+  Parameter weight_;
+  Parameter bias_;
+};
+
+/// Layers one after another. Parameters are named by place, as PyTorch names them: "1.weight".
+class Sequential final : public Layer {
+ public:
+  Sequential() = default;
+  /// Sequential net{Flatten{}, Linear{784, 10}, LIF{}};
+  template <class... Layers>
+    requires(sizeof...(Layers) > 0 && (std::is_base_of_v<Layer, std::remove_cvref_t<Layers>> && ...) &&
+             !(sizeof...(Layers) == 1 && (std::is_same_v<Sequential, std::remove_cvref_t<Layers>> && ...)))
+  explicit Sequential(Layers&&... layers) {
+    (add(std::make_unique<std::remove_cvref_t<Layers>>(std::forward<Layers>(layers))), ...);
+  }
+
+  void add(std::unique_ptr<Layer> layer);
+  std::size_t size() const { return layers_.size(); }
+  Layer& operator[](std::size_t i) { return *layers_[i]; }
+  const Layer& operator[](std::size_t i) const { return *layers_[i]; }
+
+  std::string_view kind() const override { return "sequential"; }
+  /// Throws Error with the layer's index, kind, and the shape it was given when a layer refuses.
+  Shape output_shape(const Shape& features) const override;
+  Signal forward(const Signal& x, Tape& tape) const override;
+  Signal backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> parameters() override;
+  void initialize(std::uint32_t seed, std::uint32_t layer = 0) override;
+
+ private:
+  std::vector<std::unique_ptr<Layer>> layers_;
+};
+
+}  // namespace volley

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <volley/fields.hpp>
+#include <volley/layer.hpp>
+#include <volley/threads.hpp>
+
+namespace volley {
+
+/// A tensor of an optimizer's state and its name: "momentum.1.weight".
+struct NamedTensor {
+  std::string name;
+  Tensor* tensor;
+};
+
+/// Changes parameters by their gradients. Formulas and defaults are PyTorch's.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  /// The name a recipe knows it by: "adam".
+  virtual std::string_view kind() const = 0;
+  /// One update of every parameter, which must be the same ones at every call.
+  virtual void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) = 0;
+  /// What a resumed training must bring back, beside the number of steps taken.
+  virtual std::vector<NamedTensor> state() = 0;
+  std::uint64_t steps_taken() const { return steps_; }
+  void set_steps_taken(std::uint64_t steps) { steps_ = steps; }
+
+ protected:
+  std::uint64_t steps_ = 0;
+};
+
+struct SgdOptions {
+  static constexpr const char* kKind = "sgd";
+
+  float lr = 0.01f;
+  float momentum = 0.0f;
+  float weight_decay = 0.0f;
+  bool nesterov = false;  // needs momentum
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("lr", self.lr, at_least(0));
+    visit("momentum", self.momentum, from_below(0, 1));
+    visit("weight_decay", self.weight_decay, at_least(0));
+    visit("nesterov", self.nesterov, any());
+  }
+};
+
+/// g += weight_decay w; b = momentum b + g (b = g at the first step); w -= lr (nesterov ? g + momentum b : b).
+class Sgd final : public Optimizer {
+ public:
+  using Options = SgdOptions;
+
+  explicit Sgd(const SgdOptions& options = {});
+  explicit Sgd(float lr, SgdOptions options = {});
+  const SgdOptions& options() const { return options_; }
+  std::string_view kind() const override { return SgdOptions::kKind; }
+  void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+  std::vector<NamedTensor> state() override;
+
+ private:
+  SgdOptions options_;
+  std::vector<std::string> names_;
+  std::vector<Tensor> momentum_;
+};
+
+struct AdamOptions {
+  static constexpr const char* kKind = "adam";
+
+  float lr = 1e-3f;
+  float beta1 = 0.9f;
+  float beta2 = 0.999f;
+  float eps = 1e-8f;
+  float weight_decay = 0.0f;  // added to the gradient, as in Adam; not AdamW
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("lr", self.lr, at_least(0));
+    visit("beta1", self.beta1, from_below(0, 1));
+    visit("beta2", self.beta2, from_below(0, 1));
+    visit("eps", self.eps, at_least(0));
+    visit("weight_decay", self.weight_decay, at_least(0));
+  }
+};
+
+/// Adam (Kingma and Ba, ICLR 2015) as PyTorch computes it:
+/// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+/// w -= lr / (1 - beta1^k) m / (sqrt(v) / sqrt(1 - beta2^k) + eps) at step k = 1, 2, ...
+class Adam final : public Optimizer {
+ public:
+  using Options = AdamOptions;
+
+  explicit Adam(const AdamOptions& options = {});
+  explicit Adam(float lr, AdamOptions options = {});
+  const AdamOptions& options() const { return options_; }
+  std::string_view kind() const override { return AdamOptions::kKind; }
+  void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+  std::vector<NamedTensor> state() override;
+
+ private:
+  AdamOptions options_;
+  std::vector<std::string> names_;
+  std::vector<Tensor> m_;
+  std::vector<Tensor> v_;
+};
+
+}  // namespace volley

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <volley/encoder.hpp>
+#include <volley/layers.hpp>
+#include <volley/loss.hpp>
+#include <volley/neuron.hpp>
+#include <volley/optimizer.hpp>
+#include <volley/trainer.hpp>
+
+namespace volley {
+
+/// A recipe, or a change to one, that cannot be obeyed. The text begins with its place: "my.toml:12: ...".
+class RecipeError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A linear layer in a recipe: its sizes beside its options.
+struct LinearRecipe : LinearOptions {
+  std::size_t in = 0;
+  std::size_t out = 0;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("in", self.in, between(1, 1 << 24));
+    visit("out", self.out, between(1, 1 << 24));
+    LinearOptions::fields(self, visit);
+  }
+};
+
+using LayerRecipe = std::variant<FlattenOptions, LinearRecipe, LIFOptions, SoftLIFOptions>;
+using EncoderRecipe = std::variant<PoissonOptions>;
+using LossRecipe = std::variant<RateMseOptions, RateCrossEntropyOptions>;
+using OptimizerRecipe = std::variant<AdamOptions, SgdOptions>;
+
+/// A whole training run. As TOML (recipes/*.toml are the built-in ones):
+///
+///     name = "lif_fc_mnist"
+///     data = "mnist"
+///     rule = "bptt"                        # or "article"
+///     epochs = 100
+///     [training]   steps, batch, seed, threads, drop_last
+///     [encoder]    kind = "poisson"
+///     [loss]       kind = "rate_mse"       and the fields of that kind
+///     [optimizer]  kind = "adam"           and the fields of that kind
+///     [[network]]  kind = "flatten"        one table per layer, in order
+struct Recipe {
+  std::string name;
+  std::string description;
+  std::string data = "mnist";
+  std::string rule = "bptt";
+  std::size_t epochs = 10;
+  std::size_t train_samples = 0;  // only the first so many; 0: all
+  std::size_t test_samples = 0;   // only the first so many; 0: all
+  TrainerOptions training;
+  EncoderRecipe encoder = PoissonOptions{};
+  LossRecipe loss = RateMseOptions{};
+  OptimizerRecipe optimizer = AdamOptions{};
+  std::vector<LayerRecipe> network;
+
+  /// Every layer, built, with weights drawn from training.seed; shapes checked against `picture`.
+  Sequential build_network(const Shape& picture) const;
+  /// Optimizer, loss, encoder and rule.
+  TrainerParts build_parts() const;
+};
+
+/// Names of the recipes that are compiled in.
+std::vector<std::string> builtin_recipes();
+
+/// A built-in recipe by its name, or a TOML file by its path.
+/// Throws RecipeError, with file, line, key and the nearest right name, for an unknown key, a wrong type or a value
+/// out of range.
+Recipe load_recipe(const std::string& name_or_path);
+
+/// From TOML text; `origin` is how messages name it.
+Recipe parse_recipe(std::string_view text, const std::string& origin);
+
+/// The recipe with `key=value` put in its place: "optimizer.lr=0.01", "network.2.tau=3" (third layer), "epochs=5".
+/// The value is TOML; a bare word counts as a string. Throws RecipeError naming the assignment.
+Recipe with_settings(const Recipe& recipe, const std::vector<std::string>& assignments);
+
+/// Complete TOML, every default written out; parse_recipe of it gives the same recipe.
+std::string to_toml(const Recipe& recipe);
+
+}  // namespace volley

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <volley/tensor.hpp>
+
+namespace volley {
+
+class Sequential;
+
+/// What one training step showed.
+struct IterationRecord {
+  std::size_t epoch = 0;      // from 1
+  std::size_t iteration = 0;  // from 1, counted through all epochs
+  double loss = 0;
+  double batch_acc = 0;       // share of the batch that was right
+  double grad_norm = 0;       // Euclidean norm of all parameter gradients together
+};
+
+/// What one epoch showed. Accuracies are shares, 0 to 1.
+struct EpochRecord {
+  std::size_t epoch = 0;  // from 1
+  double train_loss = 0;
+  double train_acc = 0;
+  double test_loss = 0;
+  double test_acc = 0;
+  double max_test_acc = 0;  // of this epoch and all before it
+  double train_samples_per_second = 0;
+  double test_samples_per_second = 0;
+  double seconds = 0;  // of the whole epoch, training and test
+};
+
+struct History {
+  std::vector<EpochRecord> epochs;
+  bool stopped = false;  // before all epochs were done, at the recorder's word
+};
+
+struct Evaluation {
+  double loss = 0;
+  double accuracy = 0;  // share, 0 to 1
+  double seconds = 0;
+  Tensor scores;                           // (samples, classes)
+  std::vector<std::uint8_t> predictions;   // (samples)
+};
+
+/// Listens to a training: a progress bar, CSV files, checkpoints, a test. Called from the thread that called fit.
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+
+  /// Before the first step. `iterations` per epoch, `test_batches` per evaluation.
+  virtual void begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches) {
+    static_cast<void>(epochs), static_cast<void>(iterations), static_cast<void>(test_batches);
+  }
+  virtual void iteration(const IterationRecord& record) { static_cast<void>(record); }
+  /// After each batch of an evaluation.
+  virtual void test_batch(std::size_t done, std::size_t total) { static_cast<void>(done), static_cast<void>(total); }
+  /// After an epoch and its evaluation; `net` holds the weights that were evaluated.
+  virtual void epoch(const EpochRecord& record, Sequential& net) {
+    static_cast<void>(record), static_cast<void>(net);
+  }
+  /// Asked after every step and every test batch; true ends the training there. The epoch that was under way
+  /// is not recorded.
+  virtual bool stop() { return false; }
+};
+
+}  // namespace volley

@@ -1,0 +1,19 @@
+#pragma once
+
+// Everything: spiking neural networks trained by surrogate-gradient backpropagation through time.
+
+#include <volley/dataset.hpp>
+#include <volley/encoder.hpp>
+#include <volley/error.hpp>
+#include <volley/layer.hpp>
+#include <volley/layers.hpp>
+#include <volley/loss.hpp>
+#include <volley/neuron.hpp>
+#include <volley/optimizer.hpp>
+#include <volley/recipe.hpp>
+#include <volley/recorder.hpp>
+#include <volley/rule.hpp>
+#include <volley/signal.hpp>
+#include <volley/surrogate.hpp>
+#include <volley/trainer.hpp>
+#include <volley/version.hpp>

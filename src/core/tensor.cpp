@@ -1,0 +1,60 @@
+#include <volley/tensor.hpp>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include <volley/error.hpp>
+
+namespace volley {
+
+Shape::Shape(std::initializer_list<std::size_t> sizes)
+    : Shape(std::span<const std::size_t>(sizes.begin(), sizes.size())) {}
+
+Shape::Shape(std::span<const std::size_t> sizes) : rank_(sizes.size()) {
+  if (sizes.size() > kMaxRank) {
+    throw Error(fmt::format("[shape] rank must be <= {}, got {}", kMaxRank, sizes.size()));
+  }
+  std::copy(sizes.begin(), sizes.end(), sizes_.begin());
+}
+
+std::size_t Shape::size() const {
+  std::size_t product = 1;
+  for (const std::size_t size : sizes()) {
+    if (__builtin_mul_overflow(product, size, &product)) {
+      throw Error(fmt::format("[shape] {} has more elements than this machine can count", text()));
+    }
+  }
+  return product;
+}
+
+Shape Shape::from(std::size_t first) const {
+  return Shape(first < rank_ ? sizes().subspan(first) : std::span<const std::size_t>{});
+}
+
+Shape Shape::after(std::initializer_list<std::size_t> sizes) const {
+  Shape result(sizes);
+  if (result.rank_ + rank_ > kMaxRank) {
+    throw Error(fmt::format("[shape] rank must be <= {}, got {}", kMaxRank, result.rank_ + rank_));
+  }
+  std::copy_n(sizes_.begin(), rank_, result.sizes_.begin() + static_cast<std::ptrdiff_t>(result.rank_));
+  result.rank_ += rank_;
+  return result;
+}
+
+std::string Shape::text() const { return fmt::format("({})", fmt::join(sizes(), ", ")); }
+
+bool operator==(const Shape& a, const Shape& b) { return std::ranges::equal(a.sizes(), b.sizes()); }
+
+Tensor::Tensor(const Shape& shape) {
+  resize(shape);
+  zero();
+}
+
+void Tensor::resize(const Shape& shape) {
+  data_.resize(shape.size());
+  shape_ = shape;
+}
+
+}  // namespace volley
