@@ -5,6 +5,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <volley/threads.hpp>
@@ -44,21 +45,23 @@ std::size_t usable_processors() {
 }  // namespace
 
 struct ThreadPool::State {
-  // One job at a time. A job is published by raising `generation`; pieces are claimed from `next`; the job is over
-  // when no worker is inside it. SAFETY: body, context, items and grain are written before the release store of
-  // `generation` and read after its acquire load; the caller does not return, and so cannot write them again,
-  // until `busy` has fallen to 0.
+  static constexpr std::uint32_t kOpen = 1u << 31;
+
+  // One job at a time. The caller opens `gate`, works, closes it, and waits until those who entered have left; a
+  // worker that wakes too late finds the gate shut, and nobody has waited for it.
+  // SAFETY: body, context, items and grain are written while the gate is shut and empty, published by the release
+  // store that opens it, and read only by threads that entered, after their acquire.
   Body body = nullptr;
   void* context = nullptr;
   std::size_t items = 0;
   std::size_t grain = 1;
-  std::atomic<std::uint32_t> generation{0};
-  std::atomic<std::uint32_t> busy{0};  // workers that have not finished the current job
-  std::atomic<std::size_t> next{0};
+  std::atomic<std::size_t> next{0};          // first item that nobody has claimed
+  std::atomic<std::uint32_t> gate{0};        // kOpen, plus the number of workers inside
+  std::atomic<std::uint32_t> generation{0};  // raised once a job: what idle workers wait on
   std::atomic<bool> quit{false};
   std::mutex error_mutex;  // SAFETY: guards `error`
   std::exception_ptr error;
-  std::mutex run_mutex;  // SAFETY: one job at a time, should two callers share the pool
+  std::mutex run_mutex;  // SAFETY: held for a whole job, should two callers share the pool
   std::vector<std::thread> workers;
 
   void claim_pieces() {
@@ -75,13 +78,27 @@ struct ThreadPool::State {
     }
   }
 
+  bool enter() {
+    std::uint32_t state = gate.load(std::memory_order_acquire);
+    while ((state & kOpen) != 0) {
+      if (gate.compare_exchange_weak(state, state + 1, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
+
+  void leave() {
+    if (gate.fetch_sub(1, std::memory_order_acq_rel) == 1) gate.notify_one();
+  }
+
   void work() {
     std::uint32_t seen = 0;
     for (;;) {
       seen = wait_for_change(generation, seen);
       if (quit.load(std::memory_order_acquire)) return;
-      claim_pieces();
-      if (busy.fetch_sub(1, std::memory_order_acq_rel) == 1) busy.notify_one();
+      if (enter()) {
+        claim_pieces();
+        leave();
+      }
     }
   }
 };
@@ -119,13 +136,12 @@ void ThreadPool::run(std::size_t items, std::size_t grain, Body body, void* cont
   job.items = items;
   job.grain = grain;
   job.next.store(0, std::memory_order_relaxed);
-  job.busy.store(static_cast<std::uint32_t>(job.workers.size()), std::memory_order_relaxed);
+  job.gate.store(State::kOpen, std::memory_order_release);
   job.generation.fetch_add(1, std::memory_order_release);
   job.generation.notify_all();
   job.claim_pieces();
-  for (std::uint32_t left = job.busy.load(std::memory_order_acquire); left != 0;) {
-    left = wait_for_change(job.busy, left);
-  }
+  std::uint32_t inside = job.gate.fetch_and(~State::kOpen, std::memory_order_acq_rel) & ~State::kOpen;
+  while (inside != 0) inside = wait_for_change(job.gate, inside);
   if (job.error) std::rethrow_exception(std::exchange(job.error, nullptr));
 }
 
