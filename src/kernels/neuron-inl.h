@@ -22,6 +22,8 @@ namespace HWY_NAMESPACE {
 
 static_assert(std::endian::native == std::endian::little, "spike words are written by the byte");
 
+static_assert(kLanes == 4 || kLanes == 8 || kLanes == 16);
+
 constexpr std::size_t kSlices = 4;  // slices that run side by side
 
 /// A vector's worth of neighbouring features of one sample.
@@ -63,7 +65,6 @@ HWY_INLINE void store_spikes(std::uint8_t* words, std::size_t bit, std::uint32_t
   } else if constexpr (kLanes == 8) {
     words[bit / 8] = static_cast<std::uint8_t>(spikes);
   } else {
-    static_assert(kLanes == 4);
     words[bit / 8] = static_cast<std::uint8_t>(words[bit / 8] | spikes << bit % 8);
   }
 }
