@@ -32,7 +32,6 @@ HWY_INLINE RandomBytes philox_lanes(VU c0, VU c1, VU c2, VU c3, PhiloxKey key) {
   for (int round = 0; round < kPhiloxRounds; ++round) {
     const VU p0 = hn::MulEven(hn::BitCast(d32, m0), hn::BitCast(d32, c0));
     const VU p1 = hn::MulEven(hn::BitCast(d32, m1), hn::BitCast(d32, c2));
-    // The upper halves of c0 and c2 never matter to MulEven; those of c1 and c3 are cleared before the end.
     c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), c1), hn::Set(d, key[0]));
     c1 = hn::And(p1, lower);
     c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), c3), hn::Set(d, key[1]));
@@ -41,6 +40,9 @@ HWY_INLINE RandomBytes philox_lanes(VU c0, VU c1, VU c2, VU c3, PhiloxKey key) {
   }
   return {hn::Or(c0, hn::ShiftLeft<32>(c1)), hn::Or(c2, hn::ShiftLeft<32>(c3))};
 }
+
+// 16 steps of a train. SAFETY: may alias the 64-bit words that it is a part of.
+using Word16 [[gnu::may_alias]] = std::uint16_t;
 
 /// The result of comparing kBlocks blocks with their pixels: 8 steps to a byte.
 struct Compared {
@@ -64,7 +66,7 @@ HWY_INLINE std::uint32_t two_bytes(const std::uint8_t* low, const std::uint8_t* 
 
 /// Draws `count` blocks of one level and sets the steps that fire among those in `open`; returns how many blocks have
 /// steps still undecided, gathered at the front of scratch.ties, .digits and .open.
-HWY_INLINE std::size_t draw_level(std::uint16_t* trains16, std::size_t W, const std::uint64_t* places,
+HWY_INLINE std::size_t draw_level(Word16* trains16, std::size_t W, const std::uint64_t* places,
                                   std::size_t count, std::uint32_t level, std::uint32_t sample, PhiloxKey key,
                                   PoissonScratch& scratch) {
   const U64 d;
@@ -90,7 +92,7 @@ HWY_INLINE std::size_t draw_level(std::uint16_t* trains16, std::size_t W, const 
       const std::uint32_t tied = two_bytes(c.tied_low, c.tied_high, i) & asked;
       const std::uint64_t feature = place_lanes[i] >> 32;
       const std::uint64_t block = place_lanes[i] & 0xFFFFFFFFu;
-      std::uint16_t& out = trains16[feature * W * 4 + block];
+      Word16& out = trains16[feature * W * 4 + block];
       out = static_cast<std::uint16_t>(out | fired);
       // Kept for the next level when a step is undecided: written always, counted only then. What is overwritten has
       // been read, since undecided <= j + i.
@@ -121,7 +123,7 @@ std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const s
     const std::uint64_t k = pixels[f];
     if (k == 0) continue;
     active[active_count++] = static_cast<std::uint32_t>(f);
-    std::uint16_t* train = reinterpret_cast<std::uint16_t*>(trains + f * W);
+    Word16* train = reinterpret_cast<Word16*>(trains + f * W);
     for (std::size_t b = 0; b < blocks; ++b) {
       const std::uint16_t steps = static_cast<std::uint16_t>(b + 1 < blocks ? 0xFFFFu : last_steps);
       if (k == 255) {
@@ -134,7 +136,7 @@ std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const s
       }
     }
   }
-  std::uint16_t* trains16 = reinterpret_cast<std::uint16_t*>(trains);
+  Word16* trains16 = reinterpret_cast<Word16*>(trains);
   const std::uint64_t* places = scratch.places.data();
   for (std::uint32_t level = 0; level < reference::kPoissonLevels && count > 0; ++level) {
     count = draw_level(trains16, W, places, count, level, sample, key, scratch);
