@@ -74,15 +74,15 @@ struct Recipe {
 std::vector<std::string> builtin_recipes();
 
 /// A built-in recipe by its name, or a TOML file by its path.
-/// Throws RecipeError, with file, line, key and the nearest right name, for an unknown key, a wrong type or a value
-/// out of range.
+/// Throws RecipeError, with file, line, key and the nearest right name, for an unknown key, a wrong type or a
+/// value out of range.
 Recipe load_recipe(const std::string& name_or_path);
 
 /// From TOML text; `origin` is how messages name it.
 Recipe parse_recipe(std::string_view text, const std::string& origin);
 
-/// The recipe with `key=value` put in its place: "optimizer.lr=0.01", "network.2.tau=3" (third layer), "epochs=5".
-/// The value is TOML; a bare word counts as a string. Throws RecipeError naming the assignment.
+/// The recipe with `key=value` put in its place: "optimizer.lr=0.01", "network.2.tau=3" (third layer),
+/// "epochs=5". The value is TOML; a bare word counts as a string. Throws RecipeError naming the assignment.
 Recipe with_settings(const Recipe& recipe, const std::vector<std::string>& assignments);
 
 /// Complete TOML, every default written out; parse_recipe of it gives the same recipe.

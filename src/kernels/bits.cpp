@@ -18,8 +18,8 @@ void transpose_64x64(std::uint64_t* words) {
   }
 }
 
-std::size_t steps_to_trains(std::uint64_t* trains, std::uint32_t* active, const std::uint64_t* steps, std::size_t T,
-                            std::size_t F) {
+std::size_t steps_to_trains(std::uint64_t* trains, std::uint32_t* active, const std::uint64_t* steps,
+                            std::size_t T, std::size_t F) {
   const std::size_t FW = (F + 63) / 64;
   const std::size_t W = (T + 63) / 64;
   std::size_t active_count = 0;
@@ -35,7 +35,8 @@ std::size_t steps_to_trains(std::uint64_t* trains, std::uint32_t* active, const 
       for (std::size_t i = 0; i < features; ++i) trains[(fw * 64 + i) * W + w] = block[i];
     }
     for (; any != 0; any &= any - 1) {
-      active[active_count++] = static_cast<std::uint32_t>(fw * 64 + static_cast<std::size_t>(std::countr_zero(any)));
+      active[active_count++] =
+          static_cast<std::uint32_t>(fw * 64 + static_cast<std::size_t>(std::countr_zero(any)));
     }
   }
   return active_count;

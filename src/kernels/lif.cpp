@@ -1,5 +1,6 @@
-// A kernel unit has four parts: (1) this file's name, for the inclusion once per target; (2) the kernels, inside
-// HWY_NAMESPACE; (3) under HWY_ONCE, the table of their versions; (4) plain functions that pick one as the program runs.
+// A kernel unit has four parts: (1) this file's name, for the inclusion once per target; (2) the kernels,
+// inside HWY_NAMESPACE; (3) under HWY_ONCE, the table of their versions; (4) plain functions that pick one as
+// the program runs.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/lif.cpp"
 #include "kernels/simd_targets.hpp"
@@ -68,8 +69,8 @@ void lif_forward(std::uint64_t* s, const float* x, const LIFKernel& neuron, cons
   HWY_DYNAMIC_DISPATCH(lif_forward)(s, x, neuron, shape);
 }
 
-void lif_backward(float* dx, const float* ds, const float* x, const LIFKernel& neuron, const Surrogate& surrogate,
-                  const NeuronShape& shape, float* scratch) {
+void lif_backward(float* dx, const float* ds, const float* x, const LIFKernel& neuron,
+                  const Surrogate& surrogate, const NeuronShape& shape, float* scratch) {
   HWY_DYNAMIC_DISPATCH(lif_backward)(dx, ds, x, neuron, surrogate, shape, scratch);
 }
 

@@ -16,7 +16,8 @@ HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
-// ---- forward, lanes = time ----------------------------------------------------------------------------------------
+// ---- forward, lanes = time
+// ----------------------------------------------------------------------------------------
 
 struct TrainForward {
   float* y;
@@ -34,7 +35,8 @@ HWY_INLINE void train_tile(const TrainForward& p, std::size_t o, std::size_t t) 
   const F32 d;
   VF sum[kOutputs][kVectors];
   for (std::size_t r = 0; r < kOutputs; ++r) {
-    for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Set(d, p.bias != nullptr ? p.bias[o + r] : 0.0f);
+    for (std::size_t v = 0; v < kVectors; ++v)
+      sum[r][v] = hn::Set(d, p.bias != nullptr ? p.bias[o + r] : 0.0f);
   }
   for (std::size_t a = 0; a < p.active_count; ++a) {
     const std::size_t f = p.active[a];
@@ -46,7 +48,8 @@ HWY_INLINE void train_tile(const TrainForward& p, std::size_t o, std::size_t t) 
     }
     for (std::size_t r = 0; r < kOutputs; ++r) {
       const VF w = hn::Set(d, p.weight[(o + r) * p.in + f]);
-      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::IfThenElse(fired[v], hn::Add(sum[r][v], w), sum[r][v]);
+      for (std::size_t v = 0; v < kVectors; ++v)
+        sum[r][v] = hn::IfThenElse(fired[v], hn::Add(sum[r][v], w), sum[r][v]);
     }
   }
   HWY_ALIGN float lanes[kVectors * kLanes];
@@ -80,7 +83,8 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
   }
 }
 
-// ---- forward, lanes = outputs -------------------------------------------------------------------------------------
+// ---- forward, lanes = outputs
+// -------------------------------------------------------------------------------------
 
 /// kVectors vectors of outputs from `o` on, of one row; `lanes` of the last vector are real.
 template <std::size_t kVectors, bool kFull>
@@ -108,12 +112,12 @@ HWY_INLINE void gather_tile(float* y, const std::uint32_t* list, std::size_t cou
 void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight_t, const float* bias,
                           std::size_t rows, std::size_t in, std::size_t out, std::uint32_t* list) {
   const std::size_t FW = (in + 63) / 64;
-  constexpr std::size_t kRows = 128;  // rows whose lists are made before the columns are walked
-  std::size_t ends[kRows];
-  for (std::size_t first = 0; first < rows; first += kRows) {
-    const std::size_t count = HWY_MIN(kRows, rows - first);
+  std::size_t ends[kListRows];
+  for (std::size_t first = 0; first < rows; first += kListRows) {
+    const std::size_t count = HWY_MIN(kListRows, rows - first);
     std::size_t end = 0;
-    for (std::size_t r = 0; r < count; ++r) ends[r] = end += list_bits(list + end, steps + (first + r) * FW, in);
+    for (std::size_t r = 0; r < count; ++r)
+      ends[r] = end += list_bits(list + end, steps + (first + r) * FW, in);
     // A panel of columns at a time, so that its weights stay in the cache for all rows.
     constexpr std::size_t kPanel = 8;
     for (std::size_t o = 0; o < out;) {
@@ -135,14 +139,15 @@ void linear_forward_steps(float* y, const std::uint64_t* steps, const float* wei
   }
 }
 
-// ---- weight gradient of spikes ------------------------------------------------------------------------------------
+// ---- weight gradient of spikes
+// ------------------------------------------------------------------------------------
 
 constexpr std::size_t kColumns = kGradientColumns;
 constexpr std::size_t kColumnVectors = kColumns / kLanes;
 constexpr std::size_t kChunkSteps = 128;  // steps that one table covers: 32 groups of four
 
-/// table (groups, 16, kColumns): entry m of a group is the sum of those of its four rows of dy whose bit is in m, added
-/// in the order of the steps. Rows beyond T and columns beyond `out` are 0.
+/// table (groups, 16, kColumns): entry m of a group is the sum of those of its four rows of dy whose bit is
+/// in m, added in the order of the steps. Rows beyond T and columns beyond `out` are 0.
 HWY_INLINE void build_table(float* HWY_RESTRICT table, const float* dy, std::size_t steps, std::size_t out,
                             std::size_t columns) {
   const F32 d;
@@ -167,8 +172,9 @@ HWY_INLINE void build_table(float* HWY_RESTRICT table, const float* dy, std::siz
 
 /// panel rows of kFeatures features += the table's entries at their trains' nibbles, in the order of time.
 template <std::size_t kFeatures>
-HWY_INLINE void add_from_table(float* HWY_RESTRICT panel, const float* HWY_RESTRICT table, const std::uint32_t* features,
-                               std::size_t f_begin, const std::uint64_t* trains, std::size_t W, std::size_t word,
+HWY_INLINE void add_from_table(float* HWY_RESTRICT panel, const float* HWY_RESTRICT table,
+                               const std::uint32_t* features, std::size_t f_begin,
+                               const std::uint64_t* trains, std::size_t W, std::size_t word,
                                std::size_t steps) {
   const F32 d;
   VF sum[kFeatures][kColumnVectors];
@@ -196,7 +202,8 @@ HWY_INLINE void add_from_table(float* HWY_RESTRICT panel, const float* HWY_RESTR
 }
 
 void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainBatch& x, std::size_t out,
-                                   std::size_t o_begin, std::size_t f_begin, std::size_t f_end, float* scratch) {
+                                   std::size_t o_begin, std::size_t f_begin, std::size_t f_end,
+                                   float* scratch) {
   constexpr std::size_t kFeatures = 8 / kColumnVectors;  // sums that run side by side, as the registers allow
   const std::size_t W = (x.T + 63) / 64;
   const std::size_t columns = HWY_MIN(kColumns, out - o_begin);
@@ -225,7 +232,8 @@ void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainB
   }
 }
 
-// ---- dense --------------------------------------------------------------------------------------------------------
+// ---- dense
+// --------------------------------------------------------------------------------------------------------
 
 template <std::size_t kRows, std::size_t kVectors, bool kFull>
 HWY_INLINE void product_tile(const MatrixProduct& p, std::size_t i, std::size_t j, std::size_t lanes) {
@@ -296,7 +304,8 @@ void linear_forward_steps(float* y, const std::uint64_t* steps, const float* wei
 }
 
 void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainBatch& x, std::size_t out,
-                                   std::size_t o_begin, std::size_t f_begin, std::size_t f_end, float* scratch) {
+                                   std::size_t o_begin, std::size_t f_begin, std::size_t f_end,
+                                   float* scratch) {
   HWY_DYNAMIC_DISPATCH(linear_weight_gradient_trains)(dweight, dy, x, out, o_begin, f_begin, f_end, scratch);
 }
 

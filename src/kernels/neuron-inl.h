@@ -1,9 +1,10 @@
 // The time loops that every neuron shares. A neuron is a struct with
 //   VF charge(VF v, VF x) const;           h from the potential before the step and the current
-//   float dh_dx, dh_dv;                    its derivatives, constants for neurons that are linear below threshold
-//   NeuronReset reset;                     what happens after a spike
-// Lanes are neurons. Several independent slices of lanes run side by side, so that one does not wait for another's
-// arithmetic; they are taken from samples and features alike, so that ten neurons of many samples fill them too.
+//   float dh_dx, dh_dv;                    its derivatives, constants for neurons that are linear below
+//   threshold NeuronReset reset;                     what happens after a spike
+// Lanes are neurons. Several independent slices of lanes run side by side, so that one does not wait for
+// another's arithmetic; they are taken from samples and features alike, so that ten neurons of many samples
+// fill them too.
 #if defined(VOLLEY_KERNELS_NEURON_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef VOLLEY_KERNELS_NEURON_INL_H_
 #undef VOLLEY_KERNELS_NEURON_INL_H_
@@ -28,9 +29,9 @@ constexpr std::size_t kSlices = 4;  // slices that run side by side
 
 /// A vector's worth of neighbouring features of one sample.
 struct Slice {
-  std::size_t values;   // index of its first value of step 0 in arrays (N, T, F)
-  std::size_t bits;     // index of its first bit of step 0, counted in bits from the words' start
-  std::size_t lanes;    // features in it
+  std::size_t values;  // index of its first value of step 0 in arrays (N, T, F)
+  std::size_t bits;    // index of its first bit of step 0, counted in bits from the words' start
+  std::size_t lanes;   // features in it
 };
 
 /// The slice number j of a pass: samples outermost, then features.
@@ -70,11 +71,13 @@ HWY_INLINE void store_spikes(std::uint8_t* words, std::size_t bit, std::uint32_t
 }
 
 /// The potential after the step.
-HWY_INLINE VF after_step(VF h, MF fired, VF kappa, VF c) { return hn::IfThenElse(fired, hn::MulAdd(kappa, h, c), h); }
+HWY_INLINE VF after_step(VF h, MF fired, VF kappa, VF c) {
+  return hn::IfThenElse(fired, hn::MulAdd(kappa, h, c), h);
+}
 
 template <std::size_t kCount, bool kFull, class Neuron>
-HWY_INLINE void forward_slices(std::uint64_t* s, const float* x, const Neuron& neuron, const NeuronShape& shape,
-                               std::size_t first) {
+HWY_INLINE void forward_slices(std::uint64_t* s, const float* x, const Neuron& neuron,
+                               const NeuronShape& shape, std::size_t first) {
   const F32 d;
   const VF threshold = hn::Set(d, neuron.reset.v_threshold);
   const VF kappa = hn::Set(d, neuron.reset.kappa);
@@ -101,7 +104,8 @@ HWY_INLINE void forward_slices(std::uint64_t* s, const float* x, const Neuron& n
 
 /// Spikes s (N, T, words) in step order, padding bits 0, from currents x (N, T, F).
 template <class Neuron>
-HWY_INLINE void neuron_forward(std::uint64_t* s, const float* x, const Neuron& neuron, const NeuronShape& shape) {
+HWY_INLINE void neuron_forward(std::uint64_t* s, const float* x, const Neuron& neuron,
+                               const NeuronShape& shape) {
   std::memset(s, 0, shape.N * shape.T * shape.row_words * sizeof *s);
   const std::size_t slices = shape.N * ((shape.F + kLanes - 1) / kLanes);
   std::size_t j = 0;
@@ -117,8 +121,8 @@ HWY_INLINE void neuron_forward(std::uint64_t* s, const float* x, const Neuron& n
 /// h is recomputed from x into `scratch` (T, kCount vectors), then time runs backward.
 template <std::size_t kCount, bool kFull, class Neuron, class Derivative>
 HWY_INLINE void backward_slices(float* dx, const float* ds, const float* x, const Neuron& neuron,
-                                const Derivative& derivative, const NeuronShape& shape, float* HWY_RESTRICT scratch,
-                                std::size_t first) {
+                                const Derivative& derivative, const NeuronShape& shape,
+                                float* HWY_RESTRICT scratch, std::size_t first) {
   const F32 d;
   const VF threshold = hn::Set(d, neuron.reset.v_threshold);
   const VF kappa = hn::Set(d, neuron.reset.kappa);
@@ -149,11 +153,11 @@ HWY_INLINE void backward_slices(float* dx, const float* ds, const float* x, cons
       const std::size_t at = slice[i].values + t * shape.F;
       const VF h = hn::Load(d, scratch + (t * kCount + i) * kLanes);
       const VF g = derivative(hn::Sub(h, threshold));
-      const VF kept = hn::IfThenElse(hn::Ge(h, threshold), kappa, one);                                  // 1 - s (1 - kappa)
-      const VF dv_dh = hn::MulAdd(hn::Mul(hn::MulAdd(kappa_minus_1, h, c), g), through_spike, kept);     // (L7)
-      const VF dh = hn::MulAdd(dv[i], dv_dh, hn::Mul(load_slice<kFull>(ds + at, slice[i].lanes), g));    // (L8)
-      store_slice<kFull>(hn::Mul(dh, dh_dx), dx + at, slice[i].lanes);                                   // (L9)
-      dv[i] = hn::Mul(dh, dh_dv);                                                                        // (L10)
+      const VF kept = hn::IfThenElse(hn::Ge(h, threshold), kappa, one);  // 1 - s (1 - kappa)
+      const VF dv_dh = hn::MulAdd(hn::Mul(hn::MulAdd(kappa_minus_1, h, c), g), through_spike, kept);   // (L7)
+      const VF dh = hn::MulAdd(dv[i], dv_dh, hn::Mul(load_slice<kFull>(ds + at, slice[i].lanes), g));  // (L8)
+      store_slice<kFull>(hn::Mul(dh, dh_dx), dx + at, slice[i].lanes);                                 // (L9)
+      dv[i] = hn::Mul(dh, dh_dv);  // (L10)
     }
   }
 }

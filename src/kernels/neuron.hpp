@@ -7,8 +7,8 @@
 
 namespace volley::kernels {
 
-/// A pass of neurons: N samples, T steps, F features; spikes are packed 64 features to a word, `row_words` words for
-/// each (sample, step), padding bits 0.
+/// A pass of neurons: N samples, T steps, F features; spikes are packed 64 features to a word, `row_words`
+/// words for each (sample, step), padding bits 0.
 struct NeuronShape {
   std::size_t N;
   std::size_t T;
@@ -19,7 +19,7 @@ struct NeuronShape {
 /// What happens at the threshold: (L3) and (L6) of docs/math/lif.md.
 struct NeuronReset {
   float v_threshold;
-  float kappa;   // after a spike v = kappa h + c
+  float kappa;  // after a spike v = kappa h + c
   float c;
   float v_rest;  // potential at the start of a pass
   bool detached;
@@ -40,9 +40,9 @@ struct LIFKernel {
 /// s (N, T, row_words) from currents x (N, T, F). Twin: reference/lif.hpp.
 void lif_forward(std::uint64_t* s, const float* x, const LIFKernel& neuron, const NeuronShape& shape);
 
-/// dx (N, T, F) from ds (N, T, F); h is recomputed from x (N, T, F), the currents of the forward pass. `scratch` has
-/// neuron_scratch_size(T) floats, 64-byte aligned.
-void lif_backward(float* dx, const float* ds, const float* x, const LIFKernel& neuron, const Surrogate& surrogate,
-                  const NeuronShape& shape, float* scratch);
+/// dx (N, T, F) from ds (N, T, F); h is recomputed from x (N, T, F), the currents of the forward pass.
+/// `scratch` has neuron_scratch_size(T) floats, 64-byte aligned.
+void lif_backward(float* dx, const float* ds, const float* x, const LIFKernel& neuron,
+                  const Surrogate& surrogate, const NeuronShape& shape, float* scratch);
 
 }  // namespace volley::kernels

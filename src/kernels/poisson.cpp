@@ -15,7 +15,8 @@ namespace HWY_NAMESPACE {
 
 using U64 = hn::ScalableTag<std::uint64_t>;
 using VU = hn::Vec<U64>;
-constexpr std::size_t kBlocks = hn::MaxLanes(U64());  // Philox blocks that run side by side, one in each 64-bit lane
+constexpr std::size_t kBlocks =
+    hn::MaxLanes(U64());  // Philox blocks that run side by side, one in each 64-bit lane
 
 /// A random block of 16 bytes in each lane: bytes 0 to 7 in `low`, 8 to 15 in `high`.
 struct RandomBytes {
@@ -64,8 +65,8 @@ HWY_INLINE std::uint32_t two_bytes(const std::uint8_t* low, const std::uint8_t* 
   return static_cast<std::uint32_t>(low[i] | high[i] << 8);
 }
 
-/// Draws `count` blocks of one level and sets the steps that fire among those in `open`; returns how many blocks have
-/// steps still undecided, gathered at the front of scratch.ties, .digits and .open.
+/// Draws `count` blocks of one level and sets the steps that fire among those in `open`; returns how many
+/// blocks have steps still undecided, gathered at the front of scratch.ties, .digits and .open.
 HWY_INLINE std::size_t draw_level(Word16* trains16, std::size_t W, const std::uint64_t* places,
                                   std::size_t count, std::uint32_t level, std::uint32_t sample, PhiloxKey key,
                                   PoissonScratch& scratch) {
@@ -79,8 +80,8 @@ HWY_INLINE std::size_t draw_level(Word16* trains16, std::size_t W, const std::ui
     const VU digit = hn::LoadU(d, digits + j);
     Compared c;
     compare(c,
-            philox_lanes(hn::And(place, hn::Set(d, 0xFFFFFFFFu)), hn::ShiftRight<32>(place), hn::Set(d, sample),
-                         hn::Set(d, level), key),
+            philox_lanes(hn::And(place, hn::Set(d, 0xFFFFFFFFu)), hn::ShiftRight<32>(place),
+                         hn::Set(d, sample), hn::Set(d, level), key),
             digit);
     HWY_ALIGN std::uint64_t digit_lanes[kBlocks];
     HWY_ALIGN std::uint64_t place_lanes[kBlocks];
@@ -94,8 +95,8 @@ HWY_INLINE std::size_t draw_level(Word16* trains16, std::size_t W, const std::ui
       const std::uint64_t block = place_lanes[i] & 0xFFFFFFFFu;
       Word16& out = trains16[feature * W * 4 + block];
       out = static_cast<std::uint16_t>(out | fired);
-      // Kept for the next level when a step is undecided: written always, counted only then. What is overwritten has
-      // been read, since undecided <= j + i.
+      // Kept for the next level when a step is undecided: written always, counted only then. What is
+      // overwritten has been read, since undecided <= j + i.
       ties[undecided] = place_lanes[i];
       digits[undecided] = digit_lanes[i];
       open[undecided] = static_cast<std::uint16_t>(tied);
@@ -105,8 +106,9 @@ HWY_INLINE std::size_t draw_level(Word16* trains16, std::size_t W, const std::ui
   return undecided;
 }
 
-std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels, std::size_t F,
-                           std::size_t T, std::uint32_t sample, PhiloxKey key, PoissonScratch& scratch) {
+std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels,
+                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
+                           PoissonScratch& scratch) {
   const std::size_t W = (T + 63) / 64;
   const std::size_t blocks = (T + 15) / 16;
   const std::size_t room = F * blocks + kBlocks;  // whole vectors are read
@@ -154,8 +156,9 @@ namespace volley::kernels {
 
 HWY_EXPORT(poisson_encode);
 
-std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels, std::size_t F,
-                           std::size_t T, std::uint32_t sample, PhiloxKey key, PoissonScratch& scratch) {
+std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels,
+                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
+                           PoissonScratch& scratch) {
   return HWY_DYNAMIC_DISPATCH(poisson_encode)(trains, active, pixels, F, T, sample, key, scratch);
 }
 

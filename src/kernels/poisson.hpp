@@ -22,7 +22,8 @@ struct PoissonScratch {
 ///   trains  (F, W) words, W = ceil(T / 64): bit t % 64 of word t / 64 is step t; bits beyond T are 0
 ///   active  (F) receives the features that are not silent, ascending; returns how many
 ///   pixels  (F), fire with probability pixel / 255
-std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels, std::size_t F,
-                           std::size_t T, std::uint32_t sample, PhiloxKey key, PoissonScratch& scratch);
+std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels,
+                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
+                           PoissonScratch& scratch);
 
 }  // namespace volley::kernels

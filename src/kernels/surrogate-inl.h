@@ -1,4 +1,5 @@
-// The derivatives of reference/surrogate.hpp, in vectors. To add a surrogate: a struct and its overload of derivative_of.
+// The derivatives of reference/surrogate.hpp, in vectors. To add a surrogate: a struct and its overload of
+// derivative_of.
 #if defined(VOLLEY_KERNELS_SURROGATE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef VOLLEY_KERNELS_SURROGATE_INL_H_
 #undef VOLLEY_KERNELS_SURROGATE_INL_H_

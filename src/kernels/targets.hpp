@@ -12,7 +12,8 @@ std::vector<std::string> compiled_targets();
 std::vector<std::string> supported_targets();
 /// The one in use.
 std::string active_target();
-/// Uses `name` from now on. Throws Error when it is not one of supported_targets(). Not while a pass is running.
+/// Uses `name` from now on. Throws Error when it is not one of supported_targets(). Not while a pass is
+/// running.
 void force_target(std::string_view name);
 
 }  // namespace volley::kernels

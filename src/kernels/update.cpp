@@ -48,8 +48,8 @@ void sgd_step(float* w, float* momentum, const float* gradient, const reference:
   });
 }
 
-void adam_step(float* w, float* m, float* v, const float* gradient, const reference::AdamCoefficients<float>& c,
-               std::size_t n) {
+void adam_step(float* w, float* m, float* v, const float* gradient,
+               const reference::AdamCoefficients<float>& c, std::size_t n) {
   const F32 d;
   const VF beta1 = hn::Set(d, c.beta1);
   const VF beta2 = hn::Set(d, c.beta2);
@@ -86,8 +86,8 @@ void sgd_step(float* w, float* momentum, const float* gradient, const reference:
   HWY_DYNAMIC_DISPATCH(sgd_step)(w, momentum, gradient, c, n);
 }
 
-void adam_step(float* w, float* m, float* v, const float* gradient, const reference::AdamCoefficients<float>& c,
-               std::size_t n) {
+void adam_step(float* w, float* m, float* v, const float* gradient,
+               const reference::AdamCoefficients<float>& c, std::size_t n) {
   HWY_DYNAMIC_DISPATCH(adam_step)(w, m, v, gradient, c, n);
 }
 
