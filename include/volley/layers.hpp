@@ -106,6 +106,7 @@ class Sequential final : public Layer {
 
  private:
   std::vector<std::unique_ptr<Layer>> layers_;
+  std::size_t first_trainable_ = 0;  // how many layers come before the first that has parameters
 };
 
 }  // namespace volley

@@ -5,7 +5,10 @@
 
 namespace volley {
 
-void Sequential::add(std::unique_ptr<Layer> layer) { layers_.push_back(std::move(layer)); }
+void Sequential::add(std::unique_ptr<Layer> layer) {
+  if (first_trainable_ == layers_.size() && layer->parameters().empty()) ++first_trainable_;
+  layers_.push_back(std::move(layer));
+}
 
 Shape Sequential::output_shape(const Shape& features) const {
   Shape shape = features;
@@ -32,10 +35,7 @@ Signal Sequential::forward(const Signal& x, Tape& tape) const {
 Signal Sequential::backward(Tape& tape, const Signal& dy) {
   Signal dx = dy;
   // Below the first layer that has parameters no gradient is wanted, unless the input's is.
-  std::size_t first = 0;
-  if (!tape.needs_input_gradient()) {
-    while (first < layers_.size() && layers_[first]->parameters().empty()) ++first;
-  }
+  const std::size_t first = tape.needs_input_gradient() ? 0 : first_trainable_;
   for (std::size_t i = layers_.size(); i-- > first;) {
     tape.child(i).set_needs_input_gradient(i > first || tape.needs_input_gradient());
     dx = layers_[i]->backward(tape.child(i), dx);
