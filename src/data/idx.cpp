@@ -15,6 +15,7 @@ namespace volley {
 namespace {
 
 constexpr std::uint8_t kUnsignedByte = 0x08;
+constexpr std::size_t kMostValues = std::size_t{1} << 32;
 
 std::string kind_of(std::size_t rank) {
   switch (rank) {
@@ -74,6 +75,7 @@ IdxArray read_idx(const std::filesystem::path& path, std::size_t rank) {
           fmt::format("hold the {} values of {} that its header promises",
                       counted ? std::to_string(promised) : "2^64 or more", shape),
           fmt::format("{}{} bytes after the header", file.packed() ? "at most " : "", room));
+  require(promised <= kMostValues, file, fmt::format("hold at most {} values", kMostValues), shape);
   array.values.resize(promised);
   const std::size_t count = file.read(array.values);
   const bool ended = file.at_end();
