@@ -9,7 +9,7 @@
 
 namespace volley {
 
-class Sequential;
+class Trainer;
 
 /// What one training step showed.
 struct IterationRecord {
@@ -58,9 +58,9 @@ class Recorder {
   virtual void iteration(const IterationRecord& record) { static_cast<void>(record); }
   /// After each batch of an evaluation.
   virtual void test_batch(std::size_t done, std::size_t total) { static_cast<void>(done), static_cast<void>(total); }
-  /// After an epoch and its evaluation; `net` holds the weights that were evaluated.
-  virtual void epoch(const EpochRecord& record, Sequential& net) {
-    static_cast<void>(record), static_cast<void>(net);
+  /// After an epoch and its evaluation; `trainer` has the network that was evaluated and the optimizer's state.
+  virtual void epoch(const EpochRecord& record, Trainer& trainer) {
+    static_cast<void>(record), static_cast<void>(trainer);
   }
   /// Asked after every step and every test batch; true ends the training there. The epoch that was under way
   /// is not recorded.

@@ -66,7 +66,7 @@ class Trainer {
 
   const TrainerOptions& options() const { return options_; }
   Sequential& net() { return net_; }
-  const Optimizer& optimizer() const { return *parts_.optimizer; }
+  Optimizer& optimizer() { return *parts_.optimizer; }
 
  private:
   struct Pass;
