@@ -51,7 +51,7 @@ using OptimizerRecipe = std::variant<AdamOptions, SgdOptions>;
 ///     [optimizer]  kind = "adam"           and the fields of that kind
 ///     [[network]]  kind = "flatten"        one table per layer, in order
 struct Recipe {
-  std::string name;
+  std::string name = "recipe";  // letters, digits, _ and -: run folders are named by it
   std::string description;
   std::string data = "mnist";
   std::string rule = "bptt";

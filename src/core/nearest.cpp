@@ -36,7 +36,8 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kLongestWord) continue;
     const std::size_t distance = edit_distance(word, candidate);
-    if (distance < candidate.size() && (distance < best_distance || (best.empty() && distance == best_distance))) {
+    if (distance < candidate.size() &&
+        (distance < best_distance || (best.empty() && distance == best_distance))) {
       best = candidate;
       best_distance = distance;
     }
@@ -44,14 +45,18 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
   return best;
 }
 
+std::string quoted_list(std::span<const std::string> words) {
+  std::string list;
+  for (const std::string& word : words) list += (list.empty() ? "'" : ", '") + word + "'";
+  return list;
+}
+
 std::string suggestion(std::string_view word, std::span<const std::string> candidates) {
   if (const std::string best = nearest(word, candidates); !best.empty()) {
     return fmt::format("; did you mean '{}'?", best);
   }
   if (candidates.empty()) return "";
-  std::string list;
-  for (const std::string& candidate : candidates) list += (list.empty() ? "'" : ", '") + candidate + "'";
-  return (candidates.size() == 1 ? "; expected " : "; expected one of ") + list;
+  return (candidates.size() == 1 ? "; expected " : "; expected one of ") + quoted_list(candidates);
 }
 
 }  // namespace volley
