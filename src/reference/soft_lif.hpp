@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+
+namespace volley::reference {
+
+// The soft LIF neuron of docs/math/article_rule.md: it passes on the probability of a spike in place of the
+// spike.
+
+template <class Real>
+struct SoftLIFParameters {
+  Real tau = 2;
+  Real v_threshold = 1;
+  Real v_reset = 0;
+};
+
+template <class Real>
+Real sigmoid(Real u) {
+  return 1 / (1 + std::exp(-u));
+}
+template <class Real>
+Real sigmoid_derivative(Real u) {
+  const Real p = sigmoid(u);
+  return p * (1 - p);
+}
+
+/// p, h (T, F) and v_last (F), the potential after the last step, from x (T, F); one sample.
+template <class Real>
+void soft_lif_forward(Real* p, Real* h, Real* v_last, const Real* x, const SoftLIFParameters<Real>& q,
+                      std::size_t T, std::size_t F) {
+  for (std::size_t f = 0; f < F; ++f) {
+    Real v = q.v_reset;
+    for (std::size_t t = 0; t < T; ++t) {
+      const std::size_t i = t * F + f;
+      h[i] = v + (x[i] - (v - q.v_reset)) / q.tau;
+      p[i] = sigmoid(h[i] - q.v_threshold);
+      v = (1 - p[i]) * h[i] + p[i] * q.v_reset;
+    }
+    v_last[f] = v;
+  }
+}
+
+/// dx (T, F) from dp (T, F), with p, h (T, F) as forward left them.
+template <class Real>
+void soft_lif_backward(Real* dx, const Real* dp, const Real* p, const Real* h,
+                       const SoftLIFParameters<Real>& q, std::size_t T, std::size_t F) {
+  for (std::size_t f = 0; f < F; ++f) {
+    Real dv = 0;
+    for (std::size_t t = T; t-- > 0;) {
+      const std::size_t i = t * F + f;
+      const Real g = p[i] * (1 - p[i]);
+      const Real dh = dp[i] * g + dv * ((1 - p[i]) + (q.v_reset - h[i]) * g);
+      dx[i] = dh / q.tau;
+      dv = dh * (1 - 1 / q.tau);
+    }
+  }
+}
+
+}  // namespace volley::reference
