@@ -14,6 +14,7 @@
 #include <volley/error.hpp>
 
 #include "commands.hpp"
+#include "common.hpp"
 #include "data/image.hpp"
 #include "figures/sheet.hpp"
 
@@ -87,12 +88,12 @@ void encode_image(const EncodeOptions& options) {
 
   const double brightness = std::accumulate(image.pixels.begin(), image.pixels.end(), 0.0) / 255.0;
   const double total = static_cast<double>(spikes.count());
-  fmt::print("image      {} x {} pixels\n", image.shape[2], image.shape[1]);
-  fmt::print("spikes     {} in {} steps\n", spikes.count(), options.steps);
-  fmt::print("mean rate  {:.4f} per pixel and step (the mean of pixel / 255 is {:.4f})\n",
-             total / static_cast<double>(features * options.steps),
-             brightness / static_cast<double>(features));
-  fmt::print("picture    {}\n", out);
+  volley::cli::say("image      {} x {} pixels\n", image.shape[2], image.shape[1]);
+  volley::cli::say("spikes     {} in {} steps\n", spikes.count(), options.steps);
+  volley::cli::say("mean rate  {:.4f} per pixel and step (the mean of pixel / 255 is {:.4f})\n",
+                     total / static_cast<double>(features * options.steps),
+                     brightness / static_cast<double>(features));
+  volley::cli::say("picture    {}\n", out);
 }
 
 }  // namespace
