@@ -1,0 +1,130 @@
+#include "core/files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <volley/error.hpp>
+
+namespace volley {
+namespace {
+
+[[noreturn]] void fail(const char* verb, const std::filesystem::path& path, int error) {
+  throw Error(fmt::format("[files] cannot {} {}: {}", verb, path.string(), std::strerror(error)));
+}
+
+/// A file descriptor that is closed whatever happens.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  int get() const { return fd_; }
+  /// 0, or the errno of closing: some file systems report a failed write only then.
+  int close() {
+    const int fd = fd_;
+    fd_ = -1;
+    return ::close(fd) == 0 ? 0 : errno;
+  }
+
+ private:
+  int fd_;
+};
+
+/// A file that is removed again unless it was renamed to its final name.
+struct TemporaryFile {
+  std::filesystem::path path;
+  bool kept = false;
+
+  ~TemporaryFile() {
+    if (!kept && !path.empty()) ::unlink(path.c_str());
+  }
+};
+
+/// Creates a new file beside `path`; its name starts with a dot and ends in ".tmp", so that no reader takes
+/// it.
+int create_beside(const std::filesystem::path& path, TemporaryFile& temporary) {
+  static std::atomic<unsigned> counter{0};
+  const std::filesystem::path folder = path.parent_path();
+  for (int attempt = 0;; ++attempt) {
+    const std::string name =
+        fmt::format(".{}.{}.{}.tmp", path.filename().string(), ::getpid(), counter.fetch_add(1));
+    const std::filesystem::path candidate = folder / name;
+    const int fd = ::open(candidate.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) {
+      temporary.path = candidate;
+      return fd;
+    }
+    // A leftover of a killed process with our number: take the next name.
+    if (errno != EEXIST || attempt == 100) fail("write", path, errno);
+  }
+}
+
+void write_all(int fd, std::string_view bytes, const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("write", path, errno);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+/// Makes a rename in `folder` survive a power cut. Some file systems cannot flush a folder and say EINVAL.
+void flush_folder(const std::filesystem::path& folder, const std::filesystem::path& path) {
+  const Descriptor fd(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0) return;  // a folder that may be written to but not read
+  if (::fsync(fd.get()) != 0 && errno != EINVAL) fail("flush the folder of", path, errno);
+}
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) {
+  // O_NONBLOCK, so that a pipe given by mistake is refused below and not waited for.
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) fail("read", path, errno);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) fail("read", path, errno);
+  if (S_ISDIR(status.st_mode)) fail("read", path, EISDIR);
+  if (!S_ISREG(status.st_mode)) {
+    throw Error(fmt::format("[files] cannot read {}: must be a regular file", path.string()));
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size > max_bytes) {
+    throw Error(fmt::format("[files] {} must be at most {} bytes, got {}", path.string(), max_bytes, size));
+  }
+  std::string bytes(size, '\0');
+  std::size_t filled = 0;
+  while (filled < size) {
+    const ssize_t count = ::read(fd.get(), bytes.data() + filled, size - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail("read", path, errno);
+    if (count == 0) break;  // the file has shrunk since
+    filled += static_cast<std::size_t>(count);
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+void write_file_whole(const std::filesystem::path& path, std::string_view bytes) {
+  if (!path.has_filename()) fail("write", path, EISDIR);
+  TemporaryFile temporary;
+  Descriptor fd(create_beside(path, temporary));
+  write_all(fd.get(), bytes, path);
+  if (::fsync(fd.get()) != 0) fail("write", path, errno);
+  if (const int error = fd.close(); error != 0) fail("write", path, error);
+  if (::rename(temporary.path.c_str(), path.c_str()) != 0) fail("write", path, errno);
+  temporary.kept = true;
+  flush_folder(path.parent_path(), path);
+}
+
+}  // namespace volley

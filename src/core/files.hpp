@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace volley {
+
+/// The bytes of a file. Throws Error naming the file when it is missing, not a regular file, unreadable, or
+/// larger than `max_bytes`.
+std::string read_file(const std::filesystem::path& path, std::size_t max_bytes);
+
+/// Writes a file whole or not at all: a temporary file in the same folder, flushed to the disk, takes the
+/// name `path` only when every byte is there. On failure throws Error; an older file of that name is then as
+/// it was.
+void write_file_whole(const std::filesystem::path& path, std::string_view bytes);
+
+}  // namespace volley

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace volley {
+
+/// How to run another program. It gets an argument vector, never a shell; it reads nothing (/dev/null) and
+/// leads a process group of its own, so that ending it ends what it started.
+struct ProgramOptions {
+  std::filesystem::path folder;  // where it runs; empty: here
+  /// Variables to set, or to unset where there is no value; all others are inherited.
+  std::vector<std::pair<std::string, std::optional<std::string>>> environment;
+  std::chrono::milliseconds time_limit{0};  // 0: none
+  std::size_t kept_bytes = 64 * 1024;       // of its output and of its errors the last so many are kept
+  std::function<bool()> cancelled;          // asked every 100 ms; true ends the program
+};
+
+struct ProgramResult {
+  enum class End { exited, killed, timed_out, cancelled, not_started };
+
+  End end = End::not_started;
+  int code = 0;     // exited: the exit status; killed: the signal; not_started: errno
+  std::string out;  // the last bytes of its standard output
+  std::string err;  // the last bytes of its standard error
+
+  bool ok() const { return end == End::exited && code == 0; }
+  /// "exit status 22", "not found", "gave no result within 60 s": the reason for a message.
+  std::string reason() const;
+};
+
+/// Runs `arguments`, the first of which is looked for in PATH, and waits for its end. Throws Error only when
+/// the system has no pipe or folder to give; what becomes of the program is in the result.
+ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options = {});
+
+}  // namespace volley
