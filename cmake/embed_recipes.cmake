@@ -10,7 +10,7 @@ foreach(recipe IN LISTS VOLLEY_RECIPES)
 endforeach()
 file(CONFIGURE OUTPUT ${VOLLEY_EMBEDDED_RECIPES} @ONLY CONTENT
 "// Made from recipes/*.toml by cmake/embed_recipes.cmake.
-#include \"training/builtin_recipes.hpp\"
+#include \"storage/builtin_recipes.hpp\"
 
 namespace volley {
 

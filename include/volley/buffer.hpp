@@ -10,7 +10,8 @@
 namespace volley {
 
 /// Memory aligned to a cache line for `size` plain values. `resize` keeps the memory it has when that is
-/// enough, so that a training that has seen its largest batch asks for no more; contents are then unspecified.
+/// enough, so that a training that has seen its largest batch asks for no more; contents are then
+/// unspecified.
 template <class T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -34,7 +35,7 @@ class Buffer {
 
   void resize(std::size_t size) {
     if (size > capacity_) {
-      T* fresh = static_cast<T*>(::operator new(checked_bytes(size), std::align_val_t{kAlignment}));
+      T* fresh = static_cast<T*>(::operator new (checked_bytes(size), std::align_val_t{kAlignment}));
       release();
       data_ = fresh;
       capacity_ = size;
@@ -69,7 +70,7 @@ class Buffer {
     std::swap(capacity_, other.capacity_);
   }
   void release() {
-    if (data_ != nullptr) ::operator delete(data_, std::align_val_t{kAlignment});
+    if (data_ != nullptr) ::operator delete (data_, std::align_val_t{kAlignment});
   }
 
   T* data_ = nullptr;

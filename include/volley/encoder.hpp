@@ -10,8 +10,8 @@
 
 namespace volley {
 
-/// What, beside the picture itself, addresses a random draw: the same draw gives the same spikes, whatever the
-/// batch, the threads or the order.
+/// What, beside the picture itself, addresses a random draw: the same draw gives the same spikes, whatever
+/// the batch, the threads or the order.
 struct Draw {
   enum class Purpose : std::uint8_t { train = 0, test = 1 };
 
@@ -27,8 +27,8 @@ class Encoder {
   /// The name a recipe knows it by: "poisson".
   virtual std::string_view kind() const = 0;
 
-  /// The pictures `samples` (indices) of `data` over `steps` steps: (N, T, channels, height, width), kept in `tape`
-  /// until its next use.
+  /// The pictures `samples` (indices) of `data` over `steps` steps: (N, T, channels, height, width), kept in
+  /// `tape` until its next use.
   virtual Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                         const Draw& draw, Tape& tape) const = 0;
 };
@@ -39,9 +39,9 @@ struct PoissonOptions {
   static void fields(Self&, Visit&&) {}
 };
 
-/// Rate coding: a pixel k fires at each step with probability k / 255, independently; exactly so, down to 2^-64.
-/// Each bit is a function of (seed, purpose, epoch, sample index, pixel, step) alone, through Philox4x32-10
-/// (Salmon et al., SC 2011); docs/math/poisson.md.
+/// Rate coding: a pixel k fires at each step with probability k / 255, independently; exactly so, down to
+/// 2^-64. Each bit is a function of (seed, purpose, epoch, sample index, pixel, step) alone, through
+/// Philox4x32-10 (Salmon et al., SC 2011); docs/math/poisson.md.
 class Poisson final : public Encoder {
  public:
   using Options = PoissonOptions;
@@ -49,8 +49,8 @@ class Poisson final : public Encoder {
   explicit Poisson(const PoissonOptions& = {}) {}
   PoissonOptions options() const { return {}; }
   std::string_view kind() const override { return PoissonOptions::kKind; }
-  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps, const Draw& draw,
-                Tape& tape) const override;
+  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                const Draw& draw, Tape& tape) const override;
 };
 
 }  // namespace volley

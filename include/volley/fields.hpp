@@ -11,13 +11,13 @@
 
 namespace volley {
 
-/// The values a number may take, and the words that say so. Every options struct (LIFOptions, AdamOptions, ...)
-/// lists its fields once, in
+/// The values a number may take, and the words that say so. Every options struct (LIFOptions, AdamOptions,
+/// ...) lists its fields once, in
 ///
 ///     template <class Self, class Visit> static void fields(Self& self, Visit&& visit)
 ///
-/// by calling visit(name, member, range) for each. Constructors check with it, and recipes, checkpoints and the
-/// Python module read and write with it, so that a field is spelled in one place.
+/// by calling visit(name, member, range) for each. Constructors check with it, and recipes, checkpoints and
+/// the Python module read and write with it, so that a field is spelled in one place.
 struct Range {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();

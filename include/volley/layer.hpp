@@ -48,8 +48,9 @@ class Layer {
   /// x must live until backward is done.
   virtual Signal forward(const Signal& x, Tape& tape) const = 0;
 
-  /// dx (real-valued, of x's shape) for dy (real-valued, of y's shape), after a forward on the same tape; adds to
-  /// the gradients of the parameters. Returns an empty signal where tape.needs_input_gradient() is false.
+  /// dx (real-valued, of x's shape) for dy (real-valued, of y's shape), after a forward on the same tape;
+  /// adds to the gradients of the parameters. Returns an empty signal where tape.needs_input_gradient() is
+  /// false.
   virtual Signal backward(Tape& tape, const Signal& dy) = 0;
 
   /// The layer's parameters, always in the same order.
@@ -61,6 +62,9 @@ class Layer {
     static_cast<void>(layer);
   }
 };
+
+/// Throws Error("[kind] ...") unless x is real-valued: what neurons take is a current, not spikes.
+void check_real_input(std::string_view kind, const Signal& x);
 
 /// Sets every gradient to zero.
 void zero_gradients(const std::vector<NamedParameter>& parameters);

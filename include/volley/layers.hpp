@@ -85,9 +85,9 @@ class Sequential final : public Layer {
   Sequential() = default;
   /// Sequential net{Flatten{}, Linear{784, 10}, LIF{}};
   template <class... Layers>
-    requires(sizeof...(Layers) > 0 && (std::is_base_of_v<Layer, std::remove_cvref_t<Layers>> && ...) &&
-             !(sizeof...(Layers) == 1 && (std::is_same_v<Sequential, std::remove_cvref_t<Layers>> && ...)))
-  explicit Sequential(Layers&&... layers) {
+  requires(sizeof...(Layers) > 0 && (std::is_base_of_v<Layer, std::remove_cvref_t<Layers>> && ...) &&
+           !(sizeof...(Layers) == 1 && (std::is_same_v<Sequential, std::remove_cvref_t<Layers>> &&
+                                        ...))) explicit Sequential(Layers&&... layers) {
     (add(std::make_unique<std::remove_cvref_t<Layers>>(std::forward<Layers>(layers))), ...);
   }
 
@@ -106,6 +106,7 @@ class Sequential final : public Layer {
 
  private:
   std::vector<std::unique_ptr<Layer>> layers_;
+  std::size_t first_trainable_ = 0;  // how many layers come before the first that has parameters
 };
 
 }  // namespace volley

@@ -9,15 +9,16 @@
 
 namespace volley {
 
-/// Scores the output of a network and differentiates that. The mean over the batch; `labels` has N entries below
-/// K, the number of output features.
+/// Scores the output of a network and differentiates that. The mean over the batch; `labels` has N entries
+/// below K, the number of output features.
 class Loss {
  public:
   virtual ~Loss() = default;
   /// The name a recipe knows it by: "rate_mse".
   virtual std::string_view kind() const = 0;
 
-  /// The loss of y (N, T, K). `scores` (N, K) receives what the prediction is made from: the class of the highest.
+  /// The loss of y (N, T, K). `scores` (N, K) receives what the prediction is made from: the class of the
+  /// highest.
   virtual double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores) const = 0;
   /// dy (N, T, K), given the scores that forward returned.
   virtual void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores,
@@ -35,8 +36,8 @@ struct RateMseOptions {
   }
 };
 
-/// scale times the mean over batch and classes of (r - y)^2, with r the firing rate, the mean over T, and y the
-/// one-hot label. Scores are the rates.
+/// scale times the mean over batch and classes of (r - y)^2, with r the firing rate, the mean over T, and y
+/// the one-hot label. Scores are the rates.
 class RateMse final : public Loss {
  public:
   using Options = RateMseOptions;

@@ -12,11 +12,11 @@ namespace volley {
 struct LIFOptions {
   static constexpr const char* kKind = "lif";
 
-  float tau = 2.0f;                       // membrane time constant in steps, > 1
-  float v_threshold = 1.0f;               // fires when h >= v_threshold
-  std::optional<float> v_reset = 0.0f;    // potential after a spike (hard reset); none: h - v_threshold (soft)
-  bool decay_input = true;                // whether the input current is divided by tau too
-  bool detach_reset = false;              // whether backward ignores the spike's part in the reset
+  float tau = 2.0f;                     // membrane time constant in steps, > 1
+  float v_threshold = 1.0f;             // fires when h >= v_threshold
+  std::optional<float> v_reset = 0.0f;  // potential after a spike (hard reset); none: h - v_threshold (soft)
+  bool decay_input = true;              // whether the input current is divided by tau too
+  bool detach_reset = false;            // whether backward ignores the spike's part in the reset
   Surrogate surrogate = ATan{};
 
   template <class Self, class Visit>
@@ -32,12 +32,13 @@ struct LIFOptions {
 
 /// Leaky integrate-and-fire neurons, one per feature, from rest (v_reset, or 0) at the start of every pass.
 ///
-///     charge  h = v + (x - (v - v_reset)) / tau        decay_input; otherwise h = v - (v - v_reset) / tau + x
-///     fire    s = 1 if h >= v_threshold else 0
-///     reset   v = v_reset where s = 1                   hard; soft (v_reset none): v = h - v_threshold where s = 1
+///     charge  h = v + (x - (v - v_reset)) / tau        decay_input; otherwise h = v - (v - v_reset) / tau +
+///     x fire    s = 1 if h >= v_threshold else 0 reset   v = v_reset where s = 1                   hard;
+///     soft (v_reset none): v = h - v_threshold where s = 1
 ///
-/// x (N, T, features...) currents -> s (N, T, features...) spikes. Forward Euler with a step of 1; backward is the
-/// exact gradient of the unrolled recursion with the surrogate for the step's derivative (docs/math/lif.md).
+/// x (N, T, features...) currents -> s (N, T, features...) spikes. Forward Euler with a step of 1; backward
+/// is the exact gradient of the unrolled recursion with the surrogate for the step's derivative
+/// (docs/math/lif.md).
 class LIF final : public Layer {
  public:
   using Options = LIFOptions;
@@ -58,7 +59,7 @@ class LIF final : public Layer {
 struct SoftLIFOptions {
   static constexpr const char* kKind = "soft_lif";
 
-  float tau = 2.0f;          // membrane time constant in steps, > 1
+  float tau = 2.0f;  // membrane time constant in steps, > 1
   float v_threshold = 1.0f;
   float v_reset = 0.0f;
 
@@ -74,8 +75,8 @@ struct SoftLIFOptions {
 ///
 ///     h = v + (x - (v - v_reset)) / tau        v = (1 - p) h + p v_reset
 ///
-/// x (N, T, features...) -> p of the same shape, real-valued. The neuron of the recipe `article_mnist`; backward
-/// is exact (docs/math/article_rule.md).
+/// x (N, T, features...) -> p of the same shape, real-valued. The neuron of the recipe `article_mnist`;
+/// backward is exact (docs/math/article_rule.md).
 class SoftLIF final : public Layer {
  public:
   using Options = SoftLIFOptions;

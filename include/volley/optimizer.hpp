@@ -49,7 +49,8 @@ struct SgdOptions {
   }
 };
 
-/// g += weight_decay w; b = momentum b + g (b = g at the first step); w -= lr (nesterov ? g + momentum b : b).
+/// g += weight_decay w; b = momentum b + g (b = g at the first step); w -= lr (nesterov ? g + momentum b :
+/// b).
 class Sgd final : public Optimizer {
  public:
   using Options = SgdOptions;

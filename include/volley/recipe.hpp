@@ -51,7 +51,7 @@ using OptimizerRecipe = std::variant<AdamOptions, SgdOptions>;
 ///     [optimizer]  kind = "adam"           and the fields of that kind
 ///     [[network]]  kind = "flatten"        one table per layer, in order
 struct Recipe {
-  std::string name;
+  std::string name = "recipe";  // letters, digits, _ and -: run folders are named by it
   std::string description;
   std::string data = "mnist";
   std::string rule = "bptt";
@@ -64,6 +64,22 @@ struct Recipe {
   OptimizerRecipe optimizer = AdamOptions{};
   std::vector<LayerRecipe> network;
 
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("name", self.name, any());
+    visit("description", self.description, any());
+    visit("data", self.data, any());
+    visit("rule", self.rule, any());
+    visit("epochs", self.epochs, between(1, (1 << 24) - 1));
+    visit("train_samples", self.train_samples, between(0, 4294967295.0));
+    visit("test_samples", self.test_samples, between(0, 4294967295.0));
+    visit("training", self.training, any());
+    visit("encoder", self.encoder, any());
+    visit("loss", self.loss, any());
+    visit("optimizer", self.optimizer, any());
+    visit("network", self.network, any());
+  }
+
   /// Every layer, built, with weights drawn from training.seed; shapes checked against `picture`.
   Sequential build_network(const Shape& picture) const;
   /// Optimizer, loss, encoder and rule.
@@ -74,15 +90,16 @@ struct Recipe {
 std::vector<std::string> builtin_recipes();
 
 /// A built-in recipe by its name, or a TOML file by its path.
-/// Throws RecipeError, with file, line, key and the nearest right name, for an unknown key, a wrong type or a value
-/// out of range.
+/// Throws RecipeError, with file, line, key and the nearest right name, for an unknown key, a wrong type or a
+/// value out of range.
 Recipe load_recipe(const std::string& name_or_path);
 
 /// From TOML text; `origin` is how messages name it.
 Recipe parse_recipe(std::string_view text, const std::string& origin);
 
-/// The recipe with `key=value` put in its place: "optimizer.lr=0.01", "network.2.tau=3" (third layer), "epochs=5".
-/// The value is TOML; a bare word counts as a string. Throws RecipeError naming the assignment.
+/// The recipe with each `key=value` put in its place, in order: "optimizer.lr=0.01", "network.2.tau=3" (third
+/// layer), "epochs=5". The value is TOML; a bare word counts as a string. Another kind ("optimizer.kind=sgd")
+/// comes with that kind's defaults. Throws RecipeError naming the assignment.
 Recipe with_settings(const Recipe& recipe, const std::vector<std::string>& assignments);
 
 /// Complete TOML, every default written out; parse_recipe of it gives the same recipe.

@@ -16,8 +16,8 @@ struct IterationRecord {
   std::size_t epoch = 0;      // from 1
   std::size_t iteration = 0;  // from 1, counted through all epochs
   double loss = 0;
-  double batch_acc = 0;       // share of the batch that was right
-  double grad_norm = 0;       // Euclidean norm of all parameter gradients together
+  double batch_acc = 0;  // share of the batch that was right
+  double grad_norm = 0;  // Euclidean norm of all parameter gradients together
 };
 
 /// What one epoch showed. Accuracies are shares, 0 to 1.
@@ -42,11 +42,13 @@ struct Evaluation {
   double loss = 0;
   double accuracy = 0;  // share, 0 to 1
   double seconds = 0;
-  Tensor scores;                           // (samples, classes)
-  std::vector<std::uint8_t> predictions;   // (samples)
+  bool stopped = false;                   // before all batches were done, at the recorder's word
+  Tensor scores;                          // (samples, classes)
+  std::vector<std::uint8_t> predictions;  // (samples)
 };
 
-/// Listens to a training: a progress bar, CSV files, checkpoints, a test. Called from the thread that called fit.
+/// Listens to a training: a progress bar, CSV files, checkpoints, a test. Called from the thread that called
+/// fit.
 class Recorder {
  public:
   virtual ~Recorder() = default;
@@ -57,8 +59,11 @@ class Recorder {
   }
   virtual void iteration(const IterationRecord& record) { static_cast<void>(record); }
   /// After each batch of an evaluation.
-  virtual void test_batch(std::size_t done, std::size_t total) { static_cast<void>(done), static_cast<void>(total); }
-  /// After an epoch and its evaluation; `trainer` has the network that was evaluated and the optimizer's state.
+  virtual void test_batch(std::size_t done, std::size_t total) {
+    static_cast<void>(done), static_cast<void>(total);
+  }
+  /// After an epoch and its evaluation; `trainer` has the network that was evaluated and the optimizer's
+  /// state.
   virtual void epoch(const EpochRecord& record, Trainer& trainer) {
     static_cast<void>(record), static_cast<void>(trainer);
   }

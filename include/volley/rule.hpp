@@ -47,8 +47,8 @@ class Bptt final : public LearningRule {
 ///
 ///     dW = sum over the batch of ((r - y) sigmoid'(v[T]))^T image
 ///
-/// with v[T] the potential after the last step and the image, pixels / 255, in place of its spikes. It is not BPTT:
-/// docs/math/article_rule.md says in which three ways.
+/// with v[T] the potential after the last step and the image, pixels / 255, in place of its spikes. It is not
+/// BPTT: docs/math/article_rule.md says in which three ways.
 class ArticleRule final : public LearningRule {
  public:
   std::string_view kind() const override { return "article"; }

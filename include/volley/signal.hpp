@@ -6,7 +6,8 @@
 namespace volley {
 
 /// What flows between layers: real values or spikes, of shape (N, T, features...). A signal looks at memory
-/// that another owns (the caller's Tensor or Spikes, or the tape of the layer that made it) and is cheap to copy.
+/// that another owns (the caller's Tensor or Spikes, or the tape of the layer that made it) and is cheap to
+/// copy.
 class Signal {
  public:
   Signal() = default;

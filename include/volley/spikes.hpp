@@ -16,7 +16,8 @@ class Spikes {
   Spikes() = default;
   /// Silence. `shape` is (N, T, features...), of rank 3 or more.
   explicit Spikes(const Shape& shape);
-  /// From one byte per spike, anything but 0 being a spike; `bytes` is row-major in `shape` = (N, T, features...).
+  /// From one byte per spike, anything but 0 being a spike; `bytes` is row-major in `shape` = (N, T,
+  /// features...).
   static Spikes from_bytes(const Shape& shape, std::span<const std::uint8_t> bytes);
 
   const Shape& shape() const { return shape_; }

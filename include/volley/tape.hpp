@@ -10,10 +10,11 @@
 namespace volley {
 
 /// What a pass keeps: each layer's output and whatever its backward needs. A tape belongs to whoever runs the
-/// pass and is used again for the next one, with the memory it has; layers themselves hold parameters only, so
-/// there is no state to reset, and one network can serve several tapes at once.
+/// pass and is used again for the next one, with the memory it has; layers themselves hold parameters only,
+/// so there is no state to reset, and one network can serve several tapes at once.
 ///
-/// A container gives its i-th child `tape.child(i)`; a layer keeps one struct of its own in `tape.saved<T>()`.
+/// A container gives its i-th child `tape.child(i)`; a layer keeps one struct of its own in
+/// `tape.saved<T>()`.
 class Tape {
  public:
   explicit Tape(ThreadPool& threads = ThreadPool::shared()) : threads_(&threads) {}

@@ -21,8 +21,9 @@ class ThreadPool {
   static ThreadPool& shared();
 
   using Body = void (*)(void* context, std::size_t begin, std::size_t end);
-  /// Calls body on consecutive pieces [begin, end) of [0, items), each of `grain` items or fewer, each once, and
-  /// returns when all are done. The first exception a piece throws is rethrown here. One caller at a time.
+  /// Calls body on consecutive pieces [begin, end) of [0, items), each of `grain` items or fewer, each once,
+  /// and returns when all are done. The first exception a piece throws is rethrown here. One caller at a
+  /// time.
   void run(std::size_t items, std::size_t grain, Body body, void* context);
 
  private:

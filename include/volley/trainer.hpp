@@ -17,11 +17,11 @@
 namespace volley {
 
 struct TrainerOptions {
-  std::size_t steps = 100;     // T
-  std::size_t batch = 64;      // samples
-  std::uint32_t seed = 0;      // of the shuffling and of the encoder; the weights are the network's own
-  std::size_t threads = 0;     // 0: one per processor
-  bool drop_last = true;       // whether an incomplete last batch is left out of training
+  std::size_t steps = 100;  // T
+  std::size_t batch = 64;   // samples
+  std::uint32_t seed = 0;   // of the shuffling and of the encoder; the weights are the network's own
+  std::size_t threads = 0;  // 0: one per processor
+  bool drop_last = true;    // whether an incomplete last batch is left out of training
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -56,20 +56,26 @@ class Trainer {
                 options) {}
   ~Trainer();
 
-  /// Trains for `epochs` more epochs; after each, evaluates on `test`. Every epoch visits the training set in an
-  /// order of its own, drawn from the seed. Stops early, after a whole step, when the recorder says so.
+  /// Trains for `epochs` more epochs; after each, evaluates on `test`. Every epoch visits the training set in
+  /// an order of its own, drawn from the seed. Stops early, after a whole step, when the recorder says so.
   History fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder = nullptr);
 
-  /// Loss, accuracy and scores of the network as it is now, over all of `data` in order. `epoch` addresses the
-  /// encoder's draw.
+  /// Loss, accuracy and scores of the network as it is now, over all of `data` in order. `epoch` addresses
+  /// the encoder's draw.
   Evaluation evaluate(const Dataset& data, std::size_t epoch = 0, Recorder* recorder = nullptr);
 
   const TrainerOptions& options() const { return options_; }
   Sequential& net() { return net_; }
   Optimizer& optimizer() { return *parts_.optimizer; }
+  /// How many threads it uses.
+  std::size_t threads() const;
 
  private:
   struct Pass;
+
+  bool train_epoch(const Dataset& train, EpochRecord& record, Recorder& report);
+  std::size_t batches_of(std::size_t samples, bool drop_last) const;
+  void check_data(const Dataset& data) const;
 
   Sequential& net_;
   TrainerParts parts_;

@@ -17,7 +17,8 @@ std::string Range::text() const {
 
 void check_range(std::string_view kind, std::string_view name, double value, const Range& range) {
   if (!range.contains(value)) {
-    throw Error(fmt::format("[{}] {} must be {}, got {}", kind, name, range.text(), static_cast<float>(value)));
+    throw Error(
+        fmt::format("[{}] {} must be {}, got {}", kind, name, range.text(), static_cast<float>(value)));
   }
 }
 

@@ -6,8 +6,8 @@
 
 namespace volley {
 
-/// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): 128 random
-/// bits as a pure function of a 128-bit counter, the address of what is drawn, and a 64-bit key.
+/// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): 128
+/// random bits as a pure function of a 128-bit counter, the address of what is drawn, and a 64-bit key.
 using PhiloxCounter = std::array<std::uint32_t, 4>;
 using PhiloxKey = std::array<std::uint32_t, 2>;
 
@@ -53,7 +53,8 @@ class PhiloxSequence {
     const std::uint64_t high = next();
     return static_cast<double>((high << 32 | next()) >> 11) * 0x1p-53;
   }
-  /// Uniform in [0, bound), without bias; bound > 0 (Lemire, "Fast random integer generation in an interval", 2019).
+  /// Uniform in [0, bound), without bias; bound > 0 (Lemire, "Fast random integer generation in an interval",
+  /// 2019).
   std::uint32_t below(std::uint32_t bound) {
     std::uint64_t product = std::uint64_t{next()} * bound;
     if (static_cast<std::uint32_t>(product) < bound) {

@@ -13,8 +13,8 @@
 namespace volley {
 namespace {
 
-// How long a thread that waits spins before it sleeps. Waking a sleeper costs some 5 to 50 microseconds; spinning
-// longer than that takes the core from a neighbour (docs/decisions/threads.md).
+// How long a thread that waits spins before it sleeps. Waking a sleeper costs some 5 to 50 microseconds;
+// spinning longer than that takes the core from a neighbour (docs/decisions/threads.md).
 constexpr int kSpins = 400;
 
 void pause() {
@@ -47,10 +47,10 @@ std::size_t usable_processors() {
 struct ThreadPool::State {
   static constexpr std::uint32_t kOpen = 1u << 31;
 
-  // One job at a time. The caller opens `gate`, works, closes it, and waits until those who entered have left; a
-  // worker that wakes too late finds the gate shut, and nobody has waited for it.
-  // SAFETY: body, context, items and grain are written while the gate is shut and empty, published by the release
-  // store that opens it, and read only by threads that entered, after their acquire.
+  // One job at a time. The caller opens `gate`, works, closes it, and waits until those who entered have
+  // left; a worker that wakes too late finds the gate shut, and nobody has waited for it. SAFETY: body,
+  // context, items and grain are written while the gate is shut and empty, published by the release store
+  // that opens it, and read only by threads that entered, after their acquire.
   Body body = nullptr;
   void* context = nullptr;
   std::size_t items = 0;
@@ -126,7 +126,8 @@ void ThreadPool::run(std::size_t items, std::size_t grain, Body body, void* cont
   if (items == 0) return;
   grain = std::max<std::size_t>(grain, 1);
   if (state_->workers.empty() || items <= grain) {
-    for (std::size_t begin = 0; begin < items; begin += grain) body(context, begin, std::min(begin + grain, items));
+    for (std::size_t begin = 0; begin < items; begin += grain)
+      body(context, begin, std::min(begin + grain, items));
     return;
   }
   State& job = *state_;

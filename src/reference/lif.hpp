@@ -8,8 +8,8 @@
 
 namespace volley::reference {
 
-// The leaky integrate-and-fire neuron, forward and backward: what kernels/lif.cpp must compute. Equation numbers are
-// those of docs/math/lif.md.
+// The leaky integrate-and-fire neuron, forward and backward: what kernels/lif.cpp must compute. Equation
+// numbers are those of docs/math/lif.md.
 
 template <class Real>
 struct LIFParameters {
@@ -37,18 +37,18 @@ Real lif_charge(Real v, Real x, const LIFParameters<Real>& p) {
 template <class Real>
 void lif_step(Real& h, Real& s, Real& v, Real x, const LIFParameters<Real>& p) {
   h = lif_charge(v, x, p);
-  s = h >= p.v_threshold ? Real(1) : Real(0);            // (L3)
-  v = s != Real(0) ? p.kappa() * h + p.c() : h;          // (L4), (L5)
+  s = h >= p.v_threshold ? Real(1) : Real(0);    // (L3)
+  v = s != Real(0) ? p.kappa() * h + p.c() : h;  // (L4), (L5)
 }
 
 /// How the step of (L3) is taken. `smooth` is the surrogate's own step, for gradient checks.
 enum class Fire { hard, smooth };
 
-/// s, h (T, F) from x (T, F), one sample. With `reset_spikes` (T, F), the reset uses those in place of s: what
-/// detach_reset means to a finite difference.
+/// s, h (T, F) from x (T, F), one sample. With `reset_spikes` (T, F), the reset uses those in place of s:
+/// what detach_reset means to a finite difference.
 template <class Real>
-void lif_forward(Real* s, Real* h, const Real* x, const LIFParameters<Real>& p, const Surrogate& surrogate, Fire fire,
-                 std::size_t T, std::size_t F, const Real* reset_spikes = nullptr) {
+void lif_forward(Real* s, Real* h, const Real* x, const LIFParameters<Real>& p, const Surrogate& surrogate,
+                 Fire fire, std::size_t T, std::size_t F, const Real* reset_spikes = nullptr) {
   for (std::size_t f = 0; f < F; ++f) {
     Real v = p.rest();
     for (std::size_t t = 0; t < T; ++t) {
@@ -73,11 +73,11 @@ void lif_backward(Real* dx, const Real* ds, const Real* s, const Real* h, const 
     for (std::size_t t = T; t-- > 0;) {
       const std::size_t i = t * F + f;
       const Real g = step_derivative(surrogate, h[i] - p.v_threshold);
-      Real dv_dh = 1 - s[i] * (1 - p.kappa());                              // (L7)
-      if (!p.detach_reset) dv_dh += ((p.kappa() - 1) * h[i] + p.c()) * g;   // (L7), through the spike
-      const Real dh = ds[i] * g + dv * dv_dh;                               // (L8)
-      dx[i] = dh * dh_dx;                                                   // (L9)
-      dv = dh * dh_dv;                                                      // (L10)
+      Real dv_dh = 1 - s[i] * (1 - p.kappa());                             // (L7)
+      if (!p.detach_reset) dv_dh += ((p.kappa() - 1) * h[i] + p.c()) * g;  // (L7), through the spike
+      const Real dh = ds[i] * g + dv * dv_dh;                              // (L8)
+      dx[i] = dh * dh_dx;                                                  // (L9)
+      dv = dh * dh_dv;                                                     // (L10)
     }
   }
 }

@@ -5,13 +5,13 @@
 
 namespace volley::reference {
 
-// y[t] = W x[t] + b over rows, a row being one step of one sample: what kernels/linear.cpp must compute. x is 0 or 1
-// where it is spikes. Equation numbers are those of docs/math/linear.md.
+// y[t] = W x[t] + b over rows, a row being one step of one sample: what kernels/linear.cpp must compute. x is
+// 0 or 1 where it is spikes. Equation numbers are those of docs/math/linear.md.
 
 /// y (rows, out) from x (rows, in), weight (out, in), bias (out) or null. Sums run over `in`, ascending.
 template <class Real>
-void linear_forward(Real* y, const Real* x, const Real* weight, const Real* bias, std::size_t rows, std::size_t in,
-                    std::size_t out) {
+void linear_forward(Real* y, const Real* x, const Real* weight, const Real* bias, std::size_t rows,
+                    std::size_t in, std::size_t out) {
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t o = 0; o < out; ++o) {
       Real sum = bias != nullptr ? bias[o] : Real(0);
@@ -49,8 +49,8 @@ void linear_weight_gradient(Real* dweight, const Real* dy, const Real* x, std::s
   }
 }
 
-/// The same for spikes x (samples, steps, in), in the order of the fast kernel: within a sample four steps at a time,
-/// each group of four summed by itself, as a table of the 16 subset sums gives it.
+/// The same for spikes x (samples, steps, in), in the order of the fast kernel: within a sample four steps at
+/// a time, each group of four summed by itself, as a table of the 16 subset sums gives it.
 template <class Real>
 void linear_weight_gradient_by_fours(Real* dweight, const Real* dy, const Real* x, std::size_t samples,
                                      std::size_t steps, std::size_t in, std::size_t out) {

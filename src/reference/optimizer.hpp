@@ -5,7 +5,8 @@
 
 namespace volley::reference {
 
-// One update of n weights, as PyTorch computes it: what kernels/update.cpp must compute (docs/math/optimizers.md).
+// One update of n weights, as PyTorch computes it: what kernels/update.cpp must compute
+// (docs/math/optimizers.md).
 
 template <class Real>
 struct SgdCoefficients {
@@ -34,14 +35,14 @@ struct AdamCoefficients {
   Real beta2;
   Real eps;
   Real weight_decay;
-  Real step_size;              // lr / (1 - beta1^k)
-  Real inverse_sqrt_bias2;     // 1 / sqrt(1 - beta2^k)
+  Real step_size;           // lr / (1 - beta1^k)
+  Real inverse_sqrt_bias2;  // 1 / sqrt(1 - beta2^k)
 };
 
 /// The coefficients of step k = 1, 2, ...
 template <class Real>
-AdamCoefficients<Real> adam_coefficients(double lr, double beta1, double beta2, double eps, double weight_decay,
-                                         double k) {
+AdamCoefficients<Real> adam_coefficients(double lr, double beta1, double beta2, double eps,
+                                         double weight_decay, double k) {
   return {static_cast<Real>(beta1),
           static_cast<Real>(beta2),
           static_cast<Real>(eps),
@@ -51,7 +52,8 @@ AdamCoefficients<Real> adam_coefficients(double lr, double beta1, double beta2, 
 }
 
 template <class Real>
-void adam_step(Real* w, Real* m, Real* v, const Real* gradient, const AdamCoefficients<Real>& c, std::size_t n) {
+void adam_step(Real* w, Real* m, Real* v, const Real* gradient, const AdamCoefficients<Real>& c,
+               std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
     const Real g = gradient[i] + c.weight_decay * w[i];
     m[i] = c.beta1 * m[i] + (1 - c.beta1) * g;

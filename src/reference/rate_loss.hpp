@@ -7,8 +7,8 @@
 
 namespace volley::reference {
 
-// Losses of firing rates r (N, K) against labels (N). So small beside the rest that there is no faster twin: the
-// library computes with these. Equation numbers are those of docs/math/rate_loss.md.
+// Losses of firing rates r (N, K) against labels (N). So small beside the rest that there is no faster twin:
+// the library computes with these. Equation numbers are those of docs/math/rate_loss.md.
 
 /// (R2) scale times the mean over batch and classes of (r - y)^2, y one-hot.
 template <class Real>
@@ -24,7 +24,8 @@ Real rate_mse_forward(const Real* r, const std::uint8_t* labels, Real scale, std
 }
 /// (R3) dr (N, K)
 template <class Real>
-void rate_mse_backward(Real* dr, const Real* r, const std::uint8_t* labels, Real scale, std::size_t N, std::size_t K) {
+void rate_mse_backward(Real* dr, const Real* r, const std::uint8_t* labels, Real scale, std::size_t N,
+                       std::size_t K) {
   const Real factor = 2 * scale / static_cast<Real>(N * K);
   for (std::size_t n = 0; n < N; ++n) {
     for (std::size_t k = 0; k < K; ++k) dr[n * K + k] = factor * (r[n * K + k] - Real(labels[n] == k));
@@ -46,7 +47,8 @@ Real rate_cross_entropy_forward(const Real* r, const std::uint8_t* labels, std::
 }
 /// (R5) dr (N, K)
 template <class Real>
-void rate_cross_entropy_backward(Real* dr, const Real* r, const std::uint8_t* labels, std::size_t N, std::size_t K) {
+void rate_cross_entropy_backward(Real* dr, const Real* r, const std::uint8_t* labels, std::size_t N,
+                                 std::size_t K) {
   for (std::size_t n = 0; n < N; ++n) {
     const Real* row = r + n * K;
     const Real top = *std::max_element(row, row + K);

@@ -5,7 +5,8 @@
 
 namespace volley::reference {
 
-// The soft LIF neuron of docs/math/article_rule.md: it passes on the probability of a spike in place of the spike.
+// The soft LIF neuron of docs/math/article_rule.md: it passes on the probability of a spike in place of the
+// spike.
 
 template <class Real>
 struct SoftLIFParameters {
@@ -26,8 +27,8 @@ Real sigmoid_derivative(Real u) {
 
 /// p, h (T, F) and v_last (F), the potential after the last step, from x (T, F); one sample.
 template <class Real>
-void soft_lif_forward(Real* p, Real* h, Real* v_last, const Real* x, const SoftLIFParameters<Real>& q, std::size_t T,
-                      std::size_t F) {
+void soft_lif_forward(Real* p, Real* h, Real* v_last, const Real* x, const SoftLIFParameters<Real>& q,
+                      std::size_t T, std::size_t F) {
   for (std::size_t f = 0; f < F; ++f) {
     Real v = q.v_reset;
     for (std::size_t t = 0; t < T; ++t) {
@@ -42,8 +43,8 @@ void soft_lif_forward(Real* p, Real* h, Real* v_last, const Real* x, const SoftL
 
 /// dx (T, F) from dp (T, F), with p, h (T, F) as forward left them.
 template <class Real>
-void soft_lif_backward(Real* dx, const Real* dp, const Real* p, const Real* h, const SoftLIFParameters<Real>& q,
-                       std::size_t T, std::size_t F) {
+void soft_lif_backward(Real* dx, const Real* dp, const Real* p, const Real* h,
+                       const SoftLIFParameters<Real>& q, std::size_t T, std::size_t F) {
   for (std::size_t f = 0; f < F; ++f) {
     Real dv = 0;
     for (std::size_t t = T; t-- > 0;) {

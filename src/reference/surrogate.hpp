@@ -7,9 +7,9 @@
 
 namespace volley::reference {
 
-// A surrogate is a pair: a smooth step and its derivative. Backward uses the derivative; the smooth step, put in
-// place of the Heaviside step, gives a network whose gradients finite differences can check exactly. Equation
-// numbers are those of docs/math/surrogates.md.
+// A surrogate is a pair: a smooth step and its derivative. Backward uses the derivative; the smooth step, put
+// in place of the Heaviside step, gives a network whose gradients finite differences can check exactly.
+// Equation numbers are those of docs/math/surrogates.md.
 
 /// (S1) 1/2 + atan(pi alpha x / 2) / pi
 template <class Real>

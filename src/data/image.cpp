@@ -1,0 +1,179 @@
+#include "data/image.hpp"
+
+#include <fmt/format.h>
+#include <png.h>
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include <volley/error.hpp>
+
+#include "core/files.hpp"
+
+namespace volley {
+namespace {
+
+constexpr std::size_t kMostFileBytes = 256 << 20;
+
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& problem) {
+  throw Error(fmt::format("[image] {}: {}", path.string(), problem));
+}
+
+void check_size(const std::filesystem::path& path, std::size_t width, std::size_t height, std::size_t most) {
+  if (width == 0 || height == 0 || width > most || height > most) {
+    fail(path, fmt::format("width and height must be 1 to {} pixels, got {} x {}", most, width, height));
+  }
+}
+
+Dataset one_picture(const std::filesystem::path& path, std::size_t width, std::size_t height,
+                    std::vector<std::uint8_t> pixels) {
+  return {path.filename().string(), Shape{1, height, width}, std::move(pixels), {0}, {"unlabelled"}};
+}
+
+/// libpng's own handle for its simplified interface, which keeps its longjmp to itself.
+struct PngImage {
+  png_image image{};
+
+  PngImage() { image.version = PNG_IMAGE_VERSION; }
+  PngImage(const PngImage&) = delete;
+  PngImage& operator=(const PngImage&) = delete;
+  ~PngImage() { png_image_free(&image); }
+};
+
+Dataset read_png(const std::filesystem::path& path, std::string_view bytes, std::size_t most) {
+  PngImage png;
+  if (png_image_begin_read_from_memory(&png.image, bytes.data(), bytes.size()) == 0) {
+    fail(path, fmt::format("not a good PNG file: {}", png.image.message));
+  }
+  check_size(path, png.image.width, png.image.height, most);
+  png.image.format = PNG_FORMAT_GRAY;
+  png.image.flags |=
+      PNG_IMAGE_FLAG_16BIT_sRGB;  // 16 bits are finer steps of the same scale, not linear light
+  std::vector<std::uint8_t> pixels(PNG_IMAGE_SIZE(png.image));
+  const png_color white{255, 255, 255};
+  if (png_image_finish_read(&png.image, &white, pixels.data(), 0, nullptr) == 0) {
+    fail(path, fmt::format("not a good PNG file: {}", png.image.message));
+  }
+  return one_picture(path, png.image.width, png.image.height, std::move(pixels));
+}
+
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/// The numbers of a PGM file: decimal, with white space and, up to the pixels, # comments between them.
+class PgmNumbers {
+ public:
+  explicit PgmNumbers(std::string_view text) : rest_(text) {}
+
+  std::optional<std::size_t> next() {
+    skip_space();
+    std::size_t value = 0;
+    std::size_t digits = 0;
+    for (; digits < rest_.size() && rest_[digits] >= '0' && rest_[digits] <= '9'; ++digits) {
+      if (digits == 9) return std::nullopt;
+      value = value * 10 + static_cast<std::size_t>(rest_[digits] - '0');
+    }
+    if (digits == 0) return std::nullopt;
+    rest_.remove_prefix(digits);
+    return value;
+  }
+  void skip_space() {
+    while (!rest_.empty()) {
+      if (rest_[0] == '#') {
+        rest_.remove_prefix(std::min(rest_.find('\n'), rest_.size()));
+      } else if (is_space(rest_[0])) {
+        rest_.remove_prefix(1);
+      } else {
+        return;
+      }
+    }
+  }
+  std::string_view rest() const { return rest_; }
+
+ private:
+  std::string_view rest_;
+};
+
+struct PgmHeader {
+  std::size_t width = 0;
+  std::size_t height = 0;
+  std::size_t most_value = 0;
+
+  std::size_t pixels() const { return width * height; }
+  std::uint8_t to_byte(std::size_t value) const {
+    return static_cast<std::uint8_t>((value * 255 + most_value / 2) / most_value);
+  }
+};
+
+PgmHeader read_pgm_header(const std::filesystem::path& path, PgmNumbers& numbers, std::size_t most) {
+  const auto width = numbers.next();
+  const auto height = numbers.next();
+  const auto most_value = numbers.next();
+  if (!width || !height || !most_value) fail(path, "the PGM header must have a width, a height and a maxval");
+  check_size(path, *width, *height, most);
+  if (*most_value < 1 || *most_value > 65535) {
+    fail(path, fmt::format("the PGM maxval must be 1 to 65535, got {}", *most_value));
+  }
+  return {*width, *height, *most_value};
+}
+
+[[noreturn]] void fail_value(const std::filesystem::path& path, std::size_t value, const PgmHeader& header) {
+  fail(path, fmt::format("a PGM pixel must be 0 to the maxval {}, got {}", header.most_value, value));
+}
+
+std::vector<std::uint8_t> read_text_pixels(const std::filesystem::path& path, PgmNumbers& numbers,
+                                           const PgmHeader& header) {
+  // A pixel takes at least a digit and a space: a promise of more than that is not believed.
+  if (numbers.rest().size() / 2 < header.pixels()) {
+    fail(path,
+         fmt::format("truncated: must hold {} pixels, got {} bytes", header.pixels(), numbers.rest().size()));
+  }
+  std::vector<std::uint8_t> pixels(header.pixels());
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    const auto value = numbers.next();
+    if (!value) fail(path, fmt::format("must hold {} pixels, got {}", pixels.size(), i));
+    if (*value > header.most_value) fail_value(path, *value, header);
+    pixels[i] = header.to_byte(*value);
+  }
+  numbers.skip_space();
+  if (!numbers.rest().empty())
+    fail(path, fmt::format("must end after its {} pixels, got more", pixels.size()));
+  return pixels;
+}
+
+std::vector<std::uint8_t> read_binary_pixels(const std::filesystem::path& path, std::string_view bytes,
+                                             const PgmHeader& header) {
+  const std::size_t wide = header.most_value > 255 ? 2 : 1;
+  if (bytes.empty() || !is_space(bytes[0])) fail(path, "one white space must end the PGM header");
+  bytes.remove_prefix(1);
+  if (bytes.size() != header.pixels() * wide) {
+    fail(path, fmt::format("must hold {} bytes of pixels, got {}", header.pixels() * wide, bytes.size()));
+  }
+  std::vector<std::uint8_t> pixels(header.pixels());
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    std::size_t value = static_cast<std::uint8_t>(bytes[i * wide]);
+    if (wide == 2) value = value << 8 | static_cast<std::uint8_t>(bytes[i * wide + 1]);
+    if (value > header.most_value) fail_value(path, value, header);
+    pixels[i] = header.to_byte(value);
+  }
+  return pixels;
+}
+
+Dataset read_pgm(const std::filesystem::path& path, std::string_view bytes, std::size_t most) {
+  PgmNumbers numbers(bytes.substr(2));
+  const PgmHeader header = read_pgm_header(path, numbers, most);
+  return one_picture(path, header.width, header.height,
+                     bytes[1] == '2' ? read_text_pixels(path, numbers, header)
+                                     : read_binary_pixels(path, numbers.rest(), header));
+}
+
+}  // namespace
+
+Dataset read_image(const std::filesystem::path& path, std::size_t most_pixels) {
+  const std::string bytes = read_file(path, kMostFileBytes);
+  if (bytes.starts_with("\x89PNG")) return read_png(path, bytes, most_pixels);
+  if (bytes.starts_with("P2") || bytes.starts_with("P5")) return read_pgm(path, bytes, most_pixels);
+  fail(path, "must be a PNG file or a PGM file (P2 or P5)");
+}
+
+}  // namespace volley

@@ -1,0 +1,41 @@
+#include <fmt/format.h>
+
+#include <volley/encoder.hpp>
+#include <volley/error.hpp>
+
+#include "kernels/poisson.hpp"
+#include "layers/spike_words.hpp"
+
+namespace volley {
+namespace {
+
+struct Saved {
+  Spikes spikes;
+};
+
+PhiloxKey key_of(const Draw& draw) {
+  const Purpose purpose = draw.purpose == Draw::Purpose::train ? Purpose::encode_train : Purpose::encode_test;
+  return philox_key(draw.seed, purpose, draw.epoch);
+}
+
+}  // namespace
+
+Signal Poisson::encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                       const Draw& draw, Tape& tape) const {
+  if (steps == 0) throw Error("[poisson] steps must be >= 1, got 0");
+  Spikes& spikes = tape.saved<Saved>().spikes;
+  SpikeWords::make_trains(spikes, data.shape.after({samples.size(), steps}));
+  const PhiloxKey key = key_of(draw);
+  parallel_for(tape.threads(), samples.size(), 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local kernels::PoissonScratch scratch;
+    for (std::size_t n = begin; n < end; ++n) {
+      const std::size_t active = kernels::poisson_encode(
+          SpikeWords::trains(spikes, n), SpikeWords::active(spikes, n), data.picture(samples[n]).data(),
+          spikes.features(), steps, samples[n], key, scratch);
+      SpikeWords::active_count(spikes, n) = static_cast<std::uint32_t>(active);
+    }
+  });
+  return spikes;
+}
+
+}  // namespace volley

@@ -1,0 +1,75 @@
+#include "kernels/bits.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace volley::kernels {
+
+void transpose_64x64(std::uint64_t* words) {
+  // Swaps the off-diagonal halves of ever smaller blocks (Warren, Hacker's Delight, section 7-3).
+  std::uint64_t mask = 0x00000000FFFFFFFFu;
+  for (int width = 32; width > 0; width >>= 1, mask ^= mask << width) {
+    for (int r = 0; r < 64; r = ((r | width) + 1) & ~width) {
+      const std::uint64_t swap = ((words[r] >> width) ^ words[r | width]) & mask;
+      words[r] ^= swap << width;
+      words[r | width] ^= swap;
+    }
+  }
+}
+
+std::size_t steps_to_trains(std::uint64_t* trains, std::uint32_t* active, const std::uint64_t* steps,
+                            std::size_t T, std::size_t F) {
+  const std::size_t FW = (F + 63) / 64;
+  const std::size_t W = (T + 63) / 64;
+  std::size_t active_count = 0;
+  for (std::size_t fw = 0; fw < FW; ++fw) {
+    const std::size_t features = std::min<std::size_t>(64, F - fw * 64);
+    std::uint64_t any = 0;
+    for (std::size_t w = 0; w < W; ++w) {
+      std::uint64_t block[64];
+      const std::size_t rows = std::min<std::size_t>(64, T - w * 64);
+      for (std::size_t r = 0; r < 64; ++r) block[r] = r < rows ? steps[(w * 64 + r) * FW + fw] : 0;
+      for (std::size_t r = 0; r < rows; ++r) any |= block[r];
+      transpose_64x64(block);
+      for (std::size_t i = 0; i < features; ++i) trains[(fw * 64 + i) * W + w] = block[i];
+    }
+    for (; any != 0; any &= any - 1) {
+      active[active_count++] =
+          static_cast<std::uint32_t>(fw * 64 + static_cast<std::size_t>(std::countr_zero(any)));
+    }
+  }
+  return active_count;
+}
+
+void trains_to_steps(std::uint64_t* steps, const std::uint64_t* trains, const std::uint32_t* active,
+                     std::size_t active_count, std::size_t T, std::size_t F) {
+  const std::size_t FW = (F + 63) / 64;
+  const std::size_t W = (T + 63) / 64;
+  std::memset(steps, 0, T * FW * sizeof *steps);
+  for (std::size_t a = 0; a < active_count;) {
+    const std::size_t fw = active[a] / 64;
+    std::size_t end = a;
+    while (end < active_count && active[end] / 64 == fw) ++end;
+    for (std::size_t w = 0; w < W; ++w) {
+      std::uint64_t block[64] = {};
+      for (std::size_t i = a; i < end; ++i) block[active[i] % 64] = trains[active[i] * W + w];
+      transpose_64x64(block);
+      const std::size_t rows = std::min<std::size_t>(64, T - w * 64);
+      for (std::size_t r = 0; r < rows; ++r) steps[(w * 64 + r) * FW + fw] = block[r];
+    }
+    a = end;
+  }
+}
+
+std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits) {
+  std::size_t count = 0;
+  for (std::size_t w = 0; w * 64 < bits; ++w) {
+    for (std::uint64_t word = words[w]; word != 0; word &= word - 1) {
+      list[count++] = static_cast<std::uint32_t>(w * 64 + static_cast<std::size_t>(std::countr_zero(word)));
+    }
+  }
+  return count;
+}
+
+}  // namespace volley::kernels

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace volley::kernels {
+
+// Linear layers over spikes and over real values; twins in reference/linear.hpp, derivation in
+// docs/math/linear.md. A row is one step of one sample. "Trains" and "steps" are the two bit orders of
+// Spikes: trains (F, W) words with W = ceil(T / 64), and the ascending list of the features that are not
+// silent; steps (rows, FW) words with FW = ceil(F / 64).
+
+/// y (T, out) of one sample, from trains, the lanes being time: a weight is added to the steps at which its
+/// input fired. Best for few outputs. weight (out, in); bias (out) or null. Sums run over the inputs that
+/// fired, ascending.
+void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
+                           std::size_t active_count, const float* weight, const float* bias, std::size_t T,
+                           std::size_t in, std::size_t out);
+
+/// Rows whose inputs linear_forward_steps lists before it walks the outputs.
+inline constexpr std::size_t kListRows = 128;
+
+/// y (rows, out) from steps, the lanes being outputs: the weight columns of the inputs that fired are added.
+/// Best for many outputs and few spikes. weight_t (in, out); bias (out) or null; `list` has room for
+/// min(rows, kListRows) * in numbers. The
+/// same sums in the same order as linear_forward_trains: the same bits.
+void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight_t, const float* bias,
+                          std::size_t rows, std::size_t in, std::size_t out, std::uint32_t* list);
+
+/// Outputs that linear_weight_gradient_trains takes at a time.
+inline constexpr std::size_t kGradientColumns = 16;
+/// Floats of scratch that it needs for `features` features.
+constexpr std::size_t linear_gradient_scratch_size(std::size_t features) {
+  return features * kGradientColumns + 32 * 16 * kGradientColumns;
+}
+
+/// The spikes of a batch as trains: words (N, in, W), active (N, in), active_count (N).
+struct TrainBatch {
+  const std::uint64_t* trains;
+  const std::uint32_t* active;
+  const std::uint32_t* active_count;
+  std::size_t N;
+  std::size_t T;
+  std::size_t in;
+};
+
+/// dweight (out, in) += dy^T x for outputs [o_begin, o_begin + 16) and inputs [f_begin, f_end), over all
+/// samples; dy (N, T, out). Four steps at a time, through a table of their 16 subset sums: the twin is
+/// linear_weight_gradient_by_fours. `scratch` has linear_gradient_scratch_size(f_end - f_begin) floats,
+/// 64-byte aligned.
+void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainBatch& x, std::size_t out,
+                                   std::size_t o_begin, std::size_t f_begin, std::size_t f_end,
+                                   float* scratch);
+
+/// C (m, n) = A B, or C += A B. A is read as a[i * a_row + k * a_column], B (k, n) and C have rows of b_row
+/// and c_row floats. Each element is one sum over k, ascending.
+struct MatrixProduct {
+  const float* a;
+  std::size_t a_row, a_column;
+  const float* b;
+  std::size_t b_row;
+  float* c;
+  std::size_t c_row;
+  std::size_t m, n, k;
+  bool accumulate;
+};
+void matrix_product(const MatrixProduct& p);
+
+/// out (columns, rows) = in (rows, columns) turned.
+void transpose(float* out, const float* in, std::size_t rows, std::size_t columns);
+
+}  // namespace volley::kernels

@@ -1,0 +1,70 @@
+// Included once per target, like every -inl.h here; see lif.cpp for the four steps of a kernel unit.
+#if defined(VOLLEY_KERNELS_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef VOLLEY_KERNELS_SIMD_INL_H_
+#undef VOLLEY_KERNELS_SIMD_INL_H_
+#else
+#define VOLLEY_KERNELS_SIMD_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace volley::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32 = hn::ScalableTag<float>;
+using VF = hn::Vec<F32>;
+using MF = hn::Mask<F32>;
+
+constexpr std::size_t kLanes = hn::MaxLanes(F32());
+
+// Targets whose masked loads and stores do not touch the lanes that are off.
+constexpr bool kHasMaskedAccess = HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3;
+
+/// The first n lanes from p, 0 in the others; reads nothing beyond p + n. n <= kLanes.
+HWY_INLINE VF load_first(const float* HWY_RESTRICT p, std::size_t n) {
+  const F32 d;
+  if constexpr (kHasMaskedAccess) {
+    return hn::MaskedLoad(hn::FirstN(d, n), d, p);
+  } else {
+    HWY_ALIGN float lanes[kLanes] = {};
+    std::memcpy(lanes, p, n * sizeof(float));
+    return hn::Load(d, lanes);
+  }
+}
+
+/// The first n lanes to p; writes nothing beyond p + n. n <= kLanes.
+HWY_INLINE void store_first(VF v, float* HWY_RESTRICT p, std::size_t n) {
+  const F32 d;
+  if constexpr (kHasMaskedAccess) {
+    hn::BlendedStore(v, hn::FirstN(d, n), d, p);
+  } else {
+    HWY_ALIGN float lanes[kLanes];
+    hn::Store(v, d, lanes);
+    std::memcpy(p, lanes, n * sizeof(float));
+  }
+}
+
+/// Lanes of bit i of `bits`, for i below kLanes.
+HWY_INLINE MF mask_from_bits(std::uint32_t bits) {
+  const std::uint8_t bytes[8] = {static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(bits >> 8)};
+  return hn::LoadMaskBits(F32(), bytes);  // wants 8 readable bytes
+}
+
+/// Bit i is lane i of the mask.
+HWY_INLINE std::uint32_t bits_from_mask(MF mask) {
+  std::uint8_t bytes[8] = {};
+  hn::StoreMaskBits(F32(), mask, bytes);
+  return static_cast<std::uint32_t>(bytes[0] | bytes[1] << 8);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace volley::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard per target

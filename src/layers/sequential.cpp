@@ -1,0 +1,60 @@
+#include <fmt/format.h>
+
+#include <volley/error.hpp>
+#include <volley/layers.hpp>
+
+namespace volley {
+
+void Sequential::add(std::unique_ptr<Layer> layer) {
+  if (first_trainable_ == layers_.size() && layer->parameters().empty()) ++first_trainable_;
+  layers_.push_back(std::move(layer));
+}
+
+Shape Sequential::output_shape(const Shape& features) const {
+  Shape shape = features;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    try {
+      shape = layers_[i]->output_shape(shape);
+    } catch (const Error& error) {
+      throw Error(fmt::format("layer {}: {}", i, error.what()));
+    }
+  }
+  return shape;
+}
+
+Signal Sequential::forward(const Signal& x, Tape& tape) const {
+  Signal y = x;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    Tape& child = tape.child(i);
+    child.set_needs_input_gradient(i > 0 || tape.needs_input_gradient());
+    y = layers_[i]->forward(y, child);
+  }
+  return y;
+}
+
+Signal Sequential::backward(Tape& tape, const Signal& dy) {
+  Signal dx = dy;
+  // Below the first layer that has parameters no gradient is wanted, unless the input's is.
+  const std::size_t first = tape.needs_input_gradient() ? 0 : first_trainable_;
+  for (std::size_t i = layers_.size(); i-- > first;) {
+    tape.child(i).set_needs_input_gradient(i > first || tape.needs_input_gradient());
+    dx = layers_[i]->backward(tape.child(i), dx);
+  }
+  return tape.needs_input_gradient() ? dx : Signal{};
+}
+
+std::vector<NamedParameter> Sequential::parameters() {
+  std::vector<NamedParameter> all;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    for (const NamedParameter& p : layers_[i]->parameters()) {
+      all.push_back({fmt::format("{}.{}", i, p.name), p.parameter});
+    }
+  }
+  return all;
+}
+
+void Sequential::initialize(std::uint32_t seed, std::uint32_t layer) {
+  for (const std::unique_ptr<Layer>& child : layers_) child->initialize(seed, layer++);
+}
+
+}  // namespace volley

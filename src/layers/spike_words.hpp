@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include <volley/spikes.hpp>
+#include <volley/threads.hpp>
+
+#include "kernels/linear.hpp"
+
+namespace volley {
+
+/// The words behind Spikes, for the layers and encoders that hand them to kernels. The two orders:
+///
+///     step order (N, T, FW): 64 features to a word        train order (N, F, W): 64 steps to a word
+///
+///       step 0  | f0 f1 ... f63 | f64 ...                   feature 0  | t0 t1 ... t63 | t64 ...
+///       step 1  | f0 f1 ... f63 | f64 ...                   feature 1  | t0 t1 ... t63 | t64 ...
+///
+/// Bits beyond the last feature or step are 0. Train order also lists, for each sample, the features that are
+/// not silent, ascending.
+struct SpikeWords {
+  /// Makes `spikes` ready to be written by a neuron: (N, T, words) in step order, contents unspecified.
+  static std::uint64_t* make_steps(Spikes& spikes, const Shape& shape);
+  /// Makes `spikes` ready to be written by an encoder, in train order, contents unspecified.
+  static void make_trains(Spikes& spikes, const Shape& shape);
+
+  static bool in_trains(const Spikes& spikes) { return spikes.order_ == Spikes::Order::train; }
+  /// Words of a (sample, step) or of a (sample, feature).
+  static std::size_t row_words(const Spikes& spikes) { return spikes.row_words_; }
+
+  static const std::uint64_t* steps(const Spikes& spikes, std::size_t sample) {
+    return spikes.words_.data() + sample * spikes.steps() * spikes.row_words_;
+  }
+  static std::uint64_t* trains(Spikes& spikes, std::size_t sample) {
+    return spikes.words_.data() + sample * spikes.features_ * spikes.row_words_;
+  }
+  static const std::uint64_t* trains(const Spikes& spikes, std::size_t sample) {
+    return spikes.words_.data() + sample * spikes.features_ * spikes.row_words_;
+  }
+  static std::uint32_t* active(Spikes& spikes, std::size_t sample) {
+    return spikes.active_.data() + sample * spikes.features_;
+  }
+  static std::span<const std::uint32_t> active(const Spikes& spikes, std::size_t sample) {
+    return {spikes.active_.data() + sample * spikes.features_, spikes.active_count_[sample]};
+  }
+  static std::uint32_t& active_count(Spikes& spikes, std::size_t sample) {
+    return spikes.active_count_[sample];
+  }
+
+  /// All samples of spikes in train order.
+  static kernels::TrainBatch batch(const Spikes& spikes) {
+    return {spikes.words_.data(), spikes.active_.data(), spikes.active_count_.data(),
+            spikes.samples(),     spikes.steps(),        spikes.features_};
+  }
+
+  /// The same spikes in the other order, into `out`.
+  static void to_trains(Spikes& out, const Spikes& in, ThreadPool& threads);
+  static void to_steps(Spikes& out, const Spikes& in, ThreadPool& threads);
+};
+
+}  // namespace volley

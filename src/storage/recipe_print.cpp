@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+
+#include <optional>
+#include <string>
+#include <type_traits>
+
+#include "storage/recipe_choices.hpp"
+
+namespace volley {
+namespace {
+
+/// The shortest decimal that reads back as the same float, and looks like a float: "0.001", "2.0", "1e-08".
+std::string float_text(float value) {
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  return text;
+}
+
+template <class T>
+std::string value_text(const T& value);
+
+/// "kind = "atan", alpha = 2.0", or one to a line.
+template <class Options>
+std::string fields_text(const Options& options, std::string_view separator) {
+  std::string text;
+  const auto add = [&](std::string_view name, const std::string& value) {
+    if (!text.empty()) text += separator;
+    text += fmt::format("{} = {}", name, value);
+  };
+  if constexpr (requires { Options::kKind; }) add("kind", toml_quoted(Options::kKind));
+  Options::fields(
+      options, [&](std::string_view name, const auto& value, const Range&) { add(name, value_text(value)); });
+  return text;
+}
+
+template <class T>
+std::string value_text(const T& value) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    return toml_quoted(value);
+  } else if constexpr (std::is_same_v<T, float>) {
+    return float_text(value);
+  } else if constexpr (std::is_arithmetic_v<T>) {
+    return fmt::format("{}", value);
+  } else if constexpr (std::is_enum_v<T>) {
+    return toml_quoted(choices(value)[static_cast<std::size_t>(value)]);
+  } else if constexpr (is_optional<T>) {
+    return value.has_value() ? value_text(*value) : toml_quoted(kNone);
+  } else {
+    static_assert(is_variant<T>);
+    return std::visit([](const auto& options) { return "{ " + fields_text(options, ", ") + " }"; }, value);
+  }
+}
+
+/// A field of the recipe itself: options become a section, a list of options a list of sections.
+struct PrintField {
+  std::string& text;
+
+  template <class T>
+  void operator()(std::string_view name, const T& value, const Range&) const {
+    if constexpr (is_vector<T>) {
+      for (const auto& item : value) section(fmt::format("[[{}]]", name), item);
+    } else if constexpr (is_variant<T> || is_options<T>) {
+      section(fmt::format("[{}]", name), value);
+    } else {
+      text += fmt::format("{} = {}\n", name, value_text(value));
+    }
+  }
+
+  template <class T>
+  void section(const std::string& heading, const T& value) const {
+    if constexpr (is_variant<T>) {
+      std::visit([&](const auto& options) { section(heading, options); }, value);
+    } else {
+      text += fmt::format("\n{}\n{}\n", heading, fields_text(value, "\n"));
+    }
+  }
+};
+
+}  // namespace
+
+std::string toml_quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      quoted += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+std::string to_toml(const Recipe& recipe) {
+  std::string text;
+  Recipe::fields(recipe, PrintField{text});
+  return text;
+}
+
+}  // namespace volley

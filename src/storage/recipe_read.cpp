@@ -1,0 +1,252 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <string>
+#include <type_traits>
+
+#include <volley/dataset.hpp>
+
+#include "core/files.hpp"
+#include "core/nearest.hpp"
+#include "storage/builtin_recipes.hpp"
+#include "storage/recipe_choices.hpp"
+#include "storage/recipe_toml.hpp"
+
+namespace volley {
+namespace {
+
+constexpr std::size_t kMaxRecipeBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxLayers = 1000;
+
+/// Where a table or value stands: its key for messages, and how messages begin.
+struct Place {
+  const TomlOrigin* origin;
+  std::string key;  // "network.2"
+
+  Place at(std::string_view name) const {
+    return {origin, key.empty() ? std::string(name) : fmt::format("{}.{}", key, name)};
+  }
+  [[noreturn]] void fail(const toml::node& node, const std::string& text) const {
+    throw RecipeError(fmt::format("{}: key '{}': {}", origin->at(node.source().begin.line), key, text));
+  }
+  [[noreturn]] void expected(const toml::node& node, const std::string& what) const {
+    fail(node, fmt::format("expected {}, got {}", what, toml_shown(node)));
+  }
+};
+
+template <class T>
+void read_value(const toml::node& node, T& value, const Range& range, const Place& place);
+
+/// Reads what `table` holds into the fields of `options`; a field that is not there keeps its value.
+template <class Options>
+void read_fields(const toml::table& table, Options& options, const Place& place) {
+  std::vector<std::string> known;
+  if constexpr (requires { Options::kKind; }) known.push_back("kind");
+  Options::fields(options, [&]<class T>(std::string_view name, T& value, const Range& range) {
+    known.emplace_back(name);
+    if (const toml::node* node = table.get(name)) {
+      read_value(*node, value, range, place.at(name));
+    } else if constexpr (std::is_arithmetic_v<T>) {
+      // A default outside its own range says that there is no default.
+      if (!range.contains(static_cast<double>(value))) {
+        place.at(name).fail(table, fmt::format("missing; expected a number {}", range.text()));
+      }
+    }
+  });
+  for (const auto& [key, node] : table) {
+    if (std::find(known.begin(), known.end(), std::string(key.str())) == known.end()) {
+      place.at(key.str()).fail(node, "unknown" + suggestion(key.str(), known));
+    }
+  }
+}
+
+/// "a number > 1", "an integer >= 1 and <= 65536"
+std::string expectation(std::string_view noun, const Range& range) {
+  const bool unbounded = std::isinf(range.low) && std::isinf(range.high);
+  return unbounded ? fmt::format("a finite {}", noun.substr(noun.find(' ') + 1))
+                   : fmt::format("{} {}", noun, range.text());
+}
+
+template <class T>
+void read_number(const toml::node& node, T& value, const Range& range, const Place& place) {
+  if constexpr (std::is_integral_v<T>) {
+    const std::optional<std::int64_t> number = node.value_exact<std::int64_t>();
+    if (!number || !range.contains(static_cast<double>(*number)) || !std::in_range<T>(*number)) {
+      place.expected(node, expectation("an integer", range));
+    }
+    value = static_cast<T>(*number);
+  } else {
+    const std::optional<double> number = node.is_number() ? node.value<double>() : std::nullopt;
+    // The value counts as it will be kept: 1e-60 is 0 in a float, and 1e60 is infinite.
+    if (!number || !range.contains(static_cast<double>(static_cast<T>(*number)))) {
+      place.expected(node, expectation("a number", range));
+    }
+    value = static_cast<T>(*number);
+  }
+}
+
+template <class Enum>
+void read_choice(const toml::node& node, Enum& value, const Place& place) {
+  const auto words = choices(value);
+  const std::vector<std::string> names(words.begin(), words.end());
+  const std::optional<std::string> word = node.value_exact<std::string>();
+  if (!word) place.expected(node, "one of " + quoted_list(names));
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (*word == words[i]) {
+      value = static_cast<Enum>(i);
+      return;
+    }
+  }
+  place.fail(node, fmt::format("'{}' is unknown{}", *word, suggestion(*word, names)));
+}
+
+/// A table with a `kind` and the fields of that kind, or the bare name of a kind.
+template <class Variant>
+void read_variant(const toml::node& node, Variant& value, const Place& place) {
+  const toml::table* table = node.as_table();
+  const toml::node* kind = table != nullptr ? table->get("kind") : &node;
+  if (kind == nullptr) place.at("kind").fail(node, "missing" + suggestion("", kinds<Variant>()));
+  const Place kind_place = table != nullptr ? place.at("kind") : place;
+  const std::optional<std::string> name = kind->value_exact<std::string>();
+  if (!name) kind_place.expected(*kind, table != nullptr ? "a string" : "a table with a kind");
+  if (!set_kind(value, *name)) {
+    kind_place.fail(*kind, fmt::format("'{}' is unknown{}", *name, suggestion(*name, kinds<Variant>())));
+  }
+  static const toml::table nothing;
+  std::visit([&](auto& options) { read_fields(table != nullptr ? *table : nothing, options, place); }, value);
+}
+
+template <class T>
+void read_value(const toml::node& node, T& value, const Range& range, const Place& place) {
+  if constexpr (std::is_same_v<T, bool>) {
+    const std::optional<bool> flag = node.value_exact<bool>();
+    if (!flag) place.expected(node, "true or false");
+    value = *flag;
+  } else if constexpr (std::is_arithmetic_v<T>) {
+    read_number(node, value, range, place);
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    const std::optional<std::string> text = node.value_exact<std::string>();
+    if (!text) place.expected(node, "a string");
+    value = *text;
+  } else if constexpr (std::is_enum_v<T>) {
+    read_choice(node, value, place);
+  } else if constexpr (is_optional<T>) {
+    if (node.value_exact<std::string>() == kNone) {
+      value.reset();
+    } else if (node.is_number()) {
+      read_number(node, value.emplace(), range, place);
+    } else {
+      place.expected(node, fmt::format("{} or '{}'", expectation("a number", range), kNone));
+    }
+  } else if constexpr (is_variant<T>) {
+    read_variant(node, value, place);
+  } else if constexpr (is_vector<T>) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) place.expected(node, "a list of tables");
+    if (array->size() > kMaxLayers) place.fail(node, fmt::format("more than {} entries", kMaxLayers));
+    value.assign(array->size(), {});
+    for (std::size_t i = 0; i < array->size(); ++i) {
+      read_value(*array->get(i), value[i], range, place.at(fmt::format("{}", i)));
+    }
+  } else {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) place.expected(node, "a table");
+    read_fields(*table, value, place);
+  }
+}
+
+bool is_plain_name(std::string_view name) {
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
+  };
+  return !name.empty() && name.size() <= 100 && std::all_of(name.begin(), name.end(), plain);
+}
+
+/// The file's name without folder and ending, of letters that a run folder's name may have.
+std::string name_from(const std::string& origin) {
+  std::string name = std::filesystem::path(origin).stem().string().substr(0, 100);
+  for (char& c : name) {
+    if (!is_plain_name({&c, 1})) c = '_';
+  }
+  return name.empty() ? "recipe" : name;
+}
+
+void check_word(const toml::table& table, std::string_view key, const std::string& value,
+                const std::vector<std::string>& words, const Place& place) {
+  if (std::find(words.begin(), words.end(), value) != words.end()) return;
+  const toml::node* node = table.get(key);
+  place.at(key).fail(node != nullptr ? *node : table,
+                     fmt::format("'{}' is unknown{}", value, suggestion(value, words)));
+}
+
+}  // namespace
+
+std::string TomlOrigin::at(std::uint32_t line) const {
+  return has_lines ? fmt::format("{}:{}", name, line) : name;
+}
+
+std::string toml_shown(const toml::node& node) {
+  if (const auto text = node.value_exact<std::string>()) {
+    return text->size() <= 60 ? fmt::format("'{}'", *text) : fmt::format("'{}...'", text->substr(0, 60));
+  }
+  if (const auto number = node.value_exact<std::int64_t>()) return fmt::format("{}", *number);
+  if (const auto number = node.value_exact<double>()) return fmt::format("{}", *number);
+  if (const auto flag = node.value_exact<bool>()) return *flag ? "true" : "false";
+  if (node.is_table()) return "a table";
+  if (node.is_array()) return "a list";
+  return "a date or time";
+}
+
+toml::table parse_toml(std::string_view text, const TomlOrigin& origin) {
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    throw RecipeError(
+        fmt::format("{}: not TOML: {}", origin.at(error.source().begin.line), error.description()));
+  }
+}
+
+Recipe read_recipe(const toml::table& table, const TomlOrigin& origin) {
+  const Place place{&origin, ""};
+  Recipe recipe;
+  recipe.name = name_from(origin.name);
+  read_fields(table, recipe, place);
+  if (!is_plain_name(recipe.name)) {
+    place.at("name").expected(*table.get("name"), "1 to 100 letters, digits, '_' or '-'");
+  }
+  check_word(table, "data", recipe.data, datasets::names(), place);
+  check_word(table, "rule", recipe.rule, rule_names(), place);
+  if (recipe.network.empty())
+    place.at("network").fail(table, "missing; expected at least one [[network]] table");
+  return recipe;
+}
+
+Recipe parse_recipe(std::string_view text, const std::string& origin) {
+  const TomlOrigin place{origin};
+  return read_recipe(parse_toml(text, place), place);
+}
+
+std::vector<std::string> builtin_recipes() {
+  std::vector<std::string> names;
+  for (const BuiltinRecipe& recipe : builtin_recipe_texts()) names.emplace_back(recipe.name);
+  return names;
+}
+
+Recipe load_recipe(const std::string& name_or_path) {
+  for (const BuiltinRecipe& recipe : builtin_recipe_texts()) {
+    if (recipe.name == name_or_path) return parse_recipe(recipe.text, name_or_path);
+  }
+  std::error_code unknown;
+  if (!std::filesystem::exists(name_or_path, unknown)) {
+    if (name_or_path.ends_with(".toml")) throw RecipeError(fmt::format("{}: no such file", name_or_path));
+    throw RecipeError(fmt::format("'{}' is neither a built-in recipe nor a file{}", name_or_path,
+                                  suggestion(name_or_path, builtin_recipes())));
+  }
+  return parse_recipe(read_file(name_or_path, kMaxRecipeBytes), name_or_path);
+}
+
+}  // namespace volley

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <volley/tensor.hpp>
+
+namespace volley {
+
+// The safetensors format: the length of a JSON header (8 bytes, little-endian), the header, the tensors'
+// bytes. The header says for each tensor its dtype, its shape and where its bytes begin and end.
+
+/// A tensor to write. Looks at memory that another owns.
+struct SafetensorsEntry {
+  std::string name;
+  const Tensor* tensor;
+};
+
+struct SafetensorsFile {
+  std::map<std::string, std::string> metadata;
+  std::map<std::string, Tensor> tensors;
+};
+
+/// Writes float32 tensors and a text for each metadata key, whole or not at all. The header is padded with
+/// spaces so that the data begins at a multiple of 8.
+void write_safetensors(const std::filesystem::path& path, const std::vector<SafetensorsEntry>& tensors,
+                       const std::map<std::string, std::string>& metadata);
+
+/// Reads a file of float32 tensors. Takes nothing that the file says for granted: throws Error, with the
+/// file's name, what was expected and what was found, unless lengths, offsets, shapes and sizes agree to the
+/// last byte.
+SafetensorsFile read_safetensors(const std::filesystem::path& path);
+
+}  // namespace volley

@@ -1,0 +1,221 @@
+#include <volley/trainer.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include <volley/error.hpp>
+
+#include "core/philox.hpp"
+
+namespace volley {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The order in which an epoch visits the samples: a shuffle by Fisher and Yates, addressed by seed and
+/// epoch.
+void shuffle(std::vector<std::uint32_t>& order, std::uint32_t seed, std::uint32_t epoch) {
+  std::iota(order.begin(), order.end(), 0u);
+  PhiloxSequence random(philox_key(seed, Purpose::shuffle, epoch));
+  for (std::size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
+  }
+}
+
+double gradient_norm(const std::vector<NamedParameter>& parameters) {
+  double sum = 0;
+  for (const NamedParameter& p : parameters) {
+    for (const float g : p.parameter->gradient.values())
+      sum += static_cast<double>(g) * static_cast<double>(g);
+  }
+  return std::sqrt(sum);
+}
+
+std::size_t count_right(const Tensor& scores, std::span<const std::uint8_t> labels) {
+  const std::size_t K = scores.shape()[1];
+  std::size_t right = 0;
+  for (std::size_t n = 0; n < labels.size(); ++n) right += predict({scores.data() + n * K, K}) == labels[n];
+  return right;
+}
+
+}  // namespace
+
+/// Everything a pass needs, kept from one to the next so that a running training asks for no memory.
+struct Trainer::Pass {
+  explicit Pass(std::size_t threads) : pool(threads), encoder_tape(pool), tape(pool) {
+    tape.set_needs_input_gradient(false);
+  }
+
+  ThreadPool pool;
+  Tape encoder_tape;
+  Tape tape;
+  std::vector<std::uint32_t> order;
+  std::vector<std::uint8_t> labels;
+  std::vector<NamedParameter> parameters;
+  Tensor scores;
+  double loss = 0;
+  std::size_t right = 0;
+
+  /// Encodes the pictures `samples` and runs the network on them: fills labels, scores, loss and right.
+  Signal forward(const Sequential& net, const TrainerParts& parts, const Dataset& data,
+                 std::span<const std::uint32_t> samples, std::size_t steps, const Draw& draw) {
+    labels.resize(samples.size());
+    std::ranges::transform(samples, labels.begin(),
+                           [&](std::uint32_t sample) { return data.labels[sample]; });
+    const Signal x = parts.encoder->encode(data, samples, steps, draw, encoder_tape);
+    const Signal y = net.forward(x, tape);
+    loss = parts.loss->forward(y, labels, scores);
+    right = count_right(scores, labels);
+    return y;
+  }
+};
+
+Trainer::Trainer(Sequential& net, TrainerParts parts, const TrainerOptions& options)
+    : net_(net), parts_(std::move(parts)), options_(options) {
+  check_fields("trainer", options);
+  parts_.rule->check(net);
+  pass_ = std::make_unique<Pass>(options.threads);
+  pass_->parameters = net.parameters();
+}
+
+Trainer::~Trainer() = default;
+
+std::size_t Trainer::threads() const { return pass_->pool.size(); }
+
+History Trainer::fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder) {
+  Recorder silent;
+  Recorder& report = recorder != nullptr ? *recorder : silent;
+  check_data(train);
+  check_data(test);
+  const std::size_t batches = batches_of(train.size(), options_.drop_last);
+  if (batches == 0) {
+    throw Error(fmt::format("[trainer] {}: {} samples do not fill one batch of {}", train.name, train.size(),
+                            options_.batch));
+  }
+  report.begin(epochs, batches, batches_of(test.size(), false));
+
+  History history;
+  double best = 0;
+  for (std::size_t e = 0; e < epochs; ++e) {
+    const Clock::time_point start = Clock::now();
+    EpochRecord record{.epoch = epochs_done_ + 1};
+    if (!train_epoch(train, record, report)) {
+      history.stopped = true;
+      break;
+    }
+    record.train_samples_per_second =
+        static_cast<double>(std::min(batches * options_.batch, train.size())) / seconds_since(start);
+    const Evaluation evaluation = evaluate(test, record.epoch, &report);
+    if (evaluation.stopped) {
+      history.stopped = true;
+      break;
+    }
+    ++epochs_done_;
+    best = std::max(best, evaluation.accuracy);
+    record.test_loss = evaluation.loss;
+    record.test_acc = evaluation.accuracy;
+    record.max_test_acc = best;
+    record.test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds;
+    record.seconds = seconds_since(start);
+    history.epochs.push_back(record);
+    report.epoch(record, *this);
+  }
+  return history;
+}
+
+bool Trainer::train_epoch(const Dataset& train, EpochRecord& record, Recorder& report) {
+  Pass& pass = *pass_;
+  const std::size_t batches = batches_of(train.size(), options_.drop_last);
+  const Draw draw{options_.seed, static_cast<std::uint32_t>(record.epoch), Draw::Purpose::train};
+  pass.order.resize(train.size());
+  shuffle(pass.order, options_.seed, draw.epoch);
+
+  double loss_sum = 0;
+  std::size_t right = 0;
+  std::size_t seen = 0;
+  for (std::size_t b = 0; b < batches; ++b) {
+    const std::size_t first = b * options_.batch;
+    const std::span<const std::uint32_t> samples(pass.order.data() + first,
+                                                 std::min(options_.batch, train.size() - first));
+    const Signal y = pass.forward(net_, parts_, train, samples, options_.steps, draw);
+    zero_gradients(pass.parameters);
+    parts_.rule->gradients(net_, *parts_.loss, {train, samples, pass.labels, y, pass.scores}, pass.tape);
+    const double norm = gradient_norm(pass.parameters);
+    parts_.optimizer->step(pass.parameters, pass.pool);
+
+    loss_sum += pass.loss * static_cast<double>(samples.size());
+    right += pass.right;
+    seen += samples.size();
+    report.iteration({.epoch = record.epoch,
+                      .iteration = (record.epoch - 1) * batches + b + 1,
+                      .loss = pass.loss,
+                      .batch_acc = static_cast<double>(pass.right) / static_cast<double>(samples.size()),
+                      .grad_norm = norm});
+    if (report.stop()) return false;
+  }
+  record.train_loss = loss_sum / static_cast<double>(seen);
+  record.train_acc = static_cast<double>(right) / static_cast<double>(seen);
+  return true;
+}
+
+Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* recorder) {
+  check_data(data);
+  const Clock::time_point start = Clock::now();
+  Pass& pass = *pass_;
+  const std::size_t batches = batches_of(data.size(), false);
+  const Draw draw{options_.seed, static_cast<std::uint32_t>(epoch), Draw::Purpose::test};
+  pass.order.resize(data.size());
+  std::iota(pass.order.begin(), pass.order.end(), 0u);
+
+  Evaluation result;
+  const std::size_t K = net_.output_shape(data.shape)[0];
+  result.scores.resize({data.size(), K});
+  result.predictions.resize(data.size());
+  std::size_t right = 0;
+  for (std::size_t b = 0; b < batches; ++b) {
+    const std::size_t first = b * options_.batch;
+    const std::span<const std::uint32_t> samples(pass.order.data() + first,
+                                                 std::min(options_.batch, data.size() - first));
+    pass.forward(net_, parts_, data, samples, options_.steps, draw);
+    std::ranges::copy(pass.scores.values(), result.scores.data() + first * K);
+    result.loss += pass.loss * static_cast<double>(samples.size());
+    right += pass.right;
+    if (recorder != nullptr) {
+      recorder->test_batch(b + 1, batches);
+      result.stopped = recorder->stop();
+      if (result.stopped) return result;
+    }
+  }
+  for (std::size_t n = 0; n < data.size(); ++n) {
+    result.predictions[n] = static_cast<std::uint8_t>(predict({result.scores.data() + n * K, K}));
+  }
+  result.loss /= static_cast<double>(data.size());
+  result.accuracy = static_cast<double>(right) / static_cast<double>(data.size());
+  result.seconds = seconds_since(start);
+  return result;
+}
+
+std::size_t Trainer::batches_of(std::size_t samples, bool drop_last) const {
+  return drop_last ? samples / options_.batch : (samples + options_.batch - 1) / options_.batch;
+}
+
+void Trainer::check_data(const Dataset& data) const {
+  if (data.size() == 0)
+    throw Error(fmt::format("[trainer] {}: must have at least one sample, got none", data.name));
+  const Shape out = net_.output_shape(data.shape);
+  if (out.rank() != 1 || out[0] < data.classes.size()) {
+    throw Error(
+        fmt::format("[trainer] {}: the network's output must be one score for each of {} classes, got {}",
+                    data.name, data.classes.size(), out.text()));
+  }
+}
+
+}  // namespace volley

@@ -1,0 +1,314 @@
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <fstream>
+#include <random>
+#include <string>
+
+#include <volley/recipe.hpp>
+
+#include "support/temp_folder.hpp"
+
+namespace volley {
+namespace {
+
+const std::string kNetwork = "[[network]]\nkind = \"flatten\"\n";
+
+/// The text of the RecipeError that `action` throws.
+template <class Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const RecipeError& error) {
+    return error.what();
+  }
+  return "(no error)";
+}
+
+std::string parse_error(const std::string& text) {
+  return error_of([&] { parse_recipe(text, "my.toml"); });
+}
+
+std::string setting_error(const std::string& assignment) {
+  return error_of([&] { with_settings(load_recipe("lif_fc_mnist"), {assignment}); });
+}
+
+TEST(Recipe, TheTutorialNetworkIsWhatTheTutorialSays) {
+  const Recipe recipe = load_recipe("lif_fc_mnist");
+  EXPECT_EQ(recipe.name, "lif_fc_mnist");
+  EXPECT_EQ(recipe.data, "mnist");
+  EXPECT_EQ(recipe.rule, "bptt");
+  EXPECT_EQ(recipe.epochs, 100u);
+  EXPECT_EQ(recipe.training.steps, 100u);
+  EXPECT_EQ(recipe.training.batch, 64u);
+  EXPECT_TRUE(recipe.training.drop_last);
+  EXPECT_EQ(std::get<RateMseOptions>(recipe.loss).scale, 1.0f);
+  EXPECT_EQ(std::get<AdamOptions>(recipe.optimizer).lr, 1e-3f);
+  ASSERT_EQ(recipe.network.size(), 3u);
+  const auto& linear = std::get<LinearRecipe>(recipe.network[1]);
+  EXPECT_EQ(linear.in, 784u);
+  EXPECT_EQ(linear.out, 10u);
+  EXPECT_FALSE(linear.bias);
+  EXPECT_EQ(linear.init, Init::uniform);
+  const auto& lif = std::get<LIFOptions>(recipe.network[2]);
+  EXPECT_EQ(lif.tau, 2.0f);
+  EXPECT_EQ(lif.v_threshold, 1.0f);
+  EXPECT_EQ(lif.v_reset, 0.0f);
+  EXPECT_TRUE(lif.decay_input);
+  EXPECT_FALSE(lif.detach_reset);
+  EXPECT_EQ(std::get<ATan>(lif.surrogate).alpha, 2.0f);
+}
+
+TEST(Recipe, TheArticlesRuleIsWhatTheArticleSays) {
+  const Recipe recipe = load_recipe("article_mnist");
+  EXPECT_EQ(recipe.rule, "article");
+  EXPECT_EQ(recipe.epochs, 100u);
+  EXPECT_EQ(std::get<RateMseOptions>(recipe.loss).scale, 0.5f);
+  const auto& sgd = std::get<SgdOptions>(recipe.optimizer);
+  EXPECT_EQ(sgd.lr, 1e-3f);
+  EXPECT_EQ(sgd.momentum, 0.0f);
+  EXPECT_EQ(std::get<LinearRecipe>(recipe.network.at(1)).init, Init::normal);
+  EXPECT_EQ(std::get<SoftLIFOptions>(recipe.network.at(2)).tau, 2.0f);
+}
+
+TEST(Recipe, TomlOfARecipeGivesTheSameRecipe) {
+  for (const std::string& name : builtin_recipes()) {
+    const std::string text = to_toml(load_recipe(name));
+    EXPECT_EQ(to_toml(parse_recipe(text, name)), text);
+  }
+}
+
+TEST(Recipe, TomlOfEveryKindGivesTheSameRecipe) {
+  Recipe recipe;
+  recipe.name = "every-kind";
+  recipe.description = "quotes \" and \\, a tab \t, a line\nand a bell \x07";
+  recipe.training.seed = 4294967295u;
+  recipe.training.drop_last = false;
+  recipe.network = {FlattenOptions{}, LinearRecipe{{.bias = true, .init = Init::normal}, 3, 4},
+                    LIFOptions{.tau = 1.1f, .v_reset = std::nullopt, .surrogate = Sigmoid{.alpha = 0.3f}},
+                    LIFOptions{.v_threshold = -1e-30f, .v_reset = -0.1f, .surrogate = ATan{.alpha = 1e30f}},
+                    SoftLIFOptions{.tau = 7.0f}};
+  for (const LossRecipe& loss :
+       {LossRecipe{RateMseOptions{.scale = 1.0f / 3}}, LossRecipe{RateCrossEntropyOptions{}}}) {
+    for (const OptimizerRecipe& optimizer : {OptimizerRecipe{AdamOptions{.beta1 = 0.1f}},
+                                             OptimizerRecipe{SgdOptions{.lr = 0.3f, .nesterov = true}}}) {
+      recipe.loss = loss;
+      recipe.optimizer = optimizer;
+      const Recipe back = parse_recipe(to_toml(recipe), "back");
+      EXPECT_EQ(to_toml(back), to_toml(recipe));
+      EXPECT_EQ(back.loss.index(), loss.index());
+      EXPECT_EQ(back.optimizer.index(), optimizer.index());
+    }
+  }
+  const Recipe back = parse_recipe(to_toml(recipe), "back");
+  EXPECT_EQ(back.description, recipe.description);
+  EXPECT_EQ(back.training.seed, 4294967295u);
+  EXPECT_EQ(std::get<LinearRecipe>(back.network.at(1)).init, Init::normal);
+  EXPECT_FALSE(std::get<LIFOptions>(back.network.at(2)).v_reset.has_value());
+  EXPECT_EQ(std::get<Sigmoid>(std::get<LIFOptions>(back.network.at(2)).surrogate).alpha, 0.3f);
+  EXPECT_EQ(std::get<LIFOptions>(back.network.at(3)).v_reset, -0.1f);
+}
+
+TEST(Recipe, FloatsComeBackBitForBitAndReadNicely) {
+  Recipe recipe;
+  recipe.network = {SoftLIFOptions{}};
+  const auto back = [&](float value) {
+    std::get<SoftLIFOptions>(recipe.network[0]).v_threshold = value;
+    return std::get<SoftLIFOptions>(parse_recipe(to_toml(recipe), "f").network[0]).v_threshold;
+  };
+  std::mt19937 random(7);
+  for (int i = 0; i < 5000; ++i) {
+    const float value = std::bit_cast<float>(static_cast<std::uint32_t>(random()));
+    if (std::isfinite(value))
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(back(value)), std::bit_cast<std::uint32_t>(value));
+  }
+  EXPECT_EQ(back(std::numeric_limits<float>::denorm_min()), std::numeric_limits<float>::denorm_min());
+  EXPECT_EQ(back(std::numeric_limits<float>::max()), std::numeric_limits<float>::max());
+  back(0.001f);
+  EXPECT_NE(to_toml(recipe).find("v_threshold = 0.001\n"), std::string::npos);
+  back(2.0f);
+  EXPECT_NE(to_toml(recipe).find("v_threshold = 2.0\n"), std::string::npos);
+}
+
+TEST(Recipe, DefaultsStandWhereNothingIsSaid) {
+  const Recipe recipe = parse_recipe(kNetwork + "[[network]]\nkind = \"lif\"\n", "folder/my run.toml");
+  EXPECT_EQ(recipe.name, "my_run");
+  EXPECT_EQ(recipe.training.steps, 100u);
+  EXPECT_EQ(std::get<LIFOptions>(recipe.network.at(1)).tau, 2.0f);
+}
+
+TEST(Recipe, AKindMayStandForItsDefaults) {
+  const Recipe recipe = parse_recipe(
+      "optimizer = \"sgd\"\n" + kNetwork + "[[network]]\nkind = \"lif\"\ntau = 3\nsurrogate = \"sigmoid\"\n",
+      "my.toml");
+  EXPECT_EQ(std::get<SgdOptions>(recipe.optimizer).lr, 0.01f);
+  EXPECT_EQ(std::get<LIFOptions>(recipe.network.at(1)).tau, 3.0f);
+  EXPECT_EQ(std::get<Sigmoid>(std::get<LIFOptions>(recipe.network.at(1)).surrogate).alpha, 4.0f);
+}
+
+TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
+  struct Case {
+    std::string text;
+    std::string error;
+  };
+  const std::string lif = kNetwork + "[[network]]\nkind = \"lif\"\n";  // its next line is the fifth
+  const std::string linear = kNetwork + "[[network]]\nkind = \"linear\"\n";
+  const Case cases[] = {
+      {lif + "tua = 3.0", "my.toml:5: key 'network.1.tua': unknown; did you mean 'tau'?"},
+      {"epoch = 3\n" + kNetwork, "my.toml:1: key 'epoch': unknown; did you mean 'epochs'?"},
+      {"\n[training]\nsteps = 0\n" + kNetwork,
+       "my.toml:3: key 'training.steps': expected an integer >= 1 and <= 65536, got 0"},
+      {"[training]\nsteps = 2.5\n" + kNetwork,
+       "my.toml:2: key 'training.steps': expected an integer >= 1 and <= 65536, got 2.5"},
+      {"[training]\nseed = -1\n" + kNetwork,
+       "my.toml:2: key 'training.seed': expected an integer >= 0 and <= 4294967295, got -1"},
+      {"[training]\nseed = 4294967296\n" + kNetwork,
+       "my.toml:2: key 'training.seed': expected an integer >= 0 and <= 4294967295, got 4294967296"},
+      {"[training]\ndrop_last = 1\n" + kNetwork,
+       "my.toml:2: key 'training.drop_last': expected true or false, got 1"},
+      {"training = 3\n" + kNetwork, "my.toml:1: key 'training': expected a table, got 3"},
+      {"name = 3\n" + kNetwork, "my.toml:1: key 'name': expected a string, got 3"},
+      {"name = \"../x\"\n" + kNetwork,
+       "my.toml:1: key 'name': expected 1 to 100 letters, digits, '_' or '-', got '../x'"},
+      {"data = \"mnits\"\n" + kNetwork, "my.toml:1: key 'data': 'mnits' is unknown; did you mean 'mnist'?"},
+      {"rule = \"btpt\"\n" + kNetwork, "my.toml:1: key 'rule': 'btpt' is unknown; did you mean 'bptt'?"},
+      {lif + "tau = 1.0", "my.toml:5: key 'network.1.tau': expected a number > 1, got 1"},
+      {lif + "tau = \"2\"", "my.toml:5: key 'network.1.tau': expected a number > 1, got '2'"},
+      {lif + "tau = nan", "my.toml:5: key 'network.1.tau': expected a number > 1, got nan"},
+      {lif + "tau = inf", "my.toml:5: key 'network.1.tau': expected a number > 1, got inf"},
+      {lif + "tau = 1e60", "my.toml:5: key 'network.1.tau': expected a number > 1, got 1e+60"},
+      {lif + "tau = true", "my.toml:5: key 'network.1.tau': expected a number > 1, got true"},
+      {lif + "tau = 2020-01-01", "my.toml:5: key 'network.1.tau': expected a number > 1, got a date or time"},
+      {lif + "v_reset = nan", "my.toml:5: key 'network.1.v_reset': expected a finite number, got nan"},
+      {lif + "v_reset = \"soft\"",
+       "my.toml:5: key 'network.1.v_reset': expected a finite number or 'none', got 'soft'"},
+      {lif + "surrogate = \"atn\"",
+       "my.toml:5: key 'network.1.surrogate': 'atn' is unknown; did you mean 'atan'?"},
+      {lif + "surrogate = 3", "my.toml:5: key 'network.1.surrogate': expected a table with a kind, got 3"},
+      {lif + "surrogate = { alpha = 2.0 }",
+       "my.toml:5: key 'network.1.surrogate.kind': missing; expected one of 'atan', 'sigmoid'"},
+      {lif + "surrogate = { kind = \"atan\", alpha = 0 }",
+       "my.toml:5: key 'network.1.surrogate.alpha': expected a number > 0, got 0"},
+      {lif + "surrogate = { kind = \"atan\", alpha = 1e-60 }",
+       "my.toml:5: key 'network.1.surrogate.alpha': expected a number > 0, got 1e-60"},
+      {lif + "surrogate = { kind = \"atan\", alhpa = 2.0 }",
+       "my.toml:5: key 'network.1.surrogate.alhpa': unknown; did you mean 'alpha'?"},
+      {linear + "in = 3", "my.toml:3: key 'network.1.out': missing; expected a number >= 1 and <= 16777216"},
+      {linear + "in = 3\nout = 4\ninit = \"norml\"",
+       "my.toml:7: key 'network.1.init': 'norml' is unknown; did you mean 'normal'?"},
+      {linear + "in = 3\nout = 4\ninit = 4",
+       "my.toml:7: key 'network.1.init': expected one of 'uniform', 'normal', got 4"},
+      {"[[network]]\nkind = \"liff\"",
+       "my.toml:2: key 'network.0.kind': 'liff' is unknown; did you mean 'lif'?"},
+      {"[[network]]\nkind = 3", "my.toml:2: key 'network.0.kind': expected a string, got 3"},
+      {"[[network]]\ntau = 3",
+       "my.toml:1: key 'network.0.kind': missing; expected one of 'flatten', 'linear', 'lif', 'soft_lif'"},
+      {"[optimizer]\nlr = 0.1\n" + kNetwork,
+       "my.toml:1: key 'optimizer.kind': missing; expected one of 'adam', 'sgd'"},
+      {"[optimizer]\nkind = \"adam\"\nmomentum = 0.9\n" + kNetwork,
+       "my.toml:3: key 'optimizer.momentum': unknown; expected one of 'kind', 'lr', 'beta1', 'beta2', 'eps', "
+       "'weight_decay'"},
+      {"[optimizer]\nkind = \"adam\"\nlr = -0.1\n" + kNetwork,
+       "my.toml:3: key 'optimizer.lr': expected a number >= 0, got -0.1"},
+      {"[encoder]\nkind = \"poison\"\n" + kNetwork,
+       "my.toml:2: key 'encoder.kind': 'poison' is unknown; did you mean 'poisson'?"},
+      {"network = 3", "my.toml:1: key 'network': expected a list of tables, got 3"},
+      {"network = []", "my.toml:1: key 'network': missing; expected at least one [[network]] table"},
+      {"epochs = 3", "my.toml:1: key 'network': missing; expected at least one [[network]] table"},
+      {"epochs = []\n" + kNetwork,
+       "my.toml:1: key 'epochs': expected an integer >= 1 and <= 16777215, got a list"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(parse_error(c.text), c.error);
+  EXPECT_TRUE(parse_error("epochs = \n").starts_with("my.toml:1: not TOML: "));
+  EXPECT_TRUE(parse_error("epochs = 3\nepochs = 4\n").starts_with("my.toml:2: not TOML: "));
+  EXPECT_TRUE(parse_error("name = \"\xff\"\n").starts_with("my.toml:1: not TOML: "));
+  EXPECT_TRUE(parse_error("network = " + std::string(100000, '[')).starts_with("my.toml:1: not TOML: "));
+}
+
+TEST(Recipe, TooManyLayersAreRefused) {
+  std::string text;
+  for (int i = 0; i < 1001; ++i) text += kNetwork;
+  EXPECT_EQ(parse_error(text), "my.toml:1: key 'network': more than 1000 entries");
+}
+
+TEST(Recipe, LoadsAFileAndNamesItInErrors) {
+  const test::TempFolder folder;
+  const std::string path = (folder / "mine.toml").string();
+  std::ofstream(path) << kNetwork << "[training]\nsteps = 0\n";
+  EXPECT_EQ(error_of([&] { load_recipe(path); }),
+            path + ":4: key 'training.steps': expected an integer >= 1 and <= 65536, got 0");
+  std::ofstream(path) << kNetwork;
+  EXPECT_EQ(load_recipe(path).name, "mine");
+}
+
+TEST(Recipe, AnUnknownNameIsRefusedWithTheNearest) {
+  EXPECT_EQ(error_of([] { load_recipe("lif_fc_mnits"); }),
+            "'lif_fc_mnits' is neither a built-in recipe nor a file; did you mean 'lif_fc_mnist'?");
+  EXPECT_EQ(error_of([] { load_recipe("nothing/here.toml"); }), "nothing/here.toml: no such file");
+}
+
+TEST(RecipeSettings, ReachEveryField) {
+  const Recipe recipe =
+      with_settings(load_recipe("lif_fc_mnist"),
+                    {"epochs=5", "training.steps=50", "optimizer.lr=0.01", "network.2.tau=3",
+                     "network.2.v_reset=none", "network.2.surrogate.alpha=1.5", "network.1.init=normal",
+                     "name=mine", "description=a few words", "network.2.detach_reset=true"});
+  EXPECT_EQ(recipe.epochs, 5u);
+  EXPECT_EQ(recipe.training.steps, 50u);
+  EXPECT_EQ(std::get<AdamOptions>(recipe.optimizer).lr, 0.01f);
+  EXPECT_EQ(std::get<LinearRecipe>(recipe.network[1]).init, Init::normal);
+  const auto& lif = std::get<LIFOptions>(recipe.network[2]);
+  EXPECT_EQ(lif.tau, 3.0f);
+  EXPECT_FALSE(lif.v_reset.has_value());
+  EXPECT_TRUE(lif.detach_reset);
+  EXPECT_EQ(std::get<ATan>(lif.surrogate).alpha, 1.5f);
+  EXPECT_EQ(recipe.name, "mine");
+  EXPECT_EQ(recipe.description, "a few words");
+}
+
+TEST(RecipeSettings, AnotherKindComesWithItsDefaults) {
+  const Recipe tutorial = load_recipe("lif_fc_mnist");
+  const Recipe sgd = with_settings(tutorial, {"optimizer.kind=sgd", "optimizer.momentum=0.9"});
+  EXPECT_EQ(std::get<SgdOptions>(sgd.optimizer).lr, 0.01f);
+  EXPECT_EQ(std::get<SgdOptions>(sgd.optimizer).momentum, 0.9f);
+  const Recipe same = with_settings(tutorial, {"optimizer.lr=0.5", "optimizer.kind=adam"});
+  EXPECT_EQ(std::get<AdamOptions>(same.optimizer).lr, 0.5f);
+  const Recipe bare = with_settings(tutorial, {"optimizer=sgd", "network.2.surrogate=sigmoid"});
+  EXPECT_EQ(std::get<SgdOptions>(bare.optimizer).lr, 0.01f);
+  EXPECT_EQ(std::get<Sigmoid>(std::get<LIFOptions>(bare.network[2]).surrogate).alpha, 4.0f);
+  const Recipe soft = with_settings(tutorial, {"network.2.kind=soft_lif"});
+  EXPECT_EQ(std::get<SoftLIFOptions>(soft.network[2]).tau, 2.0f);
+}
+
+TEST(RecipeSettings, AWrongAssignmentIsNamed) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"network.2.tua=3", "network.2.tua=3: key 'tua' is unknown; did you mean 'tau'?"},
+      {"traning.steps=3", "traning.steps=3: key 'traning' is unknown; did you mean 'training'?"},
+      {"network.3.tau=3", "network.3.tau=3: '3' is no place in the list; expected a number >= 0 and <= 2"},
+      {"network.-1.tau=3", "network.-1.tau=3: '-1' is no place in the list; expected a number >= 0 and <= 2"},
+      {"network.2=lif", "network.2=lif: a whole layer cannot be set; set its fields, or its kind"},
+      {"epochs.x=3", "epochs.x=3: there is nothing named 'x' inside a single value"},
+      {"epochs", "'epochs': expected key=value, such as optimizer.lr=0.01"},
+      {"=3", "'=3': expected key=value, such as optimizer.lr=0.01"},
+      {".=3",
+       ".=3: key '' is unknown; expected one of 'data', 'description', 'encoder', 'epochs', 'loss', 'name', "
+       "'network', 'optimizer', 'rule', 'test_samples', 'train_samples', 'training'"},
+      {"training.steps=0",
+       "training.steps=0: key 'training.steps': expected an integer >= 1 and <= 65536, got 0"},
+      {"optimizer.lr=fast", "optimizer.lr=fast: key 'optimizer.lr': expected a number >= 0, got 'fast'"},
+      {"optimizer.lr=", "optimizer.lr=: key 'optimizer.lr': expected a number >= 0, got ''"},
+      {"optimizer.kind=adm",
+       "optimizer.kind=adm: key 'optimizer.kind': 'adm' is unknown; did you mean 'adam'?"},
+      {"network.2.kind=linear",
+       "network.2.kind=linear: key 'network.2.in': missing; expected a number >= 1 and <= 16777216"},
+      {"epochs=3\ndata = 4",
+       "epochs=3\ndata = 4: key 'epochs': expected an integer >= 1 and <= 16777215, got '3\ndata = 4'"},
+  };
+  for (const auto& [assignment, error] : cases) EXPECT_EQ(setting_error(assignment), error);
+  EXPECT_TRUE(setting_error("description=\xff").starts_with("description=\xff: not TOML: "));
+}
+
+}  // namespace
+}  // namespace volley
