@@ -39,8 +39,8 @@ void list_sets(const DataOptions& options) {
   volley::cli::say(kRow, "NAME", "SET", "TRAIN + TEST", "PICTURE", "CLASSES", "FILES");
   for (const datasets::Info& info : datasets::list(options.folder)) {
     volley::cli::say(kRow, info.name, info.title,
-                       fmt::format("{} + {}", info.train_samples, info.test_samples), info.shape.text(),
-                       info.classes.size(), state_text(info));
+                     fmt::format("{} + {}", info.train_samples, info.test_samples), info.shape.text(),
+                     info.classes.size(), state_text(info));
     if (!info.problem.empty()) volley::cli::say("    {}\n", info.problem);
   }
 }

@@ -91,8 +91,8 @@ void encode_image(const EncodeOptions& options) {
   volley::cli::say("image      {} x {} pixels\n", image.shape[2], image.shape[1]);
   volley::cli::say("spikes     {} in {} steps\n", spikes.count(), options.steps);
   volley::cli::say("mean rate  {:.4f} per pixel and step (the mean of pixel / 255 is {:.4f})\n",
-                     total / static_cast<double>(features * options.steps),
-                     brightness / static_cast<double>(features));
+                   total / static_cast<double>(features * options.steps),
+                   brightness / static_cast<double>(features));
   volley::cli::say("picture    {}\n", out);
 }
 
