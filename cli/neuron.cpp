@@ -1,0 +1,321 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <volley/error.hpp>
+#include <volley/neuron.hpp>
+
+#include "commands.hpp"
+#include "core/files.hpp"
+#include "data/current_csv.hpp"
+#include "reference/lif.hpp"
+
+namespace {
+
+using volley::Error;
+
+constexpr std::size_t kMaxSteps = 1'000'000;
+constexpr double kDefaultTime = 100;  // steps, or ms
+
+/// What the command line says.
+struct Arguments {
+  std::string current;
+  std::optional<std::size_t> steps;
+  double v_threshold = 1;
+  std::string v_reset = "0";
+  std::optional<double> tau;
+  bool no_decay_input = false;
+  std::optional<double> tau_m, resistance, dt, duration;
+  std::string out;
+
+  bool continuous() const { return tau_m.has_value(); }
+};
+
+/// A current that holds from a time on, until the next one does.
+struct Segment {
+  double from;
+  double value;
+};
+
+/// A neuron, its input, and what turns steps into time: docs/math/neuron_time.md.
+struct Simulation {
+  volley::reference::LIFParameters<double> neuron;
+  double start = 0;       // v before the first step
+  double dt = 1;          // of a step: 1, or ms
+  double resistance = 1;  // 1, or MOhm
+  double shift = 0;       // added to every input, so that the neuron leaks to 0 whatever its v_reset
+  std::vector<double> current;
+};
+
+struct Row {
+  double x, h, v;
+  bool spike;
+};
+
+[[noreturn]] void usage(const std::string& text) { throw CLI::ValidationError(text); }
+
+/// Runs a check of the library on a value from the command line; what it refuses is a usage error.
+template <class Check>
+void checked(Check&& check) {
+  try {
+    check();
+  } catch (const Error& error) {
+    usage(error.what());
+  }
+}
+
+double parse_amplitude(std::string_view text, const std::string& whole) {
+  double value = 0;
+  if (!volley::parse_number(text, value)) {
+    usage(fmt::format(
+        "[neuron] --current must be constant:A, step:A@FROM, step:A@FROM-TO or a CSV file, got '{}'", whole));
+  }
+  return value;
+}
+
+/// "A@FROM" or "A@FROM-TO"
+std::vector<Segment> parse_step(std::string_view text, const std::string& whole) {
+  const std::size_t at = std::min(text.find('@'), text.size());
+  const double value = parse_amplitude(text.substr(0, at), whole);
+  const std::string_view times = text.substr(std::min(at + 1, text.size()));
+  double from = 0;
+  const char* end = std::from_chars(times.data(), times.data() + times.size(), from).ptr;
+  const std::string_view rest = times.substr(static_cast<std::size_t>(end - times.data()));
+  if (rest.empty() || rest.front() != '-') {
+    from = parse_amplitude(times, whole);
+    if (from < 0) usage(fmt::format("[neuron] a step of current must begin at 0 or later, got {}", from));
+    return {{from, value}};
+  }
+  const double to = parse_amplitude(rest.substr(1), whole);
+  if (!(from >= 0 && to > from))
+    usage(fmt::format("[neuron] a step of current must end after it began, got {}", times));
+  return {{from, value}, {to, 0.0}};
+}
+
+/// The input, and the time after which it says nothing more where that is known.
+struct Current {
+  std::vector<Segment> segments;
+  std::optional<std::size_t> steps;  // a file's own length
+  bool by_step = false;              // one value per step, so that there is none beyond `steps`
+};
+
+Current parse_current(const std::string& text, double dt) {
+  constexpr std::string_view kConstant = "constant:", kStep = "step:";
+  const std::string_view view = text;
+  if (view.starts_with(kConstant))
+    return {{{0, parse_amplitude(view.substr(kConstant.size()), text)}}, {}, false};
+  if (view.starts_with(kStep)) return {parse_step(view.substr(kStep.size()), text), {}, false};
+  const volley::CurrentCsv csv = volley::read_current_csv(text);
+  Current current;
+  current.by_step = csv.t.empty();
+  for (std::size_t i = 0; i < csv.x.size(); ++i) {
+    current.segments.push_back({current.by_step ? static_cast<double>(i) * dt : csv.t[i], csv.x[i]});
+  }
+  const double last = std::round(current.segments.back().from / dt);
+  if (last >= kMaxSteps) {
+    throw Error(fmt::format("[neuron] {} must end within {} steps, got {}", text, kMaxSteps, last));
+  }
+  current.steps = static_cast<std::size_t>(last) + 1;
+  return current;
+}
+
+/// One value per step; 0 before the first segment. A time counts as reached when it is, but for rounding.
+std::vector<double> sample(const std::vector<Segment>& segments, double dt, std::size_t steps) {
+  std::vector<double> current(steps, 0.0);
+  for (const Segment& segment : segments) {
+    const double first = std::ceil(segment.from / dt - 1e-9);
+    if (first >= static_cast<double>(steps)) break;
+    std::fill(current.begin() + static_cast<std::ptrdiff_t>(first), current.end(), segment.value);
+  }
+  return current;
+}
+
+void check_form(const Arguments& a) {
+  const int given = int{a.tau_m.has_value()} + int{a.resistance.has_value()} + int{a.dt.has_value()};
+  if (given != 0 && given != 3) usage("[neuron] --tau-m, --resistance and --dt must be given together");
+  if (given == 0) {
+    if (a.duration.has_value())
+      usage("[neuron] --duration needs --tau-m, --resistance and --dt; use --steps");
+    return;
+  }
+  if (a.tau.has_value()) usage("[neuron] --tau (steps) must not be given with --tau-m (ms)");
+  if (a.no_decay_input) usage("[neuron] --no-decay-input must not be given with --tau-m");
+  if (a.duration.has_value() && a.steps.has_value())
+    usage("[neuron] --duration and --steps must not be given together");
+  checked([&] {
+    volley::check_range("neuron", "tau_m", *a.tau_m, volley::above(0));
+    volley::check_range("neuron", "resistance", *a.resistance, volley::above(0));
+    volley::check_range("neuron", "dt", *a.dt, volley::above(0));
+    if (a.duration.has_value()) volley::check_range("neuron", "duration", *a.duration, volley::above(0));
+  });
+  if (!(*a.dt < *a.tau_m)) usage(fmt::format("[neuron] dt must be < tau_m = {}, got {}", *a.tau_m, *a.dt));
+}
+
+volley::reference::LIFParameters<double> neuron_parameters(const Arguments& a) {
+  volley::reference::LIFParameters<double> p;
+  p.tau = a.continuous() ? *a.tau_m / *a.dt : a.tau.value_or(p.tau);
+  p.v_threshold = a.v_threshold;
+  p.decay_input = !a.no_decay_input;
+  p.v_reset.reset();
+  if (a.v_reset != "none") {
+    double value = 0;
+    if (!volley::parse_number(a.v_reset, value)) {
+      usage(fmt::format("[neuron] --v-reset must be a finite number or none, got '{}'", a.v_reset));
+    }
+    p.v_reset = value;
+  }
+  volley::LIFOptions same;  // the rules of the layer hold for its single neuron too
+  same.tau = static_cast<float>(p.tau);
+  same.v_threshold = static_cast<float>(p.v_threshold);
+  if (p.v_reset.has_value()) same.v_reset = static_cast<float>(*p.v_reset);
+  checked([&] { volley::check_fields("lif", same); });
+  return p;
+}
+
+std::size_t count_steps(const Arguments& a, const Current& current, double dt) {
+  std::optional<std::size_t> steps = a.steps;
+  if (a.duration.has_value()) {
+    const double count = std::round(*a.duration / dt);
+    checked([&] { volley::check_range("neuron", "duration / dt", count, volley::between(1, kMaxSteps)); });
+    steps = static_cast<std::size_t>(count);
+  }
+  if (current.by_step && steps > current.steps) {
+    throw Error(fmt::format("[neuron] {} must give a current for {} steps, got {}", a.current, *steps,
+                            *current.steps));
+  }
+  if (steps.has_value()) return *steps;
+  if (current.steps.has_value()) return *current.steps;
+  const double count = std::clamp(std::round(kDefaultTime / dt), 1.0, static_cast<double>(kMaxSteps));
+  return static_cast<std::size_t>(count);
+}
+
+Simulation plan(const Arguments& a) {
+  check_form(a);
+  Simulation simulation;
+  simulation.neuron = neuron_parameters(a);
+  if (a.continuous()) {
+    simulation.dt = *a.dt;
+    simulation.resistance = *a.resistance;
+    simulation.shift = -simulation.neuron.rest();  // (N6)
+  } else {
+    simulation.start = simulation.neuron.rest();
+  }
+  const Current current = parse_current(a.current, simulation.dt);
+  simulation.current = sample(current.segments, simulation.dt, count_steps(a, current, simulation.dt));
+  return simulation;
+}
+
+std::vector<Row> simulate(const Simulation& simulation) {
+  std::vector<Row> rows;
+  rows.reserve(simulation.current.size());
+  double v = simulation.start;
+  for (const double x : simulation.current) {
+    double h = 0;
+    double s = 0;
+    volley::reference::lif_step(h, s, v, simulation.resistance * x + simulation.shift, simulation.neuron);
+    if (!std::isfinite(h)) {
+      throw Error(fmt::format("[neuron] the potential must stay finite, got {} at step {}", h, rows.size()));
+    }
+    rows.push_back({x, h, v, s != 0});
+  }
+  return rows;
+}
+
+std::string time_text(double dt, std::size_t step) {
+  return fmt::format("{:.10g}", static_cast<double>(step) * dt);
+}
+
+std::string to_csv(const std::vector<Row>& rows, double dt) {
+  std::string csv = "t,x,h,v,s\n";
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = rows[i];
+    csv += fmt::format("{},{},{},{},{}\n", time_text(dt, i), row.x, row.h, row.v, int{row.spike});
+  }
+  return csv;
+}
+
+std::string summary(const std::vector<Row>& rows, bool continuous, double dt) {
+  const auto fired = [](const Row& row) { return row.spike; };
+  const auto spikes = std::count_if(rows.begin(), rows.end(), fired);
+  const double rate = static_cast<double>(spikes) / static_cast<double>(rows.size());
+  std::string text =
+      continuous ? fmt::format("lif: {} steps of {} ms, {} spikes, rate {:.6g} Hz", rows.size(), dt, spikes,
+                               rate / dt * 1000)
+                 : fmt::format("lif: {} steps, {} spikes, rate {:.6g} per step", rows.size(), spikes, rate);
+  if (spikes == 0) return text;
+  const auto first = std::find_if(rows.begin(), rows.end(), fired) - rows.begin();
+  return text + fmt::format(", first at t = {}{}", time_text(dt, static_cast<std::size_t>(first)),
+                            continuous ? " ms" : "");
+}
+
+void write_standard_output(const std::string& text) {
+  errno = 0;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw Error(fmt::format("[neuron] cannot write to the standard output: {}", std::strerror(errno)));
+  }
+}
+
+void run(const Arguments& a) {
+  const Simulation simulation = plan(a);
+  const std::vector<Row> rows = simulate(simulation);
+  const std::string csv = to_csv(rows, simulation.dt);
+  if (a.out.empty()) {
+    write_standard_output(csv);
+  } else {
+    volley::write_file_whole(a.out, csv);
+  }
+  fmt::print(stderr, "{}\n", summary(rows, a.continuous(), simulation.dt));
+}
+
+void add_lif(CLI::App& neuron) {
+  CLI::App* lif = neuron.add_subcommand(
+      "lif", "A leaky integrate-and-fire neuron under a given current: CSV of t,x,h,v,s");
+  lif->footer(
+      "x input current, h potential after charge, s spike (h >= v_threshold), v potential after reset.\n"
+      "With --tau-m, --resistance and --dt: tau_m dV/dt = -V + R I in Euler steps of dt; t in ms, x in nA, h "
+      "and v in mV.\n"
+      "\n"
+      "Examples:\n"
+      "  volley neuron lif --current constant:1.5 --steps 20\n"
+      "  volley neuron lif --current step:2@10-60 --tau 4 --v-reset none --out trace.csv\n"
+      "  volley neuron lif --current constant:2 --tau-m 20 --resistance 10 --dt 0.1 --v-threshold 15 "
+      "--duration 200");
+  const auto a = std::make_shared<Arguments>();
+  lif->add_option(
+         "--current", a->current,
+         "constant:A, step:A@FROM, step:A@FROM-TO, or a CSV file: one value per step, or columns t,x")
+      ->required();
+  lif->add_option("--steps", a->steps, "Steps to simulate (default: 100, or as many as the CSV file has)")
+      ->check(CLI::Range(std::size_t{1}, kMaxSteps));
+  lif->add_option("--tau", a->tau, "Membrane time constant in steps, > 1 (default: 2)");
+  lif->add_option("--v-threshold", a->v_threshold, "Fires when h >= this")->capture_default_str();
+  lif->add_option("--v-reset", a->v_reset, "Potential after a spike; none: h - v_threshold")
+      ->capture_default_str();
+  lif->add_flag("--no-decay-input", a->no_decay_input, "Do not divide the current by tau");
+  lif->add_option("--tau-m", a->tau_m, "Membrane time constant in ms (continuous form)");
+  lif->add_option("--resistance", a->resistance, "Membrane resistance in MOhm (continuous form)");
+  lif->add_option("--dt", a->dt, "Euler step in ms, < tau-m (continuous form)");
+  lif->add_option("--duration", a->duration,
+                  "Time to simulate in ms, in place of --steps (continuous form; default: 100)");
+  lif->add_option("--out", a->out, "Write the CSV to this file and not to the standard output");
+  lif->callback([a] { run(*a); });
+}
+
+}  // namespace
+
+void add_neuron_command(CLI::App& app) {
+  CLI::App* neuron = app.add_subcommand("neuron", "Simulate one neuron under a given current");
+  neuron->require_subcommand(1);
+  add_lif(*neuron);
+}

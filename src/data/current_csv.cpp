@@ -1,0 +1,132 @@
+#include "data/current_csv.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include <volley/error.hpp>
+
+#include "core/files.hpp"
+
+namespace volley {
+namespace {
+
+constexpr std::size_t kMaxBytes = std::size_t{1} << 28;
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r";
+  const std::size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+/// What was found, fit for a message: short, and without bytes that a terminal would obey.
+std::string quoted(std::string_view text) {
+  constexpr std::size_t kLength = 40;
+  std::string shown = "'";
+  for (const char c : text.substr(0, kLength)) shown += c >= ' ' && c <= '~' ? c : '?';
+  return shown + (text.size() > kLength ? "...'" : "'");
+}
+
+class Parser {
+ public:
+  explicit Parser(const std::filesystem::path& path) : path_(path) {}
+
+  void line(std::string_view text) {
+    ++line_;
+    if (trimmed(text).empty()) return;
+    const std::size_t comma = text.find(',');
+    const std::size_t columns = comma == std::string_view::npos ? 1 : 2;
+    if (columns == 2 && text.find(',', comma + 1) != std::string_view::npos) {
+      fail("expected one column, or two columns t,x, got " + quoted(trimmed(text)));
+    }
+    if (columns_ == 0) {
+      columns_ = columns;
+      if (is_header(text, comma)) return;
+    } else if (columns != columns_) {
+      fail(fmt::format("expected {} as in the lines above, got {}",
+                       columns_ == 1 ? "one column" : "two columns", quoted(trimmed(text))));
+    }
+    if (columns == 1) {
+      result_.x.push_back(number(text));
+    } else {
+      add_time(number(text.substr(0, comma)));
+      result_.x.push_back(number(text.substr(comma + 1)));
+    }
+  }
+
+  CurrentCsv finish() {
+    if (result_.x.empty()) {
+      throw Error(fmt::format("[current] {} must hold at least one number, got none", path_.string()));
+    }
+    return std::move(result_);
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(fmt::format("[current] {}:{}: {}", path_.string(), line_, what));
+  }
+
+  /// The first line is a header when none of its cells begins like a number.
+  static bool is_header(std::string_view text, std::size_t comma) {
+    const auto is_name = [](std::string_view cell) {
+      cell = trimmed(cell);
+      const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '"'; };
+      double ignored = 0;
+      const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), ignored);
+      return !cell.empty() && letter(cell.front()) &&
+             (error != std::errc{} || end != cell.data() + cell.size());
+    };
+    if (comma == std::string_view::npos) return is_name(text);
+    return is_name(text.substr(0, comma)) && is_name(text.substr(comma + 1));
+  }
+
+  double number(std::string_view text) const {
+    double value = 0;
+    if (!parse_number(text, value)) fail("expected a finite number, got " + quoted(trimmed(text)));
+    return value;
+  }
+
+  void add_time(double t) {
+    if (!(t >= 0)) fail(fmt::format("t must be >= 0, got {}", t));
+    if (!result_.t.empty() && !(t > result_.t.back())) {
+      fail(fmt::format("t must rise from line to line, got {} after {}", t, result_.t.back()));
+    }
+    result_.t.push_back(t);
+  }
+
+  const std::filesystem::path& path_;
+  std::size_t line_ = 0;
+  std::size_t columns_ = 0;  // 0 until the first line that is not blank
+  CurrentCsv result_;
+};
+
+}  // namespace
+
+bool parse_number(std::string_view text, double& value) {
+  text = trimmed(text);
+  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() && std::isfinite(value);
+}
+
+CurrentCsv read_current_csv(const std::filesystem::path& path) {
+  const std::string bytes = read_file(path, kMaxBytes);
+  std::string_view rest = bytes;
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
+  Parser parser(path);
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    parser.line(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return parser.finish();
+}
+
+}  // namespace volley

@@ -1,0 +1,241 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/files.hpp"
+#include "support/program.hpp"
+#include "support/temp_folder.hpp"
+
+// `volley neuron lif` against traces worked out by hand from docs/math/lif.md and docs/math/neuron_time.md.
+
+namespace volley::test {
+namespace {
+
+ProgramResult lif(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"neuron", "lif"});
+  return run_volley(arguments);
+}
+
+std::string trace_of(const std::vector<std::string>& arguments) {
+  const ProgramResult result = lif(arguments);
+  EXPECT_TRUE(result.ok()) << result.err;
+  return result.out;
+}
+
+using Row = std::vector<double>;  // t, x, h, v, s
+
+std::vector<Row> rows_of(const std::string& csv) {
+  std::istringstream lines(csv);
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "t,x,h,v,s");
+  std::vector<Row> rows;
+  while (std::getline(lines, line)) {
+    std::istringstream cells(line);
+    Row row;
+    for (std::string cell; std::getline(cells, cell, ',');) row.push_back(std::stod(cell));
+    EXPECT_EQ(row.size(), 5u) << line;
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+TEST(NeuronCommand, HardResetWithDecayInput) {  // (L1), (L4)
+  EXPECT_EQ(trace_of({"--current", "constant:1.5", "--steps", "4"}),
+            "t,x,h,v,s\n0,1.5,0.75,0.75,0\n1,1.5,1.125,0,1\n2,1.5,0.75,0.75,0\n3,1.5,1.125,0,1\n");
+}
+
+TEST(NeuronCommand, HardResetLeaksToTheResetPotential) {
+  EXPECT_EQ(trace_of({"--current", "constant:2", "--steps", "3", "--v-reset", "-1"}),
+            "t,x,h,v,s\n0,2,0,0,0\n1,2,0.5,0.5,0\n2,2,0.75,0.75,0\n");
+}
+
+TEST(NeuronCommand, SoftResetKeepsWhatIsAboveTheThreshold) {  // (L5)
+  EXPECT_EQ(trace_of({"--current", "constant:3", "--steps", "3", "--v-reset", "none"}),
+            "t,x,h,v,s\n0,3,1.5,0.5,1\n1,3,1.75,0.75,1\n2,3,1.875,0.875,1\n");
+}
+
+TEST(NeuronCommand, WithoutDecayInputTheCurrentIsNotDivided) {  // (L2)
+  EXPECT_EQ(trace_of({"--current", "constant:0.75", "--steps", "3", "--tau", "4", "--no-decay-input"}),
+            "t,x,h,v,s\n0,0.75,0.75,0.75,0\n1,0.75,1.3125,0,1\n2,0.75,0.75,0.75,0\n");
+}
+
+TEST(NeuronCommand, TheThresholdItselfFires) {  // (L3)
+  EXPECT_EQ(trace_of({"--current", "constant:2", "--steps", "2"}), "t,x,h,v,s\n0,2,1,0,1\n1,2,1,0,1\n");
+  EXPECT_EQ(trace_of({"--current", "constant:2", "--steps", "1", "--v-threshold", "1.0625"}),
+            "t,x,h,v,s\n0,2,1,1,0\n");
+}
+
+TEST(NeuronCommand, AStepOfCurrentBeginsAndEnds) {
+  const std::vector<Row> open = rows_of(trace_of({"--current", "step:0.5@2", "--steps", "5"}));
+  const std::vector<Row> closed = rows_of(trace_of({"--current", "step:0.5@2-4", "--steps", "5"}));
+  const Row expected_open{0, 0, 0.5, 0.5, 0.5}, expected_closed{0, 0, 0.5, 0.5, 0};
+  ASSERT_EQ(open.size(), 5u);
+  ASSERT_EQ(closed.size(), 5u);
+  for (std::size_t t = 0; t < 5; ++t) {
+    EXPECT_EQ(open[t][1], expected_open[t]);
+    EXPECT_EQ(closed[t][1], expected_closed[t]);
+  }
+  EXPECT_EQ(rows_of(trace_of({"--current", "step:1@0"})).size(), 100u);
+}
+
+TEST(NeuronCommand, ACurrentFromAFile) {
+  const TempFolder folder;
+  write_file_whole(folder / "column.csv", "x\n1\n0\n2\n");
+  EXPECT_EQ(trace_of({"--current", (folder / "column.csv").string()}),
+            "t,x,h,v,s\n0,1,0.5,0.5,0\n1,0,0.25,0.25,0\n2,2,1.125,0,1\n");
+  EXPECT_EQ(trace_of({"--current", (folder / "column.csv").string(), "--steps", "1"}),
+            "t,x,h,v,s\n0,1,0.5,0.5,0\n");
+  write_file_whole(folder / "times.csv", "t,x\n1,1\n3,0\n");  // each value holds until the next
+  EXPECT_EQ(trace_of({"--current", (folder / "times.csv").string(), "--steps", "5"}),
+            "t,x,h,v,s\n0,0,0,0,0\n1,1,0.5,0.5,0\n2,1,0.75,0.75,0\n3,0,0.375,0.375,0\n4,0,0.1875,0.1875,0\n");
+}
+
+TEST(NeuronCommand, TheContinuousFormIsEulersMethod) {
+  const double tau_m = 20, resistance = 10, dt = 0.1, threshold = 15, reset = -5, current = 2;
+  const std::vector<Row> rows =
+      rows_of(trace_of({"--current", "constant:2", "--tau-m", "20", "--resistance", "10", "--dt", "0.1",
+                        "--v-threshold", "15", "--v-reset", "-5", "--duration", "100"}));
+  ASSERT_EQ(rows.size(), 1000u);
+  double potential = 0;  // at rest, and leaking to rest, whatever the reset
+  int spikes = 0;
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    potential += dt / tau_m * (-potential + resistance * current);
+    EXPECT_NEAR(rows[k][0], static_cast<double>(k) * dt, 1e-9);
+    EXPECT_EQ(rows[k][1], current);
+    EXPECT_NEAR(rows[k][2], potential, 1e-9);
+    const bool fires = potential >= threshold;
+    EXPECT_EQ(rows[k][4], fires ? 1 : 0) << "at step " << k;
+    if (fires) potential = reset;
+    spikes += fires;
+    EXPECT_NEAR(rows[k][3], potential, 1e-9);
+  }
+  EXPECT_GT(spikes, 1);
+}
+
+TEST(NeuronCommand, TheTwoFormsAreOneUnderTheMapping) {  // (N5)
+  const std::vector<Row> discrete = rows_of(
+      trace_of({"--current", "step:20@16-320", "--tau", "160", "--steps", "400", "--v-threshold", "12"}));
+  const std::vector<Row> continuous =
+      rows_of(trace_of({"--current", "step:2@2-40", "--tau-m", "20", "--dt", "0.125", "--resistance", "10",
+                        "--steps", "400", "--v-threshold", "12"}));
+  ASSERT_EQ(discrete.size(), continuous.size());
+  for (std::size_t k = 0; k < discrete.size(); ++k) {
+    for (const std::size_t column : {2, 3, 4})
+      EXPECT_EQ(discrete[k][column], continuous[k][column]) << "step " << k;
+  }
+}
+
+TEST(NeuronCommand, TimesOfTheContinuousFormAreMilliseconds) {
+  const std::vector<Row> rows = rows_of(trace_of({"--current", "step:1@0.3-0.6", "--tau-m", "10", "--dt",
+                                                  "0.1", "--resistance", "1", "--duration", "0.8"}));
+  ASSERT_EQ(rows.size(), 8u);
+  for (std::size_t k = 0; k < 8; ++k) EXPECT_EQ(rows[k][1], k >= 3 && k < 6 ? 1 : 0) << "step " << k;
+}
+
+TEST(NeuronCommand, TheSummaryCountsSpikes) {
+  EXPECT_EQ(lif({"--current", "constant:1.5", "--steps", "8"}).err,
+            "lif: 8 steps, 4 spikes, rate 0.5 per step, first at t = 1\n");
+  EXPECT_EQ(lif({"--current", "constant:0", "--steps", "8"}).err,
+            "lif: 8 steps, 0 spikes, rate 0 per step\n");
+  EXPECT_EQ(
+      lif({"--current", "constant:4", "--tau-m", "2", "--dt", "1", "--resistance", "1", "--duration", "10"})
+          .err,
+      "lif: 10 steps of 1 ms, 10 spikes, rate 1000 Hz, first at t = 0 ms\n");
+}
+
+TEST(NeuronCommand, OutWritesTheSameTraceToAFile) {
+  const TempFolder folder;
+  const std::vector<std::string> arguments{"--current", "constant:1.5", "--steps", "8"};
+  std::vector<std::string> to_file = arguments;
+  to_file.insert(to_file.end(), {"--out", (folder / "trace.csv").string()});
+  EXPECT_EQ(trace_of(to_file), "");
+  EXPECT_EQ(read_file(folder / "trace.csv", 1 << 20), trace_of(arguments));
+}
+
+void expect_refused(const std::vector<std::string>& arguments, int code, const std::string& text) {
+  const ProgramResult result = lif(arguments);
+  EXPECT_EQ(result.end, ProgramResult::End::exited);
+  EXPECT_EQ(result.code, code) << text;
+  EXPECT_NE(result.err.find(text), std::string::npos) << "expected: " << text << "\ngot: " << result.err;
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(NeuronCommand, WrongCallsAreUsageErrors) {
+  const std::string form =
+      "[neuron] --current must be constant:A, step:A@FROM, step:A@FROM-TO or a CSV file, got ";
+  expect_refused({}, 2, "--current");
+  expect_refused({"--current", "constant:1", "--steps", "0"}, 2, "--steps");
+  expect_refused({"--current", "constant:"}, 2, form + "'constant:'");
+  expect_refused({"--current", "constant:nan"}, 2, form + "'constant:nan'");
+  expect_refused({"--current", "step:1"}, 2, form + "'step:1'");
+  expect_refused({"--current", "step:1@2-x"}, 2, form + "'step:1@2-x'");
+  expect_refused({"--current", "step:1@-3"}, 2,
+                 "[neuron] a step of current must begin at 0 or later, got -3");
+  expect_refused({"--current", "step:1@5-5"}, 2,
+                 "[neuron] a step of current must end after it began, got 5-5");
+  expect_refused({"--current", "constant:1", "--tau", "1"}, 2, "[lif] tau must be > 1, got 1");
+  expect_refused({"--current", "constant:1", "--tau", "nan"}, 2, "[lif] tau must be > 1, got nan");
+  expect_refused({"--current", "constant:1", "--v-threshold", "inf"}, 2,
+                 "[lif] v_threshold must be a finite number");
+  expect_refused({"--current", "constant:1", "--v-reset", "soft"}, 2,
+                 "[neuron] --v-reset must be a finite number or none, got 'soft'");
+}
+
+TEST(NeuronCommand, TheContinuousFormIsAllOrNothing) {
+  const auto refused = [](std::vector<std::string> more, const std::string& text) {
+    more.insert(more.begin(), {"--current", "constant:1"});
+    expect_refused(more, 2, text);
+  };
+  refused({"--tau-m", "20"}, "[neuron] --tau-m, --resistance and --dt must be given together");
+  refused({"--tau-m", "20", "--dt", "1"}, "[neuron] --tau-m, --resistance and --dt must be given together");
+  refused({"--duration", "20"}, "[neuron] --duration needs --tau-m, --resistance and --dt; use --steps");
+  const std::vector<std::string> whole{"--tau-m", "20", "--dt", "1", "--resistance", "10"};
+  const auto also = [&](std::vector<std::string> more, const std::string& text) {
+    more.insert(more.begin(), whole.begin(), whole.end());
+    refused(more, text);
+  };
+  also({"--tau", "3"}, "[neuron] --tau (steps) must not be given with --tau-m (ms)");
+  also({"--no-decay-input"}, "[neuron] --no-decay-input must not be given with --tau-m");
+  also({"--duration", "20", "--steps", "20"}, "[neuron] --duration and --steps must not be given together");
+  also({"--duration", "0"}, "[neuron] duration must be > 0, got 0");
+  also({"--duration", "1e9"}, "[neuron] duration / dt must be >= 1 and <= 1000000, got 1000000000");
+  refused({"--tau-m", "0", "--dt", "1", "--resistance", "10"}, "[neuron] tau_m must be > 0, got 0");
+  refused({"--tau-m", "1", "--dt", "-1", "--resistance", "10"}, "[neuron] dt must be > 0, got -1");
+  refused({"--tau-m", "1", "--dt", "0.1", "--resistance", "0"}, "[neuron] resistance must be > 0, got 0");
+  refused({"--tau-m", "1", "--dt", "1", "--resistance", "1"}, "[neuron] dt must be < tau_m = 1, got 1");
+}
+
+TEST(NeuronCommand, WhatFailsWhileRunningIsExitOne) {
+  const TempFolder folder;
+  const std::string file = (folder / "wave.csv").string();
+  expect_refused({"--current", file}, 1, "cannot read " + file);
+  write_file_whole(file, "1\n2\nthree\n");
+  expect_refused({"--current", file}, 1, file + ":3: expected a finite number, got 'three'");
+  write_file_whole(file, "1\n2\n");
+  expect_refused({"--current", file, "--steps", "3"}, 1, file + " must give a current for 3 steps, got 2");
+  write_file_whole(file, "0,1\n1e12,2\n");
+  expect_refused({"--current", file}, 1, file + " must end within 1000000 steps, got 1000000000000");
+  expect_refused({"--current", "constant:1", "--out", (folder / "no" / "trace.csv").string()}, 1,
+                 "cannot write ");
+  expect_refused({"--current", "constant:1e308", "--tau-m", "10", "--dt", "1", "--resistance", "1e10"}, 1,
+                 "[neuron] the potential must stay finite, got inf at step 0");
+}
+
+TEST(NeuronCommand, AFullDiskOrAClosedPipeIsAnError) {
+  const std::string call = VOLLEY_BINARY_DIR "/volley neuron lif --current constant:1 --steps 100000";
+  const ProgramResult full = run_program({"sh", "-c", call + " > /dev/full"});
+  EXPECT_EQ(full.code, 1);
+  EXPECT_NE(full.err.find("cannot write to the standard output: No space left on device"), std::string::npos)
+      << full.err;
+  const ProgramResult closed = run_program({"sh", "-c", "(" + call + "; echo code $? >&2) | true"});
+  EXPECT_NE(closed.err.find("cannot write to the standard output: Broken pipe"), std::string::npos)
+      << closed.err;
+  EXPECT_NE(closed.err.find("code 1"), std::string::npos) << closed.err;
+}
+
+}  // namespace
+}  // namespace volley::test
