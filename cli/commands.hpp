@@ -1,0 +1,14 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+// One file per subcommand. Each adds itself to the program, with what to do in its callback: which prints its
+// results to stdout, and throws volley::Error for a failure, volley::RecipeError or CLI::ParseError for a
+// wrong use.
+
+void add_train_command(CLI::App& app);
+void add_eval_command(CLI::App& app);
+void add_data_command(CLI::App& app);
+void add_encode_command(CLI::App& app);
+void add_neuron_command(CLI::App& app);
+void add_info_command(CLI::App& app);

@@ -1,0 +1,81 @@
+#include "common.hpp"
+
+#include <fmt/chrono.h>
+
+#include <cmath>
+#include <ctime>
+#include <fstream>
+
+#include <volley/version.hpp>
+
+#include "kernels/targets.hpp"
+
+namespace volley::cli {
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::string compiler() {
+#if defined(__clang__)
+  return "clang++ " __clang_version__;
+#else
+  return "g++ " __VERSION__;
+#endif
+}
+
+Environment environment_of(const Trainer& trainer) {
+  std::tm utc{};
+  const std::time_t now = std::time(nullptr);
+  ::gmtime_r(&now, &utc);
+  return {.date = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", utc),
+          .version = VOLLEY_VERSION,
+          .compiler = compiler(),
+          .cpu = cpu_model(),
+          .simd_target = kernels::active_target(),
+          .threads = trainer.threads(),
+          .seed = trainer.options().seed};
+}
+
+std::string grouped(double count) {
+  std::string digits = fmt::format("{:.0f}", std::isfinite(count) ? count : 0.0);
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
+  return digits;
+}
+
+std::string network_text(const Recipe& recipe) {
+  std::string text;
+  for (const LayerRecipe& layer : recipe.network) {
+    if (!text.empty()) text += ", ";
+    text += std::visit([](const auto& options) { return options.kKind; }, layer);
+    if (const auto* linear = std::get_if<LinearRecipe>(&layer))
+      text += fmt::format(" {}-{}", linear->in, linear->out);
+  }
+  return text;
+}
+
+Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options) {
+  for (const RecipeOption& option : options) {
+    if (option.value.empty()) continue;
+    try {
+      recipe = with_settings(recipe, {option.key + "=" + option.value});
+    } catch (const RecipeError& error) {
+      throw RecipeError(fmt::format("{}: {}", option.option, error.what()));
+    }
+  }
+  return recipe;
+}
+
+Split load_data(const Recipe& recipe, const std::string& folder) {
+  Split data = datasets::load(recipe.data, folder);
+  if (recipe.train_samples > 0) data.train = data.train.first(recipe.train_samples);
+  if (recipe.test_samples > 0) data.test = data.test.first(recipe.test_samples);
+  return data;
+}
+
+}  // namespace volley::cli

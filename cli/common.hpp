@@ -1,0 +1,51 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <volley/recipe.hpp>
+#include <volley/trainer.hpp>
+
+#include "storage/run_folder.hpp"
+
+namespace volley::cli {
+
+/// Prints to stdout. That a reader has gone, or a disk is full, shows at the end (main.cpp): a training must
+/// not end by it.
+template <class... Args>
+void say(fmt::format_string<Args...> format, Args&&... args) {
+  const std::string text = fmt::format(format, std::forward<Args>(args)...);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+/// "AMD EPYC 9R14", or "unknown".
+std::string cpu_model();
+/// "g++ 12.2.0"
+std::string compiler();
+/// Where and with what `trainer` trains.
+Environment environment_of(const Trainer& trainer);
+
+/// "1,234,567"
+std::string grouped(double count);
+/// "flatten, linear 784-10, lif"
+std::string network_text(const Recipe& recipe);
+
+/// An option of the command line that stands for a field of the recipe. Empty: not given.
+struct RecipeOption {
+  std::string option;  // "--lr"
+  std::string key;     // "optimizer.lr"
+  std::string value;
+};
+
+/// The recipe with the options that were given. Throws RecipeError naming the option.
+Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options);
+
+/// Both parts of the recipe's data set, no longer than it says.
+Split load_data(const Recipe& recipe, const std::string& folder);
+
+}  // namespace volley::cli

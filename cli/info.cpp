@@ -1,0 +1,53 @@
+#include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include <volley/threads.hpp>
+#include <volley/version.hpp>
+
+#include "commands.hpp"
+#include "common.hpp"
+#include "kernels/targets.hpp"
+
+namespace {
+
+using volley::cli::say;
+
+void info(bool as_json) {
+  namespace kernels = volley::kernels;
+  const nlohmann::ordered_json json{
+      {"version", VOLLEY_VERSION},
+      {"cpu", volley::cli::cpu_model()},
+      {"processors", volley::ThreadPool::shared().size()},
+      {"simd_compiled", kernels::compiled_targets()},
+      {"simd_supported", kernels::supported_targets()},
+      {"simd_active", kernels::active_target()},
+      {"compiler", volley::cli::compiler()},
+      {"data_folder", volley::datasets::default_folder().string()},
+      {"optional", nlohmann::ordered_json::object()},
+  };
+  if (as_json) {
+    say("{}\n", json.dump(2));
+    return;
+  }
+  say("volley      {}\n", VOLLEY_VERSION);
+  say("cpu         {}, {} usable processors\n", volley::cli::cpu_model(),
+      volley::ThreadPool::shared().size());
+  say("simd        compiled {}; supported {}; active {}\n", fmt::join(kernels::compiled_targets(), ", "),
+      fmt::join(kernels::supported_targets(), ", "), kernels::active_target());
+  say("compiler    {}\n", volley::cli::compiler());
+  say("data folder {}\n", volley::datasets::default_folder().string());
+  say("optional    this version has no optional components\n");
+}
+
+}  // namespace
+
+void add_info_command(CLI::App& app) {
+  const auto as_json = std::make_shared<bool>(false);
+  CLI::App* command = app.add_subcommand("info", "Version, processor, instruction sets, components");
+  command->add_flag("--json", *as_json, "As JSON");
+  command->footer("Example: volley info --json");
+  command->callback([as_json] { info(*as_json); });
+}

@@ -1,0 +1,102 @@
+#include "core/files.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "support/error_text.hpp"
+#include "support/temp_folder.hpp"
+
+namespace volley {
+namespace {
+
+using test::error_text;
+using test::expect_has;
+using test::TempFolder;
+namespace fs = std::filesystem;
+
+std::size_t entries_in(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), {}));
+}
+
+/// Lets no file of this process grow beyond some bytes, as a full disk would.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = nullptr;
+};
+
+TEST(Files, WhatIsWrittenIsRead) {
+  const TempFolder folder;
+  const std::string bytes("a\0b\n\xff", 5);
+  write_file_whole(folder / "file", bytes);
+  EXPECT_EQ(read_file(folder / "file", 5), bytes);
+  write_file_whole(folder / "file", "");
+  EXPECT_EQ(read_file(folder / "file", 0), "");
+  EXPECT_EQ(entries_in(folder.path()), 1u);
+}
+
+TEST(Files, AFileThatCannotBeReadIsNamed) {
+  const TempFolder folder;
+  expect_has(error_text([&] { read_file(folder / "none", 10); }), "none: No such file");
+  expect_has(error_text([&] { read_file(folder.path(), 10); }), "Is a directory");
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  expect_has(error_text([&] { read_file(folder / "pipe", 10); }), "pipe: must be a regular file");
+}
+
+TEST(Files, AFileLargerThanExpectedIsRefused) {
+  const TempFolder folder;
+  write_file_whole(folder / "file", "12345");
+  expect_has(error_text([&] { read_file(folder / "file", 4); }), "file must be at most 4 bytes, got 5");
+}
+
+TEST(Files, AFailedWriteLeavesTheOlderFileAndNothingElse) {
+  const TempFolder folder;
+  write_file_whole(folder / "file", "older");
+  std::string text;
+  {
+    const FileSizeLimit limit(4096);
+    text = error_text([&] { write_file_whole(folder / "file", std::string(10000, 'x')); });
+  }
+  expect_has(text, "cannot write " + (folder / "file").string() + ": File too large");
+  EXPECT_EQ(read_file(folder / "file", 100), "older");
+  EXPECT_EQ(entries_in(folder.path()), 1u);
+}
+
+TEST(Files, AWriteThatCannotBeginOrEndSaysWhy) {
+  const TempFolder folder;
+  expect_has(error_text([&] { write_file_whole(folder / "none/file", "x"); }), "No such file");
+  expect_has(error_text([&] { write_file_whole(folder.path().string() + "/", "x"); }), "Is a directory");
+  fs::create_directory(folder / "taken");
+  expect_has(error_text([&] { write_file_whole(folder / "taken", "x"); }), "taken: Is a directory");
+  EXPECT_EQ(entries_in(folder.path()), 1u);
+}
+
+TEST(Files, ALeftoverOfAKilledProcessIsNoObstacle) {
+  const TempFolder folder;
+  for (int i = 0; i < 50; ++i) {
+    std::ofstream(folder / (".file." + std::to_string(::getpid()) + "." + std::to_string(i) + ".tmp"))
+        << "old";
+  }
+  write_file_whole(folder / "file", "new");
+  EXPECT_EQ(read_file(folder / "file", 100), "new");
+}
+
+}  // namespace
+}  // namespace volley

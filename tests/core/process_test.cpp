@@ -1,0 +1,106 @@
+#include "core/process.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "support/error_text.hpp"
+#include "support/temp_folder.hpp"
+
+namespace volley {
+namespace {
+
+using namespace std::chrono_literals;
+using End = ProgramResult::End;
+
+double seconds_of(const std::function<void()>& action) {
+  const auto start = std::chrono::steady_clock::now();
+  action();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+TEST(Process, GivesOutputErrorsAndStatus) {
+  const ProgramResult result = run_program({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"});
+  EXPECT_EQ(result.end, End::exited);
+  EXPECT_EQ(result.code, 3);
+  EXPECT_FALSE(result.ok());
+  EXPECT_EQ(result.out, "out\n");
+  EXPECT_EQ(result.err, "err\n");
+  EXPECT_EQ(result.reason(), "exit status 3");
+  EXPECT_TRUE(run_program({"true"}).ok());
+}
+
+TEST(Process, ArgumentsReachTheProgramAsTheyAre) {
+  EXPECT_EQ(run_program({"printf", "%s|", "a b", "$HOME", "'", ";exit"}).out, "a b|$HOME|'|;exit|");
+}
+
+TEST(Process, ReadsNothingFromUs) { EXPECT_EQ(run_program({"cat"}).out, ""); }
+
+TEST(Process, RunsInTheFolderAndEnvironmentItIsGiven) {
+  const test::TempFolder folder;
+  ProgramOptions options;
+  options.folder = folder.path();
+  options.environment = {{"VOLLEY_TEST_SET", "1"}, {"HOME", std::nullopt}};
+  const ProgramResult result =
+      run_program({"/bin/sh", "-c", "pwd -P; echo $VOLLEY_TEST_SET ${HOME-unset}"}, options);
+  EXPECT_EQ(result.out, std::filesystem::canonical(folder.path()).string() + "\n1 unset\n");
+}
+
+TEST(Process, AMissingProgramOrFolderIsReported) {
+  const ProgramResult result = run_program({"volley-no-such-program"});
+  EXPECT_EQ(result.end, End::not_started);
+  EXPECT_EQ(result.reason(), "not found");
+  ProgramOptions options;
+  options.folder = "/no/such/folder";
+  test::expect_has(test::error_text([&] { run_program({"true"}, options); }),
+                   "/no/such/folder: no such folder");
+  test::expect_has(test::error_text([&] { run_program({}); }), "must name a program");
+}
+
+TEST(Process, ASignalIsReported) {
+  const ProgramResult result = run_program({"/bin/sh", "-c", "kill -9 $$"});
+  EXPECT_EQ(result.end, End::killed);
+  EXPECT_EQ(result.reason(), "killed by signal 9 (Killed)");
+}
+
+TEST(Process, KeepsTheLastOfALongOutput) {
+  ProgramOptions options;
+  options.kept_bytes = 10;
+  EXPECT_EQ(run_program({"seq", "100000"}, options).out, "99\n100000\n");
+}
+
+TEST(Process, EndsWhenItsTimeIsOverEvenIfItNeverStopsWriting) {
+  ProgramOptions options;
+  options.time_limit = 200ms;
+  ProgramResult result;
+  EXPECT_LT(seconds_of([&] { result = run_program({"yes"}, options); }), 5.0);
+  EXPECT_EQ(result.end, End::timed_out);
+  EXPECT_EQ(result.reason(), "gave no result in time");
+}
+
+TEST(Process, CancellingEndsTheProgramAndWhatItStarted) {
+  const test::TempFolder folder;
+  const std::string mark = (folder / "mark").string();
+  ProgramOptions options;
+  int asked = 0;
+  options.cancelled = [&] { return ++asked > 2; };
+  ProgramResult result;
+  const double seconds = seconds_of([&] {
+    result = run_program({"/bin/sh", "-c", "(sleep 1; echo alive > " + mark + ") & wait"}, options);
+  });
+  EXPECT_EQ(result.end, End::cancelled);
+  EXPECT_EQ(result.reason(), "interrupted");
+  EXPECT_LT(seconds, 0.9);
+  run_program({"sleep", "1.2"});
+  EXPECT_FALSE(std::filesystem::exists(mark));
+}
+
+TEST(Process, DoesNotWaitForAGrandchildThatHoldsTheOutput) {
+  EXPECT_LT(seconds_of([&] {
+              EXPECT_EQ(run_program({"/bin/sh", "-c", "sleep 3 & echo done"}).out, "done\n");
+            }),
+            2.0);
+}
+
+}  // namespace
+}  // namespace volley
