@@ -3,7 +3,6 @@
 #include <array>
 #include <atomic>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -13,18 +12,12 @@
 #include <volley/tensor.hpp>
 
 #include "core/philox.hpp"
+#include "support/error_text.hpp"
 
 namespace volley {
 namespace {
 
-std::string text_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using test::error_text;
 
 // Known answers of the authors' Random123 library, kat_vectors: philox4x32 10.
 TEST(Philox, GivesTheAuthorsKnownAnswers) {
@@ -54,11 +47,11 @@ TEST(Shape, CountsPrintsAndCompares) {
 
 TEST(Shape, RefusesMoreThanCanBeCounted) {
   const std::size_t most = std::numeric_limits<std::size_t>::max();
-  EXPECT_EQ(text_of([&] {
+  EXPECT_EQ(error_text([&] {
               static_cast<void>((Shape{most, 2}).size());
             }),
             "[shape] (18446744073709551615, 2) has more elements than this machine can count");
-  EXPECT_EQ(text_of([] { Shape{1, 1, 1, 1, 1, 1, 1, 1, 1}; }), "[shape] rank must be <= 8, got 9");
+  EXPECT_EQ(error_text([] { Shape{1, 1, 1, 1, 1, 1, 1, 1, 1}; }), "[shape] rank must be <= 8, got 9");
 }
 
 TEST(Tensor, StartsAtZeroAlignedAndKeepsItsMemory) {
@@ -83,8 +76,8 @@ TEST(Range, SaysWhatItAllowsAndRefusesNaN) {
   EXPECT_FALSE(above(1).contains(1));
   EXPECT_FALSE(any().contains(std::nan("")));
   EXPECT_FALSE(at_least(0).contains(std::numeric_limits<double>::infinity()));
-  EXPECT_EQ(text_of([] { check_range("lif", "tau", 0.5, above(1)); }), "[lif] tau must be > 1, got 0.5");
-  EXPECT_EQ(text_of([] { check_range("lif", "tau", std::nan(""), above(1)); }),
+  EXPECT_EQ(error_text([] { check_range("lif", "tau", 0.5, above(1)); }), "[lif] tau must be > 1, got 0.5");
+  EXPECT_EQ(error_text([] { check_range("lif", "tau", std::nan(""), above(1)); }),
             "[lif] tau must be > 1, got nan");
 }
 

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 #include <limits>
 
 #include <volley/error.hpp>
@@ -15,22 +14,16 @@
 #include "reference/lif.hpp"
 #include "reference/linear.hpp"
 #include "reference/rate_loss.hpp"
+#include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
 
 namespace volley {
 namespace {
 
-constexpr std::size_t kT = 20;
+using test::error_text;
 
-std::string text_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+constexpr std::size_t kT = 20;
 
 struct Gradients {
   double loss;
@@ -215,29 +208,29 @@ TEST(Sequential, NamesParametersByPlace) {
 TEST(Sequential, RefusesShapesThatDoNotFitWithTheLayersPlace) {
   const Sequential net{Flatten{}, Linear{784, 10}, LIF{}};
   EXPECT_EQ(net.output_shape({1, 28, 28}), (Shape{10}));
-  EXPECT_EQ(text_of([&] {
+  EXPECT_EQ(error_text([&] {
               static_cast<void>(net.output_shape({3, 32, 32}));
             }),
             "layer 1: [linear] input features must be (784), got (3072)");
   const Sequential unflattened{Linear{784, 10}};
-  EXPECT_EQ(text_of([&] {
+  EXPECT_EQ(error_text([&] {
               static_cast<void>(unflattened.output_shape({1, 28, 28}));
             }),
             "layer 0: [linear] input features must be (784), got (1, 28, 28)");
 }
 
 TEST(Layers, RefuseWhatTheyCannotDo) {
-  EXPECT_EQ(text_of([] { Linear(0, 3); }), "[linear] in must be >= 1, got 0");
-  EXPECT_EQ(text_of([] { Linear(3, 0); }), "[linear] out must be >= 1, got 0");
-  EXPECT_EQ(text_of([] { LIF({.tau = 1.0f}); }), "[lif] tau must be > 1, got 1");
-  EXPECT_EQ(text_of([] { LIF({.tau = std::nanf("")}); }), "[lif] tau must be > 1, got nan");
-  EXPECT_EQ(text_of([] { LIF({.v_reset = std::numeric_limits<float>::infinity()}); }),
+  EXPECT_EQ(error_text([] { Linear(0, 3); }), "[linear] in must be >= 1, got 0");
+  EXPECT_EQ(error_text([] { Linear(3, 0); }), "[linear] out must be >= 1, got 0");
+  EXPECT_EQ(error_text([] { LIF({.tau = 1.0f}); }), "[lif] tau must be > 1, got 1");
+  EXPECT_EQ(error_text([] { LIF({.tau = std::nanf("")}); }), "[lif] tau must be > 1, got nan");
+  EXPECT_EQ(error_text([] { LIF({.v_reset = std::numeric_limits<float>::infinity()}); }),
             "[lif] v_reset must be a finite number, got inf");
-  EXPECT_EQ(text_of([] { LIF({.surrogate = ATan{0.0f}}); }), "[atan] alpha must be > 0, got 0");
-  EXPECT_EQ(text_of([] { SoftLIF({.tau = 0.5f}); }), "[soft_lif] tau must be > 1, got 0.5");
+  EXPECT_EQ(error_text([] { LIF({.surrogate = ATan{0.0f}}); }), "[atan] alpha must be > 0, got 0");
+  EXPECT_EQ(error_text([] { SoftLIF({.tau = 0.5f}); }), "[soft_lif] tau must be > 1, got 0.5");
   Tape tape;
   const Spikes spikes(Shape{2, 3, 4});
-  EXPECT_EQ(text_of([&] { LIF{}.forward(spikes, tape); }),
+  EXPECT_EQ(error_text([&] { LIF{}.forward(spikes, tape); }),
             "[lif] input must be real-valued currents, got spikes of shape (2, 3, 4); put a linear layer "
             "before it");
 }

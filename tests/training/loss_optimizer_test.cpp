@@ -1,27 +1,20 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 
 #include <volley/error.hpp>
 #include <volley/loss.hpp>
 #include <volley/optimizer.hpp>
 
 #include "reference/rate_loss.hpp"
+#include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
 
 namespace volley {
 namespace {
 
-std::string text_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using test::error_text;
 
 // Two samples, four steps, three classes: rates (0.5, 0, 1) and (0.25, 0.25, 0).
 Spikes some_spikes() {
@@ -88,9 +81,9 @@ TEST(RateCrossEntropy, IsAsByHandAndDoesNotOverflow) {
 TEST(Losses, RefuseLabelsThatDoNotFit) {
   const Spikes s = some_spikes();
   Tensor scores;
-  EXPECT_EQ(text_of([&] { RateMse{}.forward(s, std::vector<std::uint8_t>{0}, scores); }),
+  EXPECT_EQ(error_text([&] { RateMse{}.forward(s, std::vector<std::uint8_t>{0}, scores); }),
             "[rate_mse] needs one label for each of 2 samples, got 1");
-  EXPECT_EQ(text_of([&] {
+  EXPECT_EQ(error_text([&] {
               RateCrossEntropy{}.forward(s, std::vector<std::uint8_t>{0, 3}, scores);
             }),
             "[rate_cross_entropy] labels must be < 3, the number of outputs, got 3");
@@ -157,14 +150,14 @@ TEST(Optimizers, NameTheirStateAndCountTheirSteps) {
 }
 
 TEST(Optimizers, RefuseWhatTheyCannotDo) {
-  EXPECT_EQ(text_of([] { Sgd{-0.1f}; }), "[sgd] lr must be >= 0, got -0.1");
-  EXPECT_EQ(text_of([] { Sgd(0.1f, {.momentum = 1.0f}); }), "[sgd] momentum must be >= 0 and < 1, got 1");
-  EXPECT_EQ(text_of([] { Sgd(0.1f, {.nesterov = true}); }),
+  EXPECT_EQ(error_text([] { Sgd{-0.1f}; }), "[sgd] lr must be >= 0, got -0.1");
+  EXPECT_EQ(error_text([] { Sgd(0.1f, {.momentum = 1.0f}); }), "[sgd] momentum must be >= 0 and < 1, got 1");
+  EXPECT_EQ(error_text([] { Sgd(0.1f, {.nesterov = true}); }),
             "[sgd] momentum must be > 0 with nesterov, got 0");
-  EXPECT_EQ(text_of([] { Adam(0.1f, {.beta2 = 1.0f}); }), "[adam] beta2 must be >= 0 and < 1, got 1");
+  EXPECT_EQ(error_text([] { Adam(0.1f, {.beta2 = 1.0f}); }), "[adam] beta2 must be >= 0 and < 1, got 1");
   Adam adam;
   three_steps(adam);
-  EXPECT_EQ(text_of([&] { adam.step({}, ThreadPool::shared()); }),
+  EXPECT_EQ(error_text([&] { adam.step({}, ThreadPool::shared()); }),
             "[adam] every step must be given the same parameters: 1 at first, now 0");
 }
 

@@ -2,17 +2,18 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include <volley/error.hpp>
 #include <volley/neuron.hpp>
 
 #include "reference/soft_lif.hpp"
+#include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
 
 namespace volley {
 namespace {
+
+using test::error_text;
 
 /// Three classes of 6 x 6 pictures: a bright row, a bright column, a bright diagonal, with noise.
 Dataset stripes(std::size_t samples, std::uint32_t seed) {
@@ -48,15 +49,6 @@ std::vector<float> all_weights(Sequential& net) {
     all.insert(all.end(), p.parameter->value.values().begin(), p.parameter->value.values().end());
   }
   return all;
-}
-
-std::string text_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Trainer, LearnsTheStripesWithAnySeed) {
@@ -184,19 +176,19 @@ TEST(Trainer, EvaluationIsThatOfTheWholeSetInOrder) {
 TEST(Trainer, RefusesWhatItCannotTrain) {
   const Dataset data = stripes(10, 1);
   Sequential net = small_network();
-  EXPECT_EQ(text_of([&] { Trainer(net, Adam{}, RateMse{}, Poisson{}, {.steps = 0}); }),
+  EXPECT_EQ(error_text([&] { Trainer(net, Adam{}, RateMse{}, Poisson{}, {.steps = 0}); }),
             "[trainer] steps must be >= 1 and <= 65536, got 0");
   Trainer trainer{net, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 64}};
-  EXPECT_EQ(text_of([&] { trainer.fit(data, data, 1); }),
+  EXPECT_EQ(error_text([&] { trainer.fit(data, data, 1); }),
             "[trainer] stripes: 10 samples do not fill one batch of 64");
   Dataset none = data.first(1);
   none.pixels.clear(), none.labels.clear();
-  EXPECT_EQ(text_of([&] { trainer.evaluate(none); }).find("must have at least one sample, got none") !=
+  EXPECT_EQ(error_text([&] { trainer.evaluate(none); }).find("must have at least one sample, got none") !=
                 std::string::npos,
             true);
   Sequential narrow{Flatten{}, Linear{36, 2}, LIF{}};
   Trainer two{narrow, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 5}};
-  EXPECT_EQ(text_of([&] { two.fit(data, data, 1); }),
+  EXPECT_EQ(error_text([&] { two.fit(data, data, 1); }),
             "[trainer] stripes: the network's output must be one score for each of 3 classes, got (2)");
 }
 
@@ -248,7 +240,7 @@ TEST(ArticleRule, RefusesOtherNetworks) {
                      .loss = std::make_unique<RateMse>(),
                      .encoder = std::make_unique<Poisson>(),
                      .rule = std::make_unique<ArticleRule>()};
-  EXPECT_EQ(text_of([&] { Trainer(net, std::move(parts)); }),
+  EXPECT_EQ(error_text([&] { Trainer(net, std::move(parts)); }),
             "[article] network must be flatten, linear without bias, soft_lif; got flatten, linear, lif, "
             "linear, lif");
 }
