@@ -49,19 +49,22 @@ int complain(const CLI::App& app, const std::string& text, int code) {
   return code;
 }
 
-/// "; did you mean '--epochs'?" for the first word that no option of the command has.
-std::string option_suggestion(const CLI::App& app) {
+/// For the first word that the command could not use, an option if there is one.
+std::string unknown_argument(const CLI::App& app) {
   const CLI::App* command = &app;
   while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  const std::vector<std::string> words = command->remaining();
+  std::string word = words.empty() ? "" : words.back();
+  for (const std::string& candidate : words) {
+    if (candidate.starts_with("-")) word = candidate;
+  }
   std::vector<std::string> options;
   for (const CLI::Option* option : command->get_options()) {
     for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
   }
-  for (const std::string& word : command->remaining()) {
-    const std::string meant = volley::nearest(word, options);
-    if (word.starts_with("--") && !meant.empty()) return fmt::format("; did you mean '{}'?", meant);
-  }
-  return "";
+  const std::string meant = volley::nearest(word, options);
+  return fmt::format("unknown argument '{}'{}", word,
+                     meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant));
 }
 
 std::string unknown_command(const CLI::App& app, const std::string& word) {
@@ -91,8 +94,8 @@ int run(CLI::App& app, int argc, char** argv) {
     return error.get_exit_code();
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
-  } catch (const CLI::ExtrasError& error) {
-    return complain(app, error.what() + option_suggestion(app), kUsage);
+  } catch (const CLI::ExtrasError&) {
+    return complain(app, unknown_argument(app), kUsage);
   } catch (const CLI::ParseError& error) {
     return complain(app, error.what(), kUsage);
   } catch (const volley::RecipeError& error) {

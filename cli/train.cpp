@@ -25,30 +25,6 @@ struct TrainOptions {
   std::vector<std::string> settings;
 };
 
-/// Hands what a training shows to the run folder and to the user, and a Ctrl-C to the training.
-class TrainRecorder final : public Recorder {
- public:
-  TrainRecorder(RunRecorder& run, cli::Progress& progress) : run_(run), progress_(progress) {}
-
-  void begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches) override {
-    progress_.begin(epochs, iterations, test_batches);
-  }
-  void iteration(const IterationRecord& record) override {
-    run_.iteration(record);
-    progress_.iteration(record);
-  }
-  void test_batch(std::size_t done, std::size_t total) override { progress_.test_batch(done, total); }
-  void epoch(const EpochRecord& record, Trainer& trainer) override {
-    run_.epoch(record, trainer);
-    progress_.epoch(record);
-  }
-  bool stop() override { return cli::Interrupts::asked(); }
-
- private:
-  RunRecorder& run_;
-  cli::Progress& progress_;
-};
-
 /// `--tau` is for every neuron that has one.
 std::vector<cli::RecipeOption> tau_options(const Recipe& recipe, const std::string& tau) {
   std::vector<cli::RecipeOption> options;
@@ -119,29 +95,66 @@ void print_end(const TrainOptions& options, const History& history, const std::f
     return;
   }
   if (history.stopped)
-    say("interrupted: the checkpoints are those of epoch {}\n", history.epochs.back().epoch);
+    say("interrupted: whole epochs are kept, the last is {}\n", history.epochs.back().epoch);
   say("try next    volley eval {}\n", folder.string());
   say("            volley train {} --set optimizer.lr=0.01    (or any other field of its recipe.toml)\n",
       options.recipe);
 }
+
+/// Hands what a training shows to its run folder and to the user, and a Ctrl-C to the training.
+class TrainRecorder final : public Recorder {
+ public:
+  TrainRecorder(const TrainOptions& options, const Recipe& recipe, const Split& data, Trainer& trainer)
+      : options_(options),
+        recipe_(recipe),
+        data_(data),
+        trainer_(trainer),
+        progress_(recipe.training.batch) {}
+
+  /// Whatever can be refused has been: from here on there is a run folder.
+  void begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches) override {
+    folder_ = run_folder::create(recipe_.name, options_.out);
+    run_ = std::make_unique<RunRecorder>(folder_, recipe_, cli::environment_of(trainer_));
+    print_header(recipe_, data_, trainer_, folder_);
+    progress_.begin(epochs, iterations, test_batches);
+  }
+  void iteration(const IterationRecord& record) override {
+    run_->iteration(record);
+    progress_.iteration(record);
+  }
+  void test_batch(std::size_t done, std::size_t total) override { progress_.test_batch(done, total); }
+  void epoch(const EpochRecord& record, Trainer& trainer) override {
+    run_->epoch(record, trainer);
+    progress_.epoch(record);
+  }
+  bool stop() override { return cli::Interrupts::asked(); }
+
+  /// After training, however it ended.
+  void end(const History& history) {
+    progress_.clear();
+    run_->flush();
+    print_end(options_, history, folder_);
+  }
+
+ private:
+  const TrainOptions& options_;
+  const Recipe& recipe_;
+  const Split& data_;
+  Trainer& trainer_;
+  cli::Progress progress_;
+  std::filesystem::path folder_;
+  std::unique_ptr<RunRecorder> run_;
+};
 
 void train(const TrainOptions& options) {
   const Recipe recipe = recipe_from(options);
   const Split data = cli::load_data(recipe, options.data_dir);
   Sequential net = recipe.build_network(data.train.shape);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
-  // Whatever can be refused has been: from here on there is a run folder.
-  const std::filesystem::path folder = run_folder::create(recipe.name, options.out);
-  RunRecorder run(folder, recipe, cli::environment_of(trainer));
-  print_header(recipe, data, trainer, folder);
-
-  cli::Progress progress(recipe.training.batch);
-  TrainRecorder recorder(run, progress);
+  TrainRecorder recorder(options, recipe, data, trainer);
   const cli::Interrupts interrupts;
   const History history = trainer.fit(data.train, data.test, recipe.epochs, &recorder);
-  progress.clear();
-  run.flush();
-  print_end(options, history, folder);
+  recorder.end(history);
   if (history.stopped) throw CLI::RuntimeError(130);
 }
 

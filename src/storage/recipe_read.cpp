@@ -31,7 +31,10 @@ struct Place {
     return {origin, key.empty() ? std::string(name) : fmt::format("{}.{}", key, name)};
   }
   [[noreturn]] void fail(const toml::node& node, const std::string& text) const {
-    throw RecipeError(fmt::format("{}: key '{}': {}", origin->at(node.source().begin.line), key, text));
+    const std::string where = origin->at(node.source().begin.line);
+    // An assignment names its key already.
+    if (where.starts_with(key + "=")) throw RecipeError(fmt::format("{}: {}", where, text));
+    throw RecipeError(fmt::format("{}: key '{}': {}", where, key, text));
   }
   [[noreturn]] void expected(const toml::node& node, const std::string& what) const {
     fail(node, fmt::format("expected {}, got {}", what, toml_shown(node)));

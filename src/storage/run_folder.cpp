@@ -79,7 +79,11 @@ Recipe load_recipe(const fs::path& folder) {
   if (!fs::exists(path, error)) {
     throw Error(fmt::format("{}: expected a run folder with a {}, found none", folder.string(), kRecipe));
   }
-  return volley::load_recipe(path.string());
+  try {
+    return volley::load_recipe(path.string());
+  } catch (const RecipeError& wrong) {
+    throw Error(wrong.what());  // not what the user asked for is wrong, but what a run left
+  }
 }
 
 }  // namespace run_folder

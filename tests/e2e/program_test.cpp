@@ -1,0 +1,66 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/process.hpp"
+#include "support/program.hpp"
+
+namespace volley {
+namespace {
+
+using test::run_volley;
+
+/// What a shell makes of `script`, in which $V is the program.
+ProgramResult shell(const std::string& script) {
+  return run_program({"bash", "-c", script}, {.environment = {{"V", VOLLEY_BINARY_DIR "/volley"}}});
+}
+
+TEST(Program, AloneItPrintsItsHelp) {
+  const ProgramResult alone = run_volley({});
+  EXPECT_TRUE(alone.ok());
+  EXPECT_EQ(alone.out, run_volley({"--help"}).out);
+  for (const char* command : {"train", "eval", "data", "encode", "neuron", "info"}) {
+    EXPECT_NE(alone.out.find(std::string("  ") + command + " "), std::string::npos) << command;
+    const ProgramResult help = run_volley({command, "--help"});
+    EXPECT_TRUE(help.ok());
+    EXPECT_NE(help.out.find("Example: volley "), std::string::npos) << command;
+  }
+}
+
+TEST(Program, InfoNamesWhatRuns) {
+  const auto info = nlohmann::json::parse(run_volley({"info", "--json"}).out);
+  EXPECT_EQ(info["version"].get<std::string>() + "\n", run_volley({"--version"}).out);
+  EXPECT_GE(info["processors"], 1);
+  const std::string active = info["simd_active"];
+  bool supported = false;
+  for (const auto& target : info["simd_supported"]) supported = supported || target == active;
+  EXPECT_TRUE(supported) << active;
+  EXPECT_NE(run_volley({"info"}).out.find("active " + active), std::string::npos);
+}
+
+TEST(Program, AnUnknownCommandIsAWrongUse) {
+  const ProgramResult result = run_volley({"teach"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_EQ(result.err,
+            "volley: unknown command 'teach'; expected one of 'train', 'eval', 'data', 'encode', 'neuron', "
+            "'info'\n");
+}
+
+TEST(Program, OutputThatDoesNotArriveIsAFailure) {
+  const ProgramResult full = shell("\"$V\" info > /dev/full");
+  EXPECT_EQ(full.code, 1);
+  EXPECT_EQ(full.err, "volley info: cannot write to stdout: No space left on device\n");
+  const ProgramResult closed = shell("\"$V\" info >&-");
+  EXPECT_EQ(closed.code, 1);
+  EXPECT_EQ(closed.err, "volley info: cannot write to stdout: Bad file descriptor\n");
+}
+
+TEST(Program, AReaderWhoGoesIsNotTroubled) {
+  const ProgramResult result = shell("(sleep 0.2; \"$V\" info) | true; echo ${PIPESTATUS[0]}");
+  EXPECT_EQ(result.out, "1\n");
+  EXPECT_EQ(result.err, "");
+}
+
+}  // namespace
+}  // namespace volley
