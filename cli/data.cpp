@@ -93,7 +93,9 @@ void add_data_command(CLI::App& app) {
   show->add_option("--split", options->split, "Of the training or of the test pictures")
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();
-  show->add_option("--first", options->first, "Number of the first picture, from 0")->capture_default_str();
+  show->add_option("--first", options->first, "Number of the first picture, from 0")
+      ->check(CLI::NonNegativeNumber)  // CLI11 would wrap -1 around
+      ->capture_default_str();
   show->add_option("--count", options->count, "How many")->check(CLI::Range(1, 1000))->capture_default_str();
   show->add_option("--out", options->out, "The file to write (default: NAME_SPLIT.png here)");
   add_folder_option(*show, *options);

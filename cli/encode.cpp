@@ -107,7 +107,9 @@ void add_encode_command(CLI::App& app) {
   encode->add_option("-T,--steps", options->steps, "Time steps")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  encode->add_option("--seed", options->seed, "Seed of the spikes")->capture_default_str();
+  encode->add_option("--seed", options->seed, "Seed of the spikes")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   encode->add_option("--show-steps", options->shown, "Steps to draw, from 1 (default: 1,2,3,4)")
       ->delimiter(',');
   encode->add_option("--out", options->out,
