@@ -176,7 +176,8 @@ void Peer::describe() {
   check_end(name_, result);
   const Json record = parse_record(name_, last_line(result.out));
   most_threads_ = field<std::size_t>(name_, record, "threads");
-  for (const auto& [module, version] : record.value("modules", Json::object()).items()) {
+  const Json modules = record.value("modules", Json::object());
+  for (const auto& [module, version] : modules.items()) {
     versions_.emplace_back(module, version.is_string() ? version.get<std::string>() : version.dump());
   }
 }
