@@ -71,17 +71,23 @@ void draw_frame(Picture& picture, const LinePlot& plot, const Axis& x, const Axi
                  kTextScale);
   }
   picture.text(kMargin, kMargin, plot.title, kTitleScale);
-  picture.text(kMargin, y.to - kGap - kTextHeight, plot.y_label, kTextScale);
+  picture.text(kMargin, y.to - 2 * kGap - kTextHeight, plot.y_label, kTextScale);
   picture.text((x.from + x.to - Picture::text_width(plot.x_label, kTextScale)) / 2,
                y.from + 2 * kGap + kTextHeight, plot.x_label, kTextScale);
 }
 
-void draw_curve(Picture& picture, const Curve& curve, const Axis& x, const Axis& y) {
+/// `thickness`: the first curves are the thicker ones, so that one does not hide another of the same values.
+void draw_curve(Picture& picture, const Curve& curve, const Axis& x, const Axis& y, std::size_t thickness) {
   for (std::size_t i = 0; i < curve.x.size(); ++i) {
     const std::size_t column = x.pixel(curve.x[i]);
     const std::size_t row = y.pixel(curve.y[i]);
-    if (i > 0) picture.line(x.pixel(curve.x[i - 1]), y.pixel(curve.y[i - 1]), column, row, 2, curve.color);
-    picture.fill(column - 3, row - 3, 7, 7, curve.color);
+    const std::size_t half = thickness / 2;
+    if (i > 0) {
+      picture.line(x.pixel(curve.x[i - 1]) - half, y.pixel(curve.y[i - 1]) - half, column - half, row - half,
+                   thickness, curve.color);
+    }
+    const std::size_t reach = thickness + 1;  // of the mark, to each side
+    picture.fill(column - reach, row - reach, 2 * reach + 1, 2 * reach + 1, curve.color);
     const double spread = spread_at(curve, i);
     if (spread <= 0) continue;
     const std::size_t top = y.pixel(curve.y[i] + spread);
@@ -161,11 +167,13 @@ Picture draw(const LinePlot& plot, std::size_t width, std::size_t height) {
   for (const std::string& label : y.labels) widest = std::max(widest, Picture::text_width(label, kTextScale));
   x.from = kMargin + widest + kGap;
   x.to = width - 2 * kMargin;
-  y.to = 2 * kMargin + Picture::kGlyphHeight * kTitleScale + 2 * kGap + kTextHeight;
+  y.to = 2 * kMargin + Picture::kGlyphHeight * kTitleScale + 3 * kGap + kTextHeight;
   y.from = height - kMargin - 2 * (kGap + kTextHeight);
   Picture picture(width, height);
   draw_frame(picture, plot, x, y);
-  for (const Curve& curve : plot.curves) draw_curve(picture, curve, x, y);
+  for (std::size_t i = 0; i < plot.curves.size(); ++i) {
+    draw_curve(picture, plot.curves[i], x, y, 2 + 3 * (plot.curves.size() - 1 - i));
+  }
   draw_legend(picture, plot, x, y);
   return picture;
 }
