@@ -8,6 +8,7 @@
 #include <volley/dataset.hpp>
 
 #include "commands.hpp"
+#include "common.hpp"
 #include "figures/sheet.hpp"
 #include "interrupt.hpp"
 
@@ -34,23 +35,23 @@ std::string state_text(const datasets::Info& info) {
 }
 
 void list_sets(const DataOptions& options) {
-  constexpr const char* kRow = "{:<14} {:<14} {:<16} {:<12} {:>7}  {}\n";
-  fmt::print(fmt::runtime(kRow), "NAME", "SET", "TRAIN + TEST", "PICTURE", "CLASSES", "FILES");
+  static constexpr char kRow[] = "{:<14} {:<14} {:<16} {:<12} {:>7}  {}\n";
+  volley::cli::say(kRow, "NAME", "SET", "TRAIN + TEST", "PICTURE", "CLASSES", "FILES");
   for (const datasets::Info& info : datasets::list(options.folder)) {
-    fmt::print(fmt::runtime(kRow), info.name, info.title,
-               fmt::format("{} + {}", info.train_samples, info.test_samples), info.shape.text(),
-               info.classes.size(), state_text(info));
-    if (!info.problem.empty()) fmt::print("    {}\n", info.problem);
+    volley::cli::say(kRow, info.name, info.title,
+                     fmt::format("{} + {}", info.train_samples, info.test_samples), info.shape.text(),
+                     info.classes.size(), state_text(info));
+    if (!info.problem.empty()) volley::cli::say("    {}\n", info.problem);
   }
 }
 
 void fetch_set(const DataOptions& options) {
   const volley::cli::Interrupts interrupts;
   datasets::FetchHooks hooks;
-  hooks.report = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  hooks.report = [](const std::string& line) { std::fputs((line + "\n").c_str(), stderr); };
   hooks.cancelled = [] { return volley::cli::Interrupts::asked(); };
   const std::filesystem::path place = datasets::fetch(options.name, options.folder, hooks);
-  fmt::print("{}\n", place.string());
+  volley::cli::say("{}\n", place.string());
 }
 
 void show_set(const DataOptions& options) {
@@ -59,7 +60,7 @@ void show_set(const DataOptions& options) {
   const std::string out =
       options.out.empty() ? fmt::format("{}_{}.png", options.name, options.split) : options.out;
   volley::dataset_sheet(data, options.first, options.count).write_png(out);
-  fmt::print("{}\n", out);
+  volley::cli::say("{}\n", out);
 }
 
 void add_folder_option(CLI::App& command, DataOptions& options) {
@@ -92,7 +93,9 @@ void add_data_command(CLI::App& app) {
   show->add_option("--split", options->split, "Of the training or of the test pictures")
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();
-  show->add_option("--first", options->first, "Number of the first picture, from 0")->capture_default_str();
+  show->add_option("--first", options->first, "Number of the first picture, from 0")
+      ->check(CLI::NonNegativeNumber)  // CLI11 would wrap -1 around
+      ->capture_default_str();
   show->add_option("--count", options->count, "How many")->check(CLI::Range(1, 1000))->capture_default_str();
   show->add_option("--out", options->out, "The file to write (default: NAME_SPLIT.png here)");
   add_folder_option(*show, *options);

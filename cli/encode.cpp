@@ -14,6 +14,7 @@
 #include <volley/error.hpp>
 
 #include "commands.hpp"
+#include "common.hpp"
 #include "data/image.hpp"
 #include "figures/sheet.hpp"
 
@@ -87,12 +88,12 @@ void encode_image(const EncodeOptions& options) {
 
   const double brightness = std::accumulate(image.pixels.begin(), image.pixels.end(), 0.0) / 255.0;
   const double total = static_cast<double>(spikes.count());
-  fmt::print("image      {} x {} pixels\n", image.shape[2], image.shape[1]);
-  fmt::print("spikes     {} in {} steps\n", spikes.count(), options.steps);
-  fmt::print("mean rate  {:.4f} per pixel and step (the mean of pixel / 255 is {:.4f})\n",
-             total / static_cast<double>(features * options.steps),
-             brightness / static_cast<double>(features));
-  fmt::print("picture    {}\n", out);
+  volley::cli::say("image      {} x {} pixels\n", image.shape[2], image.shape[1]);
+  volley::cli::say("spikes     {} in {} steps\n", spikes.count(), options.steps);
+  volley::cli::say("mean rate  {:.4f} per pixel and step (the mean of pixel / 255 is {:.4f})\n",
+                   total / static_cast<double>(features * options.steps),
+                   brightness / static_cast<double>(features));
+  volley::cli::say("picture    {}\n", out);
 }
 
 }  // namespace
@@ -106,7 +107,9 @@ void add_encode_command(CLI::App& app) {
   encode->add_option("-T,--steps", options->steps, "Time steps")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  encode->add_option("--seed", options->seed, "Seed of the spikes")->capture_default_str();
+  encode->add_option("--seed", options->seed, "Seed of the spikes")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   encode->add_option("--show-steps", options->shown, "Steps to draw, from 1 (default: 1,2,3,4)")
       ->delimiter(',');
   encode->add_option("--out", options->out,

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <string>
@@ -19,6 +20,7 @@
 #include "commands.hpp"
 #include "core/nearest.hpp"
 #include "interrupt.hpp"
+#include "kernels/targets.hpp"
 
 namespace {
 
@@ -80,7 +82,21 @@ bool is_command(const CLI::App& app, const std::string& word) {
   return false;
 }
 
+/// VOLLEY_TARGET=avx2 has the kernels use that instruction set; false where this machine cannot.
+bool choose_target(const CLI::App& app) {
+  const char* target = std::getenv("VOLLEY_TARGET");
+  if (target == nullptr || *target == '\0') return true;
+  try {
+    volley::kernels::force_target(target);
+    return true;
+  } catch (const volley::Error& error) {
+    complain(app, fmt::format("VOLLEY_TARGET: {}", error.what()), kUsage);
+    return false;
+  }
+}
+
 int run(CLI::App& app, int argc, char** argv) {
+  if (!choose_target(app)) return kUsage;
   if (argc == 1) {
     fmt::print("{}", app.help());
     return 0;
@@ -109,11 +125,14 @@ int run(CLI::App& app, int argc, char** argv) {
 
 /// What was printed must have arrived. A reader who has gone (`| head`) knows it; anything else is said.
 int check_stdout(const CLI::App& app, int code) {
+  const bool failed_before = std::ferror(stdout) != 0;
   errno = 0;
-  const bool failed = std::ferror(stdout) != 0;
-  if (std::fflush(stdout) == 0 && !failed) return code;
+  const bool failed = std::fflush(stdout) != 0;
+  if (!failed && !failed_before) return code;
+  // A write that failed before has lost its reason; one more tells it.
+  if (!failed && std::fputc('\n', stdout) != EOF) std::fflush(stdout);
   const int error = errno;
-  if (error != EPIPE && !failed) {
+  if (error != EPIPE) {
     complain(app, fmt::format("cannot write to stdout: {}", std::generic_category().message(error)), kFailed);
   }
   return code == 0 ? kFailed : code;

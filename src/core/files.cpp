@@ -115,8 +115,16 @@ std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) 
   return bytes;
 }
 
-void write_file_whole(const std::filesystem::path& path, std::string_view bytes) {
-  if (!path.has_filename()) fail("write", path, EISDIR);
+void write_file_whole(const std::filesystem::path& named, std::string_view bytes) {
+  if (!named.has_filename()) fail("write", named, EISDIR);
+  // A link is written through; a device or a pipe must not be replaced by a file.
+  std::error_code unknown;
+  const bool exists = std::filesystem::exists(named, unknown);
+  if (exists && std::filesystem::is_directory(named, unknown)) fail("write", named, EISDIR);
+  if (exists && !std::filesystem::is_regular_file(named, unknown)) {
+    throw Error(fmt::format("[files] cannot write {}: must be a regular file", named.string()));
+  }
+  const std::filesystem::path path = exists ? std::filesystem::canonical(named) : named;
   TemporaryFile temporary;
   Descriptor fd(create_beside(path, temporary));
   write_all(fd.get(), bytes, path);

@@ -52,6 +52,20 @@ TEST(Files, WhatIsWrittenIsRead) {
   EXPECT_EQ(entries_in(folder.path()), 1u);
 }
 
+TEST(Files, ALinkIsWrittenThroughAndADeviceOrPipeRefused) {
+  const TempFolder folder;
+  write_file_whole(folder / "file", "old");
+  fs::create_symlink(folder / "file", folder / "link");
+  write_file_whole(folder / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(read_file(folder / "file", 3), "new");
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  expect_has(error_text([&] { write_file_whole(folder / "pipe", "x"); }), "pipe: must be a regular file");
+  EXPECT_TRUE(fs::is_fifo(folder / "pipe"));
+  expect_has(error_text([&] { write_file_whole("/dev/null", "x"); }), "/dev/null: must be a regular file");
+  expect_has(error_text([&] { write_file_whole(folder.path(), "x"); }), "Is a directory");
+}
+
 TEST(Files, AFileThatCannotBeReadIsNamed) {
   const TempFolder folder;
   expect_has(error_text([&] { read_file(folder / "none", 10); }), "none: No such file");

@@ -39,6 +39,17 @@ TEST(Program, InfoNamesWhatRuns) {
   EXPECT_NE(run_volley({"info"}).out.find("active " + active), std::string::npos);
 }
 
+TEST(Program, EverySupportedInstructionSetCanBeForced) {
+  const auto info = nlohmann::json::parse(run_volley({"info", "--json"}).out);
+  for (const std::string target : info["simd_supported"]) {
+    const ProgramResult forced = run_volley({"info", "--json"}, {.environment = {{"VOLLEY_TARGET", target}}});
+    EXPECT_EQ(nlohmann::json::parse(forced.out)["simd_active"], target);
+  }
+  const ProgramResult wrong = run_volley({"info"}, {.environment = {{"VOLLEY_TARGET", "mmx"}}});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_EQ(wrong.err.rfind("volley: VOLLEY_TARGET: [target] must be one of ", 0), 0u) << wrong.err;
+}
+
 TEST(Program, AnUnknownCommandIsAWrongUse) {
   const ProgramResult result = run_volley({"teach"});
   EXPECT_EQ(result.code, 2);
@@ -54,6 +65,12 @@ TEST(Program, OutputThatDoesNotArriveIsAFailure) {
   const ProgramResult closed = shell("\"$V\" info >&-");
   EXPECT_EQ(closed.code, 1);
   EXPECT_EQ(closed.err, "volley info: cannot write to stdout: Bad file descriptor\n");
+  // More than a buffer, so that the first write fails long before the end.
+  const ProgramResult long_text = shell(
+      "\"$V\" neuron lif --current "
+      "constant:1 --steps 20000 > /dev/full");
+  EXPECT_EQ(long_text.code, 1);
+  EXPECT_NE(long_text.err.find("No space left on device"), std::string::npos) << long_text.err;
 }
 
 TEST(Program, AReaderWhoGoesIsNotTroubled) {

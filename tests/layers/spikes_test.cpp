@@ -1,0 +1,75 @@
+#include <volley/spikes.hpp>
+
+#include <gtest/gtest.h>
+
+#include <volley/error.hpp>
+#include <volley/signal.hpp>
+
+#include "layers/spike_words.hpp"
+#include "support/random.hpp"
+
+namespace volley {
+namespace {
+
+std::vector<std::uint8_t> random_bytes(const Shape& shape, std::uint32_t seed) {
+  return test::Random(seed).spikes<std::uint8_t>(shape.size(), 0.3);
+}
+
+TEST(Spikes, BytesGoInAndComeOutInBothOrders) {
+  ThreadPool pool(2);
+  for (const Shape& shape :
+       {Shape{2, 3, 5}, Shape{1, 1, 1}, Shape{3, 65, 2, 4, 16}, Shape{2, 64, 63}, Shape{0, 4, 5}}) {
+    const std::vector<std::uint8_t> bytes = random_bytes(shape, 1);
+    const Spikes spikes = Spikes::from_bytes(shape, bytes);
+    Spikes trains, steps;
+    SpikeWords::to_trains(trains, spikes, pool);
+    SpikeWords::to_steps(steps, trains, pool);
+    for (const Spikes* form :
+         {&spikes, static_cast<const Spikes*>(&trains), static_cast<const Spikes*>(&steps)}) {
+      std::vector<std::uint8_t> back(bytes.size());
+      form->to_bytes(back);
+      EXPECT_EQ(back, bytes) << shape.text();
+      std::size_t total = 0;
+      for (const std::uint8_t b : bytes) total += b;
+      EXPECT_EQ(form->count(), total);
+      std::vector<std::uint32_t> counts(form->samples() * form->features(), 99);
+      form->count_by_feature(counts);
+      for (std::size_t n = 0; n < form->samples(); ++n) {
+        for (std::size_t f = 0; f < form->features(); ++f) {
+          EXPECT_EQ(counts[n * form->features() + f], form->count(n, f));
+        }
+      }
+    }
+  }
+}
+
+TEST(Spikes, RefusesShapesAndBytesThatDoNotFit) {
+  try {
+    Spikes spikes(Shape{3, 4});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "[spikes] shape must be (samples, steps, features...), got (3, 4)");
+  }
+  try {
+    Spikes::from_bytes(Shape{1, 2, 3}, std::vector<std::uint8_t>(5));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "[spikes] shape (1, 2, 3) needs 6 bytes, got 5");
+  }
+}
+
+TEST(Signal, ReshapesOnlyToTheSameSize) {
+  const Tensor values(Shape{2, 3, 4, 5});
+  const Signal signal(values);
+  EXPECT_EQ(signal.reshaped({2, 3, 20}).shape(), (Shape{2, 3, 20}));
+  EXPECT_EQ(signal.reshaped({2, 3, 20}).values(), values.data());
+  try {
+    signal.reshaped({2, 3, 21});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "[signal] (2, 3, 4, 5) does not fit in the shape (2, 3, 21)");
+  }
+}
+
+}  // namespace
+}  // namespace volley

@@ -1,0 +1,165 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include <volley/error.hpp>
+#include <volley/loss.hpp>
+#include <volley/optimizer.hpp>
+
+#include "reference/rate_loss.hpp"
+#include "support/error_text.hpp"
+#include "support/gradient_check.hpp"
+#include "support/random.hpp"
+
+namespace volley {
+namespace {
+
+using test::error_text;
+
+// Two samples, four steps, three classes: rates (0.5, 0, 1) and (0.25, 0.25, 0).
+Spikes some_spikes() {
+  return Spikes::from_bytes({2, 4, 3}, std::vector<std::uint8_t>{1, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1,  //
+                                                                 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0});
+}
+
+TEST(RateMse, IsAsByHand) {
+  const Spikes s = some_spikes();
+  Tensor scores, dy;
+  const std::vector<std::uint8_t> labels{0, 1};
+  const double loss = RateMse{}.forward(s, labels, scores);
+  EXPECT_EQ(std::vector<float>(scores.values().begin(), scores.values().end()),
+            (std::vector<float>{0.5f, 0, 1, 0.25f, 0.25f, 0}));
+  EXPECT_NEAR(loss, (0.25 + 0 + 1 + 0.0625 + 0.5625 + 0) / 6, 1e-7);
+  RateMse{}.backward(s, labels, scores, dy);
+  ASSERT_EQ(dy.shape(), (Shape{2, 4, 3}));
+  for (std::size_t t = 0; t < 4; ++t) {
+    EXPECT_NEAR(dy.data()[t * 3 + 0], 2 * -0.5 / (6 * 4), 1e-8);
+    EXPECT_NEAR(dy.data()[t * 3 + 2], 2 * 1.0 / (6 * 4), 1e-8);
+    EXPECT_NEAR(dy.data()[12 + t * 3 + 1], 2 * -0.75 / (6 * 4), 1e-8);
+  }
+}
+
+TEST(RateLosses, TakeRealValuesAsTheyTakeSpikes) {
+  const Spikes s = some_spikes();
+  std::vector<std::uint8_t> bytes(24);
+  s.to_bytes(bytes);
+  Tensor values(Shape{2, 4, 3});
+  std::copy(bytes.begin(), bytes.end(), values.data());
+  Tensor a, b;
+  const std::vector<std::uint8_t> labels{2, 2};
+  EXPECT_DOUBLE_EQ(RateMse{}.forward(s, labels, a), RateMse{}.forward(values, labels, b));
+  EXPECT_DOUBLE_EQ(RateCrossEntropy{}.forward(s, labels, a), RateCrossEntropy{}.forward(values, labels, b));
+}
+
+TEST(RateLosses, GradientsAreThoseOfTheLosses) {
+  constexpr std::size_t N = 5, K = 4;
+  const std::vector<double> r = test::Random(1).values<double>(N * K, 0, 1);
+  const std::vector<std::uint8_t> labels{0, 3, 1, 1, 2};
+  std::vector<double> dr(N * K);
+  reference::rate_mse_backward(dr.data(), r.data(), labels.data(), 0.5, N, K);
+  const auto mse = [&](const std::vector<double>& at) {
+    return reference::rate_mse_forward(at.data(), labels.data(), 0.5, N, K);
+  };
+  EXPECT_LT(test::gradient_error(mse, r, dr), 1e-8);
+  const auto cross_entropy = [&](const std::vector<double>& at) {
+    return reference::rate_cross_entropy_forward(at.data(), labels.data(), N, K);
+  };
+  EXPECT_GT(test::gradient_error(cross_entropy, r, dr), 1e-2) << "the check must tell the two losses apart";
+  reference::rate_cross_entropy_backward(dr.data(), r.data(), labels.data(), N, K);
+  EXPECT_LT(test::gradient_error(cross_entropy, r, dr), 1e-8);
+}
+
+TEST(RateCrossEntropy, IsAsByHandAndDoesNotOverflow) {
+  const std::vector<double> r{1, 0};
+  const std::uint8_t label = 0;
+  EXPECT_NEAR(reference::rate_cross_entropy_forward(r.data(), &label, 1, 2), std::log(1 + std::exp(-1.0)),
+              1e-12);
+  const std::vector<double> huge{2000, 0};
+  EXPECT_NEAR(reference::rate_cross_entropy_forward(huge.data(), &label, 1, 2), 0, 1e-12);
+}
+
+TEST(Losses, RefuseLabelsThatDoNotFit) {
+  const Spikes s = some_spikes();
+  Tensor scores;
+  EXPECT_EQ(error_text([&] { RateMse{}.forward(s, std::vector<std::uint8_t>{0}, scores); }),
+            "[rate_mse] needs one label for each of 2 samples, got 1");
+  EXPECT_EQ(error_text([&] {
+              RateCrossEntropy{}.forward(s, std::vector<std::uint8_t>{0, 3}, scores);
+            }),
+            "[rate_cross_entropy] labels must be < 3, the number of outputs, got 3");
+}
+
+TEST(Predict, TakesTheLowestIndexOnATie) {
+  EXPECT_EQ(predict(std::vector<float>{0.1f, 0.7f, 0.7f, 0.2f}), 1u);
+  EXPECT_EQ(predict(std::vector<float>{0, 0, 0}), 0u);
+}
+
+/// The weight after three steps of `optimizer` from w = 1 with gradients 0.5, -0.25, 1.
+std::vector<float> three_steps(Optimizer& optimizer) {
+  Parameter p(Shape{1});
+  p.value.data()[0] = 1;
+  std::vector<float> path;
+  for (const float g : {0.5f, -0.25f, 1.0f}) {
+    p.gradient.data()[0] = g;
+    optimizer.step({{"w", &p}}, ThreadPool::shared());
+    path.push_back(p.value.data()[0]);
+  }
+  return path;
+}
+
+void expect_path(Optimizer&& optimizer, const std::vector<double>& expected) {
+  const std::vector<float> path = three_steps(optimizer);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(path[i], expected[i], 2e-7) << "step " << i + 1;
+}
+
+// By hand from PyTorch's formulas: 1 - 0.1 * 0.5 = 0.95, and so on.
+TEST(Sgd, IsAsByHand) {
+  expect_path(Sgd{0.1f}, {0.95, 0.975, 0.875});
+  // b = 0.5, 0.2, 1.18
+  expect_path(Sgd{0.1f, {.momentum = 0.9f}}, {0.95, 0.93, 0.812});
+  // g + 0.9 b = 0.95, -0.07, 2.062
+  expect_path(Sgd{0.1f, {.momentum = 0.9f, .nesterov = true}}, {0.905, 0.912, 0.7058});
+  // g = 0.6, -0.156, 1.09556
+  expect_path(Sgd{0.1f, {.weight_decay = 0.1f}}, {0.94, 0.9556, 0.846044});
+}
+
+TEST(Adam, IsAsByHand) {
+  std::vector<double> expected;
+  double w = 1, m = 0, v = 0, k = 0;
+  for (const double g : {0.5, -0.25, 1.0}) {
+    ++k;
+    m = 0.9 * m + 0.1 * g;
+    v = 0.999 * v + 0.001 * g * g;
+    w -= 0.01 * (m / (1 - std::pow(0.9, k))) / (std::sqrt(v / (1 - std::pow(0.999, k))) + 1e-8);
+    expected.push_back(w);
+  }
+  EXPECT_NEAR(expected[0], 0.99, 1e-7);  // the first step is lr itself, whatever the gradient
+  expect_path(Adam{0.01f}, expected);
+}
+
+TEST(Optimizers, NameTheirStateAndCountTheirSteps) {
+  Adam adam;
+  three_steps(adam);
+  EXPECT_EQ(adam.steps_taken(), 3u);
+  ASSERT_EQ(adam.state().size(), 2u);
+  EXPECT_EQ(adam.state()[0].name, "m.w");
+  EXPECT_EQ(adam.state()[1].name, "v.w");
+  Sgd sgd(0.1f, {.momentum = 0.5f});
+  three_steps(sgd);
+  EXPECT_EQ(sgd.state()[0].name, "momentum.w");
+}
+
+TEST(Optimizers, RefuseWhatTheyCannotDo) {
+  EXPECT_EQ(error_text([] { Sgd{-0.1f}; }), "[sgd] lr must be >= 0, got -0.1");
+  EXPECT_EQ(error_text([] { Sgd(0.1f, {.momentum = 1.0f}); }), "[sgd] momentum must be >= 0 and < 1, got 1");
+  EXPECT_EQ(error_text([] { Sgd(0.1f, {.nesterov = true}); }),
+            "[sgd] momentum must be > 0 with nesterov, got 0");
+  EXPECT_EQ(error_text([] { Adam(0.1f, {.beta2 = 1.0f}); }), "[adam] beta2 must be >= 0 and < 1, got 1");
+  Adam adam;
+  three_steps(adam);
+  EXPECT_EQ(error_text([&] { adam.step({}, ThreadPool::shared()); }),
+            "[adam] every step must be given the same parameters: 1 at first, now 0");
+}
+
+}  // namespace
+}  // namespace volley

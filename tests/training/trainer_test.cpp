@@ -1,0 +1,258 @@
+#include <volley/trainer.hpp>
+
+#include <gtest/gtest.h>
+
+#include <volley/error.hpp>
+#include <volley/neuron.hpp>
+
+#include "reference/soft_lif.hpp"
+#include "support/error_text.hpp"
+#include "support/gradient_check.hpp"
+#include "support/random.hpp"
+
+namespace volley {
+namespace {
+
+using test::error_text;
+
+/// Three classes of 6 x 6 pictures: a bright row, a bright column, a bright diagonal, with noise.
+Dataset stripes(std::size_t samples, std::uint32_t seed) {
+  Dataset data{.name = "stripes",
+               .shape = {1, 6, 6},
+               .pixels = {},
+               .labels = {},
+               .classes = {"row", "column", "diagonal"}};
+  test::Random random(seed);
+  for (std::size_t n = 0; n < samples; ++n) {
+    const std::uint32_t label = random.below(3);
+    const std::uint32_t place = 1 + random.below(4);
+    for (std::uint32_t y = 0; y < 6; ++y) {
+      for (std::uint32_t x = 0; x < 6; ++x) {
+        const bool bright = label == 0 ? y == place : label == 1 ? x == place : x == y;
+        data.pixels.push_back(static_cast<std::uint8_t>(bright ? 155 + random.below(101) : random.below(60)));
+      }
+    }
+    data.labels.push_back(static_cast<std::uint8_t>(label));
+  }
+  return data;
+}
+
+Sequential small_network(std::uint32_t seed = 0) {
+  Sequential net{Flatten{}, Linear{36, 24}, LIF{}, Linear{24, 3}, LIF{}};
+  net.initialize(seed);
+  return net;
+}
+
+std::vector<float> all_weights(Sequential& net) {
+  std::vector<float> all;
+  for (const NamedParameter& p : net.parameters()) {
+    all.insert(all.end(), p.parameter->value.values().begin(), p.parameter->value.values().end());
+  }
+  return all;
+}
+
+TEST(Trainer, LearnsTheStripesWithAnySeed) {
+  const Dataset train = stripes(600, 1), test = stripes(200, 2);
+  for (const std::uint32_t seed : {0u, 1u, 2u}) {
+    Sequential net = small_network(seed);
+    Trainer trainer{net, Adam{5e-3f}, RateMse{}, Poisson{}, {.steps = 16, .batch = 20, .seed = seed}};
+    const History history = trainer.fit(train, test, 8);
+    ASSERT_EQ(history.epochs.size(), 8u);
+    EXPECT_GT(history.epochs.back().max_test_acc, 0.93) << "seed " << seed;
+    EXPECT_LT(history.epochs.back().train_loss, 0.5 * history.epochs.front().train_loss);
+  }
+}
+
+TEST(Trainer, LearnsWithSgdAndCrossEntropyToo) {
+  const Dataset train = stripes(600, 1), test = stripes(200, 2);
+  Sequential net = small_network();
+  Trainer trainer{
+      net, Sgd{0.5f, {.momentum = 0.9f}}, RateCrossEntropy{}, Poisson{}, {.steps = 16, .batch = 20}};
+  EXPECT_GT(trainer.fit(train, test, 8).epochs.back().max_test_acc, 0.85);
+}
+
+TEST(Trainer, SameBitsForAnyNumberOfThreads) {
+  const Dataset train = stripes(203, 1), test = stripes(50, 2);
+  std::vector<float> first;
+  for (const std::size_t threads : {1u, 2u, 3u, 8u}) {
+    Sequential net = small_network();
+    Trainer trainer{net, Adam{5e-3f}, RateMse{}, Poisson{}, {.steps = 10, .batch = 20, .threads = threads}};
+    EXPECT_EQ(trainer.threads(), threads);
+    trainer.fit(train, test, 2);
+    if (first.empty()) first = all_weights(net);
+    EXPECT_EQ(all_weights(net), first) << threads << " threads";
+  }
+}
+
+TEST(Trainer, SeedsGiveDifferentRunsAndTheSameSeedTheSame) {
+  const Dataset data = stripes(100, 1);
+  const auto weights = [&](std::uint32_t seed) {
+    Sequential net = small_network();
+    Trainer trainer{net, Adam{5e-3f}, RateMse{}, Poisson{}, {.steps = 10, .batch = 20, .seed = seed}};
+    trainer.fit(data, data, 1);
+    return all_weights(net);
+  };
+  EXPECT_EQ(weights(3), weights(3));
+  EXPECT_NE(weights(3), weights(4));
+}
+
+TEST(Trainer, OneFitOfTwoEpochsIsTwoFitsOfOne) {
+  const Dataset data = stripes(100, 1);
+  Sequential a = small_network(), b = small_network();
+  Trainer once{a, Adam{5e-3f}, RateMse{}, Poisson{}, {.steps = 10, .batch = 20}};
+  Trainer twice{b, Adam{5e-3f}, RateMse{}, Poisson{}, {.steps = 10, .batch = 20}};
+  const History history = once.fit(data, data, 2);
+  twice.fit(data, data, 1);
+  const History second = twice.fit(data, data, 1);
+  EXPECT_EQ(all_weights(a), all_weights(b));
+  EXPECT_EQ(second.epochs.back().epoch, 2u);
+  EXPECT_EQ(second.epochs.back().test_loss, history.epochs.back().test_loss);
+}
+
+/// Notes all that it is told.
+struct Listener : Recorder {
+  std::size_t iterations_per_epoch = 0, test_batches = 0, test_seen = 0, epochs = 0;
+  std::vector<IterationRecord> iterations;
+  std::size_t stop_after = ~std::size_t{0};
+
+  void begin(std::size_t, std::size_t iterations_, std::size_t test_batches_) override {
+    iterations_per_epoch = iterations_;
+    test_batches = test_batches_;
+  }
+  void iteration(const IterationRecord& record) override { iterations.push_back(record); }
+  void test_batch(std::size_t, std::size_t) override { ++test_seen; }
+  void epoch(const EpochRecord&, Trainer&) override { ++epochs; }
+  bool stop() override { return iterations.size() >= stop_after; }
+};
+
+TEST(Trainer, DropsTheLastBatchOfTrainingAndKeepsThatOfTheTest) {
+  const Dataset train = stripes(107, 1), test = stripes(53, 2);
+  Sequential net = small_network();
+  Listener listener;
+  Trainer trainer{net, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 20}};
+  trainer.fit(train, test, 2, &listener);
+  EXPECT_EQ(listener.iterations_per_epoch, 5u);
+  EXPECT_EQ(listener.test_batches, 3u);
+  EXPECT_EQ(listener.iterations.size(), 10u);
+  EXPECT_EQ(listener.iterations.back().iteration, 10u);
+  EXPECT_EQ(listener.iterations.back().epoch, 2u);
+  EXPECT_EQ(listener.test_seen, 6u);
+  EXPECT_GT(listener.iterations.front().grad_norm, 0);
+
+  Listener keeping;
+  Trainer keeper{net, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 20, .drop_last = false}};
+  keeper.fit(train, test, 1, &keeping);
+  EXPECT_EQ(keeping.iterations.size(), 6u);
+}
+
+TEST(Trainer, StopsAfterAWholeStepAndRecordsNoHalfEpoch) {
+  const Dataset data = stripes(100, 1);
+  Sequential net = small_network();
+  Listener listener;
+  listener.stop_after = 7;
+  Trainer trainer{net, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 20}};
+  const History history = trainer.fit(data, data, 5, &listener);
+  EXPECT_TRUE(history.stopped);
+  EXPECT_EQ(history.epochs.size(), 1u);
+  EXPECT_EQ(listener.iterations.size(), 7u);
+}
+
+TEST(Trainer, EvaluationIsThatOfTheWholeSetInOrder) {
+  const Dataset data = stripes(53, 3);
+  Sequential net = small_network();
+  Trainer trainer{net, Adam{}, RateMse{}, Poisson{}, {.steps = 8, .batch = 20}};
+  const Evaluation all = trainer.evaluate(data);
+  ASSERT_EQ(all.predictions.size(), 53u);
+  std::size_t right = 0;
+  for (std::size_t n = 0; n < 53; ++n) right += all.predictions[n] == data.labels[n];
+  EXPECT_DOUBLE_EQ(all.accuracy, static_cast<double>(right) / 53);
+  // Spikes are addressed by sample, so a cut into other batches changes nothing.
+  Trainer other{net, Adam{}, RateMse{}, Poisson{}, {.steps = 8, .batch = 7}};
+  const Evaluation again = other.evaluate(data);
+  EXPECT_EQ(again.predictions, all.predictions);
+  EXPECT_NEAR(again.loss, all.loss, 1e-6);
+}
+
+TEST(Trainer, RefusesWhatItCannotTrain) {
+  const Dataset data = stripes(10, 1);
+  Sequential net = small_network();
+  EXPECT_EQ(error_text([&] { Trainer(net, Adam{}, RateMse{}, Poisson{}, {.steps = 0}); }),
+            "[trainer] steps must be >= 1 and <= 65536, got 0");
+  Trainer trainer{net, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 64}};
+  EXPECT_EQ(error_text([&] { trainer.fit(data, data, 1); }),
+            "[trainer] stripes: 10 samples do not fill one batch of 64");
+  Dataset none = data.first(1);
+  none.pixels.clear(), none.labels.clear();
+  EXPECT_EQ(error_text([&] { trainer.evaluate(none); }).find("must have at least one sample, got none") !=
+                std::string::npos,
+            true);
+  Sequential narrow{Flatten{}, Linear{36, 2}, LIF{}};
+  Trainer two{narrow, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 5}};
+  EXPECT_EQ(error_text([&] { two.fit(data, data, 1); }),
+            "[trainer] stripes: the network's output must be one score for each of 3 classes, got (2)");
+}
+
+Sequential article_network() {
+  return Sequential{Flatten{}, Linear{36, 3, {.bias = false, .init = Init::normal}}, SoftLIF{}};
+}
+
+// One step of the hand-made rule, computed here from its statement: W -= lr sum ((r - y) sigmoid'(v[T]))^T
+// image.
+TEST(ArticleRule, IsTheStatedUpdate) {
+  const Dataset data = stripes(4, 9);
+  Sequential net = article_network();
+  const std::vector<float> before = all_weights(net);
+  const TrainerOptions options{.steps = 12, .batch = 4, .seed = 5};
+  TrainerParts parts{.optimizer = std::make_unique<Sgd>(0.5f),
+                     .loss = std::make_unique<RateMse>(RateMseOptions{.scale = 0.5f}),
+                     .encoder = std::make_unique<Poisson>(),
+                     .rule = std::make_unique<ArticleRule>()};
+  Trainer trainer(net, std::move(parts), options);
+
+  std::vector<double> expected(before.begin(), before.end());
+  const std::vector<std::uint32_t> samples{0, 1, 2, 3};
+  Tape tape;
+  const Signal x = Poisson{}.encode(data, samples, 12, {.seed = 5, .epoch = 1}, tape);
+  for (std::uint32_t n = 0; n < 4; ++n) {
+    for (std::size_t k = 0; k < 3; ++k) {
+      double v = 0, rate = 0;
+      for (std::size_t t = 0; t < 12; ++t) {
+        double current = 0;
+        for (std::size_t f = 0; f < 36; ++f) {
+          current += static_cast<double>(before[k * 36 + f]) * x.spikes().fired(n, t, f);
+        }
+        const double h = v + (current - v) / 2;
+        const double p = reference::sigmoid(h - 1);
+        v = (1 - p) * h;
+        rate += p / 12;
+      }
+      const double delta = (rate - (data.labels[n] == k)) * reference::sigmoid_derivative(v);
+      for (std::size_t f = 0; f < 36; ++f) expected[k * 36 + f] -= 0.5 * delta * data.picture(n)[f] / 255;
+    }
+  }
+  trainer.fit(data, data, 1);
+  EXPECT_LT(test::relative_error(all_weights(net), expected), 1e-5);
+}
+
+TEST(ArticleRule, RefusesOtherNetworks) {
+  Sequential net = small_network();
+  TrainerParts parts{.optimizer = std::make_unique<Sgd>(0.5f),
+                     .loss = std::make_unique<RateMse>(),
+                     .encoder = std::make_unique<Poisson>(),
+                     .rule = std::make_unique<ArticleRule>()};
+  EXPECT_EQ(error_text([&] { Trainer(net, std::move(parts)); }),
+            "[article] network must be flatten, linear without bias, soft_lif; got flatten, linear, lif, "
+            "linear, lif");
+}
+
+// The same soft network trains by true BPTT as well.
+TEST(SoftLIFLayer, TrainsByBptt) {
+  const Dataset train = stripes(400, 1);
+  Sequential net = article_network();
+  Trainer trainer{net, Adam{0.05f}, RateMse{}, Poisson{}, {.steps = 10, .batch = 20}};
+  const History history = trainer.fit(train, train, 6);
+  EXPECT_LT(history.epochs.back().train_loss, 0.6 * history.epochs.front().train_loss);
+}
+
+}  // namespace
+}  // namespace volley
