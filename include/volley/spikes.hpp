@@ -31,8 +31,8 @@ class Spikes {
   std::size_t count(std::size_t sample, std::size_t feature) const;
   /// All spikes of all samples.
   std::size_t count() const;
-  /// `counts` (N, features) receives how often each fired: T times the firing rate.
-  void count_by_feature(std::span<std::uint32_t> counts) const;
+  /// `counts` (features) receives how often each fired in a sample: T times the firing rate.
+  void count_by_feature(std::size_t sample, std::span<std::uint32_t> counts) const;
   /// One byte, 0 or 1, per spike, row-major in shape(); `bytes` has shape().size() elements.
   void to_bytes(std::span<std::uint8_t> bytes) const;
 

@@ -116,25 +116,22 @@ std::size_t Spikes::count() const {
   return count;
 }
 
-void Spikes::count_by_feature(std::span<std::uint32_t> counts) const {
+void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> counts) const {
   std::ranges::fill(counts, 0u);
-  for (std::size_t n = 0; n < samples(); ++n) {
-    std::uint32_t* of = counts.data() + n * features_;
-    if (order_ == Order::train) {
-      const std::uint64_t* train = SpikeWords::trains(*this, n);
-      for (const std::uint32_t feature : SpikeWords::active(*this, n)) {
-        for (std::size_t w = 0; w < row_words_; ++w) {
-          of[feature] += static_cast<std::uint32_t>(std::popcount(*train++));
-        }
-      }
-      continue;
-    }
-    const std::uint64_t* row = SpikeWords::steps(*this, n);
-    for (std::size_t t = 0; t < steps(); ++t, row += row_words_) {
+  if (order_ == Order::train) {
+    const std::uint64_t* train = SpikeWords::trains(*this, sample);
+    for (const std::uint32_t feature : SpikeWords::active(*this, sample)) {
       for (std::size_t w = 0; w < row_words_; ++w) {
-        for (std::uint64_t word = row[w]; word != 0; word &= word - 1) {
-          ++of[w * 64 + static_cast<std::size_t>(std::countr_zero(word))];
-        }
+        counts[feature] += static_cast<std::uint32_t>(std::popcount(*train++));
+      }
+    }
+    return;
+  }
+  const std::uint64_t* row = SpikeWords::steps(*this, sample);
+  for (std::size_t t = 0; t < steps(); ++t, row += row_words_) {
+    for (std::size_t w = 0; w < row_words_; ++w) {
+      for (std::uint64_t word = row[w]; word != 0; word &= word - 1) {
+        ++counts[w * 64 + static_cast<std::size_t>(std::countr_zero(word))];
       }
     }
   }
