@@ -3,7 +3,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -204,8 +206,10 @@ TEST_F(TrainCommand, InterruptedItKeepsWhatIsThereAndSaysSo) {
     ASSERT_GE(metrics.size(), 2u);
     const std::string last = column(metrics.back(), 0);
     EXPECT_EQ(read_safetensors(run / "checkpoint_latest.safetensors").metadata.at("epoch"), last);
-    EXPECT_EQ(column(file_lines(run / "iterations.csv").back(), 4),
-              column(",", 4));  // whole rows of four columns
+    const std::string iterations = read_file(run / "iterations.csv", 1 << 24);
+    EXPECT_EQ(std::count(iterations.begin(), iterations.end(), ','),
+              3 * std::count(iterations.begin(), iterations.end(), '\n'));  // whole rows of four columns
+    EXPECT_EQ(iterations.back(), '\n');
     EXPECT_NE(read_file(out, 1 << 20).find("interrupted: whole epochs are kept, the last is " + last),
               std::string::npos);
   }
@@ -245,7 +249,6 @@ TEST_F(TrainCommand, RefusesWhatItCannotObey) {
       {train_with({"--optimizer", "adm"}), 2,
        "volley train: --optimizer: optimizer.kind=adm: 'adm' is unknown; did you mean 'adam'?\n"},
       {train_with({"--tau", "1"}), 2, "volley train: --tau: network.2.tau=1: expected a number > 1, got 1\n"},
-      {train_with({"--set", "network.2.kind=flatten", "--tau", "3"}), 2, "volley train: --set: ..."},
       {train_with({"--set", "network.2.tua=3"}), 2,
        "volley train: --set: network.2.tua=3: key 'tua' is unknown; did you mean 'tau'?\n"},
       {train_with({"--set", "optimizer=sgd", "--set", "optimizer.nesterov=true"}), 1,

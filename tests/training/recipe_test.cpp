@@ -121,8 +121,9 @@ TEST(Recipe, FloatsComeBackBitForBitAndReadNicely) {
   std::mt19937 random(7);
   for (int i = 0; i < 5000; ++i) {
     const float value = std::bit_cast<float>(static_cast<std::uint32_t>(random()));
-    if (std::isfinite(value))
+    if (std::isfinite(value)) {
       ASSERT_EQ(std::bit_cast<std::uint32_t>(back(value)), std::bit_cast<std::uint32_t>(value));
+    }
   }
   EXPECT_EQ(back(std::numeric_limits<float>::denorm_min()), std::numeric_limits<float>::denorm_min());
   EXPECT_EQ(back(std::numeric_limits<float>::max()), std::numeric_limits<float>::max());
