@@ -13,7 +13,7 @@ namespace {
 
 OwnedSignal output_from(const Loss& loss, nb::handle y) {
   OwnedSignal signal = signal_from(fmt::format("[{}] y", loss.kind()), y);
-  const Shape& shape = view(signal).shape();
+  const Shape shape = view(signal).shape();
   if (shape.rank() != 3) {
     throw Error(
         fmt::format("[{}] y must have the shape (T, N, K), got {} dimensions", loss.kind(), shape.rank()));

@@ -1,8 +1,8 @@
 """Spiking neural networks trained by surrogate-gradient backpropagation through time.
 
-Signals are arrays with time first, (T, N, features...): T steps, N samples. Spikes are uint8 (0 or 1) or bool,
-real values float32; arrays that are not in C order are copied. A user's mistake raises ValueError or TypeError
-with the operation, the rule and what arrived.
+Signals are arrays with time first, (T, N, features...): T steps, N samples. Spikes are uint8 (0 or 1) or
+bool, real values float32; arrays that are not in C order are copied. A user's mistake raises ValueError or
+TypeError with the operation, the rule and what arrived.
 
     >>> import numpy as np, volley
     >>> lif = volley.LIF(tau=2.0)
@@ -14,6 +14,7 @@ with the operation, the rule and what arrived.
 
 from . import datasets
 from ._volley import (
+    LIF,
     Adam,
     ATan,
     Dataset,
@@ -21,7 +22,6 @@ from ._volley import (
     EpochRecord,
     Flatten,
     History,
-    LIF,
     Layer,
     Linear,
     Loss,

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Currents
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 import volley
+from conftest import Currents
 
 
 def network(hidden: int = 7, seed: int = 3) -> volley.Sequential:
     net = volley.Sequential(
         volley.Flatten(),
-        volley.Linear(12, hidden),
+        volley.Linear(12, hidden, init="normal"),
         volley.LIF(tau=3.0, v_reset=None, surrogate=volley.Sigmoid(2.0)),
         volley.Linear(hidden, 4, bias=False, init="normal"),
         volley.LIF(),
@@ -221,7 +221,9 @@ def test_losses_by_finite_differences(loss: volley.Loss, rng: np.random.Generato
     if isinstance(loss, volley.RateMse):
         assert value == pytest.approx(0.5 * ((y.mean(0) - onehot) ** 2).mean(), rel=1e-5)
     else:
-        assert value == pytest.approx(-np.log((np.exp(y.mean(0)) * onehot).sum(1) / np.exp(y.mean(0)).sum(1)).mean())
+        assert value == pytest.approx(
+            -np.log((np.exp(y.mean(0)) * onehot).sum(1) / np.exp(y.mean(0)).sum(1)).mean()
+        )
     dy = loss.backward(y, labels, scores)
     for i in [(0, 0, 0), (4, 1, 3), (2, 2, 2)]:
         up, down = y.copy(), y.copy()

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from conftest import Currents
 from numpy.typing import NDArray
 
 import volley
+from conftest import Currents
 
 Array = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ NEURONS = [
     volley.LIF(
         tau=tau, v_threshold=0.9, v_reset=v_reset, decay_input=decay, detach_reset=detach, surrogate=surrogate
     )
-    for tau in (1.5, 2.0, 20.0)
+    for tau in (1.5, 2.0, 6.0)
     for v_reset in (0.0, -0.2, None)
     for decay in (True, False)
     for detach in (True, False)
