@@ -23,12 +23,7 @@ void say(fmt::format_string<Args...> format, Args&&... args) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-/// "AMD EPYC 9R14", or "unknown".
-std::string cpu_model();
-/// "g++ 12.2.0"
-std::string compiler();
-/// Where and with what `trainer` trains.
-Environment environment_of(const Trainer& trainer);
+using volley::compiler, volley::cpu_model, volley::environment_of;
 
 /// "1,234,567"
 std::string grouped(double count);

@@ -18,6 +18,7 @@ struct Draw {
   std::uint32_t seed = 0;
   std::uint32_t epoch = 0;  // below 2^24
   Purpose purpose = Purpose::train;
+  std::uint32_t first_sample = 0;  // added to a picture's index: where in a larger set the given one begins
 };
 
 /// Turns pictures into a signal over T steps.

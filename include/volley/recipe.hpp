@@ -1,6 +1,6 @@
 #pragma once
 
-#include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -35,6 +35,11 @@ struct LinearRecipe : LinearOptions {
 };
 
 using LayerRecipe = std::variant<FlattenOptions, LinearRecipe, LIFOptions, SoftLIFOptions>;
+/// The layer that a recipe describes, with its weights drawn from seed 0.
+std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);
+/// What describes `layer`, without its weights. Throws Error for a kind that recipes do not know.
+LayerRecipe recipe_of(const Layer& layer);
+
 using EncoderRecipe = std::variant<PoissonOptions>;
 using LossRecipe = std::variant<RateMseOptions, RateCrossEntropyOptions>;
 using OptimizerRecipe = std::variant<AdamOptions, SgdOptions>;

@@ -17,3 +17,4 @@
 #include <volley/surrogate.hpp>
 #include <volley/trainer.hpp>
 #include <volley/version.hpp>
+#include <volley/weights.hpp>

@@ -1,4 +1,5 @@
-#include <fmt/format.h>
+#include <algorithm>
+#include <limits>
 
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
@@ -13,6 +14,16 @@ struct Saved {
   Spikes spikes;
 };
 
+constexpr std::uint32_t kMaxEpoch = (1u << 24) - 1;  // the key has 24 bits for it
+
+/// Two pictures, or two epochs, never share an address: none may wrap around.
+void check_draw(const Draw& draw, std::span<const std::uint32_t> samples) {
+  check_range(PoissonOptions::kKind, "epoch", draw.epoch, between(0, kMaxEpoch));
+  const std::uint32_t last = samples.empty() ? 0 : *std::ranges::max_element(samples);
+  check_range(PoissonOptions::kKind, "first_sample", draw.first_sample,
+              between(0, std::numeric_limits<std::uint32_t>::max() - last));
+}
+
 PhiloxKey key_of(const Draw& draw) {
   const Purpose purpose = draw.purpose == Draw::Purpose::train ? Purpose::encode_train : Purpose::encode_test;
   return philox_key(draw.seed, purpose, draw.epoch);
@@ -23,6 +34,7 @@ PhiloxKey key_of(const Draw& draw) {
 Signal Poisson::encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                        const Draw& draw, Tape& tape) const {
   if (steps == 0) throw Error("[poisson] steps must be >= 1, got 0");
+  check_draw(draw, samples);
   Spikes& spikes = tape.saved<Saved>().spikes;
   SpikeWords::make_trains(spikes, data.shape.after({samples.size(), steps}));
   const PhiloxKey key = key_of(draw);
@@ -31,7 +43,7 @@ Signal Poisson::encode(const Dataset& data, std::span<const std::uint32_t> sampl
     for (std::size_t n = begin; n < end; ++n) {
       const std::size_t active = kernels::poisson_encode(
           SpikeWords::trains(spikes, n), SpikeWords::active(spikes, n), data.picture(samples[n]).data(),
-          spikes.features(), steps, samples[n], key, scratch);
+          spikes.features(), steps, draw.first_sample + samples[n], key, scratch);
       SpikeWords::active_count(spikes, n) = static_cast<std::uint32_t>(active);
     }
   });

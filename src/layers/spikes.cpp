@@ -77,10 +77,10 @@ Spikes Spikes::from_bytes(const Shape& shape, std::span<const std::uint8_t> byte
     throw Error(
         fmt::format("[spikes] shape {} needs {} bytes, got {}", shape.text(), shape.size(), bytes.size()));
   }
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const std::size_t row = i / spikes.features_;
-    const std::size_t f = i % spikes.features_;
-    if (bytes[i] != 0) spikes.words_[row * spikes.row_words_ + f / 64] |= std::uint64_t{1} << f % 64;
+  const std::uint8_t* row = bytes.data();
+  std::uint64_t* words = spikes.words_.data();
+  for (std::size_t r = 0; r < shape[0] * shape[1]; ++r, row += spikes.features_, words += spikes.row_words_) {
+    for (std::size_t f = 0; f < spikes.features_; ++f) words[f / 64] |= std::uint64_t{row[f] != 0} << f % 64;
   }
   return spikes;
 }
@@ -138,10 +138,18 @@ void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> count
 }
 
 void Spikes::to_bytes(std::span<std::uint8_t> bytes) const {
-  std::size_t i = 0;
+  std::ranges::fill(bytes, std::uint8_t{0});
   for (std::size_t n = 0; n < samples(); ++n) {
-    for (std::size_t t = 0; t < steps(); ++t) {
-      for (std::size_t f = 0; f < features_; ++f) bytes[i++] = fired(n, t, f);
+    std::uint8_t* of = bytes.data() + n * steps() * features_;
+    const std::size_t rows = order_ == Order::step ? steps() : features_;
+    const std::size_t row_stride = order_ == Order::step ? features_ : 1;
+    const std::size_t bit_stride = order_ == Order::step ? 1 : features_;
+    const std::uint64_t* words = words_.data() + n * rows * row_words_;
+    for (std::size_t i = 0; i < rows * row_words_; ++i) {
+      std::uint8_t* first = of + i / row_words_ * row_stride + i % row_words_ * 64 * bit_stride;
+      for (std::uint64_t word = words[i]; word != 0; word &= word - 1) {
+        first[static_cast<std::size_t>(std::countr_zero(word)) * bit_stride] = 1;
+      }
     }
   }
 }

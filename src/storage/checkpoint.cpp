@@ -2,20 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <vector>
 
 #include <volley/error.hpp>
 #include <volley/version.hpp>
+#include <volley/weights.hpp>
 
 namespace volley {
 namespace {
 
-constexpr std::string_view kFormat = "volley checkpoint";
 constexpr std::string_view kFormatVersion = "1";
-constexpr std::string_view kOptimizerPrefix = "optimizer.";
 
 /// The fields of an epoch and the names they are saved by.
 template <class Self, class Visit>
@@ -33,7 +31,7 @@ void epoch_fields(Self& epoch, Visit&& visit) {
 void save_checkpoint(const std::filesystem::path& path, const std::string& recipe_toml,
                      const EpochRecord& epoch, Sequential& net, Optimizer& optimizer) {
   std::map<std::string, std::string> metadata{
-      {"format", std::string(kFormat)},
+      {"format", kCheckpointFormat},
       {"format_version", std::string(kFormatVersion)},
       {"volley_version", VOLLEY_VERSION},
       {"recipe", recipe_toml},
@@ -43,7 +41,7 @@ void save_checkpoint(const std::filesystem::path& path, const std::string& recip
   std::vector<SafetensorsEntry> tensors;
   for (const auto& [name, parameter] : net.parameters()) tensors.push_back({name, &parameter->value});
   for (const auto& [name, tensor] : optimizer.state()) {
-    tensors.push_back({std::string(kOptimizerPrefix) + name, tensor});
+    tensors.push_back({kCheckpointOptimizer + name, tensor});
   }
   write_safetensors(path, tensors, metadata);
 }
@@ -61,7 +59,7 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(r
       throw Error(fmt::format("{}: expected {} '{}', found '{}'", path.string(), key, expected, text(key)));
     }
   };
-  expect("format", kFormat);
+  expect("format", kCheckpointFormat);
   expect("format_version", kFormatVersion);
   recipe_toml_ = text("recipe");
   epoch_fields(epoch_, [&](const char* name, auto& value) {
@@ -74,26 +72,11 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(r
 }
 
 void Checkpoint::load_into(Sequential& net) const {
-  const std::vector<NamedParameter> parameters = net.parameters();
-  for (const auto& [name, parameter] : parameters) {
-    const auto saved = file_.tensors.find(name);
-    if (saved == file_.tensors.end()) {
-      throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found none", path_.string(), name,
-                              parameter->value.shape().text()));
-    }
-    if (!(saved->second.shape() == parameter->value.shape())) {
-      throw Error(fmt::format("{}: parameter '{}': expected shape {}, found {}", path_.string(), name,
-                              parameter->value.shape().text(), saved->second.shape().text()));
-    }
-  }
+  NamedTensors values;
   for (const auto& [name, tensor] : file_.tensors) {
-    const auto is_name = [&](const NamedParameter& parameter) { return parameter.name == name; };
-    if (!name.starts_with(kOptimizerPrefix) && std::none_of(parameters.begin(), parameters.end(), is_name)) {
-      throw Error(
-          fmt::format("{}: found a parameter '{}' that the network does not have", path_.string(), name));
-    }
+    if (!name.starts_with(kCheckpointOptimizer)) values.emplace(name, tensor);
   }
-  for (const auto& [name, parameter] : parameters) parameter->value = file_.tensors.at(name);
+  set_parameters(net.parameters(), values, path_.string());
 }
 
 }  // namespace volley

@@ -11,6 +11,11 @@
 
 namespace volley {
 
+/// What the metadata of a checkpoint calls itself.
+inline constexpr const char* kCheckpointFormat = "volley checkpoint";
+/// The names of the optimizer's tensors begin with it.
+inline constexpr const char* kCheckpointOptimizer = "optimizer.";
+
 /// Writes the network's parameters under their own names, the optimizer's state as "optimizer.m.1.weight",
 /// and beside them the recipe and what the epoch showed: all that an evaluation, or going on, needs. Whole or
 /// not at all.

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "storage/recipe_choices.hpp"
+#include "storage/recipe_toml.hpp"
 
 namespace volley {
 namespace {
@@ -91,6 +92,12 @@ std::string toml_quoted(std::string_view text) {
     }
   }
   return quoted + '"';
+}
+
+std::string network_toml(const std::vector<LayerRecipe>& network) {
+  std::string text;
+  PrintField{text}("network", network, any());
+  return text;
 }
 
 std::string to_toml(const Recipe& recipe) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <volley/recipe.hpp>
 
@@ -24,6 +25,9 @@ std::string toml_shown(const toml::node& node);
 
 /// Throws RecipeError with the line where `text` is not TOML.
 toml::table parse_toml(std::string_view text, const TomlOrigin& origin);
+
+/// The [[network]] tables alone; a recipe of nothing else can be parsed.
+std::string network_toml(const std::vector<LayerRecipe>& network);
 
 /// Throws RecipeError for whatever is not a recipe in `table`.
 Recipe read_recipe(const toml::table& table, const TomlOrigin& origin);

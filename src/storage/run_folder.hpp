@@ -22,6 +22,13 @@ struct Environment {
   std::uint32_t seed = 0;
 };
 
+/// "AMD EPYC 9R14", or "unknown".
+std::string cpu_model();
+/// "g++ 12.2.0"
+std::string compiler();
+/// Where and with what `trainer` trains.
+Environment environment_of(const Trainer& trainer);
+
 /// A table that grows row by row. Throws Error, naming the file and why, when a row cannot be written.
 class CsvFile {
  public:

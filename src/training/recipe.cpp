@@ -52,12 +52,37 @@ std::unique_ptr<LearningRule> make_rule(const std::string& name) {
   throw RecipeError(fmt::format("[recipe] rule must be one of 'bptt', 'article', got '{}'", name));
 }
 
+/// The recipe of a layer of type L, whose options have all of it.
+template <class L>
+bool describes(const Layer& layer, LayerRecipe& recipe) {
+  const L* same = dynamic_cast<const L*>(&layer);
+  if (same != nullptr) recipe = same->options();
+  return same != nullptr;
+}
+
+template <>
+bool describes<Linear>(const Layer& layer, LayerRecipe& recipe) {
+  const Linear* linear = dynamic_cast<const Linear*>(&layer);
+  if (linear != nullptr) recipe = LinearRecipe{linear->options(), linear->in(), linear->out()};
+  return linear != nullptr;
+}
+
 }  // namespace
+
+std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe) { return std::visit(MakeLayer{}, recipe); }
+
+LayerRecipe recipe_of(const Layer& layer) {
+  LayerRecipe recipe;
+  const bool known = describes<Flatten>(layer, recipe) || describes<Linear>(layer, recipe) ||
+                     describes<LIF>(layer, recipe) || describes<SoftLIF>(layer, recipe);
+  if (!known) throw Error(fmt::format("[recipe] a layer of kind '{}' cannot be described", layer.kind()));
+  return recipe;
+}
 
 Sequential Recipe::build_network(const Shape& picture) const {
   if (network.empty()) throw RecipeError("[recipe] network must have at least one layer, got none");
   Sequential net;
-  for (const LayerRecipe& layer : network) net.add(std::visit(MakeLayer{}, layer));
+  for (const LayerRecipe& layer : network) net.add(make_layer(layer));
   net.initialize(training.seed);
   net.output_shape(picture);  // throws where two layers do not fit
   return net;

@@ -1,0 +1,261 @@
+#include "arrays.hpp"
+
+#include <fmt/format.h>
+#include <nanobind/ndarray.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include <volley/error.hpp>
+#include <volley/fields.hpp>
+
+namespace volley::python {
+namespace {
+
+using AnyArray = nb::ndarray<nb::ro, nb::device::cpu>;
+
+/// str(object), or the Python error of one that is no Unicode text.
+std::string str_of(nb::handle object) {
+  const nb::str text(object);
+  const char* utf8 = PyUnicode_AsUTF8(text.ptr());
+  if (utf8 == nullptr) throw nb::python_error();
+  return utf8;
+}
+
+/// What a message calls the type of `object`: "float64", or "a list".
+std::string type_text(nb::handle object) {
+  if (nb::hasattr(object, "dtype")) return str_of(object.attr("dtype"));
+  return fmt::format("a {}", str_of(object.type().attr("__name__")));
+}
+
+[[noreturn]] void wrong_type(std::string_view what, std::string_view expected, nb::handle got) {
+  throw nb::type_error(fmt::format("{} must be {}, got {}", what, expected, type_text(got)).c_str());
+}
+
+bool is_dtype(const AnyArray& array, nb::dlpack::dtype_code code, int bits) {
+  return array.dtype() ==
+         nb::dlpack::dtype{static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(bits), 1};
+}
+
+char kind_of(const AnyArray& array) {
+  if (is_dtype(array, nb::dlpack::dtype_code::Float, 32)) return 'f';
+  if (is_dtype(array, nb::dlpack::dtype_code::UInt, 8)) return 'u';
+  if (is_dtype(array, nb::dlpack::dtype_code::Bool, 8)) return 'u';
+  return 0;
+}
+
+bool in_c_order(const AnyArray& array) {
+  std::int64_t expected = 1;
+  for (std::size_t i = array.ndim(); i-- > 0;) {
+    if (array.shape(i) != 1 && array.stride(i) != expected) return false;
+    expected *= static_cast<std::int64_t>(array.shape(i));
+  }
+  return true;
+}
+
+/// Any array of one of `kinds`, copied only where it is not in C order.
+Array array_from(std::string_view what, std::string_view expected, std::string_view kinds,
+                 nb::handle object) {
+  AnyArray array;
+  if (!nb::try_cast(object, array, false)) wrong_type(what, expected, object);
+  const char kind = kind_of(array);
+  if (kind == 0 || kinds.find(kind) == std::string_view::npos) wrong_type(what, expected, object);
+  nb::object owner = nb::borrow(object);
+  if (array.size() > 0 && !in_c_order(array)) {
+    owner = nb::module_::import_("numpy").attr("ascontiguousarray")(object);
+    array = nb::cast<AnyArray>(owner);
+  }
+  Array result{std::move(owner), array.data(), kind, {}};
+  for (std::size_t i = 0; i < array.ndim(); ++i) result.shape.push_back(array.shape(i));
+  return result;
+}
+
+/// (T, N, features...) to (N, T, features...), and back: the first two dimensions change places.
+Shape turned(std::span<const std::size_t> sizes) {
+  std::vector<std::size_t> other(sizes.begin(), sizes.end());
+  std::swap(other[0], other[1]);
+  return Shape(other);
+}
+
+/// Copies rows of `row` values, A times B of them, to where [a][b] becomes [b][a].
+template <class T>
+void turn_rows(T* to, const T* from, std::size_t A, std::size_t B, std::size_t row) {
+  for (std::size_t a = 0; a < A; ++a) {
+    for (std::size_t b = 0; b < B; ++b) std::copy_n(from + (a * B + b) * row, row, to + (b * A + a) * row);
+  }
+}
+
+void check_signal_shape(std::string_view what, const Array& array) {
+  const auto& shape = array.shape;
+  if (shape.size() < 3 || shape.size() > Shape::kMaxRank || std::ranges::count(shape, 0u) > 0) {
+    throw Error(fmt::format(
+        "{} must have the shape (T, N, features...), of 3 to {} dimensions, none of them 0, got {}", what,
+        Shape::kMaxRank, text_of(shape)));
+  }
+}
+
+Tensor turned_values(const Array& array) {
+  Tensor values(turned(array.shape));
+  const nb::gil_scoped_release unlocked;
+  turn_rows(values.data(), static_cast<const float*>(array.data), array.shape[0], array.shape[1],
+            values.shape().from(2).size());
+  return values;
+}
+
+Spikes turned_spikes(std::string_view what, const Array& array) {
+  const nb::gil_scoped_release unlocked;
+  const Shape shape = turned(array.shape);
+  const std::uint8_t* bytes = static_cast<const std::uint8_t*>(array.data);
+  const std::size_t size = shape.size();
+  const std::uint8_t highest = *std::max_element(bytes, bytes + size);
+  if (highest > 1) {
+    throw Error(fmt::format("{}: spikes must be 0 or 1, got {}; pictures become spikes by an encoder", what,
+                            highest));
+  }
+  std::vector<std::uint8_t> turned_bytes(size);
+  turn_rows(turned_bytes.data(), bytes, array.shape[0], array.shape[1], shape.from(2).size());
+  return Spikes::from_bytes(shape, turned_bytes);
+}
+
+template <class T>
+nb::object new_array(std::unique_ptr<T[]> values, std::span<const std::size_t> shape) {
+  T* data = values.get();
+  const nb::capsule owner(values.release(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return nb::cast(nb::ndarray<nb::numpy, T>(data, shape.size(), shape.data(), owner));
+}
+
+template <class T>
+std::unique_ptr<T[]> new_values(std::size_t size) {
+  return std::unique_ptr<T[]>(new T[size]);
+}
+
+/// numpy.asarray(object), for what may be a list.
+nb::object as_numpy(nb::handle object) { return nb::module_::import_("numpy").attr("asarray")(object); }
+
+}  // namespace
+
+Signal view(const OwnedSignal& signal) {
+  return std::visit([](const auto& owned) { return Signal(owned); }, signal);
+}
+
+OwnedSignal signal_from(std::string_view what, nb::handle object) {
+  const Array array =
+      array_from(what, "a NumPy array of float32 values, or of uint8 or bool spikes", "fu", object);
+  check_signal_shape(what, array);
+  if (array.kind == 'f') return turned_values(array);
+  return turned_spikes(what, array);
+}
+
+Tensor gradient_from(std::string_view what, nb::handle object, const Shape& like) {
+  const Array array = array_from(what, "a NumPy array of float32", "f", object);
+  const Shape expected = turned(like.sizes());
+  if (!std::ranges::equal(array.shape, expected.sizes())) {
+    throw Error(fmt::format("{} must have the shape of what forward returned, {}, got {}", what,
+                            expected.text(), text_of(array.shape)));
+  }
+  return turned_values(array);
+}
+
+Array pictures_from(std::string_view what, nb::handle object) {
+  Array array = array_from(what, "a NumPy array of uint8 pixels", "u", object);
+  const auto& shape = array.shape;
+  if (shape.size() < 2 || shape.size() > Shape::kMaxRank - 1 || std::ranges::count(shape, 0u) > 0) {
+    throw Error(
+        fmt::format("{} must have the shape (N, features...), such as (N, H, W), none of them 0, got {}",
+                    what, text_of(shape)));
+  }
+  return array;
+}
+
+std::vector<std::uint8_t> labels_from(std::string_view what, nb::handle object) {
+  const nb::object array = as_numpy(object);
+  const std::string kind = str_of(array.attr("dtype").attr("kind"));
+  if (kind != "i" && kind != "u") wrong_type(what, "an array of integers", array);
+  if (nb::cast<int>(array.attr("ndim")) != 1) {
+    throw Error(fmt::format("{} must have the shape (N,), got {}", what, str_of(array.attr("shape"))));
+  }
+  std::vector<std::uint8_t> labels;
+  for (const nb::handle label : nb::list(array.attr("tolist")())) {
+    std::int64_t value = -1;
+    if (!nb::try_cast(label, value) || value < 0 || value > 255) {
+      throw Error(fmt::format("{} must be >= 0 and <= 255, got {}", what, str_of(label)));
+    }
+    labels.push_back(static_cast<std::uint8_t>(value));
+  }
+  return labels;
+}
+
+Tensor tensor_from(std::string_view what, nb::handle object) {
+  nb::object array = as_numpy(object);
+  if (str_of(array.attr("dtype").attr("kind")) != "f") {
+    wrong_type(what, "an array of floats", array);
+  }
+  array = nb::module_::import_("numpy").attr("asarray")(array, "float32", "C");
+  const Array values = array_from(what, "an array of floats", "f", array);
+  if (values.shape.size() > Shape::kMaxRank) {
+    throw Error(fmt::format("{} must have at most {} dimensions, got {}", what, Shape::kMaxRank,
+                            values.shape.size()));
+  }
+  Tensor tensor{Shape(values.shape)};
+  if (tensor.size() > 0) std::memcpy(tensor.data(), values.data, tensor.size() * sizeof(float));
+  return tensor;
+}
+
+NamedTensors tensors_from(std::string_view what, nb::handle mapping) {
+  if (!nb::hasattr(mapping, "items")) wrong_type(what, "a mapping of names to arrays", mapping);
+  NamedTensors tensors;
+  for (const nb::handle item : mapping.attr("items")()) {
+    const nb::tuple pair = nb::cast<nb::tuple>(item);
+    if (!nb::isinstance<nb::str>(pair[0])) wrong_type(what, "a mapping of names (str) to arrays", pair[0]);
+    const std::string name = str_of(pair[0]);
+    tensors.emplace(name, tensor_from(fmt::format("{}: '{}'", what, name), pair[1]));
+  }
+  return tensors;
+}
+
+nb::object to_array(const Signal& signal) {
+  const std::size_t N = signal.samples();
+  const std::size_t T = signal.steps();
+  const std::size_t F = signal.features();
+  const Shape shape = turned(signal.shape().sizes());
+  const std::size_t size = shape.size();
+  if (!signal.is_spikes()) {
+    std::unique_ptr<float[]> values = new_values<float>(size);
+    {
+      const nb::gil_scoped_release unlocked;
+      turn_rows(values.get(), signal.values(), N, T, F);
+    }
+    return new_array(std::move(values), shape.sizes());
+  }
+  std::unique_ptr<std::uint8_t[]> bytes = new_values<std::uint8_t>(size);
+  {
+    const nb::gil_scoped_release unlocked;
+    std::vector<std::uint8_t> samples_first(size);
+    signal.spikes().to_bytes(samples_first);
+    turn_rows(bytes.get(), samples_first.data(), N, T, F);
+  }
+  return new_array(std::move(bytes), shape.sizes());
+}
+
+nb::object to_array(const Tensor& tensor) {
+  std::unique_ptr<float[]> values = new_values<float>(tensor.size());
+  std::ranges::copy(tensor.values(), values.get());
+  return new_array(std::move(values), tensor.shape().sizes());
+}
+
+nb::object bytes_view(std::span<const std::uint8_t> bytes, const Shape& shape, nb::handle owner) {
+  return nb::cast(
+      nb::ndarray<nb::numpy, const std::uint8_t>(bytes.data(), shape.rank(), shape.sizes().data(), owner));
+}
+
+std::uint32_t number_from(std::string_view op, std::string_view name, std::int64_t value) {
+  check_range(op, name, static_cast<double>(value), between(0, 4294967295.0));
+  return static_cast<std::uint32_t>(value);
+}
+
+std::string text_of(std::span<const std::size_t> sizes) {
+  return fmt::format("({})", fmt::join(sizes, ", "));
+}
+
+}  // namespace volley::python

@@ -1,0 +1,292 @@
+#include "layers.hpp"
+
+#include <fmt/format.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/unique_ptr.h>
+
+#include <volley/error.hpp>
+#include <volley/neuron.hpp>
+
+#include "module.hpp"
+
+namespace volley::python {
+namespace {
+
+using LayerPtr = std::shared_ptr<Layer>;
+
+std::string named(const Layer& layer, std::string_view argument) {
+  return fmt::format("[{}] {}", layer.kind(), argument);
+}
+
+nb::tuple forward(const LayerPtr& self, nb::handle x) {
+  auto pass = std::make_unique<Pass>(self, signal_from(named(*self, "x"), x), threads());
+  const Signal y = alone([&] {
+    const Signal in = view(pass->x);
+    self->output_shape(in.shape().from(2));  // refuses what does not fit before anything is computed
+    return self->forward(in, pass->tape);
+  });
+  pass->y_shape = y.shape();
+  const nb::object array = to_array(y);
+  return nb::make_tuple(array, nb::cast(std::move(pass)));
+}
+
+nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_input_gradient) {
+  if (pass.owner.get() != self.get()) {
+    throw Error(
+        fmt::format("[{}] tape must be one that this object's forward returned, got one of a different {}",
+                    self->kind(), pass.owner->kind()));
+  }
+  const Tensor gradient = gradient_from(named(*self, "dy"), dy, pass.y_shape);
+  if (pass.busy.exchange(true))
+    throw Error(named(*self, "tape must be used by one thread at a time, got two"));
+  struct Free {
+    std::atomic<bool>& busy;
+    ~Free() { busy = false; }
+  } const free{pass.busy};
+  const Signal dx = alone([&] {
+    pass.tape.set_needs_input_gradient(needs_input_gradient);
+    return self->backward(pass.tape, gradient);
+  });
+  if (!needs_input_gradient || dx.empty()) return nb::none();
+  return to_array(dx);
+}
+
+nb::dict arrays_of(const LayerPtr& self, Tensor Parameter::*member) {
+  nb::dict arrays;
+  for (const auto& [name, parameter] : self->parameters())
+    arrays[name.c_str()] = to_array(parameter->*member);
+  return arrays;
+}
+
+nb::tuple output_shape(const LayerPtr& self, const std::vector<std::size_t>& features) {
+  const Shape shape = self->output_shape(Shape(features));
+  nb::list sizes;
+  for (const std::size_t size : shape.sizes()) sizes.append(size);
+  return nb::tuple(sizes);
+}
+
+void bind_surrogates(nb::module_& m) {
+  nb::class_<ATan>(
+      m, "ATan",
+      "Surrogate derivative g(x) = (alpha / 2) / (1 + (pi alpha x / 2)^2) with x = h - v_threshold.\n\n"
+      "alpha: steepness, > 0; 2.0 unless given. SpikingJelly's ATan.")
+      .def(
+          "__init__",
+          [](ATan* self, float alpha) {
+            const ATan surrogate{alpha};
+            check_fields(ATan::kKind, surrogate);
+            new (self) ATan(surrogate);
+          },
+          nb::arg("alpha") = ATan{}.alpha)
+      .def_ro("alpha", &ATan::alpha)
+      .def("__repr__", [](const ATan& self) { return repr_of("ATan", self); });
+  nb::class_<Sigmoid>(
+      m, "Sigmoid",
+      "Surrogate derivative g(x) = alpha s (1 - s) with s = 1 / (1 + exp(-alpha x)) and x = h - "
+      "v_threshold.\n\n"
+      "alpha: steepness, > 0; 4.0 unless given. SpikingJelly's Sigmoid.")
+      .def(
+          "__init__",
+          [](Sigmoid* self, float alpha) {
+            const Sigmoid surrogate{alpha};
+            check_fields(Sigmoid::kKind, surrogate);
+            new (self) Sigmoid(surrogate);
+          },
+          nb::arg("alpha") = Sigmoid{}.alpha)
+      .def_ro("alpha", &Sigmoid::alpha)
+      .def("__repr__", [](const Sigmoid& self) { return repr_of("Sigmoid", self); });
+}
+
+constexpr const char* kForwardDoc =
+    "Runs a whole pass of T steps, from rest.\n\n"
+    "x: array (T, N, features...), float32, or spikes as uint8 (0 or 1) or bool; copied if it is not in C "
+    "order.\n"
+    "Returns the output, (T, N, features...), float32 or uint8 spikes, and the tape that backward needs.\n"
+    "Raises TypeError for another dtype, ValueError for a shape that does not fit.";
+constexpr const char* kBackwardDoc =
+    "The gradient of the loss with respect to x, float32 of x's shape, given dy, float32 of the output's "
+    "shape.\n\n"
+    "Adds to the gradients of the parameters; zero_gradients() clears them. `tape` is from this object's "
+    "forward;\n"
+    "it keeps the pass, so several passes can be under way. Raises ValueError for the tape of another object "
+    "and\n"
+    "for a dy of another shape.";
+
+void bind_layer(nb::module_& m) {
+  nb::class_<Pass>(
+      m, "Tape",
+      "What a forward pass keeps for backward: input, potentials, spikes. Made by forward only.\n\n"
+      "It keeps its layer alive. Give it to backward of the same object, as often as you like.");
+
+  nb::class_<Layer>(m, "Layer",
+                    "A differentiable operation on whole passes: all T steps of all N samples at once.")
+      .def_prop_ro(
+          "kind", [](const Layer& self) { return std::string(self.kind()); },
+          "The name that recipes know this kind of layer by: \"lif\".")
+      .def("forward", forward, nb::arg("x"),
+           nb::sig("def forward(self, x: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_]) -> "
+                   "tuple[numpy.typing.NDArray[numpy.float32 | numpy.uint8], Tape]"),
+           kForwardDoc)
+      .def(
+          "backward",
+          [](const LayerPtr& self, Pass& tape, nb::handle dy) { return backward(self, tape, dy, true); },
+          nb::arg("tape"), nb::arg("dy"),
+          nb::sig("def backward(self, tape: Tape, dy: numpy.typing.NDArray[numpy.float32]) -> "
+                  "numpy.typing.NDArray[numpy.float32]"),
+          kBackwardDoc)
+      .def("backward", backward, nb::arg("tape"), nb::arg("dy"), nb::kw_only(),
+           nb::arg("needs_input_gradient"),
+           nb::sig("def backward(self, tape: Tape, dy: numpy.typing.NDArray[numpy.float32], *, "
+                   "needs_input_gradient: bool) -> numpy.typing.NDArray[numpy.float32] | None"),
+           "The same; with needs_input_gradient=False returns None and leaves out the work for x's gradient.")
+      .def("output_shape", output_shape, nb::arg("features"),
+           nb::sig("def output_shape(self, features: collections.abc.Sequence[int]) -> tuple[int, ...]"),
+           "The feature shape that comes out when `features` goes in, both without T and N. Raises "
+           "ValueError when "
+           "the layer cannot take it.")
+      .def(
+          "parameters", [](const LayerPtr& self) { return arrays_of(self, &Parameter::value); },
+          nb::sig("def parameters(self) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
+          "Copies of the parameters by name: changing one does not change the layer, set_parameters() does.")
+      .def(
+          "gradients", [](const LayerPtr& self) { return arrays_of(self, &Parameter::gradient); },
+          nb::sig("def gradients(self) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
+          "Copies of the parameters' gradients by name: what the backward passes since the last "
+          "zero_gradients() "
+          "added up.")
+      .def(
+          "zero_gradients",
+          [](const LayerPtr& self) { alone([&] { volley::zero_gradients(self->parameters()); }); },
+          "Sets every gradient to zero.")
+      .def(
+          "set_parameters",
+          [](const LayerPtr& self, nb::handle parameters) {
+            const std::string what = named(*self, "parameters");
+            const NamedTensors values = tensors_from(what, parameters);
+            alone([&] { volley::set_parameters(self->parameters(), values, what); });
+          },
+          nb::arg("parameters"),
+          nb::sig("def set_parameters(self, parameters: collections.abc.Mapping[str, "
+                  "numpy.typing.NDArray[numpy.floating]]) -> None"),
+          "Gives every parameter a new value, converted to float32. All names must be there, none left over, "
+          "with "
+          "the\nshapes that parameters() shows; otherwise ValueError names the first that differs, and "
+          "nothing is "
+          "changed.")
+      .def(
+          "initialize",
+          [](const LayerPtr& self, std::int64_t seed, std::int64_t layer) {
+            const std::uint32_t s = number_from(self->kind(), "seed", seed);
+            const std::uint32_t l = number_from(self->kind(), "layer", layer);
+            alone([&] { self->initialize(s, l); });
+          },
+          nb::arg("seed") = 0, nb::arg("layer") = 0,
+          "Draws the initial parameters anew. `layer` is the place in a network: no two layers share a "
+          "draw.");
+}
+
+void bind_linear(nb::module_& m) {
+  nb::class_<Flatten, Layer>(m, "Flatten",
+                             "All feature dimensions into one: (T, N, C, H, W) -> (T, N, C H W).")
+      .def(nb::init<>())
+      .def("__repr__", [](const Flatten&) { return "Flatten()"; });
+
+  nb::class_<Linear, Layer>(
+      m, "Linear",
+      "y[t] = W x[t] + b: (T, N, in_features) -> (T, N, out_features), float32; x spikes or float32.\n\n"
+      "Parameters: weight (out, in), bias (out). init: how they are drawn, \"uniform\" (U(-1/sqrt(in), "
+      "1/sqrt(in)),\nPyTorch's default) or \"normal\" (N(0, 1)); from seed 0 until initialize() draws anew.")
+      .def(
+          "__init__",
+          [](Linear* self, std::size_t in, std::size_t out, bool bias, const std::string& init) {
+            if (init != "uniform" && init != "normal") {
+              throw Error(fmt::format("[linear] init must be one of 'uniform', 'normal', got '{}'", init));
+            }
+            new (self)
+                Linear(in, out, {.bias = bias, .init = init == "normal" ? Init::normal : Init::uniform});
+          },
+          nb::arg("in_features"), nb::arg("out_features"), nb::kw_only(), nb::arg("bias") = true,
+          nb::arg("init") = "uniform")
+      .def("forward", forward, nb::arg("x"),
+           nb::sig("def forward(self, x: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_]) -> "
+                   "tuple[numpy.typing.NDArray[numpy.float32], Tape]"),
+           kForwardDoc)
+      .def_prop_ro("in_features", &Linear::in)
+      .def_prop_ro("out_features", &Linear::out)
+      .def("__repr__", [](const Linear& self) {
+        return fmt::format("Linear({}, {}, bias={}, init='{}')", self.in(), self.out(),
+                           self.options().bias ? "True" : "False",
+                           self.options().init == Init::normal ? "normal" : "uniform");
+      });
+}
+
+void bind_neurons(nb::module_& m) {
+  auto lif = nb::class_<LIF, Layer>(
+      m, "LIF",
+      "Leaky integrate-and-fire neurons, one per feature; SpikingJelly's conventions and defaults.\n\n"
+      "    charge  h = v + (x - (v - v_reset)) / tau         decay_input\n"
+      "            h = v - (v - v_reset) / tau + x           not decay_input\n"
+      "    fire    s = 1 if h >= v_threshold else 0\n"
+      "    reset   v = v_reset where s = 1                   hard\n"
+      "            v = h - v_threshold where s = 1           soft: v_reset None, which counts as 0 above\n\n"
+      "tau: membrane time constant in steps, > 1. detach_reset: whether backward ignores the spike's part in "
+      "the "
+      "reset.\nsurrogate: the derivative that stands in for the step's. x: currents (T, N, features...) "
+      "float32 -> "
+      "spikes uint8.");
+  lif.def(
+         "__init__",
+         [](LIF* self, float tau, float v_threshold, std::optional<float> v_reset, bool decay_input,
+            bool detach_reset, const Surrogate& surrogate) {
+           new (self) LIF({.tau = tau,
+                           .v_threshold = v_threshold,
+                           .v_reset = v_reset,
+                           .decay_input = decay_input,
+                           .detach_reset = detach_reset,
+                           .surrogate = surrogate});
+         },
+         nb::arg("tau") = 2.0f, nb::arg("v_threshold") = 1.0f, nb::arg("v_reset").none() = 0.0f,
+         nb::arg("decay_input") = true, nb::arg("detach_reset") = false, nb::arg("surrogate") = ATan{})
+      .def("forward", forward, nb::arg("x"),
+           nb::sig("def forward(self, x: numpy.typing.NDArray[numpy.float32]) -> "
+                   "tuple[numpy.typing.NDArray[numpy.uint8], Tape]"),
+           kForwardDoc)
+      .def("__repr__", [](const LIF& self) { return repr_of("LIF", self.options()); });
+  option<&LIFOptions::tau>(lif, "tau");
+  option<&LIFOptions::v_threshold>(lif, "v_threshold");
+  option<&LIFOptions::v_reset>(lif, "v_reset");
+  option<&LIFOptions::decay_input>(lif, "decay_input");
+  option<&LIFOptions::detach_reset>(lif, "detach_reset");
+  option<&LIFOptions::surrogate>(lif, "surrogate");
+
+  auto soft = nb::class_<SoftLIF, Layer>(
+      m, "SoftLIF",
+      "A LIF neuron that gives, in place of the spike, its probability p = sigmoid(h - v_threshold):\n\n"
+      "    h = v + (x - (v - v_reset)) / tau        v = (1 - p) h + p v_reset\n\n"
+      "tau in steps, > 1. x: currents (T, N, features...) float32 -> p of the same shape, float32.");
+  soft.def(
+          "__init__",
+          [](SoftLIF* self, float tau, float v_threshold, float v_reset) {
+            new (self) SoftLIF({.tau = tau, .v_threshold = v_threshold, .v_reset = v_reset});
+          },
+          nb::arg("tau") = 2.0f, nb::arg("v_threshold") = 1.0f, nb::arg("v_reset") = 0.0f)
+      .def("forward", forward, nb::arg("x"),
+           nb::sig("def forward(self, x: numpy.typing.NDArray[numpy.float32]) -> "
+                   "tuple[numpy.typing.NDArray[numpy.float32], Tape]"),
+           kForwardDoc)
+      .def("__repr__", [](const SoftLIF& self) { return repr_of("SoftLIF", self.options()); });
+  option<&SoftLIFOptions::tau>(soft, "tau");
+  option<&SoftLIFOptions::v_threshold>(soft, "v_threshold");
+  option<&SoftLIFOptions::v_reset>(soft, "v_reset");
+}
+
+}  // namespace
+
+void bind_layers(nb::module_& m) {
+  bind_surrogates(m);
+  bind_layer(m);
+  bind_linear(m);
+  bind_neurons(m);
+}
+
+}  // namespace volley::python

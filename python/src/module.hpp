@@ -1,0 +1,88 @@
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/variant.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <volley/fields.hpp>
+#include <volley/threads.hpp>
+
+namespace volley::python {
+
+namespace nb = nanobind;
+
+// Each area of the module adds its classes and functions; module.cpp calls them in order.
+void bind_layers(nb::module_& m);
+void bind_sequential(nb::module_& m);
+void bind_data(nb::module_& m);
+void bind_losses_and_optimizers(nb::module_& m);
+void bind_training(nb::module_& m);
+
+/// The pool that passes share out their work to; volley.set_threads makes another.
+std::shared_ptr<ThreadPool> threads();
+void set_threads(std::size_t count);
+
+/// Runs `compute` without Python's lock, and alone.
+/// SAFETY: two Python threads may use the same network, tape or optimizer at once; none of these has a lock
+/// of its own, and the pool does one job at a time anyway.
+template <class Compute>
+auto alone(Compute&& compute) {
+  static std::mutex mutex;
+  const nb::gil_scoped_release unlocked;
+  const std::lock_guard lock(mutex);
+  return compute();
+}
+
+/// "LIF(tau=2.0, v_threshold=1.0, ...)": the options of something, as Python writes them.
+template <class Options>
+std::string repr_of(std::string_view name, const Options& options, std::string text = "");
+
+namespace detail {
+std::string float_repr(double value);
+
+struct ReprField {
+  std::string& text;
+
+  template <class T>
+  static std::string value_repr(const T& value) {
+    if constexpr (std::is_same_v<T, bool>) {
+      return value ? "True" : "False";
+    } else if constexpr (std::is_floating_point_v<T>) {
+      return float_repr(value);
+    } else if constexpr (std::is_integral_v<T>) {
+      return std::to_string(value);
+    } else if constexpr (requires { value.has_value(); }) {
+      return value.has_value() ? value_repr(*value) : "None";
+    } else {
+      return nb::cast<std::string>(nb::repr(nb::cast(value)));
+    }
+  }
+
+  template <class T>
+  void operator()(std::string_view name, const T& value, const Range&) const {
+    if (!text.empty()) text += ", ";
+    text.append(name).append("=").append(value_repr(value));
+  }
+};
+}  // namespace detail
+
+template <class Options>
+std::string repr_of(std::string_view name, const Options& options, std::string text) {
+  Options::fields(options, detail::ReprField{text});
+  return std::string(name) + "(" + text + ")";
+}
+
+/// A read-only property for a field of `options()`.
+template <auto member, class Class>
+void option(Class& bound, const char* name) {
+  using Type = typename Class::Type;
+  bound.def_prop_ro(name, [](const Type& self) { return self.options().*member; });
+}
+
+}  // namespace volley::python

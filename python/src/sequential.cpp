@@ -1,0 +1,170 @@
+#include <fmt/format.h>
+#include <nanobind/stl/filesystem.h>
+#include <nanobind/stl/shared_ptr.h>
+
+#include <set>
+
+#include <volley/error.hpp>
+
+#include "layers.hpp"
+#include "module.hpp"
+
+namespace volley::python {
+namespace {
+
+/// A layer of a Sequential that Python holds too.
+class SharedLayer final : public Layer {
+ public:
+  explicit SharedLayer(std::shared_ptr<Layer> layer) : layer_(std::move(layer)) {}
+
+  std::string_view kind() const override { return layer_->kind(); }
+  Shape output_shape(const Shape& features) const override { return layer_->output_shape(features); }
+  Signal forward(const Signal& x, Tape& tape) const override { return layer_->forward(x, tape); }
+  Signal backward(Tape& tape, const Signal& dy) override { return layer_->backward(tape, dy); }
+  std::vector<NamedParameter> parameters() override { return layer_->parameters(); }
+  void initialize(std::uint32_t seed, std::uint32_t layer) override { layer_->initialize(seed, layer); }
+
+ private:
+  std::shared_ptr<Layer> layer_;
+};
+
+std::vector<LayerRecipe> recipes_of(const Network& net) {
+  std::vector<LayerRecipe> recipes;
+  for (const std::shared_ptr<Layer>& layer : net.layers()) recipes.push_back(recipe_of(*layer));
+  return recipes;
+}
+
+/// The arrays of a .npz file, or of a .safetensors file.
+NamedTensors state_from_file(const std::filesystem::path& path) {
+  const std::string ending = path.extension().string();
+  if (ending == ".safetensors") {
+    const nb::gil_scoped_release unlocked;
+    return read_state_dict(path);
+  }
+  if (ending != ".npz") {
+    throw Error(fmt::format("{}: expected a .safetensors or .npz file of parameters, found '{}'",
+                            path.string(), ending));
+  }
+  const nb::object file =
+      nb::module_::import_("numpy").attr("load")(nb::cast(path), nb::arg("allow_pickle") = false);
+  NamedTensors state = tensors_from(path.string(), file);
+  file.attr("close")();
+  return state;
+}
+
+void load_state(Network& net, nb::handle source) {
+  const bool is_path = nb::isinstance<nb::str>(source) || nb::hasattr(source, "__fspath__");
+  const std::string origin =
+      is_path ? nb::cast<std::filesystem::path>(source).string() : std::string("[sequential] state_dict");
+  const NamedTensors state =
+      is_path ? state_from_file(nb::cast<std::filesystem::path>(source)) : tensors_from(origin, source);
+  alone([&] { load_state_dict(net.parameters(), state, origin); });
+}
+
+std::shared_ptr<Layer> layer_at(const Network& net, std::int64_t index) {
+  const auto size = static_cast<std::int64_t>(net.layers().size());
+  const std::int64_t place = index < 0 ? index + size : index;
+  if (place < 0 || place >= size) {
+    throw nb::index_error(fmt::format("[sequential] index must be < {}, got {}", size, index).c_str());
+  }
+  return net.layers()[static_cast<std::size_t>(place)];
+}
+
+std::string repr(const Network& net) {
+  std::string text;
+  for (const std::shared_ptr<Layer>& layer : net.layers()) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", nb::repr(nb::cast(layer)).c_str());
+  }
+  return "Sequential(" + text + ")";
+}
+
+std::shared_ptr<Network> load(const std::filesystem::path& path) {
+  const SavedNetwork saved = [&] {
+    const nb::gil_scoped_release unlocked;
+    return read_network(path);
+  }();
+  return network_from(saved.layers, saved.parameters, path.string());
+}
+
+}  // namespace
+
+Network::Network(std::vector<std::shared_ptr<Layer>> layers) : layers_(std::move(layers)) {
+  if (layers_.empty()) throw Error("[sequential] needs at least one layer, got none");
+  for (const std::shared_ptr<Layer>& layer : layers_) net_.add(std::make_unique<SharedLayer>(layer));
+  // An optimizer would change shared weights twice.
+  std::set<const Parameter*> seen;
+  for (const auto& [name, parameter] : net_.parameters()) {
+    if (!seen.insert(parameter).second) {
+      throw Error(fmt::format("[sequential] layers must differ, got the one with '{}' a second time", name));
+    }
+  }
+}
+
+std::shared_ptr<Network> network_from(const std::vector<LayerRecipe>& recipes, const NamedTensors& values,
+                                      std::string_view origin) {
+  std::vector<std::shared_ptr<Layer>> layers;
+  for (const LayerRecipe& recipe : recipes) layers.push_back(make_layer(recipe));
+  auto net = std::make_shared<Network>(std::move(layers));
+  set_parameters(net->parameters(), values, origin);
+  return net;
+}
+
+void bind_sequential(nb::module_& m) {
+  nb::class_<Network, Layer>(
+      m, "Sequential",
+      "Layers one after another; itself a layer. Parameters are named by place, as PyTorch names them: "
+      "\"1.weight\".\n\n"
+      "The layers are shared, not copied: net[1] is the object that was put in. A layer with parameters can "
+      "be in "
+      "it once.\nWeights are those that the layers have; initialize(seed) draws all of them anew, as a "
+      "training "
+      "does.")
+      .def(
+          "__init__",
+          [](Network* self, const nb::args& layers) {
+            std::vector<std::shared_ptr<Layer>> all;
+            for (const nb::handle layer : layers) {
+              if (!nb::isinstance<Layer>(layer)) {
+                throw nb::type_error(fmt::format("[sequential] layers must be of volley.Layer, got {}",
+                                                 nb::repr(layer.type()).c_str())
+                                         .c_str());
+              }
+              all.push_back(nb::cast<std::shared_ptr<Layer>>(layer));
+            }
+            new (self) Network(std::move(all));
+          },
+          nb::arg("layers"), nb::sig("def __init__(self, *layers: Layer) -> None"))
+      .def("__len__", [](const Network& self) { return self.layers().size(); })
+      .def("__getitem__", layer_at, nb::arg("index"))
+      .def(
+          "__iter__", [](const Network& self) { return nb::iter(nb::cast(self.layers())); },
+          nb::sig("def __iter__(self) -> collections.abc.Iterator[Layer]"))
+      .def("__repr__", repr)
+      .def(
+          "save",
+          [](Network& self, const std::filesystem::path& path) {
+            const std::vector<LayerRecipe> recipes = recipes_of(self);
+            alone([&] { save_network(path, recipes, self.parameters()); });
+          },
+          nb::arg("path"),
+          "Writes a safetensors file with the parameters, and the layers in its metadata; whole or not at "
+          "all. "
+          "load(path)\nbrings the network back.")
+      .def("load_state_dict", load_state, nb::arg("source"),
+           nb::sig("def load_state_dict(self, source: str | os.PathLike[str] | collections.abc.Mapping[str, "
+                   "numpy.typing.NDArray[numpy.floating]]) -> None"),
+           "Gives every parameter its value from a state_dict of PyTorch or SpikingJelly: a mapping of names "
+           "to "
+           "arrays, or\na .safetensors (float32) or .npz file. Names are those of parameters(); all may have "
+           "one "
+           "prefix in common, as in\n\"layer.1.weight\". Linear weights are (out, in) there too. ValueError "
+           "names "
+           "the first that is missing, left over\nor of another shape; nothing is changed then.");
+
+  m.def("load", load, nb::arg("path"),
+        "The network in a file that Sequential.save wrote, or in a checkpoint (checkpoint_best.safetensors) "
+        "of a "
+        "training.\n\nRaises ValueError, naming the file, when it is neither or is damaged.");
+}
+
+}  // namespace volley::python

@@ -1,0 +1,45 @@
+#include <fmt/chrono.h>
+
+#include <ctime>
+#include <fstream>
+#include <string>
+
+#include <volley/trainer.hpp>
+#include <volley/version.hpp>
+
+#include "kernels/targets.hpp"
+#include "storage/run_folder.hpp"
+
+namespace volley {
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::string compiler() {
+#if defined(__clang__)
+  return "clang++ " __clang_version__;
+#else
+  return "g++ " __VERSION__;
+#endif
+}
+
+Environment environment_of(const Trainer& trainer) {
+  std::tm utc{};
+  const std::time_t now = std::time(nullptr);
+  ::gmtime_r(&now, &utc);
+  return {.date = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", utc),
+          .version = VOLLEY_VERSION,
+          .compiler = compiler(),
+          .cpu = cpu_model(),
+          .simd_target = kernels::active_target(),
+          .threads = trainer.threads(),
+          .seed = trainer.options().seed};
+}
+
+}  // namespace volley

@@ -1,0 +1,149 @@
+#include <volley/weights.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include <volley/error.hpp>
+#include <volley/version.hpp>
+
+#include "storage/checkpoint.hpp"
+#include "storage/recipe_toml.hpp"
+#include "storage/safetensors.hpp"
+
+namespace volley {
+namespace {
+
+constexpr const char* kFormat = "volley network";
+constexpr const char* kFormatVersion = "1";
+
+/// What stands before the name of every parameter in `state`; none when not all of them are there.
+std::optional<std::string> common_prefix(const std::vector<NamedParameter>& parameters,
+                                         const NamedTensors& state) {
+  if (parameters.empty()) return "";
+  const std::string& first = parameters.front().name;
+  for (const auto& [name, tensor] : state) {
+    if (!name.ends_with(first)) continue;
+    const std::string prefix = name.substr(0, name.size() - first.size());
+    if (!prefix.empty() && !prefix.ends_with('.')) continue;
+    const auto has = [&](const NamedParameter& p) { return state.contains(prefix + p.name); };
+    if (std::ranges::all_of(parameters, has)) return prefix;
+  }
+  return std::nullopt;
+}
+
+/// A hostile description may ask for more weights than the file has: nothing is built before this.
+void check_sizes(const std::filesystem::path& path, const SavedNetwork& saved) {
+  for (std::size_t i = 0; i < saved.layers.size(); ++i) {
+    const LinearRecipe* linear = std::get_if<LinearRecipe>(&saved.layers[i]);
+    if (linear == nullptr) continue;
+    const std::string name = fmt::format("{}.weight", i);
+    const auto weight = saved.parameters.find(name);
+    const Shape expected{linear->out, linear->in};
+    if (weight == saved.parameters.end() || !(weight->second.shape() == expected)) {
+      throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found {}", path.string(), name,
+                              expected.text(),
+                              weight == saved.parameters.end() ? "none" : weight->second.shape().text()));
+    }
+  }
+}
+
+std::string layers_toml(const std::filesystem::path& path, const SafetensorsFile& file) {
+  const auto text = [&](const char* key) {
+    const auto found = file.metadata.find(key);
+    return found == file.metadata.end() ? std::string() : found->second;
+  };
+  const bool known = text("format") == kFormat || text("format") == kCheckpointFormat;
+  if (!known) {
+    throw Error(
+        fmt::format("{}: expected a network or a checkpoint of Volley, found neither; a state_dict of "
+                    "parameters alone is read by load_state_dict",
+                    path.string()));
+  }
+  if (text("format_version") != kFormatVersion) {
+    throw Error(fmt::format("{}: expected format_version '{}', found '{}'", path.string(), kFormatVersion,
+                            text("format_version")));
+  }
+  return text(text("format") == kFormat ? "network" : "recipe");
+}
+
+}  // namespace
+
+void set_parameters(const std::vector<NamedParameter>& parameters, const NamedTensors& values,
+                    std::string_view origin) {
+  for (const auto& [name, parameter] : parameters) {
+    const Shape& expected = parameter->value.shape();
+    const auto value = values.find(name);
+    if (value == values.end()) {
+      throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found none", origin, name,
+                              expected.text()));
+    }
+    if (!(value->second.shape() == expected)) {
+      throw Error(fmt::format("{}: parameter '{}': expected shape {}, found {}", origin, name,
+                              expected.text(), value->second.shape().text()));
+    }
+  }
+  for (const auto& [name, value] : values) {
+    const auto is_name = [&](const NamedParameter& parameter) { return parameter.name == name; };
+    if (std::ranges::none_of(parameters, is_name)) {
+      throw Error(fmt::format("{}: found a parameter '{}' that the network does not have", origin, name));
+    }
+  }
+  for (const auto& [name, parameter] : parameters) {
+    std::ranges::copy(values.at(name).values(), parameter->value.data());
+  }
+}
+
+void load_state_dict(const std::vector<NamedParameter>& parameters, const NamedTensors& state,
+                     std::string_view origin) {
+  const std::optional<std::string> prefix = common_prefix(parameters, state);
+  if (!prefix.has_value() || prefix->empty()) return set_parameters(parameters, state, origin);
+  NamedTensors plain;
+  for (const auto& [name, tensor] : state) {
+    plain.emplace(name.starts_with(*prefix) ? name.substr(prefix->size()) : name, tensor);
+  }
+  set_parameters(parameters, plain, origin);
+}
+
+NamedTensors read_state_dict(const std::filesystem::path& path) {
+  return std::move(read_safetensors(path).tensors);
+}
+
+void save_network(const std::filesystem::path& path, const std::vector<LayerRecipe>& layers,
+                  const std::vector<NamedParameter>& parameters) {
+  std::vector<SafetensorsEntry> tensors;
+  for (const auto& [name, parameter] : parameters) tensors.push_back({name, &parameter->value});
+  write_safetensors(path, tensors,
+                    {{"format", kFormat},
+                     {"format_version", kFormatVersion},
+                     {"volley_version", VOLLEY_VERSION},
+                     {"network", network_toml(layers)}});
+}
+
+void save_network(const std::filesystem::path& path, Sequential& net) {
+  std::vector<LayerRecipe> layers;
+  for (std::size_t i = 0; i < net.size(); ++i) layers.push_back(recipe_of(net[i]));
+  save_network(path, layers, net.parameters());
+}
+
+SavedNetwork read_network(const std::filesystem::path& path) {
+  SafetensorsFile file = read_safetensors(path);
+  SavedNetwork saved;
+  saved.layers = parse_recipe(layers_toml(path, file), path.string()).network;
+  for (auto& [name, tensor] : file.tensors) {
+    if (!name.starts_with(kCheckpointOptimizer)) saved.parameters.emplace(name, std::move(tensor));
+  }
+  check_sizes(path, saved);
+  return saved;
+}
+
+Sequential load_network(const std::filesystem::path& path) {
+  const SavedNetwork saved = read_network(path);
+  Sequential net;
+  for (const LayerRecipe& layer : saved.layers) net.add(make_layer(layer));
+  set_parameters(net.parameters(), saved.parameters, path.string());
+  return net;
+}
+
+}  // namespace volley

@@ -1,0 +1,151 @@
+"""Encoding, training by recipe, and the same training written by hand in Python."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import volley
+
+Data = tuple[volley.Dataset, volley.Dataset]
+
+
+def test_rates_are_the_pixels(rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (4, 5, 6), dtype=np.uint8)
+    images[0, 0, :2] = 0, 255
+    spikes = volley.Poisson(seed=1).encode(images, steps=4000)
+    assert spikes.shape == (4000, 4, 5, 6) and spikes.dtype == np.uint8 and spikes.max() == 1
+    deviation = np.sqrt(0.25 / 4000)
+    assert np.abs(spikes.mean(0) - images / 255).max() < 5 * deviation
+    assert spikes[:, 0, 0, 0].sum() == 0 and spikes[:, 0, 0, 1].sum() == 4000
+
+
+def test_a_draw_is_addressed_by_seed_purpose_epoch_and_sample(rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (6, 30), dtype=np.uint8)
+    poisson = volley.Poisson(seed=3)
+    whole = poisson.encode(images, steps=20, epoch=2)
+    np.testing.assert_array_equal(poisson.encode(images[4:], steps=20, epoch=2, first_sample=4), whole[:, 4:])
+    np.testing.assert_array_equal(poisson.encode(images, steps=9, epoch=2), whole[:9])
+    for other in (
+        volley.Poisson(seed=4).encode(images, steps=20, epoch=2),
+        poisson.encode(images, steps=20, epoch=3),
+        poisson.encode(images, steps=20, epoch=2, purpose="test"),
+        poisson.encode(images, steps=20, epoch=2, first_sample=1),
+    ):
+        assert (other != whole).any()
+
+
+def test_a_training_learns_and_reports(toy_recipe: Path, toy_data: Data) -> None:
+    seen: list[volley.EpochRecord] = []
+    history = volley.train(toy_recipe, epochs=8, data=toy_data, on_epoch=seen.append)
+    assert [record.epoch for record in history] == list(range(1, 9)) == [record.epoch for record in seen]
+    assert history[-1].test_acc == 1.0 and history[-1].train_loss < history[0].train_loss
+    assert history.folder is None and len(history) == 8
+
+    test = toy_data[1]
+    spikes = volley.Poisson(seed=5).encode(test.pixels, steps=20, epoch=8, purpose="test")
+    loss, scores = volley.RateMse().forward(history.net.forward(spikes)[0], test.labels)
+    assert (scores.argmax(1) == test.labels).all()
+    assert loss == pytest.approx(history[-1].test_loss, rel=1e-6), "the very spikes that the evaluation saw"
+
+
+def test_any_number_of_threads_trains_the_same_bits(toy_recipe: Path, toy_data: Data) -> None:
+    nets = [volley.train(toy_recipe, data=toy_data, threads=threads).net for threads in (1, 2, 3)]
+    for net in nets[1:]:
+        for name, value in nets[0].parameters().items():
+            np.testing.assert_array_equal(net.parameters()[name], value)
+
+
+def test_the_same_training_by_hand(toy_recipe: Path, toy_data: Data) -> None:
+    """With one batch an epoch, only the order of sums tells volley.train from a loop in Python."""
+    train = toy_data[0]
+    settings = [f"training.batch={len(train)}"]
+    history = volley.train(toy_recipe, settings=settings, data=toy_data)
+    recipe = volley.load_recipe(toy_recipe)
+    net, loss, adam = recipe.build_network((8, 8)), volley.RateMse(), volley.Adam(0.02)
+    for record in history:
+        spikes = volley.Poisson(seed=5).encode(train.pixels, steps=20, epoch=record.epoch)
+        y, tape = net.forward(spikes)
+        value, scores = loss.forward(y, train.labels)
+        assert value == pytest.approx(record.train_loss, rel=1e-5)
+        net.zero_gradients()
+        net.backward(tape, loss.backward(y, train.labels, scores), needs_input_gradient=False)
+        adam.step(net)
+    for name, weights in history.net.parameters().items():
+        np.testing.assert_allclose(net.parameters()[name], weights, atol=1e-5)
+
+
+def test_a_run_folder_is_written_and_its_checkpoint_loads(
+    toy_recipe: Path, toy_data: Data, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    history = volley.train(toy_recipe, data=toy_data, out=out)
+    assert history.folder == out
+    assert len((out / "metrics.csv").read_text().splitlines()) == 1 + len(history)
+    net = volley.load(out / "checkpoint_latest.safetensors")
+    for name, value in history.net.parameters().items():
+        np.testing.assert_array_equal(net.parameters()[name], value)
+    with pytest.raises(ValueError, match="expected a new or empty run folder"):
+        volley.train(toy_recipe, data=toy_data, out=out)
+
+
+def test_an_exception_in_on_epoch_ends_the_training(toy_recipe: Path, toy_data: Data) -> None:
+    def on_epoch(record: volley.EpochRecord) -> None:
+        if record.epoch == 2:
+            raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        volley.train(toy_recipe, data=toy_data, on_epoch=on_epoch)
+
+
+def test_ctrl_c_ends_the_training(toy_recipe: Path, toy_data: Data) -> None:
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            volley.train(toy_recipe, epochs=10**7, data=toy_data)
+    finally:
+        timer.join()
+
+
+def test_a_child_process_can_compute() -> None:
+    code = (
+        "import os, numpy as np, volley\n"
+        "volley.set_threads(2)\n"
+        "lif = volley.LIF(); x = np.ones((9, 40, 5), np.float32)\n"
+        "lif.forward(x)\n"
+        "pid = os.fork()\n"
+        "if pid == 0: lif.forward(x); volley.set_threads(1); raise SystemExit(7)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_dataset_is_looked_at_in_place(toy_data: Data) -> None:
+    train = toy_data[0]
+    assert train.pixels.shape == (64, 8, 8) and not train.pixels.flags.writeable
+    assert len(train.first(10)) == 10 and train.classes == ["across", "down"]
+    pixels = train.first(3).pixels  # keeps the set it belongs to
+    np.testing.assert_array_equal(pixels, train.pixels[:3])
+
+
+def test_a_short_training_on_mnist(mnist_folder: str | None) -> None:
+    settings = ["train_samples=6400", "test_samples=1000"]
+    history = volley.train("lif_fc_mnist", epochs=2, data_dir=mnist_folder, settings=settings)
+    assert history[-1].test_acc > 0.8
+    train, test = volley.datasets.load("mnist", mnist_folder)
+    assert train.pixels.shape == (60000, 1, 28, 28) and len(test) == 10000
+
+
+def test_names_of_recipes_and_sets() -> None:
+    assert {"lif_fc_mnist", "article_mnist"} <= set(volley.builtin_recipes())
+    assert "mnist" in [info.name for info in volley.datasets.list()]
+    recipe = volley.load_recipe("lif_fc_mnist").with_settings(["optimizer.lr=0.5"])
+    assert "lr = 0.5" in recipe.to_toml()

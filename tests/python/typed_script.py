@@ -1,0 +1,37 @@
+"""A user's script: checked by mypy, and run."""
+
+import numpy as np
+import numpy.typing as npt
+
+import volley
+
+
+def main() -> float:
+    x: npt.NDArray[np.float32] = np.ones((10, 2, 784), np.float32)
+    lif = volley.LIF(
+        tau=2.0,
+        v_threshold=1.0,
+        v_reset=0.0,
+        decay_input=True,
+        detach_reset=False,
+        surrogate=volley.ATan(alpha=2.0),
+    )
+    s, tape = lif.forward(x)
+    bits: npt.NDArray[np.uint8] = s
+    dx: npt.NDArray[np.float32] = lif.backward(tape, np.ones_like(x))
+    images = np.full((2, 28, 28), 200, np.uint8)
+    spikes = volley.Poisson(seed=0).encode(images, steps=100, epoch=0, first_sample=0)
+    net = volley.Sequential(volley.Flatten(), volley.Linear(784, 10, bias=False), volley.LIF(tau=2.0))
+    y, net_tape = net.forward(spikes)
+    loss, scores = volley.RateMse().forward(y, [3, 4])
+    dy = volley.RateMse().backward(y, [3, 4], scores)
+    net.backward(net_tape, dy)
+    volley.Adam(lr=1e-3).step(net)
+    gradients: dict[str, npt.NDArray[np.float32]] = net.gradients()
+    kinds = [layer.kind for layer in net]
+    assert kinds == ["flatten", "linear", "lif"] and bits.shape == dx.shape
+    return loss + float(gradients["1.weight"].sum())
+
+
+if __name__ == "__main__":
+    print(main())
