@@ -95,6 +95,30 @@ TEST(Process, CancellingEndsTheProgramAndWhatItStarted) {
   EXPECT_FALSE(std::filesystem::exists(mark));
 }
 
+TEST(Process, GivesEachLineAsItComes) {
+  std::vector<std::string> lines;
+  std::vector<double> seconds;
+  const auto start = std::chrono::steady_clock::now();
+  ProgramOptions options;
+  options.kept_bytes = 4;
+  options.line = [&](std::string_view line) {
+    lines.emplace_back(line);
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  };
+  const ProgramResult result = run_program(
+      {"/bin/sh", "-c", "echo one; sleep 1; printf 'tw'; echo o; echo; printf end; echo e >&2"}, options);
+  EXPECT_EQ(lines, (std::vector<std::string>{"one", "two", "", "end"}));
+  ASSERT_EQ(seconds.size(), 4u);
+  EXPECT_GT(seconds[1] - seconds[0], 0.5);
+  EXPECT_EQ(result.out, "\nend");
+}
+
+TEST(Process, TellsHowMuchMemoryTheProgramHeld) {
+  const ProgramResult dd = run_program({"dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"});
+  EXPECT_GE(dd.peak_bytes, std::size_t{64} << 20);
+  EXPECT_LT(dd.peak_bytes, std::size_t{4} << 30);
+}
+
 TEST(Process, DoesNotWaitForAGrandchildThatHoldsTheOutput) {
   EXPECT_LT(seconds_of([&] {
               EXPECT_EQ(run_program({"/bin/sh", "-c", "sleep 3 & echo done"}).out, "done\n");
