@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 
+#include <volley/buffer.hpp>
 #include <volley/error.hpp>
 #include <volley/fields.hpp>
 
@@ -108,14 +109,15 @@ Spikes turned_spikes(std::string_view what, const Array& array) {
   const Shape shape = turned(array.shape);
   const std::uint8_t* bytes = static_cast<const std::uint8_t*>(array.data);
   const std::size_t size = shape.size();
-  const std::uint8_t highest = *std::max_element(bytes, bytes + size);
-  if (highest > 1) {
+  std::uint8_t bits = 0;  // of all bytes together: a loop that vectorises
+  for (std::size_t i = 0; i < size; ++i) bits |= bytes[i];
+  if (bits > 1) {
     throw Error(fmt::format("{}: spikes must be 0 or 1, got {}; pictures become spikes by an encoder", what,
-                            highest));
+                            *std::max_element(bytes, bytes + size)));
   }
-  std::vector<std::uint8_t> turned_bytes(size);
+  Buffer<std::uint8_t> turned_bytes(size);
   turn_rows(turned_bytes.data(), bytes, array.shape[0], array.shape[1], shape.from(2).size());
-  return Spikes::from_bytes(shape, turned_bytes);
+  return Spikes::from_bytes(shape, turned_bytes.span());
 }
 
 template <class T>
@@ -231,8 +233,8 @@ nb::object to_array(const Signal& signal) {
   std::unique_ptr<std::uint8_t[]> bytes = new_values<std::uint8_t>(size);
   {
     const nb::gil_scoped_release unlocked;
-    std::vector<std::uint8_t> samples_first(size);
-    signal.spikes().to_bytes(samples_first);
+    Buffer<std::uint8_t> samples_first(size);
+    signal.spikes().to_bytes(samples_first.span());
     turn_rows(bytes.get(), samples_first.data(), N, T, F);
   }
   return new_array(std::move(bytes), shape.sizes());

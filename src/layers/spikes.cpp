@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include <volley/error.hpp>
 
@@ -13,7 +14,22 @@
 namespace volley {
 namespace {
 
+static_assert(std::endian::native == std::endian::little, "bytes are packed eight at a time");
+
 std::size_t words_for(std::size_t bits) { return (bits + 63) / 64; }
+
+/// One bit for each of `count` <= 64 bytes, 1 where the byte is not 0.
+std::uint64_t pack_bytes(const std::uint8_t* bytes, std::size_t count) {
+  std::uint64_t word = 0;
+  for (std::size_t i = 0; i < count; i += 8) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, bytes + i, std::min<std::size_t>(8, count - i));
+    constexpr std::uint64_t kLow = 0x7f7f7f7f7f7f7f7f;
+    eight = (((eight & kLow) + kLow) | eight) >> 7 & 0x0101010101010101;  // 1 where the byte was not 0
+    word |= (eight * 0x0102040810204080 >> 56) << i;  // the product brings bit 8 k to 56 + k
+  }
+  return word;
+}
 
 void check_rank(const Shape& shape) {
   if (shape.rank() < 3) {
@@ -80,7 +96,9 @@ Spikes Spikes::from_bytes(const Shape& shape, std::span<const std::uint8_t> byte
   const std::uint8_t* row = bytes.data();
   std::uint64_t* words = spikes.words_.data();
   for (std::size_t r = 0; r < shape[0] * shape[1]; ++r, row += spikes.features_, words += spikes.row_words_) {
-    for (std::size_t f = 0; f < spikes.features_; ++f) words[f / 64] |= std::uint64_t{row[f] != 0} << f % 64;
+    for (std::size_t f = 0; f < spikes.features_; f += 64) {
+      words[f / 64] = pack_bytes(row + f, std::min<std::size_t>(64, spikes.features_ - f));
+    }
   }
   return spikes;
 }

@@ -41,6 +41,14 @@ TEST(Spikes, BytesGoInAndComeOutInBothOrders) {
   }
 }
 
+TEST(Spikes, AnyByteButZeroIsASpike) {
+  const Shape shape{1, 1, 256};
+  std::vector<std::uint8_t> bytes(256);
+  for (std::size_t i = 0; i < 256; ++i) bytes[i] = static_cast<std::uint8_t>(i);
+  const Spikes spikes = Spikes::from_bytes(shape, bytes);
+  for (std::size_t i = 0; i < 256; ++i) EXPECT_EQ(spikes.fired(0, 0, i), i != 0) << i;
+}
+
 TEST(Spikes, RefusesShapesAndBytesThatDoNotFit) {
   try {
     Spikes spikes(Shape{3, 4});

@@ -24,3 +24,9 @@ def test_the_tutorial_runs(mnist_folder: str | None) -> None:
 def test_the_sample_runs_as_written() -> None:
     script = Path(__file__).parent / "typed_script.py"
     subprocess.run([sys.executable, str(script)], check=True, timeout=60, capture_output=True)
+
+
+def test_the_guides_first_block_runs_as_written() -> None:
+    guide = (TUTORIAL.parents[1] / "docs" / "guide" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    subprocess.run([sys.executable, "-c", blocks[0]], check=True, timeout=60)
