@@ -5,8 +5,9 @@
 
 namespace volley {
 
-/// The usual 5 x 7 letters of small displays, for ' ' to '~', with two more rows for what hangs below the line:
-/// five columns each, left to right, bit 0 on top.
+/// The usual 5 x 7 letters of small displays, for ' ' to '~', with two more rows for what hangs below the
+/// line: five columns each, left to right, bit 0 on top.
+// clang-format off
 inline constexpr std::array<std::array<std::uint16_t, 5>, 95> kFont{{
     {0x00, 0x00, 0x00, 0x00, 0x00},  // space
     {0x00, 0x00, 0x5f, 0x00, 0x00},  // !
@@ -104,5 +105,6 @@ inline constexpr std::array<std::array<std::uint16_t, 5>, 95> kFont{{
     {0x00, 0x41, 0x36, 0x08, 0x00},  // }
     {0x10, 0x08, 0x08, 0x10, 0x08},  // ~
 }};
+// clang-format on
 
 }  // namespace volley
