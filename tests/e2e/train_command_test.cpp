@@ -208,7 +208,7 @@ TEST_F(TrainCommand, InterruptedItKeepsWhatIsThereAndSaysSo) {
     EXPECT_EQ(read_safetensors(run / "checkpoint_latest.safetensors").metadata.at("epoch"), last);
     const std::string iterations = read_file(run / "iterations.csv", 1 << 24);
     EXPECT_EQ(std::count(iterations.begin(), iterations.end(), ','),
-              3 * std::count(iterations.begin(), iterations.end(), '\n'));
+              3 * std::count(iterations.begin(), iterations.end(), '\n'));  // whole rows of four columns
     EXPECT_EQ(iterations.back(), '\n');
     EXPECT_NE(read_file(out, 1 << 20).find("interrupted: whole epochs are kept, the last is " + last),
               std::string::npos);

@@ -109,14 +109,14 @@ struct ReferenceNetwork {
   }
 };
 
-struct Setup {
+struct TestData {
   std::size_t N = 9, in = 70, hidden = 45, out = 10;
   std::vector<float> x;
   std::vector<std::uint8_t> labels;
   Spikes spikes;
   Tensor values;
 
-  Setup() {
+  TestData() {
     x = test::Random(1).spikes<float>(N * kT * in, 0.3);
     for (std::size_t n = 0; n < N; ++n) labels.push_back(static_cast<std::uint8_t>(n % out));
     spikes = Spikes::from_bytes({N, kT, in}, std::vector<std::uint8_t>(x.begin(), x.end()));
@@ -135,7 +135,7 @@ void make_dyadic(Sequential& net) {
   }
 }
 
-Sequential two_layers(const Setup& s, const LIFOptions& lif) {
+Sequential two_layers(const TestData& s, const LIFOptions& lif) {
   Sequential net{Flatten{}, Linear{s.in, s.hidden}, LIF{lif}, Linear{s.hidden, s.out, {.bias = false}},
                  LIF{lif}};
   make_dyadic(net);
@@ -143,7 +143,7 @@ Sequential two_layers(const Setup& s, const LIFOptions& lif) {
 }
 
 TEST(Network, GradientsAreThoseOfTheReference) {
-  const Setup s;
+  const TestData s;
   const ReferenceNetwork reference{s.N, s.in, s.hidden, s.out};
   for (const LIFOptions& lif : {LIFOptions{}, LIFOptions{.v_reset = std::nullopt},
                                 LIFOptions{.decay_input = false, .surrogate = Sigmoid{}}}) {
@@ -161,7 +161,7 @@ TEST(Network, GradientsAreThoseOfTheReference) {
 }
 
 TEST(Network, SameBitsForAnyNumberOfThreads) {
-  const Setup s;
+  const TestData s;
   Sequential net = two_layers(s, {.tau = 3.1f});
   for (const Signal& x : {Signal(s.spikes), Signal(s.values)}) {
     const Gradients one = run(net, x, s.labels, 1);
@@ -170,7 +170,7 @@ TEST(Network, SameBitsForAnyNumberOfThreads) {
 }
 
 TEST(Network, WithoutInputGradientTheParametersGetTheSame) {
-  const Setup s;
+  const TestData s;
   Sequential net = two_layers(s, {});
   Gradients with = run(net, s.spikes, s.labels, 2, true);
   with.of.pop_back();
@@ -178,7 +178,7 @@ TEST(Network, WithoutInputGradientTheParametersGetTheSame) {
 }
 
 TEST(Network, ParameterGradientsAccumulate) {
-  const Setup s;
+  const TestData s;
   Sequential net = two_layers(s, {});
   const Gradients once = run(net, s.spikes, s.labels, 2);
   Tape tape;
