@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include <volley/dataset.hpp>
+#include <volley/error.hpp>
 #include <volley/threads.hpp>
 #include <volley/version.hpp>
 
@@ -15,6 +17,15 @@ namespace {
 
 using volley::cli::say;
 
+/// Where data sets are kept, or why nowhere.
+std::string data_folder() {
+  try {
+    return volley::datasets::default_folder().string();
+  } catch (const volley::Error&) {
+    return "none: neither HOME nor XDG_CACHE_HOME is set";
+  }
+}
+
 void info(bool as_json) {
   namespace kernels = volley::kernels;
   const nlohmann::ordered_json json{
@@ -25,7 +36,7 @@ void info(bool as_json) {
       {"simd_supported", kernels::supported_targets()},
       {"simd_active", kernels::active_target()},
       {"compiler", volley::cli::compiler()},
-      {"data_folder", volley::datasets::default_folder().string()},
+      {"data_folder", data_folder()},
       {"optional", nlohmann::ordered_json::object()},
   };
   if (as_json) {
@@ -38,7 +49,7 @@ void info(bool as_json) {
   say("simd        compiled {}; supported {}; active {}\n", fmt::join(kernels::compiled_targets(), ", "),
       fmt::join(kernels::supported_targets(), ", "), kernels::active_target());
   say("compiler    {}\n", volley::cli::compiler());
-  say("data folder {}\n", volley::datasets::default_folder().string());
+  say("data folder {}\n", data_folder());
   say("optional    this version has no optional components\n");
 }
 

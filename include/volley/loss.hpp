@@ -6,6 +6,7 @@
 #include <volley/fields.hpp>
 #include <volley/signal.hpp>
 #include <volley/tensor.hpp>
+#include <volley/threads.hpp>
 
 namespace volley {
 
@@ -19,10 +20,11 @@ class Loss {
 
   /// The loss of y (N, T, K). `scores` (N, K) receives what the prediction is made from: the class of the
   /// highest.
-  virtual double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores) const = 0;
+  virtual double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
+                         ThreadPool& threads = ThreadPool::shared()) const = 0;
   /// dy (N, T, K), given the scores that forward returned.
   virtual void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores,
-                        Tensor& dy) const = 0;
+                        Tensor& dy, ThreadPool& threads = ThreadPool::shared()) const = 0;
 };
 
 struct RateMseOptions {
@@ -45,9 +47,10 @@ class RateMse final : public Loss {
   explicit RateMse(const RateMseOptions& options = {});
   const RateMseOptions& options() const { return options_; }
   std::string_view kind() const override { return RateMseOptions::kKind; }
-  double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores) const override;
-  void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores,
-                Tensor& dy) const override;
+  double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
+                 ThreadPool& threads = ThreadPool::shared()) const override;
+  void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores, Tensor& dy,
+                ThreadPool& threads = ThreadPool::shared()) const override;
 
  private:
   RateMseOptions options_;
@@ -67,9 +70,10 @@ class RateCrossEntropy final : public Loss {
   explicit RateCrossEntropy(const RateCrossEntropyOptions& = {}) {}
   RateCrossEntropyOptions options() const { return {}; }
   std::string_view kind() const override { return RateCrossEntropyOptions::kKind; }
-  double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores) const override;
-  void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores,
-                Tensor& dy) const override;
+  double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
+                 ThreadPool& threads = ThreadPool::shared()) const override;
+  void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores, Tensor& dy,
+                ThreadPool& threads = ThreadPool::shared()) const override;
 };
 
 /// The index of the highest score, the lowest index on a tie.

@@ -31,8 +31,8 @@ class Spikes {
   std::size_t count(std::size_t sample, std::size_t feature) const;
   /// All spikes of all samples.
   std::size_t count() const;
-  /// `counts` (N, features) receives how often each fired: T times the firing rate.
-  void count_by_feature(std::span<std::uint32_t> counts) const;
+  /// `counts` (features) receives how often each fired in a sample: T times the firing rate.
+  void count_by_feature(std::size_t sample, std::span<std::uint32_t> counts) const;
   /// One byte, 0 or 1, per spike, row-major in shape(); `bytes` has shape().size() elements.
   void to_bytes(std::span<std::uint8_t> bytes) const;
 
@@ -40,14 +40,14 @@ class Spikes {
   friend struct SpikeWords;
 
   /// step: for each sample and step, the features packed 64 to a word. What neurons emit.
-  /// train: for each sample and feature, the steps packed 64 to a word, and a list of the features that are
-  /// not silent. What the Poisson encoder emits and a rate-coded first layer reads.
+  /// train: for each sample a list of the features that are not silent, and for each of them the steps packed
+  /// 64 to a word. What the Poisson encoder emits and a rate-coded first layer reads.
   enum class Order { step, train };
 
   Shape shape_{0, 0, 0};
   std::size_t features_ = 0;
   Order order_ = Order::step;
-  std::size_t row_words_ = 0;  // words per (sample, step), or per (sample, feature)
+  std::size_t row_words_ = 0;  // words per (sample, step), or per (sample, listed feature)
   Buffer<std::uint64_t> words_;
   Buffer<std::uint32_t> active_;        // (N, features), train order only: the features that are not silent
   Buffer<std::uint32_t> active_count_;  // (N)

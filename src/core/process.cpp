@@ -5,9 +5,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -20,6 +22,32 @@ namespace volley {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Cuts what comes into lines.
+class LineReader {
+ public:
+  explicit LineReader(const std::function<void(std::string_view)>& take) : take_(take) {}
+
+  void add(std::string_view piece) {
+    if (!take_) return;
+    for (std::size_t end; (end = piece.find('\n')) != std::string_view::npos; piece.remove_prefix(end + 1)) {
+      part_.append(piece.substr(0, end));
+      take_(part_);
+      part_.clear();
+    }
+    part_.append(piece.substr(0, kLongest - std::min(kLongest, part_.size())));
+  }
+  /// What came behind the last line end.
+  void end() {
+    if (take_ && !part_.empty()) take_(part_);
+  }
+
+ private:
+  static constexpr std::size_t kLongest = std::size_t{1} << 20;
+
+  const std::function<void(std::string_view)>& take_;
+  std::string part_;
+};
 
 /// The reading end of a pipe whose writing end the program gets.
 class OutputPipe {
@@ -46,7 +74,7 @@ class OutputPipe {
   void close_write_end() { close_end(write_); }
 
   /// Takes what is there now and keeps the last `kept` bytes of all; closes at the end of the output.
-  void drain(std::string& text, std::size_t kept) {
+  void drain(std::string& text, std::size_t kept, LineReader* lines = nullptr) {
     std::array<char, 16384> chunk;
     // Bounded, so that a program that never stops writing cannot keep us from looking at the clock.
     for (int round = 0; open() && round < 64; ++round) {
@@ -54,7 +82,9 @@ class OutputPipe {
       if (count < 0 && errno == EINTR) continue;
       if (count < 0 && errno == EAGAIN) break;
       if (count <= 0) return close_end(read_);
-      text.append(chunk.data(), static_cast<std::size_t>(count));
+      const std::string_view piece(chunk.data(), static_cast<std::size_t>(count));
+      if (lines != nullptr) lines->add(piece);
+      text.append(piece);
       if (text.size() > kept) text.erase(0, text.size() - kept);
     }
   }
@@ -134,12 +164,14 @@ void follow(pid_t pid, OutputPipe& out, OutputPipe& err, const ProgramOptions& o
             ProgramResult& result) {
   using End = ProgramResult::End;
   const Clock::time_point start = Clock::now();
+  LineReader lines(options.line);
+  rusage usage{};
   int status = 0;
   while (true) {
     wait_for_output(out, err, 100);
     // Asked before the pipes are drained: what an ended program wrote is then all there.
-    const bool ended = ::waitpid(pid, &status, WNOHANG) == pid;
-    out.drain(result.out, options.kept_bytes);
+    const bool ended = ::wait4(pid, &status, WNOHANG, &usage) == pid;
+    out.drain(result.out, options.kept_bytes, &lines);
     err.drain(result.err, options.kept_bytes);
     if (ended) break;
     const bool late = options.time_limit.count() > 0 && Clock::now() - start > options.time_limit;
@@ -151,6 +183,8 @@ void follow(pid_t pid, OutputPipe& out, OutputPipe& err, const ProgramOptions& o
       return;
     }
   }
+  lines.end();
+  result.peak_bytes = static_cast<std::size_t>(usage.ru_maxrss) * 1024;
   result.end = WIFSIGNALED(status) ? End::killed : End::exited;
   result.code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }

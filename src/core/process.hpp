@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,9 +18,10 @@ struct ProgramOptions {
   std::filesystem::path folder;  // where it runs; empty: here
   /// Variables to set, or to unset where there is no value; all others are inherited.
   std::vector<std::pair<std::string, std::optional<std::string>>> environment;
-  std::chrono::milliseconds time_limit{0};  // 0: none
-  std::size_t kept_bytes = 64 * 1024;       // of its output and of its errors the last so many are kept
-  std::function<bool()> cancelled;          // asked every 100 ms; true ends the program
+  std::chrono::milliseconds time_limit{0};     // 0: none
+  std::size_t kept_bytes = 64 * 1024;          // of its output and of its errors the last so many are kept
+  std::function<bool()> cancelled;             // asked every 100 ms; true ends the program
+  std::function<void(std::string_view)> line;  // given each line of its standard output as it comes
 };
 
 struct ProgramResult {
@@ -29,6 +31,8 @@ struct ProgramResult {
   int code = 0;     // exited: the exit status; killed: the signal; not_started: errno
   std::string out;  // the last bytes of its standard output
   std::string err;  // the last bytes of its standard error
+  /// The most memory it held at once (ru_maxrss). Linux counts in what this process held when it started it.
+  std::size_t peak_bytes = 0;
 
   bool ok() const { return end == End::exited && code == 0; }
   /// "exit status 22", "not found", "gave no result within 60 s": the reason for a message.

@@ -15,7 +15,7 @@ namespace {
 
 // How long a thread that waits spins before it sleeps. Waking a sleeper costs some 5 to 50 microseconds;
 // spinning longer than that takes the core from a neighbour (docs/decisions/threads.md).
-constexpr int kSpins = 400;
+constexpr int kSpins = 1000;
 
 void pause() {
 #if defined(__x86_64__)

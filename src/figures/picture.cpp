@@ -4,6 +4,7 @@
 #include <png.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include <volley/error.hpp>
 
@@ -21,6 +22,20 @@ void Picture::fill(std::size_t x, std::size_t y, std::size_t width, std::size_t 
   const std::size_t bottom = std::min(height_, y + height);
   for (std::size_t row = y; row < bottom; ++row) {
     std::fill_n(pixels_.begin() + static_cast<std::ptrdiff_t>(row * width_ + x), count, color);
+  }
+}
+
+void Picture::line(std::size_t from_x, std::size_t from_y, std::size_t to_x, std::size_t to_y,
+                   std::size_t thickness, Color color) {
+  const auto apart = [](std::size_t a, std::size_t b) { return a > b ? a - b : b - a; };
+  const std::size_t points = std::max(apart(from_x, to_x), apart(from_y, to_y));
+  for (std::size_t i = 0; i <= points; ++i) {
+    const double share = points == 0 ? 0 : static_cast<double>(i) / static_cast<double>(points);
+    const auto between = [&](std::size_t a, std::size_t b) {
+      return static_cast<std::size_t>(
+          std::lround((1 - share) * static_cast<double>(a) + share * static_cast<double>(b)));
+    };
+    fill(between(from_x, to_x), between(from_y, to_y), thickness, thickness, color);
   }
 }
 

@@ -32,6 +32,9 @@ class Picture {
   Color at(std::size_t x, std::size_t y) const { return pixels_[y * width_ + x]; }
 
   void fill(std::size_t x, std::size_t y, std::size_t width, std::size_t height, Color color);
+  /// From one point to another, as a chain of squares of `thickness`.
+  void line(std::size_t from_x, std::size_t from_y, std::size_t to_x, std::size_t to_y, std::size_t thickness,
+            Color color);
   /// Gray `pixels` (height, width), each as a square of `scale` x `scale`, in a frame of one pixel outside of
   /// it.
   void image(std::size_t x, std::size_t y, std::span<const std::uint8_t> pixels, std::size_t width,

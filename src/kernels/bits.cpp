@@ -24,15 +24,17 @@ std::size_t steps_to_trains(std::uint64_t* trains, std::uint32_t* active, const 
   const std::size_t W = (T + 63) / 64;
   std::size_t active_count = 0;
   for (std::size_t fw = 0; fw < FW; ++fw) {
-    const std::size_t features = std::min<std::size_t>(64, F - fw * 64);
     std::uint64_t any = 0;
-    for (std::size_t w = 0; w < W; ++w) {
-      std::uint64_t block[64];
+    for (std::size_t t = 0; t < T; ++t) any |= steps[t * FW + fw];
+    for (std::size_t w = 0; w < W && any != 0; ++w) {
+      std::uint64_t block[64] = {};
       const std::size_t rows = std::min<std::size_t>(64, T - w * 64);
-      for (std::size_t r = 0; r < 64; ++r) block[r] = r < rows ? steps[(w * 64 + r) * FW + fw] : 0;
-      for (std::size_t r = 0; r < rows; ++r) any |= block[r];
+      for (std::size_t r = 0; r < rows; ++r) block[r] = steps[(w * 64 + r) * FW + fw];
       transpose_64x64(block);
-      for (std::size_t i = 0; i < features; ++i) trains[(fw * 64 + i) * W + w] = block[i];
+      std::size_t a = active_count;
+      for (std::uint64_t left = any; left != 0; left &= left - 1) {
+        trains[a++ * W + w] = block[std::countr_zero(left)];
+      }
     }
     for (; any != 0; any &= any - 1) {
       active[active_count++] =
@@ -53,7 +55,7 @@ void trains_to_steps(std::uint64_t* steps, const std::uint64_t* trains, const st
     while (end < active_count && active[end] / 64 == fw) ++end;
     for (std::size_t w = 0; w < W; ++w) {
       std::uint64_t block[64] = {};
-      for (std::size_t i = a; i < end; ++i) block[active[i] % 64] = trains[active[i] * W + w];
+      for (std::size_t i = a; i < end; ++i) block[active[i] % 64] = trains[i * W + w];
       transpose_64x64(block);
       const std::size_t rows = std::min<std::size_t>(64, T - w * 64);
       for (std::size_t r = 0; r < rows; ++r) steps[(w * 64 + r) * FW + fw] = block[r];

@@ -8,14 +8,13 @@ namespace volley::kernels {
 /// Turns 64 words of 64 bits about their diagonal: bit c of word r becomes bit r of word c.
 void transpose_64x64(std::uint64_t* words);
 
-/// From spikes packed by step, `steps` (T, FW) words with FW = ceil(F / 64), to spikes packed by train,
-/// `trains` (F, W) words with W = ceil(T / 64); and the features that are not silent, ascending, into
-/// `active` (F). Returns how many.
+/// From spikes packed by step, `steps` (T, FW) words with FW = ceil(F / 64), to spikes packed by train: the
+/// features that are not silent, ascending, into `active` (F), and the steps of the a-th of them into row a
+/// of `trains` (F, W), W = ceil(T / 64). Returns how many there are; the rows behind are not touched.
 std::size_t steps_to_trains(std::uint64_t* trains, std::uint32_t* active, const std::uint64_t* steps,
                             std::size_t T, std::size_t F);
 
-/// The other way: (F, W) to (T, FW). Only the `active_count` features in `active` are read; the others are
-/// silent.
+/// The other way.
 void trains_to_steps(std::uint64_t* steps, const std::uint64_t* trains, const std::uint32_t* active,
                      std::size_t active_count, std::size_t T, std::size_t F);
 

@@ -33,6 +33,7 @@ struct TrainForward {
 template <std::size_t kOutputs, std::size_t kVectors>
 HWY_INLINE void train_tile(const TrainForward& p, std::size_t o, std::size_t t) {
   const F32 d;
+  const VF one = hn::Set(d, 1.0f);
   VF sum[kOutputs][kVectors];
   for (std::size_t r = 0; r < kOutputs; ++r) {
     for (std::size_t v = 0; v < kVectors; ++v)
@@ -40,16 +41,19 @@ HWY_INLINE void train_tile(const TrainForward& p, std::size_t o, std::size_t t) 
   }
   for (std::size_t a = 0; a < p.active_count; ++a) {
     const std::size_t f = p.active[a];
-    const std::uint64_t* train = p.trains + f * p.W;
+    const std::uint8_t* train = reinterpret_cast<const std::uint8_t*>(p.trains + a * p.W);
     MF fired[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) {
-      const std::size_t step = t + v * kLanes;
-      fired[v] = mask_from_bits(static_cast<std::uint32_t>(train[step / 64] >> step % 64));
+      fired[v] = mask_at(train, t + v * kLanes);
     }
     for (std::size_t r = 0; r < kOutputs; ++r) {
       const VF w = hn::Set(d, p.weight[(o + r) * p.in + f]);
-      for (std::size_t v = 0; v < kVectors; ++v)
-        sum[r][v] = hn::IfThenElse(fired[v], hn::Add(sum[r][v], w), sum[r][v]);
+      // An addition and a multiplication by one give the same bits; in turn they keep both kinds of unit
+      // busy.
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const VF added = r % 2 == 0 ? hn::Add(sum[r][v], w) : hn::MulAdd(w, one, sum[r][v]);
+        sum[r][v] = hn::IfThenElse(fired[v], added, sum[r][v]);
+      }
     }
   }
   HWY_ALIGN float lanes[kVectors * kLanes];
@@ -184,7 +188,7 @@ HWY_INLINE void add_from_table(float* HWY_RESTRICT panel, const float* HWY_RESTR
   }
   for (std::size_t t = 0; t < steps; t += 64, ++word) {
     std::uint64_t bits[kFeatures];
-    for (std::size_t i = 0; i < kFeatures; ++i) bits[i] = trains[features[i] * W + word];
+    for (std::size_t i = 0; i < kFeatures; ++i) bits[i] = trains[i * W + word];
     for (std::size_t k = t; k < HWY_MIN(t + 64, steps); k += 4, table += 16 * kColumns) {
       for (std::size_t i = 0; i < kFeatures; ++i) {
         const float* entry = table + (bits[i] & 15) * kColumns;
@@ -204,7 +208,7 @@ HWY_INLINE void add_from_table(float* HWY_RESTRICT panel, const float* HWY_RESTR
 void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainBatch& x, std::size_t out,
                                    std::size_t o_begin, std::size_t f_begin, std::size_t f_end,
                                    float* scratch) {
-  constexpr std::size_t kFeatures = 8 / kColumnVectors;  // sums that run side by side, as the registers allow
+  constexpr std::size_t kFeatures = 4;  // whose sums run side by side, to hide the latency of an addition
   const std::size_t W = (x.T + 63) / 64;
   const std::size_t columns = HWY_MIN(kColumns, out - o_begin);
   float* panel = scratch;  // (f_end - f_begin, kColumns)
@@ -215,15 +219,16 @@ void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainB
     const std::uint32_t* first = std::lower_bound(active, active + x.active_count[n], f_begin);
     const std::uint32_t* last = std::lower_bound(first, active + x.active_count[n], f_end);
     if (first == last) continue;
-    const std::uint64_t* trains = x.trains + n * x.in * W;
+    const std::uint64_t* trains = x.trains + (n * x.in + static_cast<std::size_t>(first - active)) * W;
     for (std::size_t t = 0; t < x.T; t += kChunkSteps) {
       const std::size_t steps = HWY_MIN(kChunkSteps, x.T - t);
       build_table(table, dy + (n * x.T + t) * out + o_begin, steps, out, columns);
       const std::uint32_t* f = first;
       for (; f + kFeatures <= last; f += kFeatures) {
-        add_from_table<kFeatures>(panel, table, f, f_begin, trains, W, t / 64, steps);
+        add_from_table<kFeatures>(panel, table, f, f_begin, trains + (f - first) * W, W, t / 64, steps);
       }
-      for (; f < last; ++f) add_from_table<1>(panel, table, f, f_begin, trains, W, t / 64, steps);
+      for (; f < last; ++f)
+        add_from_table<1>(panel, table, f, f_begin, trains + (f - first) * W, W, t / 64, steps);
     }
   }
   for (std::size_t o = 0; o < columns; ++o) {

@@ -7,8 +7,8 @@ namespace volley::kernels {
 
 // Linear layers over spikes and over real values; twins in reference/linear.hpp, derivation in
 // docs/math/linear.md. A row is one step of one sample. "Trains" and "steps" are the two bit orders of
-// Spikes: trains (F, W) words with W = ceil(T / 64), and the ascending list of the features that are not
-// silent; steps (rows, FW) words with FW = ceil(F / 64).
+// Spikes: trains (F, W) words with W = ceil(T / 64), of which row a holds the steps of feature active[a], the
+// ascending list of the features that are not silent; steps (rows, FW) words with FW = ceil(F / 64).
 
 /// y (T, out) of one sample, from trains, the lanes being time: a weight is added to the steps at which its
 /// input fired. Best for few outputs. weight (out, in); bias (out) or null. Sums run over the inputs that
@@ -34,7 +34,8 @@ constexpr std::size_t linear_gradient_scratch_size(std::size_t features) {
   return features * kGradientColumns + 32 * 16 * kGradientColumns;
 }
 
-/// The spikes of a batch as trains: words (N, in, W), active (N, in), active_count (N).
+/// The spikes of a batch as trains: words (N, in, W), active (N, in), active_count (N); of each sample the
+/// first active_count rows count.
 struct TrainBatch {
   const std::uint64_t* trains;
   const std::uint32_t* active;

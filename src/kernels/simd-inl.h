@@ -56,6 +56,14 @@ HWY_INLINE MF mask_from_bits(std::uint32_t bits) {
   return hn::LoadMaskBits(F32(), bytes);  // wants 8 readable bytes
 }
 
+/// Lane i is bit `first` + i of the bytes; `first` is a multiple of kLanes.
+HWY_INLINE MF mask_at(const std::uint8_t* bytes, std::size_t first) {
+  if constexpr (kLanes < 8) return mask_from_bits(static_cast<std::uint32_t>(bytes[first / 8] >> first % 8));
+  std::uint8_t copy[8];
+  std::memcpy(copy, bytes + first / 8, kLanes / 8);
+  return hn::LoadMaskBits(F32(), copy);  // wants 8 readable bytes
+}
+
 /// Bit i is lane i of the mask.
 HWY_INLINE std::uint32_t bits_from_mask(MF mask) {
   std::uint8_t bytes[8] = {};

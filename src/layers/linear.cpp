@@ -18,8 +18,6 @@ namespace {
 // With more outputs than this the gather over outputs is faster than lanes of time
 // (docs/decisions/kernels.md).
 constexpr std::size_t kTrainOutputs = 32;
-// Features of one piece of the weight gradient.
-constexpr std::size_t kGradientFeatures = 128;
 
 struct Saved {
   Signal x;
@@ -145,19 +143,22 @@ Signal Linear::backward(Tape& tape, const Signal& dy) {
   const float* dout = dy.values();
   float* dweight = weight_.gradient.data();
 
-  const std::size_t feature_pieces = (in_ + kGradientFeatures - 1) / kGradientFeatures;
+  // Pieces of 16 outputs; where there are too few of these for the threads, cut the features too. Each cut
+  // costs one more table of subset sums a sample, and changes no result.
   const std::size_t output_pieces = (out_ + kernels::kGradientColumns - 1) / kernels::kGradientColumns;
+  const std::size_t feature_pieces = (tape.threads().size() + output_pieces - 1) / output_pieces;
+  const std::size_t piece_features = (in_ + feature_pieces - 1) / feature_pieces;
   const std::size_t pieces = feature_pieces * output_pieces;
   if (saved.x.is_spikes()) {
     const kernels::TrainBatch trains = SpikeWords::batch(as_trains(saved, tape.threads()));
     parallel_for(tape.threads(), pieces, 1, [&](std::size_t begin, std::size_t end) {
       static thread_local Buffer<float> scratch;
-      scratch.resize(kernels::linear_gradient_scratch_size(kGradientFeatures));
+      scratch.resize(kernels::linear_gradient_scratch_size(piece_features));
       for (std::size_t p = begin; p < end; ++p) {
-        const std::size_t f = p % feature_pieces * kGradientFeatures;
+        const std::size_t f = std::min(in_, p % feature_pieces * piece_features);
         kernels::linear_weight_gradient_trains(dweight, dout, trains, out_,
                                                p / feature_pieces * kernels::kGradientColumns, f,
-                                               std::min(in_, f + kGradientFeatures), scratch.data());
+                                               std::min(in_, f + piece_features), scratch.data());
       }
     });
   } else {

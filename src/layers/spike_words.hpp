@@ -14,11 +14,11 @@ namespace volley {
 ///
 ///     step order (N, T, FW): 64 features to a word        train order (N, F, W): 64 steps to a word
 ///
-///       step 0  | f0 f1 ... f63 | f64 ...                   feature 0  | t0 t1 ... t63 | t64 ...
-///       step 1  | f0 f1 ... f63 | f64 ...                   feature 1  | t0 t1 ... t63 | t64 ...
+///       step 0  | f0 f1 ... f63 | f64 ...                   active[0]  | t0 t1 ... t63 | t64 ...
+///       step 1  | f0 f1 ... f63 | f64 ...                   active[1]  | t0 t1 ... t63 | t64 ...
 ///
-/// Bits beyond the last feature or step are 0. Train order also lists, for each sample, the features that are
-/// not silent, ascending.
+/// Bits beyond the last feature or step are 0. Train order lists, for each sample, the features that are not
+/// silent, ascending, and has rows for these alone; what lies behind them is unspecified.
 struct SpikeWords {
   /// Makes `spikes` ready to be written by a neuron: (N, T, words) in step order, contents unspecified.
   static std::uint64_t* make_steps(Spikes& spikes, const Shape& shape);

@@ -89,7 +89,11 @@ bool Spikes::fired(std::size_t sample, std::size_t step, std::size_t feature) co
   if (order_ == Order::step) {
     return words_[(sample * steps() + step) * row_words_ + feature / 64] >> feature % 64 & 1;
   }
-  return words_[(sample * features_ + feature) * row_words_ + step / 64] >> step % 64 & 1;
+  const auto list = SpikeWords::active(*this, sample);
+  const auto at = std::ranges::lower_bound(list, feature);
+  if (at == list.end() || *at != feature) return false;
+  const std::size_t row = static_cast<std::size_t>(at - list.begin());
+  return SpikeWords::trains(*this, sample)[row * row_words_ + step / 64] >> step % 64 & 1;
 }
 
 std::size_t Spikes::count(std::size_t sample, std::size_t feature) const {
@@ -99,28 +103,35 @@ std::size_t Spikes::count(std::size_t sample, std::size_t feature) const {
 }
 
 std::size_t Spikes::count() const {
+  const auto bits = [](const std::uint64_t* words, std::size_t size) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < size; ++i) count += static_cast<std::size_t>(std::popcount(words[i]));
+    return count;
+  };
+  if (order_ == Order::step) return bits(words_.data(), words_.size());
   std::size_t count = 0;
-  for (const std::uint64_t word : words_.span()) count += static_cast<std::size_t>(std::popcount(word));
+  for (std::size_t n = 0; n < samples(); ++n) {
+    count += bits(SpikeWords::trains(*this, n), SpikeWords::active(*this, n).size() * row_words_);
+  }
   return count;
 }
 
-void Spikes::count_by_feature(std::span<std::uint32_t> counts) const {
+void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> counts) const {
   std::ranges::fill(counts, 0u);
-  for (std::size_t n = 0; n < samples(); ++n) {
-    std::uint32_t* of = counts.data() + n * features_;
-    if (order_ == Order::train) {
-      const std::uint64_t* train = SpikeWords::trains(*this, n);
-      for (std::size_t i = 0; i < features_ * row_words_; ++i) {
-        of[i / row_words_] += static_cast<std::uint32_t>(std::popcount(train[i]));
-      }
-      continue;
-    }
-    const std::uint64_t* row = SpikeWords::steps(*this, n);
-    for (std::size_t t = 0; t < steps(); ++t, row += row_words_) {
+  if (order_ == Order::train) {
+    const std::uint64_t* train = SpikeWords::trains(*this, sample);
+    for (const std::uint32_t feature : SpikeWords::active(*this, sample)) {
       for (std::size_t w = 0; w < row_words_; ++w) {
-        for (std::uint64_t word = row[w]; word != 0; word &= word - 1) {
-          ++of[w * 64 + static_cast<std::size_t>(std::countr_zero(word))];
-        }
+        counts[feature] += static_cast<std::uint32_t>(std::popcount(*train++));
+      }
+    }
+    return;
+  }
+  const std::uint64_t* row = SpikeWords::steps(*this, sample);
+  for (std::size_t t = 0; t < steps(); ++t, row += row_words_) {
+    for (std::size_t w = 0; w < row_words_; ++w) {
+      for (std::uint64_t word = row[w]; word != 0; word &= word - 1) {
+        ++counts[w * 64 + static_cast<std::size_t>(std::countr_zero(word))];
       }
     }
   }

@@ -9,7 +9,7 @@
 namespace volley {
 
 void Bptt::gradients(Sequential& net, const Loss& loss, const BatchResult& batch, Tape& tape) {
-  loss.backward(batch.y, batch.labels, batch.scores, dy_);
+  loss.backward(batch.y, batch.labels, batch.scores, dy_, tape.threads());
   net.backward(tape, dy_);
 }
 

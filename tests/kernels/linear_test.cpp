@@ -45,22 +45,20 @@ TEST(Bits, OrdersTurnIntoEachOther) {
   for (const std::size_t F : test::kEdgeSizes) {
     for (const std::size_t T : {1u, 63u, 64u, 65u, 130u}) {
       const PackedSpikes p(1, T, F, 0.3, static_cast<std::uint32_t>(F * T));
-      for (std::size_t t = 0; t < p.W * 64; ++t) {
-        for (std::size_t f = 0; f < F; ++f) {
-          const bool expected = t < T && p.x[t * F + f] != 0;
-          ASSERT_EQ(p.trains[f * p.W + t / 64] >> t % 64 & 1, expected);
-        }
-      }
-      for (std::size_t a = 0, f = 0; f < F; ++f) {
+      std::size_t a = 0;
+      for (std::size_t f = 0; f < F; ++f) {
         bool any = false;
         for (std::size_t t = 0; t < T; ++t) any = any || p.x[t * F + f] != 0;
-        if (any) {
-          ASSERT_EQ(p.active[a++], f);
+        if (!any) continue;
+        ASSERT_LT(a, p.active_count[0]);
+        ASSERT_EQ(p.active[a], f);
+        for (std::size_t t = 0; t < p.W * 64; ++t) {
+          const bool expected = t < T && p.x[t * F + f] != 0;
+          ASSERT_EQ(p.trains[a * p.W + t / 64] >> t % 64 & 1, expected);
         }
-        if (f + 1 == F) {
-          ASSERT_EQ(p.active_count[0], a);
-        }
+        ++a;
       }
+      ASSERT_EQ(a, p.active_count[0]);
       std::vector<std::uint64_t> back(p.steps.size(), ~std::uint64_t{0});
       kernels::trains_to_steps(back.data(), p.trains.data(), p.active.data(), p.active_count[0], T, F);
       ASSERT_EQ(back, p.steps);

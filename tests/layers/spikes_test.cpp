@@ -32,12 +32,10 @@ TEST(Spikes, BytesGoInAndComeOutInBothOrders) {
       std::size_t total = 0;
       for (const std::uint8_t b : bytes) total += b;
       EXPECT_EQ(form->count(), total);
-      std::vector<std::uint32_t> counts(form->samples() * form->features(), 99);
-      form->count_by_feature(counts);
+      std::vector<std::uint32_t> counts(form->features(), 99);
       for (std::size_t n = 0; n < form->samples(); ++n) {
-        for (std::size_t f = 0; f < form->features(); ++f) {
-          EXPECT_EQ(counts[n * form->features() + f], form->count(n, f));
-        }
+        form->count_by_feature(n, counts);
+        for (std::size_t f = 0; f < form->features(); ++f) EXPECT_EQ(counts[f], form->count(n, f));
       }
     }
   }

@@ -1,0 +1,66 @@
+"""Trains a Volley recipe in SpikingJelly: same data, batch, T, optimizer, loss and initial weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import common
+
+
+def surrogate_of(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import surrogate
+
+    kinds = {"atan": surrogate.ATan, "sigmoid": surrogate.Sigmoid}
+    if table["kind"] not in kinds:
+        raise common.Unmatched(f"surrogate {table['kind']}")
+    return kinds[table["kind"]](alpha=float(table["alpha"]))
+
+
+def lif(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import neuron
+
+    v_reset = table["v_reset"]
+    return neuron.LIFNode(
+        tau=float(table["tau"]),
+        decay_input=table["decay_input"],
+        v_threshold=float(table["v_threshold"]),
+        v_reset=None if v_reset == "none" else float(v_reset),
+        surrogate_function=surrogate_of(table["surrogate"]),
+        detach_reset=table["detach_reset"],
+        step_mode="m",  # the whole pass at once: the faster way
+    )
+
+
+def build(recipe: common.Recipe) -> Any:
+    import torch
+
+    makers = {
+        "flatten": lambda table: torch.nn.Identity(),  # pictures come flat
+        "linear": common.make_linear,
+        "lif": lif,
+        "soft_lif": common.make_soft_lif,
+    }
+    layers = []
+    for table in recipe["network"]:
+        if table["kind"] not in makers:
+            raise common.Unmatched(f"layer {table['kind']}")
+        layers.append(makers[table["kind"]](table))
+    return torch.nn.Sequential(*layers)
+
+
+def reset(model: Any) -> None:
+    from spikingjelly.activation_based import functional
+
+    functional.reset_net(model)
+
+
+def encode(pictures: Any, steps: int) -> Any:
+    from spikingjelly.activation_based import encoding
+
+    return encoding.PoissonEncoder()(pictures.unsqueeze(0).expand(steps, *pictures.shape))
+
+
+PEER = common.Peer("spikingjelly", ("numpy", "torch", "spikingjelly"), build, reset, encode)
+
+if __name__ == "__main__":
+    common.main(PEER)

@@ -1,0 +1,83 @@
+#include "core/statistics.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <numeric>
+#include <vector>
+
+#include <volley/error.hpp>
+
+namespace volley {
+namespace {
+
+/// P(|T| <= t) for a whole number of degrees of freedom: the finite series of Abramowitz and Stegun, 26.7.3
+/// and 26.7.4.
+double student_probability(double t, std::size_t degrees) {
+  const double theta = std::atan(t / std::sqrt(static_cast<double>(degrees)));
+  const double square = std::cos(theta) * std::cos(theta);
+  const bool odd = degrees % 2 == 1;
+  double term = odd ? std::cos(theta) : 1.0;
+  double sum = degrees == 1 ? 0.0 : term;
+  for (std::size_t k = odd ? 3 : 2; k + 2 <= degrees; k += 2) {
+    term *= square * static_cast<double>(k - 1) / static_cast<double>(k);
+    sum += term;
+  }
+  return odd ? 2 / std::numbers::pi * (theta + std::sin(theta) * sum) : std::sin(theta) * sum;
+}
+
+}  // namespace
+
+double mean(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+double standard_deviation(std::span<const double> values) {
+  if (values.size() < 2) return std::numeric_limits<double>::quiet_NaN();
+  const double m = mean(values);
+  double sum = 0;
+  for (const double x : values) sum += (x - m) * (x - m);
+  return std::sqrt(sum / static_cast<double>(values.size() - 1));
+}
+
+double median(std::span<const double> values) {
+  std::vector<double> sorted(values.begin(), values.end());
+  std::ranges::sort(sorted);
+  const std::size_t half = sorted.size() / 2;
+  return sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+double student_t(std::size_t degrees, double confidence) {
+  if (degrees < 1) throw Error(fmt::format("[statistics] degrees must be >= 1, got {}", degrees));
+  if (!(confidence > 0 && confidence < 1)) {
+    throw Error(fmt::format("[statistics] confidence must be > 0 and < 1, got {}", confidence));
+  }
+  double low = 0;
+  double high = 1;
+  while (student_probability(high, degrees) < confidence) high *= 2;
+  for (int step = 0; step < 200; ++step) {
+    const double middle = (low + high) / 2;
+    (student_probability(middle, degrees) < confidence ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+Interval paired_difference(std::span<const double> a, std::span<const double> b, double confidence) {
+  if (a.empty() || a.size() != b.size()) {
+    throw Error(fmt::format("[statistics] pairs must be complete and not none, got {} and {} values",
+                            a.size(), b.size()));
+  }
+  std::vector<double> differences(a.size());
+  std::ranges::transform(a, b, differences.begin(), std::minus<>());
+  Interval result{mean(differences), standard_deviation(differences)};
+  if (a.size() > 1) {
+    result.half_width *=
+        student_t(a.size() - 1, confidence) / std::sqrt(static_cast<double>(differences.size()));
+  }
+  return result;
+}
+
+}  // namespace volley
