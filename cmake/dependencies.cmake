@@ -1,9 +1,17 @@
 # What the library and the program are built on; scripts/setup installs the packages.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 11)
+  message(FATAL_ERROR "g++ 11 or newer is needed for C++20, found ${CMAKE_CXX_COMPILER_VERSION}")
+endif()
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
-find_package(hwy 1.0 REQUIRED)
+find_package(hwy 1.0 QUIET)
+if(NOT hwy_FOUND)
+  message(FATAL_ERROR "Highway 1.0 or newer is needed: package libhwy-dev of Debian 12 or Ubuntu 24.04 (scripts/setup "
+                      "installs it). Ubuntu 22.04 has 0.16; build github.com/google/highway there and name its prefix "
+                      "in CMAKE_PREFIX_PATH.")
+endif()
 find_package(fmt 8 REQUIRED)
 find_package(tomlplusplus 3 REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
