@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ HERE = Path(__file__).parent
 
 def mypy(*paths: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", *map(str, paths)],
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, *map(str, paths)],
         cwd=HERE, capture_output=True, text=True,
     )  # fmt: skip
 
