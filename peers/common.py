@@ -24,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -400,8 +401,8 @@ def describe(peer: Peer) -> None:
 
 def version_of(name: str, module: Any) -> str:
     try:
-        return importlib.import_module("importlib.metadata").version(name)
-    except Exception:  # not installed as a package; the module may know
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # the module itself may know
         return str(getattr(module, "__version__", "unknown"))
 
 
@@ -445,9 +446,11 @@ def train(peer: Peer, chosen: argparse.Namespace) -> None:
 
 def main(peer: Peer) -> None:
     chosen = arguments(peer)
-    describing = chosen.describe
+    if chosen.describe:
+        describe(peer)
+        return
     try:
-        describe(peer) if describing else train(peer, chosen)
+        train(peer, chosen)
     except Unmatched as error:
         print(f"{peer.name} cannot follow this recipe: {error}", file=sys.stderr)
         sys.exit(UNMATCHED)
