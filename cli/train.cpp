@@ -68,7 +68,8 @@ void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
   say("data        {}: {} training and {} test pictures, {}\n", recipe.data, data.train.size(),
       data.test.size(), kind(recipe.encoder));
   say("training    {}, {}, {}; {} epochs, T {}, batch {}, seed {}\n", recipe.rule, kind(recipe.loss),
-      kind(recipe.optimizer), recipe.epochs, recipe.training.steps, recipe.training.batch, recipe.training.seed);
+      kind(recipe.optimizer), recipe.epochs, recipe.training.steps, recipe.training.batch,
+      recipe.training.seed);
   say("machine     {}, {}, {} thread{}\n", cli::cpu_model(), kernels::active_target(), trainer.threads(),
       trainer.threads() == 1 ? "" : "s");
   say("run folder  {}\n\n", folder.string());
