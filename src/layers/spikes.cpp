@@ -157,16 +157,24 @@ void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> count
 
 void Spikes::to_bytes(std::span<std::uint8_t> bytes) const {
   std::ranges::fill(bytes, std::uint8_t{0});
+  // Sets to[i * stride] for every bit i of a row.
+  const auto spread = [this](std::uint8_t* to, std::size_t stride, const std::uint64_t* row) {
+    for (std::size_t w = 0; w < row_words_; ++w) {
+      for (std::uint64_t word = row[w]; word != 0; word &= word - 1) {
+        to[(w * 64 + static_cast<std::size_t>(std::countr_zero(word))) * stride] = 1;
+      }
+    }
+  };
   for (std::size_t n = 0; n < samples(); ++n) {
     std::uint8_t* of = bytes.data() + n * steps() * features_;
-    const std::size_t rows = order_ == Order::step ? steps() : features_;
-    const std::size_t row_stride = order_ == Order::step ? features_ : 1;
-    const std::size_t bit_stride = order_ == Order::step ? 1 : features_;
-    const std::uint64_t* words = words_.data() + n * rows * row_words_;
-    for (std::size_t i = 0; i < rows * row_words_; ++i) {
-      std::uint8_t* first = of + i / row_words_ * row_stride + i % row_words_ * 64 * bit_stride;
-      for (std::uint64_t word = words[i]; word != 0; word &= word - 1) {
-        first[static_cast<std::size_t>(std::countr_zero(word)) * bit_stride] = 1;
+    if (order_ == Order::step) {
+      const std::uint64_t* row = SpikeWords::steps(*this, n);
+      for (std::size_t t = 0; t < steps(); ++t, row += row_words_) spread(of + t * features_, 1, row);
+    } else {
+      const std::uint64_t* row = SpikeWords::trains(*this, n);
+      for (const std::uint32_t feature : SpikeWords::active(*this, n)) {
+        spread(of + feature, features_, row);
+        row += row_words_;
       }
     }
   }

@@ -55,7 +55,7 @@ TEST(Program, AnUnknownCommandIsAWrongUse) {
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.err,
             "volley: unknown command 'teach'; expected one of 'train', 'eval', 'data', 'encode', 'neuron', "
-            "'info'\n");
+            "'compare', 'info'\n");
 }
 
 TEST(Program, OutputThatDoesNotArriveIsAFailure) {
