@@ -191,11 +191,11 @@ def poisson_spikes(pixels: np.ndarray, samples: np.ndarray, steps: int, key: Key
 
 @dataclass
 class Peer:
-    """A framework. `build` makes a torch module from a recipe: (T, N, features) -> (T, N, K)."""
+    """A framework. `lif` makes a torch module from a recipe's LIF: (T, N, features) -> (T, N, features)."""
 
     name: str
     modules: tuple[str, ...]
-    build: Callable[[Recipe], Any]
+    lif: Callable[[Recipe], Any]
     reset: Callable[[Any], None]  # forgets the neurons' state, between batches
     encode: Callable[[Any, int], Any]  # pictures (N, F) in 0 to 1, T -> spikes (T, N, F)
 
@@ -216,6 +216,24 @@ def make_linear(table: Recipe) -> Any:
     import torch
 
     return torch.nn.Linear(table["in"], table["out"], bias=table["bias"])
+
+
+def build(recipe: Recipe, lif: Callable[[Recipe], Any]) -> Any:
+    """The network as a torch module: (T, N, features) -> (T, N, K)."""
+    import torch
+
+    makers = {
+        "flatten": lambda table: torch.nn.Identity(),  # pictures come flat
+        "linear": make_linear,
+        "lif": lif,
+        "soft_lif": make_soft_lif,
+    }
+    layers = []
+    for table in recipe["network"]:
+        if table["kind"] not in makers:
+            raise Unmatched(f"layer {table['kind']}")
+        layers.append(makers[table["kind"]](table))
+    return torch.nn.Sequential(*layers)
 
 
 def make_optimizer(table: Recipe, parameters: Any) -> Any:
@@ -284,7 +302,7 @@ class Training:
         self.same_spikes = same
         self.steps = recipe["training"]["steps"]
         self.batch = recipe["training"]["batch"]
-        self.model = peer.build(recipe)
+        self.model = build(recipe, peer.lif)
         load_weights(self.model, weights)
         self.optimizer = make_optimizer(recipe["optimizer"], self.model.parameters())
         self.encode_seconds = 0.0  # spent on imitating Volley's encoder, which no training would do

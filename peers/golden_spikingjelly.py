@@ -169,7 +169,7 @@ def one_pass(recipe: common.Recipe, rng: np.random.Generator) -> tuple[dict[str,
     count, features = recipe["training"]["batch"], recipe["network"][1]["in"]
     pixels, labels = pictures(rng, count, features)
     weights = weights_for(recipe, rng)
-    model = run_spikingjelly.build(recipe)
+    model = common.build(recipe, run_spikingjelly.lif)
     common.load_weights(model, weights)
     key = common.philox_key(SEED, common.ENCODE_TRAIN, 1)
     spikes = common.poisson_spikes(pixels, np.arange(count), recipe["training"]["steps"], key)

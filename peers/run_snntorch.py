@@ -57,23 +57,6 @@ def leaky(table: common.Recipe) -> Any:
     return LeakyOverTime()
 
 
-def build(recipe: common.Recipe) -> Any:
-    import torch
-
-    makers = {
-        "flatten": lambda table: torch.nn.Identity(),  # pictures come flat
-        "linear": common.make_linear,
-        "lif": leaky,
-        "soft_lif": common.make_soft_lif,
-    }
-    layers = []
-    for table in recipe["network"]:
-        if table["kind"] not in makers:
-            raise common.Unmatched(f"layer {table['kind']}")
-        layers.append(makers[table["kind"]](table))
-    return torch.nn.Sequential(*layers)
-
-
 def reset(model: Any) -> None:
     """Nothing to forget: every forward begins with a new potential."""
 
@@ -84,7 +67,7 @@ def encode(pictures: Any, steps: int) -> Any:
     return spikegen.rate(pictures, num_steps=steps)
 
 
-PEER = common.Peer("snntorch", ("numpy", "torch", "snntorch"), build, reset, encode)
+PEER = common.Peer("snntorch", ("numpy", "torch", "snntorch"), leaky, reset, encode)
 
 if __name__ == "__main__":
     common.main(PEER)

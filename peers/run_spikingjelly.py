@@ -31,23 +31,6 @@ def lif(table: common.Recipe) -> Any:
     )
 
 
-def build(recipe: common.Recipe) -> Any:
-    import torch
-
-    makers = {
-        "flatten": lambda table: torch.nn.Identity(),  # pictures come flat
-        "linear": common.make_linear,
-        "lif": lif,
-        "soft_lif": common.make_soft_lif,
-    }
-    layers = []
-    for table in recipe["network"]:
-        if table["kind"] not in makers:
-            raise common.Unmatched(f"layer {table['kind']}")
-        layers.append(makers[table["kind"]](table))
-    return torch.nn.Sequential(*layers)
-
-
 def reset(model: Any) -> None:
     from spikingjelly.activation_based import functional
 
@@ -60,7 +43,7 @@ def encode(pictures: Any, steps: int) -> Any:
     return encoding.PoissonEncoder()(pictures.unsqueeze(0).expand(steps, *pictures.shape))
 
 
-PEER = common.Peer("spikingjelly", ("numpy", "torch", "spikingjelly"), build, reset, encode)
+PEER = common.Peer("spikingjelly", ("numpy", "torch", "spikingjelly"), lif, reset, encode)
 
 if __name__ == "__main__":
     common.main(PEER)
