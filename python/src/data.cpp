@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nanobind/stl/filesystem.h>
 
+#include <algorithm>
 #include <exception>
 #include <numeric>
 
