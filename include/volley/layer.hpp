@@ -48,9 +48,9 @@ class Layer {
   /// x must live until backward is done.
   virtual Signal forward(const Signal& x, Tape& tape) const = 0;
 
-  /// dx (real-valued, of x's shape) for dy (real-valued, of y's shape), after a forward on the same tape;
-  /// adds to the gradients of the parameters. Returns an empty signal where tape.needs_input_gradient() is
-  /// false.
+  /// dx (real-valued, of x's shape) for dy (real-valued, of y's shape), each in the form of its signal, after
+  /// a forward on the same tape; adds to the gradients of the parameters. Returns an empty signal where
+  /// tape.needs_input_gradient() is false.
   virtual Signal backward(Tape& tape, const Signal& dy) = 0;
 
   /// The layer's parameters, always in the same order.

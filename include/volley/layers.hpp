@@ -17,7 +17,8 @@ struct FlattenOptions {
   static void fields(Self&, Visit&&) {}
 };
 
-/// All feature dimensions into one: (N, T, C, H, W) -> (N, T, C H W). Moves nothing.
+/// All feature dimensions into one, in row-major order: (N, T, C, H, W) -> (N, T, C H W). Moves nothing that
+/// lies so already.
 class Flatten final : public Layer {
  public:
   using Options = FlattenOptions;

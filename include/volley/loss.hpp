@@ -11,7 +11,8 @@
 namespace volley {
 
 /// Scores the output of a network and differentiates that. The mean over the batch; `labels` has N entries
-/// below K, the number of output features.
+/// below K, the number of output features. y is row-major and has every step stored; who runs the network
+/// sees to that (src/layers/signal_forms.hpp).
 class Loss {
  public:
   virtual ~Loss() = default;

@@ -41,6 +41,8 @@ class Bptt final : public LearningRule {
 
  private:
   Tensor dy_;
+  SignalMemory y_;
+  SignalMemory dy_as_given_;
 };
 
 /// The hand-made rule of the tutorial that Volley began from, for Flatten, Linear without bias, SoftLIF:

@@ -11,6 +11,7 @@ namespace volley {
 
 /// Spike trains of N samples over T steps, one bit per (sample, step, feature). How the bits lie is private:
 /// code asks for what it needs, and kernels are given the words by the layers (src/layers/spike_words.hpp).
+/// Features are numbered row-major in shape(), whatever the layout.
 class Spikes {
  public:
   Spikes() = default;
@@ -25,6 +26,7 @@ class Spikes {
   std::size_t steps() const { return shape_[1]; }
   /// Features of one sample at one step, all feature dimensions multiplied.
   std::size_t features() const { return features_; }
+  Layout layout() const { return layout_; }
 
   bool fired(std::size_t sample, std::size_t step, std::size_t feature) const;
   /// How often a feature of a sample fired over all steps.
@@ -39,15 +41,22 @@ class Spikes {
  private:
   friend struct SpikeWords;
 
-  /// step: for each sample and step, the features packed 64 to a word. What neurons emit.
+  /// step: for each sample and step, the features packed 64 to a word; channels-last, for each sample, step
+  /// and position the channels, padded to whole words. What neurons emit.
   /// train: for each sample a list of the features that are not silent, and for each of them the steps packed
   /// 64 to a word. What the Poisson encoder emits and a rate-coded first layer reads.
   enum class Order { step, train };
 
+  /// Calls body(feature) for every feature that fired; step order only.
+  template <class Body>
+  void for_each_fired(std::size_t sample, std::size_t step, const Body& body) const;
+
   Shape shape_{0, 0, 0};
   std::size_t features_ = 0;
   Order order_ = Order::step;
-  std::size_t row_words_ = 0;  // words per (sample, step), or per (sample, listed feature)
+  Layout layout_ = Layout::row_major;  // of step order; train order is row-major
+  std::size_t positions_ = 1;          // H W where the channels of a position lie together, else 1
+  std::size_t row_words_ = 0;          // words per (sample, step), or per (sample, listed feature)
   Buffer<std::uint64_t> words_;
   Buffer<std::uint32_t> active_;        // (N, features), train order only: the features that are not silent
   Buffer<std::uint32_t> active_count_;  // (N)

@@ -38,6 +38,12 @@ class Shape {
   std::size_t rank_ = 0;
 };
 
+/// The order in which the features of a signal (N, T, C, H, W) lie; see Signal.
+enum class Layout {
+  row_major,      // (N, T, C, H, W), and every signal of another rank
+  channels_last,  // (N, T, H, W, C)
+};
+
 /// Dense float32, row-major, 64-byte aligned. Signals are batch first: (N samples, T steps, features...), so
 /// that one sample's whole life is contiguous.
 class Tensor {

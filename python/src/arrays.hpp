@@ -48,7 +48,7 @@ Tensor tensor_from(std::string_view what, nb::handle array);
 /// A mapping of names to arrays.
 NamedTensors tensors_from(std::string_view what, nb::handle mapping);
 
-/// A signal (N, T, features...) as an array (T, N, features...), float32 or uint8.
+/// A plain signal (N, T, features...) as an array (T, N, features...), float32 or uint8.
 nb::object to_array(const Signal& signal);
 /// A copy of a tensor in its own shape.
 nb::object to_array(const Tensor& tensor);

@@ -7,6 +7,7 @@
 #include <volley/error.hpp>
 #include <volley/neuron.hpp>
 
+#include "layers/signal_forms.hpp"
 #include "module.hpp"
 
 namespace volley::python {
@@ -20,12 +21,13 @@ std::string named(const Layer& layer, std::string_view argument) {
 
 nb::tuple forward(const LayerPtr& self, nb::handle x) {
   auto pass = std::make_unique<Pass>(self, signal_from(named(*self, "x"), x), threads());
+  SignalMemory memory;
   const Signal y = alone([&] {
     const Signal in = view(pass->x);
     self->output_shape(in.shape().from(2));  // refuses what does not fit before anything is computed
-    return self->forward(in, pass->tape);
+    pass->y = self->forward(in, pass->tape);
+    return plain(pass->y, memory, *pass->threads);
   });
-  pass->y_shape = y.shape();
   const nb::object array = to_array(y);
   return nb::make_tuple(array, nb::cast(std::move(pass)));
 }
@@ -36,16 +38,17 @@ nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_
         fmt::format("[{}] tape must be one that this object's forward returned, got one of a different {}",
                     self->kind(), pass.owner->kind()));
   }
-  const Tensor gradient = gradient_from(named(*self, "dy"), dy, pass.y_shape);
+  const Tensor gradient = gradient_from(named(*self, "dy"), dy, pass.y.shape());
   if (pass.busy.exchange(true))
     throw Error(named(*self, "tape must be used by one thread at a time, got two"));
   struct Free {
     std::atomic<bool>& busy;
     ~Free() { busy = false; }
   } const free{pass.busy};
+  SignalMemory memory;
   const Signal dx = alone([&] {
     pass.tape.set_needs_input_gradient(needs_input_gradient);
-    return self->backward(pass.tape, gradient);
+    return self->backward(pass.tape, plain_backward(pass.y, gradient, memory, *pass.threads));
   });
   if (!needs_input_gradient || dx.empty()) return nb::none();
   return to_array(dx);

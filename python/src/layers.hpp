@@ -21,7 +21,7 @@ struct Pass {
   OwnedSignal x;
   std::shared_ptr<ThreadPool> threads;
   Tape tape;
-  Shape y_shape;
+  Signal y;
   std::atomic<bool> busy{false};  // SAFETY: a second thread that comes with the same tape is refused
 };
 

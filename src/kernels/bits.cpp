@@ -64,6 +64,54 @@ void trains_to_steps(std::uint64_t* steps, const std::uint64_t* trains, const st
   }
 }
 
+namespace {
+
+/// `count` <= 64 bits of `words` from bit `first` on; reads no word behind the last of them.
+std::uint64_t bits_at(const std::uint64_t* words, std::size_t first, std::size_t count) {
+  const std::size_t shift = first % 64;
+  std::uint64_t bits = words[first / 64] >> shift;
+  if (shift + count > 64) bits |= words[first / 64 + 1] << (64 - shift);
+  return count < 64 ? bits & ((std::uint64_t{1} << count) - 1) : bits;
+}
+
+/// The other way: into words whose bits there are 0.
+void put_bits(std::uint64_t* words, std::size_t first, std::size_t count, std::uint64_t bits) {
+  const std::size_t shift = first % 64;
+  words[first / 64] |= bits << shift;
+  if (shift + count > 64) words[first / 64 + 1] |= bits >> (64 - shift);
+}
+
+}  // namespace
+
+void bits_to_channels_last(std::uint64_t* out, const std::uint64_t* in, std::size_t C, std::size_t P) {
+  const std::size_t CW = (C + 63) / 64;
+  for (std::size_t cw = 0; cw < CW; ++cw) {
+    const std::size_t channels = std::min<std::size_t>(64, C - cw * 64);
+    for (std::size_t p = 0; p < P; p += 64) {
+      const std::size_t positions = std::min<std::size_t>(64, P - p);
+      std::uint64_t block[64] = {};
+      for (std::size_t c = 0; c < channels; ++c) block[c] = bits_at(in, (cw * 64 + c) * P + p, positions);
+      transpose_64x64(block);
+      for (std::size_t i = 0; i < positions; ++i) out[(p + i) * CW + cw] = block[i];
+    }
+  }
+}
+
+void bits_to_row_major(std::uint64_t* out, const std::uint64_t* in, std::size_t C, std::size_t P) {
+  const std::size_t CW = (C + 63) / 64;
+  std::memset(out, 0, (C * P + 63) / 64 * sizeof *out);
+  for (std::size_t cw = 0; cw < CW; ++cw) {
+    const std::size_t channels = std::min<std::size_t>(64, C - cw * 64);
+    for (std::size_t p = 0; p < P; p += 64) {
+      const std::size_t positions = std::min<std::size_t>(64, P - p);
+      std::uint64_t block[64] = {};
+      for (std::size_t i = 0; i < positions; ++i) block[i] = in[(p + i) * CW + cw];
+      transpose_64x64(block);
+      for (std::size_t c = 0; c < channels; ++c) put_bits(out, (cw * 64 + c) * P + p, positions, block[c]);
+    }
+  }
+}
+
 std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits) {
   std::size_t count = 0;
   for (std::size_t w = 0; w * 64 < bits; ++w) {

@@ -18,6 +18,12 @@ std::size_t steps_to_trains(std::uint64_t* trains, std::uint32_t* active, const 
 void trains_to_steps(std::uint64_t* steps, const std::uint64_t* trains, const std::uint32_t* active,
                      std::size_t active_count, std::size_t T, std::size_t F);
 
+/// One step of C channels at P positions, from row-major `in`, bit c P + p, to channels-last `out` (P, CW),
+/// CW = ceil(C / 64), bit c of row p.
+void bits_to_channels_last(std::uint64_t* out, const std::uint64_t* in, std::size_t C, std::size_t P);
+/// The other way.
+void bits_to_row_major(std::uint64_t* out, const std::uint64_t* in, std::size_t C, std::size_t P);
+
 /// The positions of the bits that are 1 among `bits` bits of `words`, ascending, into `list`. Returns how
 /// many.
 std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits);

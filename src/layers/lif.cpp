@@ -1,6 +1,7 @@
 #include <volley/neuron.hpp>
 
 #include "kernels/neuron.hpp"
+#include "layers/signal_forms.hpp"
 #include "layers/spike_words.hpp"
 
 namespace volley {
@@ -10,7 +11,10 @@ namespace {
 constexpr std::size_t kSamples = 8;
 
 struct Saved {
-  Signal x;
+  Signal x_given;
+  Signal x;  // the same, plain
+  SignalMemory x_memory;
+  SignalMemory dx_memory;
   Spikes s;
   Tensor dx;
 };
@@ -39,14 +43,15 @@ LIF::LIF(const LIFOptions& options) : options_(options) {
 Signal LIF::forward(const Signal& x, Tape& tape) const {
   check_real_input(LIFOptions::kKind, x);
   Saved& saved = tape.saved<Saved>();
-  saved.x = x;
+  saved.x_given = x;
+  saved.x = plain(x, saved.x_memory, tape.threads());
   std::uint64_t* s = SpikeWords::make_steps(saved.s, x.shape());
   const kernels::LIFKernel neuron = lower(options_);
   const std::size_t T = x.steps();
   const std::size_t F = x.features();
   const std::size_t row_words = SpikeWords::row_words(saved.s);
   parallel_for(tape.threads(), x.samples(), kSamples, [&](std::size_t begin, std::size_t end) {
-    kernels::lif_forward(s + begin * T * row_words, x.values() + begin * T * F, neuron,
+    kernels::lif_forward(s + begin * T * row_words, saved.x.values() + begin * T * F, neuron,
                          {.N = end - begin, .T = T, .F = F, .row_words = row_words});
   });
   return saved.s;
@@ -67,7 +72,7 @@ Signal LIF::backward(Tape& tape, const Signal& dy) {
         saved.dx.data() + first, dy.values() + first, x.values() + first, neuron, options_.surrogate,
         {.N = end - begin, .T = T, .F = F, .row_words = SpikeWords::row_words(saved.s)}, scratch.data());
   });
-  return saved.dx;
+  return plain_backward(saved.x_given, saved.dx, saved.dx_memory, tape.threads());
 }
 
 }  // namespace volley

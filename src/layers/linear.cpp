@@ -18,6 +18,9 @@ namespace {
 // With more outputs than this the gather over outputs is faster than lanes of time
 // (docs/decisions/kernels.md).
 constexpr std::size_t kTrainOutputs = 32;
+// Rows of real values, or of a gradient, in one piece of work: a multiple of the six that the matrix product
+// takes side by side.
+constexpr std::size_t kRows = 24;
 
 struct Saved {
   Signal x;
@@ -86,7 +89,8 @@ Signal Linear::forward(const Signal& x, Tape& tape) const {
   saved.turned = false;
   const std::size_t N = x.samples();
   const std::size_t T = x.steps();
-  saved.y.resize({N, T, out_});
+  const std::size_t rows = N * x.stored_steps();
+  saved.y.resize({N, x.stored_steps(), out_});
   float* y = saved.y.data();
   const float* weight = weight_.value.data();
   const float* bias = options_.bias ? bias_.value.data() : nullptr;
@@ -118,28 +122,26 @@ Signal Linear::forward(const Signal& x, Tape& tape) const {
     });
     return saved.y;
   }
-  parallel_for(tape.threads(), N, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t r = begin * T; bias != nullptr && r < end * T; ++r)
-      std::copy_n(bias, out_, y + r * out_);
-    kernels::matrix_product({.a = x.values() + begin * T * in_,
+  parallel_for(tape.threads(), rows, kRows, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t r = begin; bias != nullptr && r < end; ++r) std::copy_n(bias, out_, y + r * out_);
+    kernels::matrix_product({.a = x.values() + begin * in_,
                              .a_row = in_,
                              .a_column = 1,
                              .b = weight_t,
                              .b_row = out_,
-                             .c = y + begin * T * out_,
+                             .c = y + begin * out_,
                              .c_row = out_,
-                             .m = (end - begin) * T,
+                             .m = end - begin,
                              .n = out_,
                              .k = in_,
                              .accumulate = bias != nullptr});
   });
-  return saved.y;
+  return {saved.y, {N, T, out_}};
 }
 
 Signal Linear::backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
-  const std::size_t N = saved.x.samples();
-  const std::size_t T = saved.x.steps();
+  const std::size_t rows = saved.x.samples() * saved.x.stored_steps();
   const float* dout = dy.values();
   float* dweight = weight_.gradient.data();
 
@@ -172,28 +174,28 @@ Signal Linear::backward(Tape& tape, const Signal& dy) {
                                .c_row = in_,
                                .m = end - begin,
                                .n = in_,
-                               .k = N * T,
+                               .k = rows,
                                .accumulate = true});
     });
   }
-  if (options_.bias) reference::linear_bias_gradient(bias_.gradient.data(), dout, N * T, out_);
+  if (options_.bias) reference::linear_bias_gradient(bias_.gradient.data(), dout, rows, out_);
 
   if (!tape.needs_input_gradient()) return {};
-  saved.dx.resize(saved.x.shape());
-  parallel_for(tape.threads(), N, 1, [&](std::size_t begin, std::size_t end) {
-    kernels::matrix_product({.a = dout + begin * T * out_,
+  saved.dx.resize(saved.x.stored_shape());
+  parallel_for(tape.threads(), rows, kRows, [&](std::size_t begin, std::size_t end) {
+    kernels::matrix_product({.a = dout + begin * out_,
                              .a_row = out_,
                              .a_column = 1,
                              .b = weight_.value.data(),
                              .b_row = in_,
-                             .c = saved.dx.data() + begin * T * in_,
+                             .c = saved.dx.data() + begin * in_,
                              .c_row = in_,
-                             .m = (end - begin) * T,
+                             .m = end - begin,
                              .n = in_,
                              .k = out_,
                              .accumulate = false});
   });
-  return saved.dx;
+  return saved.x.with_values(saved.dx);
 }
 
 }  // namespace volley

@@ -1,12 +1,15 @@
 #include <volley/neuron.hpp>
 
+#include "layers/signal_forms.hpp"
 #include "reference/soft_lif.hpp"
 
 namespace volley {
 namespace {
 
 struct Saved {
+  Signal x;
   Tensor p, h, v_last, dx;
+  SignalMemory x_memory, dx_memory;
 };
 
 reference::SoftLIFParameters<float> lower(const SoftLIFOptions& o) {
@@ -24,6 +27,8 @@ const Tensor& SoftLIF::last_potential(Tape& tape) { return tape.saved<Saved>().v
 Signal SoftLIF::forward(const Signal& x, Tape& tape) const {
   check_real_input(SoftLIFOptions::kKind, x);
   Saved& saved = tape.saved<Saved>();
+  saved.x = x;
+  const float* values = plain(x, saved.x_memory, tape.threads()).values();
   const std::size_t T = x.steps();
   const std::size_t F = x.features();
   saved.p.resize(x.shape());
@@ -33,7 +38,7 @@ Signal SoftLIF::forward(const Signal& x, Tape& tape) const {
     for (std::size_t n = begin; n < end; ++n) {
       const std::size_t first = n * T * F;
       reference::soft_lif_forward(saved.p.data() + first, saved.h.data() + first, saved.v_last.data() + n * F,
-                                  x.values() + first, lower(options_), T, F);
+                                  values + first, lower(options_), T, F);
     }
   });
   return saved.p;
@@ -51,7 +56,7 @@ Signal SoftLIF::backward(Tape& tape, const Signal& dy) {
                                    saved.h.data() + first, lower(options_), T, F);
     }
   });
-  return saved.dx;
+  return plain_backward(saved.x, saved.dx, saved.dx_memory, tape.threads());
 }
 
 }  // namespace volley

@@ -17,17 +17,24 @@ namespace volley {
 ///       step 0  | f0 f1 ... f63 | f64 ...                   active[0]  | t0 t1 ... t63 | t64 ...
 ///       step 1  | f0 f1 ... f63 | f64 ...                   active[1]  | t0 t1 ... t63 | t64 ...
 ///
+/// Step order that lies channels-last packs the C channels of each of the H W positions by themselves:
+///
+///     (N, T, H W, CW): 64 channels to a word      step 0  | c0 ... c63 | c64 ... | c0 ... c63 | c64 ... |
+///                                                         '----- position 0 -----'----- position 1 -----'
+///
 /// Bits beyond the last feature or step are 0. Train order lists, for each sample, the features that are not
 /// silent, ascending, and has rows for these alone; what lies behind them is unspecified.
 struct SpikeWords {
   /// Makes `spikes` ready to be written by a neuron: (N, T, words) in step order, contents unspecified.
-  static std::uint64_t* make_steps(Spikes& spikes, const Shape& shape);
+  static std::uint64_t* make_steps(Spikes& spikes, const Shape& shape, Layout layout = Layout::row_major);
   /// Makes `spikes` ready to be written by an encoder, in train order, contents unspecified.
   static void make_trains(Spikes& spikes, const Shape& shape);
 
   static bool in_trains(const Spikes& spikes) { return spikes.order_ == Spikes::Order::train; }
   /// Words of a (sample, step) or of a (sample, feature).
   static std::size_t row_words(const Spikes& spikes) { return spikes.row_words_; }
+  /// H W in step order that lies channels-last, else 1.
+  static std::size_t positions(const Spikes& spikes) { return spikes.positions_; }
 
   static const std::uint64_t* steps(const Spikes& spikes, std::size_t sample) {
     return spikes.words_.data() + sample * spikes.steps() * spikes.row_words_;
@@ -54,7 +61,9 @@ struct SpikeWords {
             spikes.samples(),     spikes.steps(),        spikes.features_};
   }
 
-  /// The same spikes in the other order, into `out`.
+  /// The same spikes in step order and another layout, into `out`.
+  static void to_layout(Spikes& out, const Spikes& in, Layout layout, ThreadPool& threads);
+  /// The same row-major spikes in the other order, into `out`.
   static void to_trains(Spikes& out, const Spikes& in, ThreadPool& threads);
   static void to_steps(Spikes& out, const Spikes& in, ThreadPool& threads);
 };

@@ -31,6 +31,16 @@ std::uint64_t pack_bytes(const std::uint8_t* bytes, std::size_t count) {
   return word;
 }
 
+/// Calls body(i) for every bit i of `count` words that is 1, ascending.
+template <class Body>
+void for_each_bit(const std::uint64_t* words, std::size_t count, const Body& body) {
+  for (std::size_t w = 0; w < count; ++w) {
+    for (std::uint64_t word = words[w]; word != 0; word &= word - 1) {
+      body(w * 64 + static_cast<std::size_t>(std::countr_zero(word)));
+    }
+  }
+}
+
 void check_rank(const Shape& shape) {
   if (shape.rank() < 3) {
     throw Error(fmt::format("[spikes] shape must be (samples, steps, features...), got {}", shape.text()));
@@ -39,11 +49,14 @@ void check_rank(const Shape& shape) {
 
 }  // namespace
 
-std::uint64_t* SpikeWords::make_steps(Spikes& spikes, const Shape& shape) {
+std::uint64_t* SpikeWords::make_steps(Spikes& spikes, const Shape& shape, Layout layout) {
   check_rank(shape);
   spikes.features_ = shape.from(2).size();
   spikes.order_ = Spikes::Order::step;
-  spikes.row_words_ = words_for(spikes.features_);
+  spikes.layout_ = layout;
+  spikes.positions_ = layout == Layout::channels_last ? shape.from(3).size() : 1;
+  spikes.row_words_ =
+      spikes.positions_ * words_for(layout == Layout::channels_last ? shape[2] : spikes.features_);
   spikes.words_.resize(Shape{shape[0], shape[1], spikes.row_words_}.size());
   spikes.shape_ = shape;
   return spikes.words_.data();
@@ -53,6 +66,8 @@ void SpikeWords::make_trains(Spikes& spikes, const Shape& shape) {
   check_rank(shape);
   spikes.features_ = shape.from(2).size();
   spikes.order_ = Spikes::Order::train;
+  spikes.layout_ = Layout::row_major;
+  spikes.positions_ = 1;
   spikes.row_words_ = words_for(shape[1]);
   spikes.words_.resize(Shape{shape[0], spikes.features_, spikes.row_words_}.size());
   spikes.active_.resize(Shape{shape[0], spikes.features_}.size());
@@ -82,6 +97,36 @@ void SpikeWords::to_steps(Spikes& out, const Spikes& in, ThreadPool& threads) {
   });
 }
 
+void SpikeWords::to_layout(Spikes& out, const Spikes& in, Layout layout, ThreadPool& threads) {
+  std::uint64_t* words = make_steps(out, in.shape(), layout);
+  const bool to_channels = layout == Layout::channels_last;
+  const std::size_t T = in.steps();
+  const std::size_t F = in.features();
+  const std::size_t C = in.shape()[2];
+  const std::size_t P = F / std::max<std::size_t>(C, 1);
+  parallel_for(threads, in.samples(), 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<std::uint64_t> rows;
+    for (std::size_t n = begin; n < end; ++n) {
+      const std::uint64_t* from = nullptr;
+      std::size_t from_words = in.row_words_;
+      if (in_trains(in)) {
+        from_words = words_for(F);
+        rows.resize(T * from_words);
+        const auto list = active(in, n);
+        kernels::trains_to_steps(rows.data(), trains(in, n), list.data(), list.size(), T, F);
+        from = rows.data();
+      } else {
+        from = steps(in, n);
+      }
+      std::uint64_t* to = words + n * T * out.row_words_;
+      for (std::size_t t = 0; t < T; ++t, from += from_words, to += out.row_words_) {
+        to_channels ? kernels::bits_to_channels_last(to, from, C, P)
+                    : kernels::bits_to_row_major(to, from, C, P);
+      }
+    }
+  });
+}
+
 Spikes::Spikes(const Shape& shape) {
   SpikeWords::make_steps(*this, shape);
   words_.zero();
@@ -103,9 +148,19 @@ Spikes Spikes::from_bytes(const Shape& shape, std::span<const std::uint8_t> byte
   return spikes;
 }
 
+template <class Body>
+void Spikes::for_each_fired(std::size_t sample, std::size_t step, const Body& body) const {
+  const std::size_t position_words = row_words_ / positions_;
+  const std::uint64_t* words = SpikeWords::steps(*this, sample) + step * row_words_;
+  for (std::size_t p = 0; p < positions_; ++p, words += position_words) {
+    for_each_bit(words, position_words, [&](std::size_t channel) { body(channel * positions_ + p); });
+  }
+}
+
 bool Spikes::fired(std::size_t sample, std::size_t step, std::size_t feature) const {
   if (order_ == Order::step) {
-    return words_[(sample * steps() + step) * row_words_ + feature / 64] >> feature % 64 & 1;
+    const std::size_t bit = feature % positions_ * (row_words_ / positions_ * 64) + feature / positions_;
+    return SpikeWords::steps(*this, sample)[step * row_words_ + bit / 64] >> bit % 64 & 1;
   }
   const auto list = SpikeWords::active(*this, sample);
   const auto at = std::ranges::lower_bound(list, feature);
@@ -145,37 +200,25 @@ void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> count
     }
     return;
   }
-  const std::uint64_t* row = SpikeWords::steps(*this, sample);
-  for (std::size_t t = 0; t < steps(); ++t, row += row_words_) {
-    for (std::size_t w = 0; w < row_words_; ++w) {
-      for (std::uint64_t word = row[w]; word != 0; word &= word - 1) {
-        ++counts[w * 64 + static_cast<std::size_t>(std::countr_zero(word))];
-      }
-    }
+  for (std::size_t t = 0; t < steps(); ++t) {
+    for_each_fired(sample, t, [&](std::size_t feature) { ++counts[feature]; });
   }
 }
 
 void Spikes::to_bytes(std::span<std::uint8_t> bytes) const {
   std::ranges::fill(bytes, std::uint8_t{0});
-  // Sets to[i * stride] for every bit i of a row.
-  const auto spread = [this](std::uint8_t* to, std::size_t stride, const std::uint64_t* row) {
-    for (std::size_t w = 0; w < row_words_; ++w) {
-      for (std::uint64_t word = row[w]; word != 0; word &= word - 1) {
-        to[(w * 64 + static_cast<std::size_t>(std::countr_zero(word))) * stride] = 1;
-      }
-    }
-  };
   for (std::size_t n = 0; n < samples(); ++n) {
     std::uint8_t* of = bytes.data() + n * steps() * features_;
     if (order_ == Order::step) {
-      const std::uint64_t* row = SpikeWords::steps(*this, n);
-      for (std::size_t t = 0; t < steps(); ++t, row += row_words_) spread(of + t * features_, 1, row);
-    } else {
-      const std::uint64_t* row = SpikeWords::trains(*this, n);
-      for (const std::uint32_t feature : SpikeWords::active(*this, n)) {
-        spread(of + feature, features_, row);
-        row += row_words_;
+      for (std::size_t t = 0; t < steps(); ++t) {
+        for_each_fired(n, t, [&](std::size_t feature) { of[t * features_ + feature] = 1; });
       }
+      continue;
+    }
+    const std::uint64_t* row = SpikeWords::trains(*this, n);
+    for (const std::uint32_t feature : SpikeWords::active(*this, n)) {
+      for_each_bit(row, row_words_, [&](std::size_t t) { of[t * features_ + feature] = 1; });
+      row += row_words_;
     }
   }
 }

@@ -4,13 +4,15 @@
 #include <volley/neuron.hpp>
 #include <volley/rule.hpp>
 
+#include "layers/signal_forms.hpp"
 #include "reference/soft_lif.hpp"
 
 namespace volley {
 
 void Bptt::gradients(Sequential& net, const Loss& loss, const BatchResult& batch, Tape& tape) {
-  loss.backward(batch.y, batch.labels, batch.scores, dy_, tape.threads());
-  net.backward(tape, dy_);
+  const Signal y = plain(batch.y, y_, tape.threads());
+  loss.backward(y, batch.labels, batch.scores, dy_, tape.threads());
+  net.backward(tape, plain_backward(batch.y, dy_, dy_as_given_, tape.threads()));
 }
 
 void ArticleRule::check(const Sequential& net) const {

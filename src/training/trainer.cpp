@@ -11,6 +11,7 @@
 #include <volley/error.hpp>
 
 #include "core/philox.hpp"
+#include "layers/signal_forms.hpp"
 
 namespace volley {
 namespace {
@@ -64,6 +65,7 @@ struct Trainer::Pass {
   std::vector<std::uint32_t> order;
   std::vector<std::uint8_t> labels;
   std::vector<NamedParameter> parameters;
+  SignalMemory plain_y;  // the output, where the network gives another form than the loss reads
   Tensor scores;
   double loss = 0;
   std::size_t right = 0;
@@ -76,7 +78,7 @@ struct Trainer::Pass {
                            [&](std::uint32_t sample) { return data.labels[sample]; });
     const Signal x = parts.encoder->encode(data, samples, steps, draw, encoder_tape);
     const Signal y = net.forward(x, tape);
-    loss = parts.loss->forward(y, labels, scores, pool);
+    loss = parts.loss->forward(plain(y, plain_y, pool), labels, scores, pool);
     right = count_right(scores, labels);
     return y;
   }

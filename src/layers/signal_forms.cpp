@@ -1,0 +1,68 @@
+#include "layers/signal_forms.hpp"
+
+#include <algorithm>
+
+#include "kernels/linear.hpp"
+#include "layers/spike_words.hpp"
+#include "reference/constant.hpp"
+
+namespace volley {
+namespace {
+
+/// The values of x as a signal that lies in `layout` and stores `stored_steps`: one step is repeated, several
+/// are added up to one.
+Signal converted(const Signal& x, Layout layout, std::size_t stored_steps, Tensor& memory, ThreadPool& threads) {
+  const Shape& shape = x.shape();
+  const std::size_t F = x.features();
+  // A step that is turned is a matrix, (C, H W) or (H W, C).
+  const bool turned = layout != x.layout();
+  const std::size_t C = turned ? shape[2] : 1;
+  const std::size_t P = F / std::max<std::size_t>(C, 1);
+  const std::size_t rows = layout == Layout::channels_last ? C : P;
+  const std::size_t columns = layout == Layout::channels_last ? P : C;
+  const bool sum = stored_steps < x.stored_steps();
+  const std::size_t steps = std::min(stored_steps, x.stored_steps());
+  memory.resize(stored_shape(shape, layout, stored_steps));
+  parallel_for(threads, x.samples(), 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> total;
+    for (std::size_t n = begin; n < end; ++n) {
+      const float* from = x.values() + n * x.stored_steps() * F;
+      float* to = memory.data() + n * stored_steps * F;
+      if (sum) {
+        total.resize(F);
+        reference::sum_over_steps(total.data(), from, x.steps(), F);
+        from = total.data();
+      }
+      for (std::size_t t = 0; t < steps; ++t) {
+        if (turned) {
+          kernels::transpose(to + t * F, from + t * F, rows, columns);
+        } else {
+          std::copy_n(from + t * F, F, to + t * F);
+        }
+      }
+      for (std::size_t t = steps; t < stored_steps; ++t) std::copy_n(to, F, to + t * F);
+    }
+  });
+  return Signal(memory, shape, layout);
+}
+
+}  // namespace
+
+Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, ThreadPool& threads) {
+  if (x.layout() == layout) return x;
+  if (!x.is_spikes()) return converted(x, layout, x.stored_steps(), memory.values, threads);
+  SpikeWords::to_layout(memory.spikes, x.spikes(), layout, threads);
+  return memory.spikes;
+}
+
+Signal plain(const Signal& x, SignalMemory& memory, ThreadPool& threads) {
+  if (!x.constant()) return in_layout(x, Layout::row_major, memory, threads);
+  return converted(x, Layout::row_major, x.steps(), memory.values, threads);
+}
+
+Signal plain_backward(const Signal& x, const Signal& dy, SignalMemory& memory, ThreadPool& threads) {
+  if (!x.constant()) return in_layout(dy, x.layout(), memory, threads);
+  return converted(dy, x.layout(), x.stored_steps(), memory.values, threads);
+}
+
+}  // namespace volley
