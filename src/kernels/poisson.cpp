@@ -1,5 +1,8 @@
 #include "kernels/poisson.hpp"
 
+#include <algorithm>
+#include <bit>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/poisson.cpp"
 #include "kernels/simd_targets.hpp"
@@ -13,18 +16,20 @@ HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
-// 16 steps of a train. SAFETY: may alias the 64-bit words that it is a part of.
-using Word16 [[gnu::may_alias]] = std::uint16_t;
-
 using U64 = hn::ScalableTag<std::uint64_t>;
 using VU = hn::Vec<U64>;
-constexpr std::size_t kBlocks =
-    hn::MaxLanes(U64());  // Philox blocks that run side by side, one in each 64-bit lane
+constexpr std::size_t kBlocks = hn::MaxLanes(U64());  // Philox blocks side by side, one in each 64-bit lane
+constexpr std::size_t kGroup = 8;                     // features that are drawn together
+constexpr std::size_t kGroupVectors = kGroup / kBlocks;
+constexpr std::size_t kChunkBlocks =
+    8;  // 128 steps, that are turned from a byte a feature to a row a feature
+constexpr std::size_t kMaxChunkTies = kGroup * kChunkBlocks * 16;
+static_assert(kGroup % kBlocks == 0);
 
 /// The ten round keys of a Philox key.
 struct RoundKeys {
-  std::uint64_t first[kPhiloxRounds];
-  std::uint64_t second[kPhiloxRounds];
+  std::uint32_t first[kPhiloxRounds];
+  std::uint32_t second[kPhiloxRounds];
 
   explicit RoundKeys(PhiloxKey key) {
     for (int round = 0; round < kPhiloxRounds; ++round) {
@@ -35,174 +40,316 @@ struct RoundKeys {
   }
 };
 
-/// What is drawn by one vector: in each lane a place, feature << 32 | step / 16, and its pixel in all 8
-/// bytes.
-struct Draws {
-  VU place, digits;
+/// The counter words of kBlocks blocks. Upper halves are not kept clean: only lower halves are read.
+struct Counters {
+  VU c0, c1, c2, c3;
 };
 
-/// The result, a bit a step in the lower 16 bits of each lane: which steps fire, and which are undecided.
-struct Outcome {
-  HWY_ALIGN std::uint16_t fired[kBlocks];
-  HWY_ALIGN std::uint16_t tied[kBlocks];
+/// The 16 random bytes of each block: 0 to 7, and 8 to 15.
+struct RandomBytes {
+  VU low, high;
 };
 
-/// Byte i of `low` and byte i of `high` side by side, for each lane.
-HWY_INLINE void interleave(std::uint16_t* out, const std::uint8_t* low, const std::uint8_t* high) {
-  const hn::FixedTag<std::uint8_t, 16> d;
-  HWY_ALIGN std::uint8_t pairs[16];
-  hn::Store(hn::InterleaveLower(d, hn::Load(d, low), hn::Load(d, high)), d, pairs);
-  std::memcpy(out, pairs, kBlocks * sizeof *out);
-}
-
-/// Draws one block of 16 random bytes for each lane, philox() of core/philox.hpp, and compares it with the
-/// pixels. The upper halves of the counter words are not kept clean: only their lower halves are read.
-HWY_INLINE void draw(Outcome& out, const Draws& draws, std::uint32_t sample, std::uint32_t level,
-                     const RoundKeys& keys) {
-  const U64 d;
+HWY_INLINE VU multiply(std::uint32_t by, VU lower_halves) {
   const hn::Repartition<std::uint32_t, U64> d32;
-  const hn::Repartition<std::uint8_t, U64> d8;
-  const auto m0 = hn::BitCast(d32, hn::Set(d, kPhiloxM0));
-  const auto m1 = hn::BitCast(d32, hn::Set(d, kPhiloxM1));
-  VU c0 = draws.place;
-  VU c1 = hn::ShiftRight<32>(draws.place);
-  VU c2 = hn::Set(d, sample);
-  VU c3 = hn::Set(d, level);
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    const VU p0 = hn::MulEven(m0, hn::BitCast(d32, c0));
-    const VU p1 = hn::MulEven(m1, hn::BitCast(d32, c2));
-    c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), c1), hn::Set(d, keys.first[round]));
-    c1 = p1;
-    c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), c3), hn::Set(d, keys.second[round]));
-    c3 = p0;
-  }
+  return hn::MulEven(hn::BitCast(d32, hn::Set(U64(), by)), hn::BitCast(d32, lower_halves));
+}
+
+/// philox() of core/philox.hpp from round `first` on.
+HWY_INLINE RandomBytes rounds_from(int first, Counters c, const RoundKeys& keys) {
+  const U64 d;
   const VU lower = hn::Set(d, 0xFFFFFFFFu);
-  const auto low = hn::BitCast(d8, hn::Or(hn::And(c0, lower), hn::ShiftLeft<32>(c1)));   // bytes 0 to 7
-  const auto high = hn::BitCast(d8, hn::Or(hn::And(c2, lower), hn::ShiftLeft<32>(c3)));  // bytes 8 to 15
-  const auto k = hn::BitCast(d8, draws.digits);
-  HWY_ALIGN std::uint8_t fired_low[16], fired_high[16], tied_low[16], tied_high[16];  // a byte a lane
-  hn::StoreMaskBits(d8, hn::Lt(low, k), fired_low);
-  hn::StoreMaskBits(d8, hn::Lt(high, k), fired_high);
-  hn::StoreMaskBits(d8, hn::Eq(low, k), tied_low);
-  hn::StoreMaskBits(d8, hn::Eq(high, k), tied_high);
-  interleave(out.fired, fired_low, fired_high);
-  interleave(out.tied, tied_low, tied_high);
-}
-
-/// Notes the lanes of one vector that have undecided steps; returns how many are noted by now.
-HWY_INLINE std::size_t note_ties(PoissonScratch& scratch, std::size_t count, const Draws& draws,
-                                 const std::uint16_t* tied, std::uint64_t first_word16,
-                                 const std::uint32_t* word16) {
-  const U64 d;
-  bool any = false;
-  for (std::size_t i = 0; i < kBlocks; ++i) any |= tied[i] != 0;
-  if (!any) return count;
-  HWY_ALIGN std::uint64_t places[kBlocks];
-  HWY_ALIGN std::uint64_t digits[kBlocks];
-  hn::Store(draws.place, d, places);
-  hn::Store(draws.digits, d, digits);
-  for (std::size_t i = 0; i < kBlocks; ++i) {
-    scratch.places[count] = places[i];
-    scratch.digits[count] = digits[i];
-    scratch.open[count] = tied[i];
-    scratch.word16[count] = word16 != nullptr ? word16[i] : static_cast<std::uint32_t>(first_word16 + i);
-    count += tied[i] != 0;
+  for (int round = first; round < kPhiloxRounds - 1; ++round) {
+    const VU p0 = multiply(kPhiloxM0, c.c0);
+    const VU p1 = multiply(kPhiloxM1, c.c2);
+    c.c0 = hn::Xor3(hn::ShiftRight<32>(p1), c.c1, hn::Set(d, keys.first[round]));
+    c.c1 = p1;
+    c.c2 = hn::Xor3(hn::ShiftRight<32>(p0), c.c3, hn::Set(d, keys.second[round]));
+    c.c3 = p0;
   }
-  return count;
+  // Of the last round the halves change places: word 0 is below word 1, word 2 below word 3.
+  const VU p0 = multiply(kPhiloxM0, c.c0);
+  const VU p1 = multiply(kPhiloxM1, c.c2);
+  const VU k0 = hn::Set(d, keys.first[kPhiloxRounds - 1]);
+  const VU k1 = hn::Set(d, keys.second[kPhiloxRounds - 1]);
+  return {.low = hn::Xor3(hn::RotateRight<32>(p1), hn::And(c.c1, lower), k0),
+          .high = hn::Xor3(hn::RotateRight<32>(p0), hn::And(c.c3, lower), k1)};
 }
 
-/// The first level of every place: `row` 16-step blocks for each active feature, in the order in which they
-/// lie in `trains`. Returns how many places have undecided steps.
-HWY_INLINE std::size_t draw_first_level(Word16* trains16, std::size_t row, const std::uint32_t* active,
-                                        std::size_t active_count, const std::uint8_t* pixels,
-                                        std::uint32_t sample, const RoundKeys& keys,
-                                        PoissonScratch& scratch) {
+/// The first rounds of level 0, where most counter words are the same for all features or for all steps.
+/// Names: docs/math/poisson.md, "The first rounds".
+struct FirstRounds {
+  static constexpr std::size_t kScalars = 4;
+  std::uint32_t c0_1;      // the part of c0 after round 1 that is not the feature
+  const std::uint64_t* b;  // (blocks, kScalars): what depends on the block of steps alone
+
+  FirstRounds(std::uint64_t* scalars, std::size_t blocks, std::uint32_t sample, const RoundKeys& keys)
+      : b(scalars) {
+    const std::uint64_t p1 = std::uint64_t{kPhiloxM1} * sample;
+    c0_1 = static_cast<std::uint32_t>(p1 >> 32) ^ keys.first[0];
+    const std::uint32_t c1_1 = static_cast<std::uint32_t>(p1);
+    for (std::size_t i = 0; i < blocks; ++i, scalars += kScalars) {
+      const std::uint64_t q0 = std::uint64_t{kPhiloxM0} * i;
+      const std::uint32_t c2_1 = static_cast<std::uint32_t>(q0 >> 32) ^ keys.second[0];
+      const std::uint64_t q1 = std::uint64_t{kPhiloxM1} * c2_1;
+      const std::uint32_t c0_2 = static_cast<std::uint32_t>(q1 >> 32) ^ c1_1 ^ keys.first[1];
+      const std::uint64_t r0 = std::uint64_t{kPhiloxM0} * c0_2;
+      scalars[0] = static_cast<std::uint32_t>(q0) ^ keys.second[1];        // into c2 of round 2
+      scalars[1] = static_cast<std::uint32_t>(q1) ^ keys.first[2];         // into c0 of round 3
+      scalars[2] = static_cast<std::uint32_t>(r0 >> 32) ^ keys.second[2];  // into c2 of round 3
+      scalars[3] = static_cast<std::uint32_t>(r0);                         // c3 of round 3
+    }
+  }
+
+  /// M0 times c0 of round 2: of a feature alone.
+  HWY_INLINE VU of_features(VU features) const {
+    return multiply(kPhiloxM0, hn::Xor(features, hn::Set(U64(), c0_1)));
+  }
+  HWY_INLINE Counters after_three(VU of_feature, std::size_t block) const {
+    const U64 d;
+    const std::uint64_t* s = b + block * kScalars;
+    const VU c2 = hn::Xor(hn::ShiftRight<32>(of_feature), hn::Set(d, s[0]));
+    const VU p1 = multiply(kPhiloxM1, c2);
+    return {.c0 = hn::Xor(hn::ShiftRight<32>(p1), hn::Set(d, s[1])),
+            .c1 = p1,
+            .c2 = hn::Xor(of_feature, hn::Set(d, s[2])),
+            .c3 = hn::Set(d, s[3])};
+  }
+};
+
+/// The comparison of one chunk of steps: byte f of word j has the steps 8 j to 8 j + 7 of feature f.
+struct Outcome {
+  HWY_ALIGN std::uint64_t fired[2 * kChunkBlocks];
+  HWY_ALIGN std::uint64_t tied[2 * kChunkBlocks];
+};
+
+/// What a group of features keeps through all its steps: M0 times c0 of round 2, and the first digit of each,
+/// in all eight bytes.
+struct Group {
+  VU of_feature[kGroupVectors];
+  VU digit[kGroupVectors];
+};
+
+HWY_INLINE void draw_chunk(Outcome& out, const Group& group, std::size_t first_block, std::size_t blocks,
+                           const FirstRounds& start, const RoundKeys& keys) {
+  const hn::Repartition<std::uint8_t, U64> d8;
+  std::uint8_t* fired = reinterpret_cast<std::uint8_t*>(out.fired);
+  std::uint8_t* tied = reinterpret_cast<std::uint8_t*>(out.tied);
+  for (std::size_t b = 0; b < blocks; ++b) {
+    for (std::size_t v = 0; v < kGroupVectors; ++v) {
+      const RandomBytes r = rounds_from(3, start.after_three(group.of_feature[v], first_block + b), keys);
+      const auto digit = hn::BitCast(d8, group.digit[v]);
+      const auto low = hn::BitCast(d8, r.low);
+      const auto high = hn::BitCast(d8, r.high);
+      const std::size_t at = 2 * b * kGroup + v * kBlocks;
+      hn::StoreMaskBits(d8, hn::Lt(low, digit), fired + at);
+      hn::StoreMaskBits(d8, hn::Lt(high, digit), fired + at + kGroup);
+      hn::StoreMaskBits(d8, hn::Eq(low, digit), tied + at);
+      hn::StoreMaskBits(d8, hn::Eq(high, digit), tied + at + kGroup);
+    }
+  }
+}
+
+/// rows (8 features of 128 bits) from words (16, of a byte a feature): three perfect shuffles.
+HWY_INLINE void turn_to_rows(std::uint64_t* HWY_RESTRICT rows, const std::uint64_t* HWY_RESTRICT words) {
+  const hn::FixedTag<std::uint8_t, 16> d8;
+  const hn::FixedTag<std::uint16_t, 8> d16;
+  const std::uint8_t* bytes = reinterpret_cast<const std::uint8_t*>(words);
+  hn::Vec<hn::FixedTag<std::uint16_t, 8>> a[8], b[8];
+  for (std::size_t i = 0; i < 8; ++i) {
+    const auto pair = hn::Load(d8, bytes + 16 * i);  // word 2 i below word 2 i + 1
+    a[i] = hn::BitCast(d16, hn::InterleaveLower(d8, pair, hn::ShiftRightBytes<8>(d8, pair)));
+  }
+  for (int round = 0; round < 3; ++round) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      b[2 * i] = hn::InterleaveLower(d16, a[i], a[i + 4]);
+      b[2 * i + 1] = hn::InterleaveUpper(d16, a[i], a[i + 4]);
+    }
+    std::copy(b, b + 8, a);
+  }
+  const hn::FixedTag<std::uint64_t, 2> d64;
+  for (std::size_t i = 0; i < 8; ++i) hn::Store(hn::BitCast(d64, a[i]), d64, rows + 2 * i);
+}
+
+/// One picture under way: its trains (listed features, W), and what draws them.
+struct Picture {
+  std::uint64_t* trains;
+  const std::uint32_t* features;  // that are not silent
+  std::size_t T, W;
+  std::uint32_t sample;
+  const RoundKeys& keys;
+  PoissonScratch& scratch;
+  std::size_t ties = 0;  // undecided steps that scratch holds
+};
+
+/// Notes the undecided steps of one chunk, from step `first_step` of train `row` on.
+HWY_INLINE void note_ties(Picture& p, const std::uint64_t* tied, std::size_t words, std::size_t row,
+                          std::size_t first_step) {
+  std::uint32_t nonzero[2 * kChunkBlocks];
+  std::size_t n = 0;
+  for (std::size_t j = 0; j < words; ++j) {
+    nonzero[n] = static_cast<std::uint32_t>(j);
+    n += tied[j] != 0;
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t j = nonzero[i];
+    std::uint64_t word = tied[j];
+    do {
+      const std::size_t bit = static_cast<std::size_t>(std::countr_zero(word));
+      p.scratch.rows[p.ties] = static_cast<std::uint32_t>(row + bit / 8);
+      p.scratch.steps[p.ties++] = static_cast<std::uint32_t>(first_step + 8 * j + bit % 8);
+      word &= word - 1;
+    } while (word != 0);
+  }
+}
+
+/// One more level for the undecided steps; what is still undecided stays noted.
+HWY_INLINE void draw_next_level(Picture& p, std::uint32_t level) {
   const U64 d;
-  std::size_t ties = 0;
+  HWY_ALIGN std::uint64_t block[kBlocks] = {};
+  HWY_ALIGN std::uint64_t feature[kBlocks] = {};
+  HWY_ALIGN std::uint64_t random[2 * kBlocks];
+  std::uint32_t* rows = p.scratch.rows.data();
+  std::uint32_t* steps = p.scratch.steps.data();
+  std::size_t left = 0;
+  for (std::size_t j = 0; j < p.ties; j += kBlocks) {
+    const std::size_t lanes = HWY_MIN(kBlocks, p.ties - j);
+    for (std::size_t i = 0; i < lanes; ++i) {
+      block[i] = steps[j + i] / 16;
+      feature[i] = p.features[rows[j + i]];
+    }
+    const RandomBytes r = rounds_from(
+        0, {hn::Load(d, block), hn::Load(d, feature), hn::Set(d, p.sample), hn::Set(d, level)}, p.keys);
+    hn::Store(r.low, d, random);
+    hn::Store(r.high, d, random + kBlocks);
+    for (std::size_t i = 0; i < lanes; ++i) {
+      const std::uint32_t row = rows[j + i];
+      const std::uint32_t step = steps[j + i];
+      const std::uint64_t bytes = random[i + (step % 16 / 8) * kBlocks];
+      const std::uint8_t byte = static_cast<std::uint8_t>(bytes >> 8 * (step % 8));
+      const std::uint8_t digit = static_cast<std::uint8_t>(p.scratch.digits[row] >> (56 - 8 * level));
+      p.trains[row * p.W + step / 64] |= std::uint64_t{byte < digit} << step % 64;
+      rows[left] = row;  // left <= j + i: what is overwritten was read
+      steps[left] = step;
+      left += byte == digit;
+    }
+  }
+  p.ties = left;
+}
+
+HWY_INLINE void decide_ties(Picture& p) {
+  for (std::uint32_t level = 1; level < reference::kPoissonLevels && p.ties > 0; ++level) {
+    draw_next_level(p, level);
+  }
+  p.ties = 0;
+}
+
+/// Level 0 of all steps of the listed features from `row` on, `rows` <= kGroup of them.
+HWY_INLINE void draw_group(Picture& p, std::size_t row, std::size_t rows, const FirstRounds& start) {
+  const U64 d;
+  HWY_ALIGN std::uint64_t feature[kGroup] = {};
+  HWY_ALIGN std::uint64_t digit[kGroup] = {};
+  HWY_ALIGN std::uint64_t lines[2 * kGroup];
+  for (std::size_t i = 0; i < rows; ++i) {
+    feature[i] = p.features[row + i];
+    digit[i] = (p.scratch.digits[row + i] >> 56) * 0x0101010101010101u;
+  }
+  Group group;
+  for (std::size_t v = 0; v < kGroupVectors; ++v) {
+    group.of_feature[v] = start.of_features(hn::Load(d, feature + v * kBlocks));
+    group.digit[v] = hn::Load(d, digit + v * kBlocks);
+  }
+  const std::uint64_t listed = ~std::uint64_t{0} >> (64 - 8 * rows);
   Outcome out;
-  HWY_ALIGN std::uint64_t places[kBlocks];
-  HWY_ALIGN std::uint64_t digits[kBlocks];
-  const std::size_t all = active_count * row;
-  for (std::size_t j = 0; j < all; j += kBlocks) {
-    Draws draws;
-    if (row % kBlocks == 0) {
-      const std::uint64_t f = active[j / row];
-      draws.place = hn::Add(hn::Set(d, f << 32 | j % row), hn::Iota(d, 0));
-      draws.digits = hn::Set(d, pixels[f] * 0x0101010101010101u);
-    } else {
-      for (std::size_t i = 0; i < kBlocks; ++i) {  // beyond the end: the last place again, which nobody reads
-        const std::size_t at = HWY_MIN(j + i, all - 1);
-        const std::uint64_t f = active[at / row];
-        places[i] = f << 32 | at % row;
-        digits[i] = pixels[f] * 0x0101010101010101u;
-      }
-      draws = {hn::Load(d, places), hn::Load(d, digits)};
+  for (std::size_t w = 0; w < p.W; w += 2) {
+    const std::size_t steps = HWY_MIN(128, p.T - w * 64);
+    draw_chunk(out, group, w * 4, (steps + 15) / 16, start, p.keys);
+    const std::size_t words = (steps + 7) / 8;
+    const std::uint64_t live = (0xFFu >> (words * 8 - steps)) * 0x0101010101010101u;  // of the last word
+    out.tied[words - 1] &= live;
+    out.fired[words - 1] &= live;
+    for (std::size_t j = 0; j < words; ++j) out.tied[j] &= listed;
+    for (std::size_t j = words; j < 2 * kChunkBlocks; ++j) out.fired[j] = 0;
+    turn_to_rows(lines, out.fired);
+    for (std::size_t i = 0; i < rows; ++i) {
+      std::copy_n(lines + 2 * i, HWY_MIN(2, p.W - w), p.trains + (row + i) * p.W + w);
     }
-    draw(out, draws, sample, 0, keys);
-    const std::size_t count = HWY_MIN(kBlocks, all - j);
-    for (std::size_t i = count; i < kBlocks; ++i) out.tied[i] = 0;
-    if (count == kBlocks) {
-      std::memcpy(trains16 + j, out.fired, sizeof out.fired);
-    } else {
-      std::memcpy(trains16 + j, out.fired, count * sizeof *out.fired);
-    }
-    ties = note_ties(scratch, ties, draws, out.tied, j, nullptr);
+    if (p.ties + kMaxChunkTies > p.scratch.rows.size()) decide_ties(p);
+    note_ties(p, out.tied, words, row, w * 64);
   }
-  return ties;
 }
 
-/// One more level for the `count` places that are noted in scratch; notes there what is still undecided.
-HWY_INLINE std::size_t draw_next_level(Word16* trains16, std::size_t count, std::uint32_t level,
-                                       std::uint32_t sample, const RoundKeys& keys, PoissonScratch& scratch) {
-  const U64 d;
-  std::size_t ties = 0;
-  Outcome out;
-  for (std::size_t j = 0; j < count; j += kBlocks) {
-    const Draws draws{hn::LoadU(d, scratch.places.data() + j), hn::LoadU(d, scratch.digits.data() + j)};
-    draw(out, draws, sample, level, keys);
-    std::uint32_t word16[kBlocks] = {};
-    for (std::size_t i = 0; i < kBlocks; ++i) {
-      const std::uint16_t open = j + i < count ? scratch.open[j + i] : std::uint16_t{0};
-      out.tied[i] = static_cast<std::uint16_t>(out.tied[i] & open);
-      if (open == 0) continue;
-      word16[i] = scratch.word16[j + i];
-      Word16& word = trains16[word16[i]];
-      word = static_cast<Word16>(word | (out.fired[i] & open));
-    }
-    ties = note_ties(scratch, ties, draws, out.tied, 0, word16);  // ties <= j: what is overwritten was read
+/// Puts the trains that have a spike, and their features, one behind the other; returns how many.
+HWY_INLINE std::size_t keep_those_that_fired(const Picture& p, std::uint32_t* active, std::size_t count) {
+  const std::uint64_t last_steps = ~std::uint64_t{0} >> (p.W * 64 - p.T);
+  std::size_t kept = 0;
+  for (std::size_t a = 0; a < count; ++a) {
+    const std::uint64_t always = p.scratch.digits[a] == reference::kPoissonAlways ? ~std::uint64_t{0} : 0;
+    const std::uint64_t* from = p.trains + a * p.W;
+    std::uint64_t* to = p.trains + kept * p.W;
+    std::uint64_t any = 0;
+    for (std::size_t w = 0; w < p.W; ++w) any |= to[w] = from[w] | always;
+    to[p.W - 1] &= last_steps;
+    active[kept] = active[a];
+    kept += any != 0;
   }
-  return ties;
+  return kept;
 }
 
-std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels,
-                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
-                           PoissonScratch& scratch) {
+/// Trains of the `count` features in `active`, whose digits are in scratch; then leaves out those that never
+/// fired.
+HWY_INLINE std::size_t encode_listed(std::uint64_t* trains, std::uint32_t* active, std::size_t count,
+                                     std::size_t T, std::uint32_t sample, PhiloxKey key,
+                                     PoissonScratch& scratch) {
   const std::size_t W = (T + 63) / 64;
-  std::size_t active_count = 0;
-  for (std::size_t f = 0; f < F; ++f) {
-    active[active_count] = static_cast<std::uint32_t>(f);
-    active_count += pixels[f] != 0;
-  }
-  const std::size_t row = W * 4;
-  const std::size_t room = active_count * row + kBlocks;  // whole vectors are written
-  scratch.places.resize(room);
-  scratch.digits.resize(room);
-  scratch.open.resize(room);
-  scratch.word16.resize(room);
-
   const RoundKeys keys(key);
-  Word16* trains16 = reinterpret_cast<Word16*>(trains);
-  std::size_t ties = draw_first_level(trains16, row, active, active_count, pixels, sample, keys, scratch);
-  for (std::uint32_t level = 1; level < reference::kPoissonLevels && ties > 0; ++level) {
-    ties = draw_next_level(trains16, ties, level, sample, keys, scratch);
+  scratch.block_scalars.resize((T + 15) / 16 * FirstRounds::kScalars);
+  scratch.rows.resize(4 * kMaxChunkTies);
+  scratch.steps.resize(4 * kMaxChunkTies);
+  const FirstRounds start(scratch.block_scalars.data(), (T + 15) / 16, sample, keys);
+  Picture p{trains, active, T, W, sample, keys, scratch};
+  for (std::size_t row = 0; row < count; row += kGroup)
+    draw_group(p, row, HWY_MIN(kGroup, count - row), start);
+  decide_ties(p);
+  return keep_those_that_fired(p, active, count);
+}
+
+std::size_t encode_bytes(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels,
+                         std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
+                         PoissonScratch& scratch) {
+  scratch.digits.resize(F);
+  std::size_t count = 0;
+  const auto list = [&](std::size_t f) {
+    active[count] = static_cast<std::uint32_t>(f);
+    scratch.digits[count++] = reference::poisson_digits(pixels[f]);
+  };
+  const hn::ScalableTag<std::uint8_t> d8;
+  constexpr std::size_t kBytes = hn::MaxLanes(d8);
+  std::size_t f = 0;
+  for (; f + kBytes <= F; f += kBytes) {
+    std::uint64_t word = 0;
+    hn::StoreMaskBits(d8, hn::Ne(hn::LoadU(d8, pixels + f), hn::Zero(d8)),
+                      reinterpret_cast<std::uint8_t*>(&word));
+    for (; word != 0; word &= word - 1) list(f + static_cast<std::size_t>(std::countr_zero(word)));
   }
-  const std::uint64_t last_steps = ~std::uint64_t{0} >> (W * 64 - T);
-  for (std::size_t a = 0; a < active_count; ++a) {
-    if (pixels[active[a]] == 255)
-      std::memset(trains + a * W, 0xFF, W * sizeof *trains);  // always, not but for 2^-64
-    trains[a * W + W - 1] &= last_steps;
+  for (; f < F; ++f) {
+    if (pixels[f] != 0) list(f);
   }
-  return active_count;
+  return encode_listed(trains, active, count, T, sample, key, scratch);
+}
+
+std::size_t encode_reals(std::uint64_t* trains, std::uint32_t* active, const float* probabilities,
+                         std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
+                         PoissonScratch& scratch) {
+  scratch.digits.resize(F);
+  std::size_t count = 0;
+  for (std::size_t f = 0; f < F; ++f) {
+    const std::uint64_t digits = reference::poisson_digits(probabilities[f]);
+    active[count] = static_cast<std::uint32_t>(f);
+    scratch.digits[count] = digits;
+    count += digits != 0;
+  }
+  return encode_listed(trains, active, count, T, sample, key, scratch);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -212,12 +359,19 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace volley::kernels {
 
-HWY_EXPORT(poisson_encode);
+HWY_EXPORT(encode_bytes);
+HWY_EXPORT(encode_reals);
 
 std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels,
                            std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
                            PoissonScratch& scratch) {
-  return HWY_DYNAMIC_DISPATCH(poisson_encode)(trains, active, pixels, F, T, sample, key, scratch);
+  return HWY_DYNAMIC_DISPATCH(encode_bytes)(trains, active, pixels, F, T, sample, key, scratch);
+}
+
+std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const float* probabilities,
+                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
+                           PoissonScratch& scratch) {
+  return HWY_DYNAMIC_DISPATCH(encode_reals)(trains, active, probabilities, F, T, sample, key, scratch);
 }
 
 }  // namespace volley::kernels
