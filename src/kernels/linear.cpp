@@ -19,72 +19,185 @@ namespace HWY_NAMESPACE {
 // ---- forward, lanes = time
 // ----------------------------------------------------------------------------------------
 
+// A table of the 16 subset sums of four weights lies in registers; the lanes look up their own step's entry.
+constexpr std::size_t kTableVectors = 16 / kLanes;
+constexpr std::size_t kTileOutputs = kLanes == 16 ? 3 : 2;
+constexpr std::size_t kTileVectors = kLanes == 16 ? 7 : kLanes == 8 ? 3 : 1;
+
+using U32 = hn::RebindToUnsigned<F32>;
+
+struct SubsetSums {
+  VF part[kTableVectors];
+
+  /// Entry m is the sum of those of the `count` <= 4 weights whose bit is in m, ascending from 0.
+  HWY_INLINE SubsetSums(const float* weights, std::size_t count) {
+    const F32 d;
+    const U32 du;
+    for (std::size_t v = 0; v < kTableVectors; ++v) {
+      const auto entry = hn::Iota(du, static_cast<std::uint32_t>(v * kLanes));
+      part[v] = hn::Zero(d);
+      for (std::size_t k = 0; k < 4; ++k) {
+        if (k >= count) break;
+        const MF has = hn::RebindMask(d, hn::TestBit(entry, hn::Set(du, 1u << k)));
+        part[v] = hn::IfThenElse(has, hn::Add(part[v], hn::Set(d, weights[k])), part[v]);
+      }
+    }
+  }
+
+  /// The entries that `index`, below 16 in each lane, names.
+  HWY_INLINE VF operator[](hn::Vec<U32> index) const {
+    const F32 d;
+    const U32 du;
+    if constexpr (kTableVectors == 1) return hn::TableLookupLanes(part[0], hn::IndicesFromVec(d, index));
+    const auto within = hn::IndicesFromVec(d, hn::And(index, hn::Set(du, kLanes - 1)));
+    VF found = hn::TableLookupLanes(part[0], within);
+    const auto which = hn::ShiftRight<hwy::FloorLog2(kLanes)>(index);
+    for (std::size_t v = 1; v < kTableVectors; ++v) {
+      const auto here = hn::Eq(which, hn::Set(du, static_cast<std::uint32_t>(v)));
+      found = hn::IfThenElse(hn::RebindMask(d, here), hn::TableLookupLanes(part[v], within), found);
+    }
+    return found;
+  }
+};
+
+/// One sample's trains, four neighbouring features to a group: nibbles (groups, W * 64), a byte a step, of
+/// which bit k is the group's feature k.
+struct TrainGroups {
+  const std::uint32_t* group;  // (groups) feature / 4, ascending
+  const std::uint8_t* nibbles;
+  std::size_t groups;
+};
+
 struct TrainForward {
-  float* y;
-  const std::uint64_t* trains;
-  const std::uint32_t* active;
-  std::size_t active_count;
+  float* turned;  // (out, W * 64): y, turned
+  TrainGroups x;
   const float* weight;
   const float* bias;
-  std::size_t T, in, out, W;
+  std::size_t in, row;  // row = W * 64
 };
+
+HWY_INLINE std::size_t make_groups(std::uint32_t* group, std::uint8_t* nibbles, const std::uint64_t* trains,
+                                   const std::uint32_t* active, std::size_t active_count, std::size_t W) {
+  const hn::ScalableTag<std::uint8_t> d8;
+  constexpr std::size_t kBytes = hn::MaxLanes(d8);
+  const std::uint64_t silent[1] = {0};
+  std::size_t groups = 0;
+  for (std::size_t a = 0; a < active_count; ++groups) {
+    group[groups] = active[a] / 4;
+    const std::uint64_t* of[4] = {silent, silent, silent, silent};
+    std::size_t stride[4] = {};
+    for (; a < active_count && active[a] / 4 == group[groups]; ++a) {
+      of[active[a] % 4] = trains + a * W;
+      stride[active[a] % 4] = 1;
+    }
+    for (std::size_t w = 0; w < W; ++w) {
+      for (std::size_t i = 0; i < 64; i += kBytes) {
+        auto nibble = hn::Zero(d8);
+        for (std::size_t k = 0; k < 4; ++k) {
+          // Reads 8 bytes whatever the lanes, of which the lowest count.
+          const std::uint64_t bits = of[k][w * stride[k]] >> i;
+          const auto fired = hn::LoadMaskBits(d8, reinterpret_cast<const std::uint8_t*>(&bits));
+          nibble = hn::Or(nibble, hn::IfThenElseZero(fired, hn::Set(d8, static_cast<std::uint8_t>(1u << k))));
+        }
+        hn::StoreU(nibble, d8, nibbles + (groups * W + w) * 64 + i);
+      }
+    }
+  }
+  return groups;
+}
 
 /// kOutputs outputs from `o` on, kVectors vectors of steps from `t` on.
 template <std::size_t kOutputs, std::size_t kVectors>
 HWY_INLINE void train_tile(const TrainForward& p, std::size_t o, std::size_t t) {
   const F32 d;
-  const VF one = hn::Set(d, 1.0f);
+  const U32 du;
+  const hn::Rebind<std::uint8_t, F32> d8;
   VF sum[kOutputs][kVectors];
   for (std::size_t r = 0; r < kOutputs; ++r) {
     for (std::size_t v = 0; v < kVectors; ++v)
       sum[r][v] = hn::Set(d, p.bias != nullptr ? p.bias[o + r] : 0.0f);
   }
-  for (std::size_t a = 0; a < p.active_count; ++a) {
-    const std::size_t f = p.active[a];
-    const std::uint8_t* train = reinterpret_cast<const std::uint8_t*>(p.trains + a * p.W);
-    MF fired[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      fired[v] = mask_at(train, t + v * kLanes);
-    }
+  const std::uint8_t* nibbles = p.x.nibbles + t;
+  const float* weight = p.weight + o * p.in;
+  const auto add_group = [&](std::size_t f, std::size_t count) HWY_ATTR {
+    hn::Vec<U32> index[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v)
+      index[v] = hn::PromoteTo(du, hn::LoadU(d8, nibbles + v * kLanes));
     for (std::size_t r = 0; r < kOutputs; ++r) {
-      const VF w = hn::Set(d, p.weight[(o + r) * p.in + f]);
-      // An addition and a multiplication by one give the same bits; in turn they keep both kinds of unit
-      // busy.
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        const VF added = r % 2 == 0 ? hn::Add(sum[r][v], w) : hn::MulAdd(w, one, sum[r][v]);
-        sum[r][v] = hn::IfThenElse(fired[v], added, sum[r][v]);
-      }
+      const SubsetSums table(weight + r * p.in + f, count);
+      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Add(sum[r][v], table[index[v]]);
     }
-  }
-  HWY_ALIGN float lanes[kVectors * kLanes];
-  const std::size_t steps = HWY_MIN(kVectors * kLanes, p.T - t);
+    nibbles += p.row;
+  };
+  const std::size_t whole = p.in / 4;  // only the last group may have fewer than four features
+  std::size_t g = 0;
+  for (; g < p.x.groups && p.x.group[g] < whole; ++g) add_group(std::size_t{4} * p.x.group[g], 4);
+  if (g < p.x.groups) add_group(4 * whole, p.in - 4 * whole);
   for (std::size_t r = 0; r < kOutputs; ++r) {
-    for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[r][v], d, lanes + v * kLanes);
-    for (std::size_t i = 0; i < steps; ++i) p.y[(t + i) * p.out + o + r] = lanes[i];
+    for (std::size_t v = 0; v < kVectors; ++v)
+      hn::StoreU(sum[r][v], d, p.turned + (o + r) * p.row + t + v * kLanes);
   }
 }
 
 template <std::size_t kVectors>
-HWY_INLINE void train_columns(const TrainForward& p, std::size_t t) {
+HWY_INLINE void train_columns(const TrainForward& p, std::size_t out, std::size_t t) {
   std::size_t o = 0;
-  for (; o + 4 <= p.out; o += 4) train_tile<4, kVectors>(p, o, t);
-  for (; o + 2 <= p.out; o += 2) train_tile<2, kVectors>(p, o, t);
-  for (; o < p.out; ++o) train_tile<1, kVectors>(p, o, t);
+  for (; o + kTileOutputs <= out; o += kTileOutputs) train_tile<kTileOutputs, kVectors>(p, o, t);
+  for (; o < out; ++o) train_tile<1, kVectors>(p, o, t);
+}
+
+/// y (T, out) from turned (out, row), 4 x 4 values at a time.
+HWY_INLINE void turn_back(float* HWY_RESTRICT y, const float* HWY_RESTRICT turned, std::size_t row,
+                          std::size_t T, std::size_t out) {
+  const hn::FixedTag<float, 4> d;
+  const hn::FixedTag<double, 2> pairs;
+  std::size_t o = 0;
+  for (; o + 4 <= out; o += 4) {
+    std::size_t t = 0;
+    for (; t + 4 <= T; t += 4) {
+      const float* from = turned + o * row + t;
+      const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + row);
+      const auto c = hn::LoadU(d, from + 2 * row), e = hn::LoadU(d, from + 3 * row);
+      const auto ab0 = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
+      const auto ab2 = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
+      const auto ce0 = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
+      const auto ce2 = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
+      float* to = y + t * out + o;
+      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab0, ce0)), d, to);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab0, ce0)), d, to + out);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab2, ce2)), d, to + 2 * out);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab2, ce2)), d, to + 3 * out);
+    }
+    for (; t < T; ++t) {
+      for (std::size_t i = 0; i < 4; ++i) y[t * out + o + i] = turned[(o + i) * row + t];
+    }
+  }
+  for (std::size_t t = 0; t < T; ++t) {
+    for (std::size_t i = o; i < out; ++i) y[t * out + i] = turned[i * row + t];
+  }
 }
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
-                           std::size_t in, std::size_t out) {
-  const TrainForward p{y, trains, active, active_count, weight, bias, T, in, out, (T + 63) / 64};
+                           std::size_t in, std::size_t out, TrainScratch& scratch) {
+  const std::size_t W = (T + 63) / 64;
+  const std::size_t row = W * 64;
+  const std::size_t room = HWY_MIN(active_count, (in + 3) / 4);
+  scratch.group.resize(room);
+  scratch.nibbles.resize(room * row);
+  scratch.turned.resize(out * row);
+  const std::size_t groups =
+      make_groups(scratch.group.data(), scratch.nibbles.data(), trains, active, active_count, W);
+  const TrainForward p{
+      scratch.turned.data(), {scratch.group.data(), scratch.nibbles.data(), groups}, weight, bias, in, row};
   const std::size_t vectors = (T + kLanes - 1) / kLanes;
   std::size_t v = 0;
-  for (; v + 4 <= vectors; v += 4) train_columns<4>(p, v * kLanes);
-  switch (vectors - v) {
-    case 3: train_columns<3>(p, v * kLanes); break;
-    case 2: train_columns<2>(p, v * kLanes); break;
-    case 1: train_columns<1>(p, v * kLanes); break;
-    default: break;
+  for (; v + kTileVectors <= vectors; v += kTileVectors) train_columns<kTileVectors>(p, out, v * kLanes);
+  if constexpr (kTileVectors > 4) {
+    for (; v + 4 <= vectors; v += 4) train_columns<4>(p, out, v * kLanes);
   }
+  for (; v < vectors; ++v) train_columns<1>(p, out, v * kLanes);
+  turn_back(y, scratch.turned.data(), row, T, out);
 }
 
 // ---- forward, lanes = outputs
@@ -299,8 +412,9 @@ HWY_EXPORT(matrix_product);
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
-                           std::size_t in, std::size_t out) {
-  HWY_DYNAMIC_DISPATCH(linear_forward_trains)(y, trains, active, active_count, weight, bias, T, in, out);
+                           std::size_t in, std::size_t out, TrainScratch& scratch) {
+  HWY_DYNAMIC_DISPATCH(linear_forward_trains)
+  (y, trains, active, active_count, weight, bias, T, in, out, scratch);
 }
 
 void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight_t, const float* bias,

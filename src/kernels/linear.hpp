@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <volley/buffer.hpp>
+
 namespace volley::kernels {
 
 // Linear layers over spikes and over real values; twins in reference/linear.hpp, derivation in
@@ -10,12 +12,19 @@ namespace volley::kernels {
 // Spikes: trains (F, W) words with W = ceil(T / 64), of which row a holds the steps of feature active[a], the
 // ascending list of the features that are not silent; steps (rows, FW) words with FW = ceil(F / 64).
 
-/// y (T, out) of one sample, from trains, the lanes being time: a weight is added to the steps at which its
-/// input fired. Best for few outputs. weight (out, in); bias (out) or null. Sums run over the inputs that
-/// fired, ascending.
+/// Memory that linear_forward_trains works in, one per thread; grows to what it needs.
+struct TrainScratch {
+  Buffer<std::uint32_t> group;
+  Buffer<std::uint8_t> nibbles;
+  Buffer<float> turned;
+};
+
+/// y (T, out) of one sample, from trains, the lanes being time: four neighbouring inputs at a time, each step
+/// looks up the one of their 16 subset sums that its bits name. Best for few outputs. weight (out, in); bias
+/// (out) or null. Twin: linear_forward_by_fours.
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
-                           std::size_t in, std::size_t out);
+                           std::size_t in, std::size_t out, TrainScratch& scratch);
 
 /// Rows whose inputs linear_forward_steps lists before it walks the outputs.
 inline constexpr std::size_t kListRows = 128;

@@ -98,10 +98,11 @@ Signal Linear::forward(const Signal& x, Tape& tape) const {
   if (x.is_spikes() && out_ <= kTrainOutputs) {
     const Spikes& spikes = as_trains(saved, tape.threads());
     parallel_for(tape.threads(), N, 1, [&](std::size_t begin, std::size_t end) {
+      static thread_local kernels::TrainScratch scratch;
       for (std::size_t n = begin; n < end; ++n) {
         const auto active = SpikeWords::active(spikes, n);
         kernels::linear_forward_trains(y + n * T * out_, SpikeWords::trains(spikes, n), active.data(),
-                                       active.size(), weight, bias, T, in_, out_);
+                                       active.size(), weight, bias, T, in_, out_, scratch);
       }
     });
     return saved.y;

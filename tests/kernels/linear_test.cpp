@@ -71,24 +71,28 @@ TEST(LinearKernel, BothForwardsAreTheReferenceBitForBit) {
   test::on_every_target([] {
     for (const std::size_t out : {1u, 2u, 3u, 7u, 10u, 16u, 17u, 33u, 130u, 200u}) {
       for (const std::size_t T : {1u, 4u, 16u, 65u, 100u, 150u}) {
-        const std::size_t in = 70;
-        const PackedSpikes p(2, T, in, 0.2, static_cast<std::uint32_t>(out * T));
-        const std::vector<float> weight = test::Random(1).values<float>(out * in);
-        const std::vector<float> bias = test::Random(2).values<float>(out);
-        std::vector<float> weight_t(in * out);
-        kernels::transpose(weight_t.data(), weight.data(), out, in);
-        std::vector<std::uint32_t> list(kernels::kListRows * in);
-        for (const float* b : {bias.data(), static_cast<const float*>(nullptr)}) {
-          std::vector<float> expected(2 * T * out), y(2 * T * out), z(2 * T * out);
-          reference::linear_forward(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
-          for (std::size_t n = 0; n < 2; ++n) {
-            kernels::linear_forward_trains(&y[n * T * out], &p.trains[n * in * p.W], &p.active[n * in],
-                                           p.active_count[n], weight.data(), b, T, in, out);
+        for (const std::size_t in : {1u, 3u, 4u, 64u, 70u}) {
+          const PackedSpikes p(2, T, in, 0.2, static_cast<std::uint32_t>(out * T));
+          const std::vector<float> weight = test::Random(1).values<float>(out * in);
+          const std::vector<float> bias = test::Random(2).values<float>(out);
+          std::vector<float> weight_t(in * out);
+          kernels::transpose(weight_t.data(), weight.data(), out, in);
+          std::vector<std::uint32_t> list(kernels::kListRows * in);
+          for (const float* b : {bias.data(), static_cast<const float*>(nullptr)}) {
+            std::vector<float> expected(2 * T * out), y(2 * T * out), z(2 * T * out);
+            reference::linear_forward(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
+            kernels::TrainScratch scratch;
+            std::vector<float> by_fours(2 * T * out);
+            reference::linear_forward_by_fours(by_fours.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
+            for (std::size_t n = 0; n < 2; ++n) {
+              kernels::linear_forward_trains(&y[n * T * out], &p.trains[n * in * p.W], &p.active[n * in],
+                                             p.active_count[n], weight.data(), b, T, in, out, scratch);
+            }
+            kernels::linear_forward_steps(z.data(), p.steps.data(), weight_t.data(), b, 2 * T, in, out,
+                                          list.data());
+            ASSERT_EQ(y, by_fours) << "in " << in << " out " << out << " T " << T;
+            ASSERT_EQ(z, expected) << "in " << in << " out " << out << " T " << T;
           }
-          kernels::linear_forward_steps(z.data(), p.steps.data(), weight_t.data(), b, 2 * T, in, out,
-                                        list.data());
-          ASSERT_EQ(y, expected) << "out " << out << " T " << T;
-          ASSERT_EQ(z, expected) << "out " << out << " T " << T;
         }
       }
     }
