@@ -76,34 +76,47 @@ struct TrainForward {
   std::size_t in, row;  // row = W * 64
 };
 
-HWY_INLINE std::size_t make_groups(std::uint32_t* group, std::uint8_t* nibbles, const std::uint64_t* trains,
-                                   const std::uint32_t* active, std::size_t active_count, std::size_t W) {
+HWY_INLINE std::size_t make_groups(TrainScratch& scratch, const std::uint64_t* trains,
+                                   const std::uint32_t* active, std::size_t active_count, std::size_t W,
+                                   std::size_t in) {
+  // Which train each feature has; the silent ones share one of zeros.
+  const std::size_t padded = (in + 3) / 4 * 4;
+  scratch.train_of.resize(padded);
+  scratch.silence.resize(W);
+  scratch.silence.zero();
+  std::fill_n(scratch.train_of.data(), padded, scratch.silence.data());
+  scratch.group.resize(padded / 4 + 1);
+  std::uint32_t* group = scratch.group.data();
+  std::size_t groups = 0;
+  for (std::size_t a = 0; a < active_count; ++a) {
+    scratch.train_of[active[a]] = trains + a * W;
+    group[groups] = active[a] / 4;
+    groups += a + 1 == active_count || active[a + 1] / 4 != group[groups];
+  }
   const hn::ScalableTag<std::uint8_t> d8;
   constexpr std::size_t kBytes = hn::MaxLanes(d8);
-  const std::uint64_t silent[1] = {0};
-  std::size_t groups = 0;
-  for (std::size_t a = 0; a < active_count; ++groups) {
-    group[groups] = active[a] / 4;
-    const std::uint64_t* of[4] = {silent, silent, silent, silent};
-    std::size_t stride[4] = {};
-    for (; a < active_count && active[a] / 4 == group[groups]; ++a) {
-      of[active[a] % 4] = trains + a * W;
-      stride[active[a] % 4] = 1;
-    }
+  scratch.nibbles.resize(groups * W * 64);
+  std::uint8_t* nibbles = scratch.nibbles.data();
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::uint64_t* const* of = scratch.train_of.data() + std::size_t{4} * group[g];
     for (std::size_t w = 0; w < W; ++w) {
-      for (std::size_t i = 0; i < 64; i += kBytes) {
+      for (std::size_t i = 0; i < 64; i += kBytes, nibbles += kBytes) {
         auto nibble = hn::Zero(d8);
         for (std::size_t k = 0; k < 4; ++k) {
-          // Reads 8 bytes whatever the lanes, of which the lowest count.
-          const std::uint64_t bits = of[k][w * stride[k]] >> i;
+          const std::uint64_t bits = of[k][w] >> i;  // 8 bytes are read whatever the lanes; the lowest count
           const auto fired = hn::LoadMaskBits(d8, reinterpret_cast<const std::uint8_t*>(&bits));
           nibble = hn::Or(nibble, hn::IfThenElseZero(fired, hn::Set(d8, static_cast<std::uint8_t>(1u << k))));
         }
-        hn::StoreU(nibble, d8, nibbles + (groups * W + w) * 64 + i);
+        hn::Store(nibble, d8, nibbles);
       }
     }
   }
   return groups;
+}
+
+/// a + b; an addition and a multiplication by one give the same bits, and in turn they keep all units busy.
+HWY_INLINE VF add_in_turn(std::size_t turn, VF a, VF b) {
+  return turn % 2 == 0 ? hn::Add(a, b) : hn::MulAdd(b, hn::Set(F32(), 1.0f), a);
 }
 
 /// kOutputs outputs from `o` on, kVectors vectors of steps from `t` on.
@@ -125,7 +138,7 @@ HWY_INLINE void train_tile(const TrainForward& p, std::size_t o, std::size_t t) 
       index[v] = hn::PromoteTo(du, hn::LoadU(d8, nibbles + v * kLanes));
     for (std::size_t r = 0; r < kOutputs; ++r) {
       const SubsetSums table(weight + r * p.in + f, count);
-      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Add(sum[r][v], table[index[v]]);
+      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = add_in_turn(r + v, sum[r][v], table[index[v]]);
     }
     nibbles += p.row;
   };
@@ -172,9 +185,25 @@ HWY_INLINE void turn_back(float* HWY_RESTRICT y, const float* HWY_RESTRICT turne
       for (std::size_t i = 0; i < 4; ++i) y[t * out + o + i] = turned[(o + i) * row + t];
     }
   }
-  for (std::size_t t = 0; t < T; ++t) {
-    for (std::size_t i = o; i < out; ++i) y[t * out + i] = turned[i * row + t];
+  if (o + 2 <= out) {
+    const hn::FixedTag<double, 1> one_pair;
+    std::size_t t = 0;
+    for (; t + 4 <= T; t += 4) {
+      const auto a = hn::LoadU(d, turned + o * row + t), b = hn::LoadU(d, turned + (o + 1) * row + t);
+      const auto low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
+      const auto high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
+      const auto to = [&](std::size_t i) { return reinterpret_cast<double*>(y + (t + i) * out + o); };
+      hn::StoreU(hn::LowerHalf(one_pair, low), one_pair, to(0));
+      hn::StoreU(hn::UpperHalf(one_pair, low), one_pair, to(1));
+      hn::StoreU(hn::LowerHalf(one_pair, high), one_pair, to(2));
+      hn::StoreU(hn::UpperHalf(one_pair, high), one_pair, to(3));
+    }
+    for (; t < T; ++t) {
+      for (std::size_t i = 0; i < 2; ++i) y[t * out + o + i] = turned[(o + i) * row + t];
+    }
+    o += 2;
   }
+  for (std::size_t t = 0; o < out && t < T; ++t) y[t * out + o] = turned[o * row + t];
 }
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
@@ -182,12 +211,8 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
                            std::size_t in, std::size_t out, TrainScratch& scratch) {
   const std::size_t W = (T + 63) / 64;
   const std::size_t row = W * 64;
-  const std::size_t room = HWY_MIN(active_count, (in + 3) / 4);
-  scratch.group.resize(room);
-  scratch.nibbles.resize(room * row);
   scratch.turned.resize(out * row);
-  const std::size_t groups =
-      make_groups(scratch.group.data(), scratch.nibbles.data(), trains, active, active_count, W);
+  const std::size_t groups = make_groups(scratch, trains, active, active_count, W, in);
   const TrainForward p{
       scratch.turned.data(), {scratch.group.data(), scratch.nibbles.data(), groups}, weight, bias, in, row};
   const std::size_t vectors = (T + kLanes - 1) / kLanes;

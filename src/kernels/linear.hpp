@@ -14,9 +14,11 @@ namespace volley::kernels {
 
 /// Memory that linear_forward_trains works in, one per thread; grows to what it needs.
 struct TrainScratch {
-  Buffer<std::uint32_t> group;
-  Buffer<std::uint8_t> nibbles;
-  Buffer<float> turned;
+  Buffer<const std::uint64_t*> train_of;  // (in)
+  Buffer<std::uint64_t> silence;          // (W)
+  Buffer<std::uint32_t> group;            // (groups) that have a spike, feature / 4
+  Buffer<std::uint8_t> nibbles;  // (groups, W * 64), a byte a step, of which bit k is the group's feature k
+  Buffer<float> turned;          // (out, W * 64): y, turned
 };
 
 /// y (T, out) of one sample, from trains, the lanes being time: four neighbouring inputs at a time, each step

@@ -55,25 +55,35 @@ HWY_INLINE VU multiply(std::uint32_t by, VU lower_halves) {
   return hn::MulEven(hn::BitCast(d32, hn::Set(U64(), by)), hn::BitCast(d32, lower_halves));
 }
 
-/// philox() of core/philox.hpp from round `first` on.
-HWY_INLINE RandomBytes rounds_from(int first, Counters c, const RoundKeys& keys) {
+/// philox() of core/philox.hpp from round `first` on, kCount times side by side, so that one block's rounds
+/// do not wait for each other's results.
+template <std::size_t kCount>
+HWY_INLINE void rounds_from(RandomBytes* bytes, int first, Counters* c, const RoundKeys& keys) {
   const U64 d;
-  const VU lower = hn::Set(d, 0xFFFFFFFFu);
-  for (int round = first; round < kPhiloxRounds - 1; ++round) {
-    const VU p0 = multiply(kPhiloxM0, c.c0);
-    const VU p1 = multiply(kPhiloxM1, c.c2);
-    c.c0 = hn::Xor3(hn::ShiftRight<32>(p1), c.c1, hn::Set(d, keys.first[round]));
-    c.c1 = p1;
-    c.c2 = hn::Xor3(hn::ShiftRight<32>(p0), c.c3, hn::Set(d, keys.second[round]));
-    c.c3 = p0;
+  VU p0[kCount], p1[kCount];
+  for (int round = first; round < kPhiloxRounds; ++round) {
+    const VU k0 = hn::Set(d, keys.first[round]);
+    const VU k1 = hn::Set(d, keys.second[round]);
+    for (std::size_t i = 0; i < kCount; ++i) {
+      p0[i] = multiply(kPhiloxM0, c[i].c0);
+      p1[i] = multiply(kPhiloxM1, c[i].c2);
+    }
+    if (round == kPhiloxRounds - 1) {
+      // The halves change places: word 0 is below word 1, word 2 below word 3.
+      const VU lower = hn::Set(d, 0xFFFFFFFFu);
+      for (std::size_t i = 0; i < kCount; ++i) {
+        bytes[i].low = hn::Xor3(hn::RotateRight<32>(p1[i]), hn::And(c[i].c1, lower), k0);
+        bytes[i].high = hn::Xor3(hn::RotateRight<32>(p0[i]), hn::And(c[i].c3, lower), k1);
+      }
+      return;
+    }
+    for (std::size_t i = 0; i < kCount; ++i) {
+      c[i].c0 = hn::Xor3(hn::ShiftRight<32>(p1[i]), c[i].c1, k0);
+      c[i].c1 = p1[i];
+      c[i].c2 = hn::Xor3(hn::ShiftRight<32>(p0[i]), c[i].c3, k1);
+      c[i].c3 = p0[i];
+    }
   }
-  // Of the last round the halves change places: word 0 is below word 1, word 2 below word 3.
-  const VU p0 = multiply(kPhiloxM0, c.c0);
-  const VU p1 = multiply(kPhiloxM1, c.c2);
-  const VU k0 = hn::Set(d, keys.first[kPhiloxRounds - 1]);
-  const VU k1 = hn::Set(d, keys.second[kPhiloxRounds - 1]);
-  return {.low = hn::Xor3(hn::RotateRight<32>(p1), hn::And(c.c1, lower), k0),
-          .high = hn::Xor3(hn::RotateRight<32>(p0), hn::And(c.c3, lower), k1)};
 }
 
 /// The first rounds of level 0, where most counter words are the same for all features or for all steps.
@@ -130,24 +140,39 @@ struct Group {
   VU digit[kGroupVectors];
 };
 
+/// kCount vectors of blocks from number `j` on; the vectors of a group's first block come first.
+template <std::size_t kCount>
+HWY_INLINE void draw_blocks(Outcome& out, const Group& group, std::size_t first_block, std::size_t j,
+                            const FirstRounds& start, const RoundKeys& keys) {
+  const hn::Repartition<std::uint8_t, U64> d8;
+  Counters c[kCount];
+  RandomBytes r[kCount];
+  for (std::size_t i = 0; i < kCount; ++i) {
+    c[i] =
+        start.after_three(group.of_feature[(j + i) % kGroupVectors], first_block + (j + i) / kGroupVectors);
+  }
+  rounds_from<kCount>(r, 3, c, keys);
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const std::size_t v = (j + i) % kGroupVectors;
+    const std::size_t at = (j + i) / kGroupVectors * 2 * kGroup + v * kBlocks;
+    std::uint8_t* fired = reinterpret_cast<std::uint8_t*>(out.fired) + at;
+    std::uint8_t* tied = reinterpret_cast<std::uint8_t*>(out.tied) + at;
+    const auto digit = hn::BitCast(d8, group.digit[v]);
+    const auto low = hn::BitCast(d8, r[i].low);
+    const auto high = hn::BitCast(d8, r[i].high);
+    hn::StoreMaskBits(d8, hn::Lt(low, digit), fired);
+    hn::StoreMaskBits(d8, hn::Lt(high, digit), fired + kGroup);
+    hn::StoreMaskBits(d8, hn::Eq(low, digit), tied);
+    hn::StoreMaskBits(d8, hn::Eq(high, digit), tied + kGroup);
+  }
+}
+
 HWY_INLINE void draw_chunk(Outcome& out, const Group& group, std::size_t first_block, std::size_t blocks,
                            const FirstRounds& start, const RoundKeys& keys) {
-  const hn::Repartition<std::uint8_t, U64> d8;
-  std::uint8_t* fired = reinterpret_cast<std::uint8_t*>(out.fired);
-  std::uint8_t* tied = reinterpret_cast<std::uint8_t*>(out.tied);
-  for (std::size_t b = 0; b < blocks; ++b) {
-    for (std::size_t v = 0; v < kGroupVectors; ++v) {
-      const RandomBytes r = rounds_from(3, start.after_three(group.of_feature[v], first_block + b), keys);
-      const auto digit = hn::BitCast(d8, group.digit[v]);
-      const auto low = hn::BitCast(d8, r.low);
-      const auto high = hn::BitCast(d8, r.high);
-      const std::size_t at = 2 * b * kGroup + v * kBlocks;
-      hn::StoreMaskBits(d8, hn::Lt(low, digit), fired + at);
-      hn::StoreMaskBits(d8, hn::Lt(high, digit), fired + at + kGroup);
-      hn::StoreMaskBits(d8, hn::Eq(low, digit), tied + at);
-      hn::StoreMaskBits(d8, hn::Eq(high, digit), tied + at + kGroup);
-    }
-  }
+  const std::size_t vectors = blocks * kGroupVectors;
+  std::size_t j = 0;
+  for (; j + 2 <= vectors; j += 2) draw_blocks<2>(out, group, first_block, j, start, keys);
+  if (j < vectors) draw_blocks<1>(out, group, first_block, j, start, keys);
 }
 
 /// rows (8 features of 128 bits) from words (16, of a byte a feature): three perfect shuffles.
@@ -218,8 +243,9 @@ HWY_INLINE void draw_next_level(Picture& p, std::uint32_t level) {
       block[i] = steps[j + i] / 16;
       feature[i] = p.features[rows[j + i]];
     }
-    const RandomBytes r = rounds_from(
-        0, {hn::Load(d, block), hn::Load(d, feature), hn::Set(d, p.sample), hn::Set(d, level)}, p.keys);
+    Counters c{hn::Load(d, block), hn::Load(d, feature), hn::Set(d, p.sample), hn::Set(d, level)};
+    RandomBytes r;
+    rounds_from<1>(&r, 0, &c, p.keys);
     hn::Store(r.low, d, random);
     hn::Store(r.high, d, random + kBlocks);
     for (std::size_t i = 0; i < lanes; ++i) {
@@ -242,6 +268,11 @@ HWY_INLINE void decide_ties(Picture& p) {
     draw_next_level(p, level);
   }
   p.ties = 0;
+}
+
+/// The lowest bits set, `count` of them or all 64.
+HWY_INLINE std::uint64_t first_bits(std::size_t count) {
+  return count >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
 }
 
 /// Level 0 of all steps of the listed features from `row` on, `rows` <= kGroup of them.
@@ -271,8 +302,14 @@ HWY_INLINE void draw_group(Picture& p, std::size_t row, std::size_t rows, const 
     for (std::size_t j = 0; j < words; ++j) out.tied[j] &= listed;
     for (std::size_t j = words; j < 2 * kChunkBlocks; ++j) out.fired[j] = 0;
     turn_to_rows(lines, out.fired);
+    const std::uint64_t live0 = first_bits(steps), live1 = steps > 64 ? first_bits(steps - 64) : 0;
+    const bool pair = w + 2 <= p.W;
     for (std::size_t i = 0; i < rows; ++i) {
-      std::copy_n(lines + 2 * i, HWY_MIN(2, p.W - w), p.trains + (row + i) * p.W + w);
+      const std::uint64_t always =
+          p.scratch.digits[row + i] == reference::kPoissonAlways ? ~std::uint64_t{0} : 0;
+      std::uint64_t* to = p.trains + (row + i) * p.W + w;
+      to[0] = lines[2 * i] | (always & live0);
+      if (pair) to[1] = lines[2 * i + 1] | (always & live1);
     }
     if (p.ties + kMaxChunkTies > p.scratch.rows.size()) decide_ties(p);
     note_ties(p, out.tied, words, row, w * 64);
@@ -281,17 +318,18 @@ HWY_INLINE void draw_group(Picture& p, std::size_t row, std::size_t rows, const 
 
 /// Puts the trains that have a spike, and their features, one behind the other; returns how many.
 HWY_INLINE std::size_t keep_those_that_fired(const Picture& p, std::uint32_t* active, std::size_t count) {
-  const std::uint64_t last_steps = ~std::uint64_t{0} >> (p.W * 64 - p.T);
-  std::size_t kept = 0;
-  for (std::size_t a = 0; a < count; ++a) {
-    const std::uint64_t always = p.scratch.digits[a] == reference::kPoissonAlways ? ~std::uint64_t{0} : 0;
-    const std::uint64_t* from = p.trains + a * p.W;
-    std::uint64_t* to = p.trains + kept * p.W;
+  const auto fired = [&](std::size_t a) {
     std::uint64_t any = 0;
-    for (std::size_t w = 0; w < p.W; ++w) any |= to[w] = from[w] | always;
-    to[p.W - 1] &= last_steps;
+    for (std::size_t w = 0; w < p.W; ++w) any |= p.trains[a * p.W + w];
+    return any != 0;
+  };
+  std::size_t kept = 0;
+  while (kept < count && fired(kept)) ++kept;
+  for (std::size_t a = kept; a < count; ++a) {
+    const bool keep = fired(a);
+    std::copy_n(p.trains + a * p.W, p.W, p.trains + kept * p.W);
     active[kept] = active[a];
-    kept += any != 0;
+    kept += keep;
   }
   return kept;
 }
