@@ -32,6 +32,12 @@ class Encoder {
   /// `tape` until its next use.
   virtual Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                         const Draw& draw, Tape& tape) const = 0;
+  /// The same, but may return before the signal is complete: tape.threads() works on it whenever a thread
+  /// would wait, and it is complete after finish_ahead(). `data` and `samples` must live until then.
+  virtual Signal encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                              const Draw& draw, Tape& tape) const {
+    return encode(data, samples, steps, draw, tape);
+  }
 };
 
 struct PoissonOptions {
@@ -52,6 +58,8 @@ class Poisson final : public Encoder {
   std::string_view kind() const override { return PoissonOptions::kKind; }
   Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                 const Draw& draw, Tape& tape) const override;
+  Signal encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                      const Draw& draw, Tape& tape) const override;
 };
 
 }  // namespace volley

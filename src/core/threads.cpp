@@ -25,17 +25,6 @@ void pause() {
 #endif
 }
 
-/// Waits until `value` is no longer `old`: spins briefly, then sleeps.
-std::uint32_t wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
-  for (int i = 0; i < kSpins; ++i) {
-    const std::uint32_t now = value.load(std::memory_order_acquire);
-    if (now != old) return now;
-    pause();
-  }
-  value.wait(old, std::memory_order_acquire);
-  return value.load(std::memory_order_acquire);
-}
-
 std::size_t usable_processors() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<std::size_t>(CPU_COUNT(&set));
@@ -44,50 +33,98 @@ std::size_t usable_processors() {
 
 }  // namespace
 
-struct ThreadPool::State {
-  static constexpr std::uint32_t kOpen = 1u << 31;
+namespace {
 
-  // One job at a time. The caller opens `gate`, works, closes it, and waits until those who entered have
-  // left; a worker that wakes too late finds the gate shut, and nobody has waited for it. SAFETY: body,
-  // context, items and grain are written while the gate is shut and empty, published by the release store
-  // that opens it, and read only by threads that entered, after their acquire.
-  Body body = nullptr;
-  void* context = nullptr;
-  std::size_t items = 0;
-  std::size_t grain = 1;
-  std::atomic<std::size_t> next{0};          // first item that nobody has claimed
-  std::atomic<std::uint32_t> gate{0};        // kOpen, plus the number of workers inside
-  std::atomic<std::uint32_t> generation{0};  // raised once a job: what idle workers wait on
-  std::atomic<bool> quit{false};
-  std::mutex error_mutex;  // SAFETY: guards `error`
-  std::exception_ptr error;
-  std::mutex run_mutex;  // SAFETY: held for a whole job, should two callers share the pool
-  std::vector<std::thread> workers;
-
-  void claim_pieces() {
-    try {
-      for (;;) {
-        const std::size_t begin = next.fetch_add(grain, std::memory_order_relaxed);
-        if (begin >= items) return;
-        body(context, begin, std::min(begin + grain, items));
-      }
-    } catch (...) {
-      const std::lock_guard lock(error_mutex);
-      if (!error) error = std::current_exception();
-      next.store(items, std::memory_order_relaxed);
-    }
+/// Pieces [begin, end) of [0, items), each of `grain` items or fewer, that threads claim from a counter. The
+/// owner opens the gate and closes it; whoever finds it shut has come too late, and nobody has waited for
+/// him. SAFETY: body, context, items and grain are written while the gate is shut and empty, published by the
+/// release store that opens it, and read only by threads that entered, after their acquire.
+class Job {
+ public:
+  void open(std::size_t items, std::size_t grain, ThreadPool::Body body, void* context) {
+    body_ = body;
+    context_ = context;
+    items_ = items;
+    grain_ = grain;
+    next_.store(0, std::memory_order_relaxed);
+    gate_.store(kOpen, std::memory_order_release);
   }
-
   bool enter() {
-    std::uint32_t state = gate.load(std::memory_order_acquire);
+    std::uint32_t state = gate_.load(std::memory_order_acquire);
     while ((state & kOpen) != 0) {
-      if (gate.compare_exchange_weak(state, state + 1, std::memory_order_acquire)) return true;
+      if (gate_.compare_exchange_weak(state, state + 1, std::memory_order_acquire)) return true;
     }
     return false;
   }
-
   void leave() {
-    if (gate.fetch_sub(1, std::memory_order_acq_rel) == 1) gate.notify_one();
+    if (gate_.fetch_sub(1, std::memory_order_acq_rel) == 1) gate_.notify_one();
+  }
+  /// Shuts the gate; returns how many are inside.
+  std::uint32_t shut() { return gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen; }
+  const std::atomic<std::uint32_t>& gate() const { return gate_; }
+
+  /// One piece, if there is one left; inside the gate, or for the owner.
+  bool work_piece() {
+    const std::size_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
+    if (begin >= items_) return false;
+    try {
+      body_(context_, begin, std::min(begin + grain_, items_));
+      return true;
+    } catch (...) {
+      const std::lock_guard lock(error_mutex_);
+      if (!error_) error_ = std::current_exception();
+      next_.store(items_, std::memory_order_relaxed);
+      return false;
+    }
+  }
+  /// Whether a thread that looks in now would find a piece; a hint.
+  bool has_pieces() const {
+    return (gate_.load(std::memory_order_acquire) & kOpen) != 0 &&
+           next_.load(std::memory_order_relaxed) < items_;
+  }
+  /// Nobody begins another piece.
+  void give_up() { next_.store(items_, std::memory_order_relaxed); }
+  /// After all have left.
+  std::exception_ptr take_error() { return std::exchange(error_, nullptr); }
+
+ private:
+  static constexpr std::uint32_t kOpen = 1u << 31;
+
+  ThreadPool::Body body_ = nullptr;
+  void* context_ = nullptr;
+  std::size_t items_ = 0;
+  std::size_t grain_ = 1;
+  std::atomic<std::size_t> next_{0};    // first item that nobody has claimed
+  std::atomic<std::uint32_t> gate_{0};  // kOpen, plus the number of threads inside
+  std::mutex error_mutex_;              // SAFETY: guards error_
+  std::exception_ptr error_;
+};
+
+}  // namespace
+
+struct ThreadPool::State {
+  Job job;
+  Job ahead;
+  bool ahead_begun = false;                  // the owner's: between run_ahead and finish_ahead or drop_ahead
+  std::atomic<std::uint32_t> generation{0};  // raised at every new job: what idle workers wait on
+  std::atomic<bool> quit{false};
+  std::mutex run_mutex;  // SAFETY: held for a whole job, should two callers share the pool
+  std::vector<std::thread> workers;
+
+  /// Waits until `value` is no longer `old`: does what is to be done ahead, then spins briefly, then sleeps.
+  std::uint32_t wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+    for (int i = 0; i < kSpins; ++i) {
+      const std::uint32_t now = value.load(std::memory_order_acquire);
+      if (now != old) return now;
+      if (ahead.has_pieces() && ahead.enter()) {
+        if (ahead.work_piece()) i = 0;
+        ahead.leave();
+      } else {
+        pause();
+      }
+    }
+    value.wait(old, std::memory_order_acquire);
+    return value.load(std::memory_order_acquire);
   }
 
   void work() {
@@ -95,11 +132,23 @@ struct ThreadPool::State {
     for (;;) {
       seen = wait_for_change(generation, seen);
       if (quit.load(std::memory_order_acquire)) return;
-      if (enter()) {
-        claim_pieces();
-        leave();
+      if (job.enter()) {
+        while (job.work_piece()) {
+        }
+        job.leave();
       }
     }
+  }
+
+  void announce() {
+    generation.fetch_add(1, std::memory_order_release);
+    generation.notify_all();
+  }
+
+  /// Shuts the gate and waits for those inside.
+  void close(Job& closing) {
+    std::uint32_t inside = closing.shut();
+    while (inside != 0) inside = wait_for_change(closing.gate(), inside);
   }
 };
 
@@ -109,9 +158,9 @@ ThreadPool::ThreadPool(std::size_t threads) : state_(std::make_unique<State>()) 
 }
 
 ThreadPool::~ThreadPool() {
+  drop_ahead();
   state_->quit.store(true, std::memory_order_release);
-  state_->generation.fetch_add(1, std::memory_order_release);
-  state_->generation.notify_all();
+  state_->announce();
   for (std::thread& worker : state_->workers) worker.join();
 }
 
@@ -130,20 +179,40 @@ void ThreadPool::run(std::size_t items, std::size_t grain, Body body, void* cont
       body(context, begin, std::min(begin + grain, items));
     return;
   }
-  State& job = *state_;
-  const std::lock_guard lock(job.run_mutex);
-  job.body = body;
-  job.context = context;
-  job.items = items;
-  job.grain = grain;
-  job.next.store(0, std::memory_order_relaxed);
-  job.gate.store(State::kOpen, std::memory_order_release);
-  job.generation.fetch_add(1, std::memory_order_release);
-  job.generation.notify_all();
-  job.claim_pieces();
-  std::uint32_t inside = job.gate.fetch_and(~State::kOpen, std::memory_order_acq_rel) & ~State::kOpen;
-  while (inside != 0) inside = wait_for_change(job.gate, inside);
-  if (job.error) std::rethrow_exception(std::exchange(job.error, nullptr));
+  State& state = *state_;
+  const std::lock_guard lock(state.run_mutex);
+  state.job.open(items, grain, body, context);
+  state.announce();
+  while (state.job.work_piece()) {
+  }
+  state.close(state.job);
+  if (const std::exception_ptr error = state.job.take_error()) std::rethrow_exception(error);
+}
+
+void ThreadPool::run_ahead(std::size_t items, std::size_t grain, Body body, void* context) {
+  finish_ahead();
+  state_->ahead.open(items, std::max<std::size_t>(grain, 1), body, context);
+  state_->ahead_begun = true;
+  if (!state_->workers.empty()) state_->announce();
+}
+
+void ThreadPool::finish_ahead() {
+  State& state = *state_;
+  if (!state.ahead_begun) return;
+  while (state.ahead.work_piece()) {
+  }
+  state.close(state.ahead);
+  state.ahead_begun = false;
+  if (const std::exception_ptr error = state.ahead.take_error()) std::rethrow_exception(error);
+}
+
+void ThreadPool::drop_ahead() noexcept {
+  State& state = *state_;
+  if (!state.ahead_begun) return;
+  state.ahead.give_up();
+  state.close(state.ahead);
+  state.ahead_begun = false;
+  state.ahead.take_error();
 }
 
 }  // namespace volley

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <volley/buffer.hpp>
 
@@ -32,5 +33,10 @@ std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const s
 std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const float* probabilities,
                            std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
                            PoissonScratch& scratch);
+
+/// Asks for the cache lines of a picture.
+inline void prefetch(std::span<const std::uint8_t> pixels) {
+  for (std::size_t i = 0; i < pixels.size(); i += 64) __builtin_prefetch(pixels.data() + i);
+}
 
 }  // namespace volley::kernels

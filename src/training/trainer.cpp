@@ -12,6 +12,7 @@
 
 #include "core/philox.hpp"
 #include "layers/signal_forms.hpp"
+#include "training/batch_walk.hpp"
 
 namespace volley {
 namespace {
@@ -55,12 +56,12 @@ std::size_t count_right(const Tensor& scores, std::span<const std::uint8_t> labe
 
 /// Everything a pass needs, kept from one to the next so that a running training asks for no memory.
 struct Trainer::Pass {
-  explicit Pass(std::size_t threads) : pool(threads), encoder_tape(pool), tape(pool) {
+  explicit Pass(std::size_t threads) : pool(threads), encoder_tapes(pool), tape(pool) {
     tape.set_needs_input_gradient(false);
   }
 
   ThreadPool pool;
-  Tape encoder_tape;
+  EncoderTapes encoder_tapes;
   Tape tape;
   std::vector<std::uint32_t> order;
   std::vector<std::uint8_t> labels;
@@ -70,15 +71,14 @@ struct Trainer::Pass {
   double loss = 0;
   std::size_t right = 0;
 
-  /// Encodes the pictures `samples` and runs the network on them: fills labels, scores, loss and right.
-  Signal forward(const Sequential& net, const TrainerParts& parts, const Dataset& data,
-                 std::span<const std::uint32_t> samples, std::size_t steps, const Draw& draw) {
+  /// Runs the network on a batch: fills labels, scores, loss and right.
+  Signal forward(const Sequential& net, const Loss& loss_function, const Dataset& data,
+                 std::span<const std::uint32_t> samples, const Signal& x) {
     labels.resize(samples.size());
     std::ranges::transform(samples, labels.begin(),
                            [&](std::uint32_t sample) { return data.labels[sample]; });
-    const Signal x = parts.encoder->encode(data, samples, steps, draw, encoder_tape);
     const Signal y = net.forward(x, tape);
-    loss = parts.loss->forward(plain(y, plain_y, pool), labels, scores, pool);
+    loss = loss_function.forward(plain(y, plain_y, pool), labels, scores, pool);
     right = count_right(scores, labels);
     return y;
   }
@@ -147,11 +147,11 @@ bool Trainer::train_epoch(const Dataset& train, EpochRecord& record, Recorder& r
   double loss_sum = 0;
   std::size_t right = 0;
   std::size_t seen = 0;
-  for (std::size_t b = 0; b < batches; ++b) {
-    const std::size_t first = b * options_.batch;
-    const std::span<const std::uint32_t> samples(pass.order.data() + first,
-                                                 std::min(options_.batch, train.size() - first));
-    const Signal y = pass.forward(net_, parts_, train, samples, options_.steps, draw);
+  BatchWalk walk(train, std::span(pass.order).first(std::min(batches * options_.batch, train.size())),
+                 options_.batch, options_.steps, draw, *parts_.encoder, pass.encoder_tapes);
+  for (std::size_t b = 0; walk.next(); ++b) {
+    const std::span<const std::uint32_t> samples = walk.samples();
+    const Signal y = pass.forward(net_, *parts_.loss, train, samples, walk.x());
     zero_gradients(pass.parameters);
     parts_.rule->gradients(net_, *parts_.loss, {train, samples, pass.labels, y, pass.scores}, pass.tape);
     const double norm = gradient_norm(pass.parameters);
@@ -186,12 +186,11 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
   result.scores.resize({data.size(), K});
   result.predictions.resize(data.size());
   std::size_t right = 0;
-  for (std::size_t b = 0; b < batches; ++b) {
-    const std::size_t first = b * options_.batch;
-    const std::span<const std::uint32_t> samples(pass.order.data() + first,
-                                                 std::min(options_.batch, data.size() - first));
-    pass.forward(net_, parts_, data, samples, options_.steps, draw);
-    std::ranges::copy(pass.scores.values(), result.scores.data() + first * K);
+  BatchWalk walk(data, pass.order, options_.batch, options_.steps, draw, *parts_.encoder, pass.encoder_tapes);
+  for (std::size_t b = 0; walk.next(); ++b) {
+    const std::span<const std::uint32_t> samples = walk.samples();
+    pass.forward(net_, *parts_.loss, data, samples, walk.x());
+    std::ranges::copy(pass.scores.values(), result.scores.data() + b * options_.batch * K);
     result.loss += pass.loss * static_cast<double>(samples.size());
     right += pass.right;
     if (recorder != nullptr) {
