@@ -77,6 +77,7 @@ struct Trainer::Pass {
     std::ranges::transform(samples, labels.begin(),
                            [&](std::uint32_t sample) { return data.labels[sample]; });
     const Signal x = parts.encoder->encode(data, samples, steps, draw, encoder_tape);
+    tape.set_context({.training = draw.purpose == Draw::Purpose::train, .draw = draw, .samples = samples});
     const Signal y = net.forward(x, tape);
     loss = parts.loss->forward(plain(y, plain_y, pool), labels, scores, pool);
     right = count_right(scores, labels);
