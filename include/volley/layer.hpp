@@ -26,6 +26,12 @@ struct NamedParameter {
   Parameter* parameter;
 };
 
+/// A tensor and its name: "1.running_mean" of a network.
+struct NamedTensor {
+  std::string name;
+  Tensor* tensor;
+};
+
 /// A differentiable operation on whole passes: all samples and all T steps at once.
 ///
 /// Gradients of signals overwrite; gradients of parameters accumulate. No exceptions.
@@ -56,6 +62,11 @@ class Layer {
   /// The layer's parameters, always in the same order.
   virtual std::vector<NamedParameter> parameters() { return {}; }
 
+  /// What else the layer has learned and is kept with its parameters, such as running statistics; always in
+  /// the same order. No optimizer touches it: forward reads it, and backward, which is the step of a
+  /// training, may change it.
+  virtual std::vector<NamedTensor> buffers() { return {}; }
+
   /// Draws the initial parameters anew. `layer` addresses the draw: no two layers of a network share one.
   virtual void initialize(std::uint32_t seed, std::uint32_t layer) {
     static_cast<void>(seed);
@@ -65,6 +76,12 @@ class Layer {
 
 /// Throws Error("[kind] ...") unless x is real-valued: what neurons take is a current, not spikes.
 void check_real_input(std::string_view kind, const Signal& x);
+
+/// The values of `parameters`.
+std::vector<NamedTensor> values_of(const std::vector<NamedParameter>& parameters);
+
+/// All that a file keeps of a layer: the values of its parameters, then its buffers.
+std::vector<NamedTensor> state_of(Layer& layer);
 
 /// Sets every gradient to zero.
 void zero_gradients(const std::vector<NamedParameter>& parameters);

@@ -80,7 +80,7 @@ class Linear final : public Layer {
   Parameter bias_;
 };
 
-/// Layers one after another. Parameters are named by place, as PyTorch names them: "1.weight".
+/// Layers one after another. Parameters and buffers are named by place, as PyTorch names them: "1.weight".
 class Sequential final : public Layer {
  public:
   Sequential() = default;
@@ -103,11 +103,12 @@ class Sequential final : public Layer {
   Signal forward(const Signal& x, Tape& tape) const override;
   Signal backward(Tape& tape, const Signal& dy) override;
   std::vector<NamedParameter> parameters() override;
+  std::vector<NamedTensor> buffers() override;
   void initialize(std::uint32_t seed, std::uint32_t layer = 0) override;
 
  private:
   std::vector<std::unique_ptr<Layer>> layers_;
-  std::size_t first_trainable_ = 0;  // how many layers come before the first that has parameters
+  std::size_t first_trainable_ = 0;  // how many layers come before the first that a training changes
 };
 
 }  // namespace volley

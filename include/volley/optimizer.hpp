@@ -9,12 +9,6 @@
 
 namespace volley {
 
-/// A tensor of an optimizer's state and its name: "momentum.1.weight".
-struct NamedTensor {
-  std::string name;
-  Tensor* tensor;
-};
-
 /// Changes parameters by their gradients. Formulas and defaults are PyTorch's.
 class Optimizer {
  public:
@@ -23,7 +17,7 @@ class Optimizer {
   virtual std::string_view kind() const = 0;
   /// One update of every parameter, which must be the same ones at every call.
   virtual void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) = 0;
-  /// What a resumed training must bring back, beside the number of steps taken.
+  /// What a resumed training must bring back, beside the number of steps taken: "momentum.1.weight".
   virtual std::vector<NamedTensor> state() = 0;
   std::uint64_t steps_taken() const { return steps_; }
   void set_steps_taken(std::uint64_t steps) { steps_ = steps; }

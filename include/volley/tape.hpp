@@ -1,13 +1,29 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <typeinfo>
 
+#include <volley/draw.hpp>
 #include <volley/threads.hpp>
 
 namespace volley {
+
+/// What kind of pass this is. Whoever runs it says so, on the tape; layers that behave differently in
+/// training, or that draw random numbers, look here. Evaluation unless said otherwise.
+struct PassContext {
+  bool training = false;
+  Draw draw;
+  std::span<const std::uint32_t> samples;  // indices in the data set; none: 0, 1, 2, ... Lives until backward
+
+  /// By which the n-th sample of the batch is known, whatever the batch.
+  std::uint32_t address(std::size_t n) const {
+    return draw.first_sample + (samples.empty() ? static_cast<std::uint32_t>(n) : samples[n]);
+  }
+};
 
 /// What a pass keeps: each layer's output and whatever its backward needs. A tape belongs to whoever runs the
 /// pass and is used again for the next one, with the memory it has; layers themselves hold parameters only,
@@ -23,13 +39,25 @@ class Tape {
 
   ThreadPool& threads() const { return *threads_; }
 
+  /// One for all tapes of a pass: a child shows its root's.
+  const PassContext& context() const { return root_->context_; }
+  void set_context(const PassContext& context) { root_->context_ = context; }
+
+  /// Where in the network this tape's layer is: 0 at the root, and another number for every other tape of
+  /// the pass, as long as no container is deeper than six or has more than 1023 children.
+  std::uint64_t place() const { return place_; }
+
   /// Whether backward must return dx here. The trainer clears it for a network whose input needs no gradient.
   bool needs_input_gradient() const { return needs_input_gradient_; }
   void set_needs_input_gradient(bool needed) { needs_input_gradient_ = needed; }
 
   /// The tape of a container's child; made at its first use. Stays where it is.
   Tape& child(std::size_t index) {
-    while (children_.size() <= index) children_.emplace_back(*threads_);
+    while (children_.size() <= index) {
+      Tape& made = children_.emplace_back(*threads_);
+      made.root_ = root_;
+      made.place_ = place_ << 10 | children_.size();
+    }
     return children_[index];
   }
 
@@ -45,6 +73,9 @@ class Tape {
 
  private:
   ThreadPool* threads_;
+  Tape* root_ = this;
+  PassContext context_;  // the root's is the one that counts
+  std::uint64_t place_ = 0;
   bool needs_input_gradient_ = true;
   std::deque<Tape> children_;  // a deque, so that a child stays where it is when another is added
   std::unique_ptr<void, void (*)(void*)> saved_{nullptr, [](void*) {}};

@@ -15,32 +15,31 @@ namespace volley {
 
 using NamedTensors = std::map<std::string, Tensor>;
 
-/// Gives `parameters` the values of the same names. Throws Error, naming the first that is missing, of
-/// another shape or left over, with `origin` in front; the parameters are then as they were.
-void set_parameters(const std::vector<NamedParameter>& parameters, const NamedTensors& values,
-                    std::string_view origin);
+/// Gives the tensors of `state` the values of the same names. Throws Error, naming the first that is missing,
+/// of another shape or left over, with `origin` in front; the state is then as it was.
+void set_state(const std::vector<NamedTensor>& state, const NamedTensors& values, std::string_view origin);
 
 /// The same, where all names may have one prefix in common, as those of a network that is a member of a
 /// PyTorch module have: "layer.1.weight" for "1.weight".
-void load_state_dict(const std::vector<NamedParameter>& parameters, const NamedTensors& state,
+void load_state_dict(const std::vector<NamedTensor>& state, const NamedTensors& values,
                      std::string_view origin);
 
 /// The tensors of a safetensors file.
 NamedTensors read_state_dict(const std::filesystem::path& path);
 
-/// A network in a file: its layers in order, and the values of its parameters.
+/// A network in a file: its layers in order, and the values of its parameters and buffers.
 struct SavedNetwork {
   std::vector<LayerRecipe> layers;
-  NamedTensors parameters;
+  NamedTensors state;
 };
 
 /// Writes a network as a safetensors file with the layers, as TOML, in its metadata; whole or not at all.
 void save_network(const std::filesystem::path& path, const std::vector<LayerRecipe>& layers,
-                  const std::vector<NamedParameter>& parameters);
+                  const std::vector<NamedTensor>& state);
 void save_network(const std::filesystem::path& path, Sequential& net);
 
 /// Reads what save_network wrote, or a checkpoint of a training. Throws Error, naming the file, unless every
-/// layer has its parameters in the file.
+/// layer has its parameters and buffers in the file.
 SavedNetwork read_network(const std::filesystem::path& path);
 Sequential load_network(const std::filesystem::path& path);
 

@@ -19,19 +19,6 @@ std::string named(const Layer& layer, std::string_view argument) {
   return fmt::format("[{}] {}", layer.kind(), argument);
 }
 
-nb::tuple forward(const LayerPtr& self, nb::handle x) {
-  auto pass = std::make_unique<Pass>(self, signal_from(named(*self, "x"), x), threads());
-  SignalMemory memory;
-  const Signal y = alone([&] {
-    const Signal in = view(pass->x);
-    self->output_shape(in.shape().from(2));  // refuses what does not fit before anything is computed
-    pass->y = self->forward(in, pass->tape);
-    return plain(pass->y, memory, *pass->threads);
-  });
-  const nb::object array = to_array(y);
-  return nb::make_tuple(array, nb::cast(std::move(pass)));
-}
-
 nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_input_gradient) {
   if (pass.owner.get() != self.get()) {
     throw Error(
@@ -54,11 +41,25 @@ nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_
   return to_array(dx);
 }
 
-nb::dict arrays_of(const LayerPtr& self, Tensor Parameter::*member) {
+nb::dict arrays_of(const std::vector<NamedTensor>& tensors) {
+  nb::dict arrays;
+  for (const auto& [name, tensor] : tensors) arrays[name.c_str()] = to_array(*tensor);
+  return arrays;
+}
+
+nb::dict gradients_of(const LayerPtr& self) {
   nb::dict arrays;
   for (const auto& [name, parameter] : self->parameters())
-    arrays[name.c_str()] = to_array(parameter->*member);
+    arrays[name.c_str()] = to_array(parameter->gradient);
   return arrays;
+}
+
+/// Gives all of `state` new values, or changes nothing.
+void set_arrays(const LayerPtr& self, const char* argument, const std::vector<NamedTensor>& state,
+                nb::handle arrays) {
+  const std::string what = named(*self, argument);
+  const NamedTensors values = tensors_from(what, arrays);
+  alone([&] { volley::set_state(state, values, what); });
 }
 
 nb::tuple output_shape(const LayerPtr& self, const std::vector<std::size_t>& features) {
@@ -100,12 +101,6 @@ void bind_surrogates(nb::module_& m) {
       .def("__repr__", [](const Sigmoid& self) { return repr_of("Sigmoid", self); });
 }
 
-constexpr const char* kForwardDoc =
-    "Runs a whole pass of T steps, from rest.\n\n"
-    "x: array (T, N, features...), float32, or spikes as uint8 (0 or 1) or bool; copied if it is not in C "
-    "order.\n"
-    "Returns the output, (T, N, features...), float32 or uint8 spikes, and the tape that backward needs.\n"
-    "Raises TypeError for another dtype, ValueError for a shape that does not fit.";
 constexpr const char* kBackwardDoc =
     "The gradient of the loss with respect to x, float32 of x's shape, given dy, float32 of the output's "
     "shape.\n\n"
@@ -121,15 +116,12 @@ void bind_layer(nb::module_& m) {
       "What a forward pass keeps for backward: input, potentials, spikes. Made by forward only.\n\n"
       "It keeps its layer alive. Give it to backward of the same object, as often as you like.");
 
-  nb::class_<Layer>(m, "Layer",
-                    "A differentiable operation on whole passes: all T steps of all N samples at once.")
-      .def_prop_ro(
+  auto base = nb::class_<Layer>(
+      m, "Layer", "A differentiable operation on whole passes: all T steps of all N samples at once.");
+  def_forward(base, kAnyInput, kEither);
+  base.def_prop_ro(
           "kind", [](const Layer& self) { return std::string(self.kind()); },
           "The name that recipes know this kind of layer by: \"lif\".")
-      .def("forward", forward, nb::arg("x"),
-           nb::sig("def forward(self, x: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_]) -> "
-                   "tuple[numpy.typing.NDArray[numpy.float32 | numpy.uint8], Tape]"),
-           kForwardDoc)
       .def(
           "backward",
           [](const LayerPtr& self, Pass& tape, nb::handle dy) { return backward(self, tape, dy, true); },
@@ -148,15 +140,14 @@ void bind_layer(nb::module_& m) {
            "ValueError when "
            "the layer cannot take it.")
       .def(
-          "parameters", [](const LayerPtr& self) { return arrays_of(self, &Parameter::value); },
+          "parameters", [](const LayerPtr& self) { return arrays_of(values_of(self->parameters())); },
           nb::sig("def parameters(self) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
           "Copies of the parameters by name: changing one does not change the layer, set_parameters() does.")
-      .def(
-          "gradients", [](const LayerPtr& self) { return arrays_of(self, &Parameter::gradient); },
-          nb::sig("def gradients(self) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
-          "Copies of the parameters' gradients by name: what the backward passes since the last "
-          "zero_gradients() "
-          "added up.")
+      .def("gradients", gradients_of,
+           nb::sig("def gradients(self) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
+           "Copies of the parameters' gradients by name: what the backward passes since the last "
+           "zero_gradients() "
+           "added up.")
       .def(
           "zero_gradients",
           [](const LayerPtr& self) { alone([&] { volley::zero_gradients(self->parameters()); }); },
@@ -164,9 +155,7 @@ void bind_layer(nb::module_& m) {
       .def(
           "set_parameters",
           [](const LayerPtr& self, nb::handle parameters) {
-            const std::string what = named(*self, "parameters");
-            const NamedTensors values = tensors_from(what, parameters);
-            alone([&] { volley::set_parameters(self->parameters(), values, what); });
+            set_arrays(self, "parameters", values_of(self->parameters()), parameters);
           },
           nb::arg("parameters"),
           nb::sig("def set_parameters(self, parameters: collections.abc.Mapping[str, "
@@ -176,6 +165,20 @@ void bind_layer(nb::module_& m) {
           "the\nshapes that parameters() shows; otherwise ValueError names the first that differs, and "
           "nothing is "
           "changed.")
+      .def(
+          "buffers", [](const LayerPtr& self) { return arrays_of(self->buffers()); },
+          nb::sig("def buffers(self) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
+          "Copies of what else the layer has learned and is saved with the parameters, such as running "
+          "statistics, by\nname. A training changes them in backward.")
+      .def(
+          "set_buffers",
+          [](const LayerPtr& self, nb::handle buffers) {
+            set_arrays(self, "buffers", self->buffers(), buffers);
+          },
+          nb::arg("buffers"),
+          nb::sig("def set_buffers(self, buffers: collections.abc.Mapping[str, "
+                  "numpy.typing.NDArray[numpy.floating]]) -> None"),
+          "Gives every buffer a new value, as set_parameters() does for parameters.")
       .def(
           "initialize",
           [](const LayerPtr& self, std::int64_t seed, std::int64_t layer) {
@@ -194,11 +197,13 @@ void bind_linear(nb::module_& m) {
       .def(nb::init<>())
       .def("__repr__", [](const Flatten&) { return "Flatten()"; });
 
-  nb::class_<Linear, Layer>(
+  auto linear = nb::class_<Linear, Layer>(
       m, "Linear",
       "y[t] = W x[t] + b: (T, N, in_features) -> (T, N, out_features), float32; x spikes or float32.\n\n"
       "Parameters: weight (out, in), bias (out). init: how they are drawn, \"uniform\" (U(-1/sqrt(in), "
-      "1/sqrt(in)),\nPyTorch's default) or \"normal\" (N(0, 1)); from seed 0 until initialize() draws anew.")
+      "1/sqrt(in)),\nPyTorch's default) or \"normal\" (N(0, 1)); from seed 0 until initialize() draws anew.");
+  def_forward(linear, kAnyInput, kReal);
+  linear
       .def(
           "__init__",
           [](Linear* self, std::size_t in, std::size_t out, bool bias, const std::string& init) {
@@ -210,10 +215,6 @@ void bind_linear(nb::module_& m) {
           },
           nb::arg("in_features"), nb::arg("out_features"), nb::kw_only(), nb::arg("bias") = true,
           nb::arg("init") = "uniform")
-      .def("forward", forward, nb::arg("x"),
-           nb::sig("def forward(self, x: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_]) -> "
-                   "tuple[numpy.typing.NDArray[numpy.float32], Tape]"),
-           kForwardDoc)
       .def_prop_ro("in_features", &Linear::in)
       .def_prop_ro("out_features", &Linear::out)
       .def("__repr__", [](const Linear& self) {
@@ -237,6 +238,7 @@ void bind_neurons(nb::module_& m) {
       "reset.\nsurrogate: the derivative that stands in for the step's. x: currents (T, N, features...) "
       "float32 -> "
       "spikes uint8.");
+  def_forward(lif, kReal, kSpikes);
   lif.def(
          "__init__",
          [](LIF* self, float tau, float v_threshold, std::optional<float> v_reset, bool decay_input,
@@ -250,10 +252,6 @@ void bind_neurons(nb::module_& m) {
          },
          nb::arg("tau") = 2.0f, nb::arg("v_threshold") = 1.0f, nb::arg("v_reset").none() = 0.0f,
          nb::arg("decay_input") = true, nb::arg("detach_reset") = false, nb::arg("surrogate") = ATan{})
-      .def("forward", forward, nb::arg("x"),
-           nb::sig("def forward(self, x: numpy.typing.NDArray[numpy.float32]) -> "
-                   "tuple[numpy.typing.NDArray[numpy.uint8], Tape]"),
-           kForwardDoc)
       .def("__repr__", [](const LIF& self) { return repr_of("LIF", self.options()); });
   option<&LIFOptions::tau>(lif, "tau");
   option<&LIFOptions::v_threshold>(lif, "v_threshold");
@@ -267,16 +265,13 @@ void bind_neurons(nb::module_& m) {
       "A LIF neuron that gives, in place of the spike, its probability p = sigmoid(h - v_threshold):\n\n"
       "    h = v + (x - (v - v_reset)) / tau        v = (1 - p) h + p v_reset\n\n"
       "tau in steps, > 1. x: currents (T, N, features...) float32 -> p of the same shape, float32.");
+  def_forward(soft, kReal, kReal);
   soft.def(
           "__init__",
           [](SoftLIF* self, float tau, float v_threshold, float v_reset) {
             new (self) SoftLIF({.tau = tau, .v_threshold = v_threshold, .v_reset = v_reset});
           },
           nb::arg("tau") = 2.0f, nb::arg("v_threshold") = 1.0f, nb::arg("v_reset") = 0.0f)
-      .def("forward", forward, nb::arg("x"),
-           nb::sig("def forward(self, x: numpy.typing.NDArray[numpy.float32]) -> "
-                   "tuple[numpy.typing.NDArray[numpy.float32], Tape]"),
-           kForwardDoc)
       .def("__repr__", [](const SoftLIF& self) { return repr_of("SoftLIF", self.options()); });
   option<&SoftLIFOptions::tau>(soft, "tau");
   option<&SoftLIFOptions::v_threshold>(soft, "v_threshold");
@@ -284,6 +279,43 @@ void bind_neurons(nb::module_& m) {
 }
 
 }  // namespace
+
+const char* const kForwardDoc =
+    "Runs a whole pass of T steps, from rest.\n\n"
+    "x: array (T, N, features...), float32, or spikes as uint8 (0 or 1) or bool; copied if it is not in C "
+    "order.\n"
+    "training: whether the pass belongs to a training, which is what batch normalisation and dropout ask.\n"
+    "seed, epoch, samples: address what dropout draws; samples are the N samples' numbers in the data set, "
+    "0, "
+    "1, 2, ...\nunless given.\n"
+    "Returns the output, (T, N, features...), float32 or uint8 spikes, and the tape that backward needs.\n"
+    "Raises TypeError for another dtype, ValueError for a shape that does not fit.";
+
+nb::tuple forward(const std::shared_ptr<Layer>& self, nb::handle x, const PassArguments& arguments) {
+  auto pass = std::make_unique<Pass>(self, signal_from(named(*self, "x"), x), threads());
+  const Signal in = view(pass->x);
+  if (arguments.samples.has_value()) {
+    if (arguments.samples->size() != in.samples()) {
+      throw Error(named(*self, fmt::format("samples must be one number for each of {} samples, got {}",
+                                           in.samples(), arguments.samples->size())));
+    }
+    for (const std::int64_t sample : *arguments.samples)
+      pass->samples.push_back(number_from(self->kind(), "samples", sample));
+  }
+  check_range(self->kind(), "epoch", static_cast<double>(arguments.epoch), between(0, (1 << 24) - 1));
+  pass->tape.set_context({.training = arguments.training,
+                          .draw = {.seed = number_from(self->kind(), "seed", arguments.seed),
+                                   .epoch = static_cast<std::uint32_t>(arguments.epoch)},
+                          .samples = pass->samples});
+  SignalMemory memory;
+  const Signal y = alone([&] {
+    self->output_shape(in.shape().from(2));  // refuses what does not fit before anything is computed
+    pass->y = self->forward(in, pass->tape);
+    return plain(pass->y, memory, *pass->threads);
+  });
+  const nb::object array = to_array(y);
+  return nb::make_tuple(array, nb::cast(std::move(pass)));
+}
 
 void bind_layers(nb::module_& m) {
   bind_surrogates(m);

@@ -1,13 +1,20 @@
 #pragma once
 
+#include <fmt/format.h>
+
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <volley/layers.hpp>
 #include <volley/tape.hpp>
 
 #include "arrays.hpp"
+#include "module.hpp"
 
 namespace volley::python {
 
@@ -19,6 +26,7 @@ struct Pass {
 
   std::shared_ptr<Layer> owner;
   OwnedSignal x;
+  std::vector<std::uint32_t> samples;
   std::shared_ptr<ThreadPool> threads;
   Tape tape;
   Signal y;
@@ -39,6 +47,7 @@ class Network final : public Layer {
   Signal forward(const Signal& x, Tape& tape) const override { return net_.forward(x, tape); }
   Signal backward(Tape& tape, const Signal& dy) override { return net_.backward(tape, dy); }
   std::vector<NamedParameter> parameters() override { return net_.parameters(); }
+  std::vector<NamedTensor> buffers() override { return net_.buffers(); }
   void initialize(std::uint32_t seed, std::uint32_t layer) override { net_.initialize(seed, layer); }
 
  private:
@@ -49,5 +58,38 @@ class Network final : public Layer {
 /// The layers that recipes describe, with the values given.
 std::shared_ptr<Network> network_from(const std::vector<LayerRecipe>& recipes, const NamedTensors& values,
                                       std::string_view origin);
+
+/// What a user says of the kind of pass that forward runs.
+struct PassArguments {
+  bool training;
+  std::int64_t seed;
+  std::int64_t epoch;
+  std::optional<std::vector<std::int64_t>> samples;
+};
+
+nb::tuple forward(const std::shared_ptr<Layer>& self, nb::handle x, const PassArguments& pass);
+extern const char* const kForwardDoc;
+
+/// Gives a class of layers its `forward`. `x` and `y` are the types of the arrays that go in and come out, as
+/// its signature shows them: "numpy.float32 | numpy.uint8".
+template <class Class>
+void def_forward(Class& bound, std::string_view x, std::string_view y) {
+  const std::string signature = fmt::format(
+      "def forward(self, x: numpy.typing.NDArray[{}], *, training: bool = False, seed: int = 0, epoch: int = "
+      "0, samples: collections.abc.Sequence[int] | None = None) -> tuple[numpy.typing.NDArray[{}], Tape]",
+      x, y);
+  bound.def(
+      "forward",
+      [](const std::shared_ptr<Layer>& self, nb::handle in, bool training, std::int64_t seed,
+         std::int64_t epoch, std::optional<std::vector<std::int64_t>> samples) {
+        return forward(self, in, {training, seed, epoch, std::move(samples)});
+      },
+      nb::arg("x"), nb::kw_only(), nb::arg("training") = false, nb::arg("seed") = 0, nb::arg("epoch") = 0,
+      nb::arg("samples") = nb::none(), nb::sig(signature.c_str()), kForwardDoc);
+}
+inline constexpr std::string_view kReal = "numpy.float32";
+inline constexpr std::string_view kSpikes = "numpy.uint8";
+inline constexpr std::string_view kEither = "numpy.float32 | numpy.uint8";
+inline constexpr std::string_view kAnyInput = "numpy.float32 | numpy.uint8 | numpy.bool_";
 
 }  // namespace volley::python

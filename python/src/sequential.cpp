@@ -22,6 +22,7 @@ class SharedLayer final : public Layer {
   Signal forward(const Signal& x, Tape& tape) const override { return layer_->forward(x, tape); }
   Signal backward(Tape& tape, const Signal& dy) override { return layer_->backward(tape, dy); }
   std::vector<NamedParameter> parameters() override { return layer_->parameters(); }
+  std::vector<NamedTensor> buffers() override { return layer_->buffers(); }
   void initialize(std::uint32_t seed, std::uint32_t layer) override { layer_->initialize(seed, layer); }
 
  private:
@@ -58,7 +59,7 @@ void load_state(Network& net, nb::handle source) {
       is_path ? nb::cast<std::filesystem::path>(source).string() : std::string("[sequential] state_dict");
   const NamedTensors state =
       is_path ? state_from_file(nb::cast<std::filesystem::path>(source)) : tensors_from(origin, source);
-  alone([&] { load_state_dict(net.parameters(), state, origin); });
+  alone([&] { load_state_dict(state_of(net), state, origin); });
 }
 
 std::shared_ptr<Layer> layer_at(const Network& net, std::int64_t index) {
@@ -83,7 +84,7 @@ std::shared_ptr<Network> load(const std::filesystem::path& path) {
     const nb::gil_scoped_release unlocked;
     return read_network(path);
   }();
-  return network_from(saved.layers, saved.parameters, path.string());
+  return network_from(saved.layers, saved.state, path.string());
 }
 
 }  // namespace
@@ -105,7 +106,7 @@ std::shared_ptr<Network> network_from(const std::vector<LayerRecipe>& recipes, c
   std::vector<std::shared_ptr<Layer>> layers;
   for (const LayerRecipe& recipe : recipes) layers.push_back(make_layer(recipe));
   auto net = std::make_shared<Network>(std::move(layers));
-  set_parameters(net->parameters(), values, origin);
+  set_state(state_of(*net), values, origin);
   return net;
 }
 
@@ -144,18 +145,21 @@ void bind_sequential(nb::module_& m) {
           "save",
           [](Network& self, const std::filesystem::path& path) {
             const std::vector<LayerRecipe> recipes = recipes_of(self);
-            alone([&] { save_network(path, recipes, self.parameters()); });
+            alone([&] { save_network(path, recipes, state_of(self)); });
           },
           nb::arg("path"),
-          "Writes a safetensors file with the parameters, and the layers in its metadata; whole or not at "
+          "Writes a safetensors file with the parameters and buffers, and the layers in its metadata; whole "
+          "or not at "
           "all. "
           "load(path)\nbrings the network back.")
       .def("load_state_dict", load_state, nb::arg("source"),
            nb::sig("def load_state_dict(self, source: str | os.PathLike[str] | collections.abc.Mapping[str, "
                    "numpy.typing.NDArray[numpy.floating]]) -> None"),
-           "Gives every parameter its value from a state_dict of PyTorch or SpikingJelly: a mapping of names "
+           "Gives every parameter and buffer its value from a state_dict of PyTorch or SpikingJelly: a "
+           "mapping of names "
            "to "
-           "arrays, or\na .safetensors (float32) or .npz file. Names are those of parameters(); all may have "
+           "arrays, or\na .safetensors (float32) or .npz file. Names are those of parameters() and "
+           "buffers(); all may have "
            "one "
            "prefix in common, as in\n\"layer.1.weight\". Linear weights are (out, in) there too. ValueError "
            "names "

@@ -27,7 +27,7 @@ struct TrainHistory {
 
 NamedTensors values_of(Sequential& net) {
   NamedTensors values;
-  for (const auto& [name, parameter] : net.parameters()) values.emplace(name, parameter->value);
+  for (const auto& [name, tensor] : state_of(net)) values.emplace(name, *tensor);
   return values;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include <volley/error.hpp>
 
 namespace volley {
@@ -12,6 +14,18 @@ void check_real_input(std::string_view kind, const Signal& x) {
         "[{}] input must be real-valued currents, got spikes of shape {}; put a linear layer before it", kind,
         x.shape().text()));
   }
+}
+
+std::vector<NamedTensor> values_of(const std::vector<NamedParameter>& parameters) {
+  std::vector<NamedTensor> values;
+  for (const auto& [name, parameter] : parameters) values.push_back({name, &parameter->value});
+  return values;
+}
+
+std::vector<NamedTensor> state_of(Layer& layer) {
+  std::vector<NamedTensor> state = values_of(layer.parameters());
+  for (NamedTensor& buffer : layer.buffers()) state.push_back(std::move(buffer));
+  return state;
 }
 
 void zero_gradients(const std::vector<NamedParameter>& parameters) {

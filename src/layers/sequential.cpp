@@ -6,7 +6,8 @@
 namespace volley {
 
 void Sequential::add(std::unique_ptr<Layer> layer) {
-  if (first_trainable_ == layers_.size() && layer->parameters().empty()) ++first_trainable_;
+  const bool fixed = layer->parameters().empty() && layer->buffers().empty();
+  if (fixed && first_trainable_ == layers_.size()) ++first_trainable_;
   layers_.push_back(std::move(layer));
 }
 
@@ -34,7 +35,7 @@ Signal Sequential::forward(const Signal& x, Tape& tape) const {
 
 Signal Sequential::backward(Tape& tape, const Signal& dy) {
   Signal dx = dy;
-  // Below the first layer that has parameters no gradient is wanted, unless the input's is.
+  // Below the first layer that has something to learn no gradient is wanted, unless the input's is.
   const std::size_t first = tape.needs_input_gradient() ? 0 : first_trainable_;
   for (std::size_t i = layers_.size(); i-- > first;) {
     tape.child(i).set_needs_input_gradient(i > first || tape.needs_input_gradient());
@@ -48,6 +49,16 @@ std::vector<NamedParameter> Sequential::parameters() {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     for (const NamedParameter& p : layers_[i]->parameters()) {
       all.push_back({fmt::format("{}.{}", i, p.name), p.parameter});
+    }
+  }
+  return all;
+}
+
+std::vector<NamedTensor> Sequential::buffers() {
+  std::vector<NamedTensor> all;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    for (const NamedTensor& b : layers_[i]->buffers()) {
+      all.push_back({fmt::format("{}.{}", i, b.name), b.tensor});
     }
   }
   return all;

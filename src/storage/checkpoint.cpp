@@ -39,7 +39,7 @@ void save_checkpoint(const std::filesystem::path& path, const std::string& recip
   epoch_fields(epoch,
                [&](const char* name, const auto& value) { metadata[name] = fmt::format("{}", value); });
   std::vector<SafetensorsEntry> tensors;
-  for (const auto& [name, parameter] : net.parameters()) tensors.push_back({name, &parameter->value});
+  for (const auto& [name, tensor] : state_of(net)) tensors.push_back({name, tensor});
   for (const auto& [name, tensor] : optimizer.state()) {
     tensors.push_back({kCheckpointOptimizer + name, tensor});
   }
@@ -76,7 +76,7 @@ void Checkpoint::load_into(Sequential& net) const {
   for (const auto& [name, tensor] : file_.tensors) {
     if (!name.starts_with(kCheckpointOptimizer)) values.emplace(name, tensor);
   }
-  set_parameters(net.parameters(), values, path_.string());
+  set_state(state_of(net), values, path_.string());
 }
 
 }  // namespace volley

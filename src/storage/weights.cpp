@@ -18,17 +18,16 @@ namespace {
 constexpr const char* kFormat = "volley network";
 constexpr const char* kFormatVersion = "1";
 
-/// What stands before the name of every parameter in `state`; none when not all of them are there.
-std::optional<std::string> common_prefix(const std::vector<NamedParameter>& parameters,
-                                         const NamedTensors& state) {
-  if (parameters.empty()) return "";
-  const std::string& first = parameters.front().name;
-  for (const auto& [name, tensor] : state) {
+/// What stands before every name of `state` in `values`; none when not all of them are there.
+std::optional<std::string> common_prefix(const std::vector<NamedTensor>& state, const NamedTensors& values) {
+  if (state.empty()) return "";
+  const std::string& first = state.front().name;
+  for (const auto& [name, tensor] : values) {
     if (!name.ends_with(first)) continue;
     const std::string prefix = name.substr(0, name.size() - first.size());
     if (!prefix.empty() && !prefix.ends_with('.')) continue;
-    const auto has = [&](const NamedParameter& p) { return state.contains(prefix + p.name); };
-    if (std::ranges::all_of(parameters, has)) return prefix;
+    const auto has = [&](const NamedTensor& t) { return values.contains(prefix + t.name); };
+    if (std::ranges::all_of(state, has)) return prefix;
   }
   return std::nullopt;
 }
@@ -39,12 +38,12 @@ void check_sizes(const std::filesystem::path& path, const SavedNetwork& saved) {
     const LinearRecipe* linear = std::get_if<LinearRecipe>(&saved.layers[i]);
     if (linear == nullptr) continue;
     const std::string name = fmt::format("{}.weight", i);
-    const auto weight = saved.parameters.find(name);
+    const auto weight = saved.state.find(name);
     const Shape expected{linear->out, linear->in};
-    if (weight == saved.parameters.end() || !(weight->second.shape() == expected)) {
+    if (weight == saved.state.end() || !(weight->second.shape() == expected)) {
       throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found {}", path.string(), name,
                               expected.text(),
-                              weight == saved.parameters.end() ? "none" : weight->second.shape().text()));
+                              weight == saved.state.end() ? "none" : weight->second.shape().text()));
     }
   }
 }
@@ -70,10 +69,9 @@ std::string layers_toml(const std::filesystem::path& path, const SafetensorsFile
 
 }  // namespace
 
-void set_parameters(const std::vector<NamedParameter>& parameters, const NamedTensors& values,
-                    std::string_view origin) {
-  for (const auto& [name, parameter] : parameters) {
-    const Shape& expected = parameter->value.shape();
+void set_state(const std::vector<NamedTensor>& state, const NamedTensors& values, std::string_view origin) {
+  for (const auto& [name, tensor] : state) {
+    const Shape& expected = tensor->shape();
     const auto value = values.find(name);
     if (value == values.end()) {
       throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found none", origin, name,
@@ -85,25 +83,23 @@ void set_parameters(const std::vector<NamedParameter>& parameters, const NamedTe
     }
   }
   for (const auto& [name, value] : values) {
-    const auto is_name = [&](const NamedParameter& parameter) { return parameter.name == name; };
-    if (std::ranges::none_of(parameters, is_name)) {
+    const auto is_name = [&](const NamedTensor& t) { return t.name == name; };
+    if (std::ranges::none_of(state, is_name)) {
       throw Error(fmt::format("{}: found a parameter '{}' that the network does not have", origin, name));
     }
   }
-  for (const auto& [name, parameter] : parameters) {
-    std::ranges::copy(values.at(name).values(), parameter->value.data());
-  }
+  for (const auto& [name, tensor] : state) std::ranges::copy(values.at(name).values(), tensor->data());
 }
 
-void load_state_dict(const std::vector<NamedParameter>& parameters, const NamedTensors& state,
+void load_state_dict(const std::vector<NamedTensor>& state, const NamedTensors& values,
                      std::string_view origin) {
-  const std::optional<std::string> prefix = common_prefix(parameters, state);
-  if (!prefix.has_value() || prefix->empty()) return set_parameters(parameters, state, origin);
+  const std::optional<std::string> prefix = common_prefix(state, values);
+  if (!prefix.has_value() || prefix->empty()) return set_state(state, values, origin);
   NamedTensors plain;
-  for (const auto& [name, tensor] : state) {
+  for (const auto& [name, tensor] : values) {
     plain.emplace(name.starts_with(*prefix) ? name.substr(prefix->size()) : name, tensor);
   }
-  set_parameters(parameters, plain, origin);
+  set_state(state, plain, origin);
 }
 
 NamedTensors read_state_dict(const std::filesystem::path& path) {
@@ -111,9 +107,9 @@ NamedTensors read_state_dict(const std::filesystem::path& path) {
 }
 
 void save_network(const std::filesystem::path& path, const std::vector<LayerRecipe>& layers,
-                  const std::vector<NamedParameter>& parameters) {
+                  const std::vector<NamedTensor>& state) {
   std::vector<SafetensorsEntry> tensors;
-  for (const auto& [name, parameter] : parameters) tensors.push_back({name, &parameter->value});
+  for (const auto& [name, tensor] : state) tensors.push_back({name, tensor});
   write_safetensors(path, tensors,
                     {{"format", kFormat},
                      {"format_version", kFormatVersion},
@@ -124,7 +120,7 @@ void save_network(const std::filesystem::path& path, const std::vector<LayerReci
 void save_network(const std::filesystem::path& path, Sequential& net) {
   std::vector<LayerRecipe> layers;
   for (std::size_t i = 0; i < net.size(); ++i) layers.push_back(recipe_of(net[i]));
-  save_network(path, layers, net.parameters());
+  save_network(path, layers, state_of(net));
 }
 
 SavedNetwork read_network(const std::filesystem::path& path) {
@@ -132,7 +128,7 @@ SavedNetwork read_network(const std::filesystem::path& path) {
   SavedNetwork saved;
   saved.layers = parse_recipe(layers_toml(path, file), path.string()).network;
   for (auto& [name, tensor] : file.tensors) {
-    if (!name.starts_with(kCheckpointOptimizer)) saved.parameters.emplace(name, std::move(tensor));
+    if (!name.starts_with(kCheckpointOptimizer)) saved.state.emplace(name, std::move(tensor));
   }
   check_sizes(path, saved);
   return saved;
@@ -142,7 +138,7 @@ Sequential load_network(const std::filesystem::path& path) {
   const SavedNetwork saved = read_network(path);
   Sequential net;
   for (const LayerRecipe& layer : saved.layers) net.add(make_layer(layer));
-  set_parameters(net.parameters(), saved.parameters, path.string());
+  set_state(state_of(net), saved.state, path.string());
   return net;
 }
 

@@ -16,20 +16,28 @@ struct EncoderTapes {
   std::array<Tape, 2> tapes;
 };
 
-/// One walk over the pictures `order` of `data`, batch by batch. While one batch is in work, the next is encoded
-/// (ThreadPool::run_ahead), so that threads have something to do where they would wait for each other.
+/// One walk over the pictures `order` of `data`, batch by batch. While one batch is in work, the next is
+/// encoded (ThreadPool::run_ahead), so that threads have something to do where they would wait for each
+/// other.
 class BatchWalk {
  public:
   BatchWalk(const Dataset& data, std::span<const std::uint32_t> order, std::size_t batch, std::size_t steps,
             const Draw& draw, const Encoder& encoder, EncoderTapes& tapes)
-      : data_(data), order_(order), batch_(batch), steps_(steps), draw_(draw), encoder_(encoder), tapes_(tapes) {
+      : data_(data),
+        order_(order),
+        batch_(batch),
+        steps_(steps),
+        draw_(draw),
+        encoder_(encoder),
+        tapes_(tapes) {
     begin_ahead();
   }
   ~BatchWalk() { threads().drop_ahead(); }
   BatchWalk(const BatchWalk&) = delete;
   BatchWalk& operator=(const BatchWalk&) = delete;
 
-  /// Goes on to the next batch; false after the last. samples() and x() are those of the batch until the next call.
+  /// Goes on to the next batch; false after the last. samples() and x() are those of the batch until the next
+  /// call.
   bool next() {
     threads().finish_ahead();
     samples_ = ahead_samples_;
@@ -40,6 +48,7 @@ class BatchWalk {
   }
   std::span<const std::uint32_t> samples() const { return samples_; }
   const Signal& x() const { return x_; }
+  const Draw& draw() const { return draw_; }
 
  private:
   ThreadPool& threads() const { return tapes_.tapes[0].threads(); }

@@ -73,11 +73,14 @@ struct Trainer::Pass {
 
   /// Runs the network on a batch: fills labels, scores, loss and right.
   Signal forward(const Sequential& net, const Loss& loss_function, const Dataset& data,
-                 std::span<const std::uint32_t> samples, const Signal& x) {
+                 const BatchWalk& walk) {
+    const std::span<const std::uint32_t> samples = walk.samples();
     labels.resize(samples.size());
     std::ranges::transform(samples, labels.begin(),
                            [&](std::uint32_t sample) { return data.labels[sample]; });
-    const Signal y = net.forward(x, tape);
+    tape.set_context(
+        {.training = walk.draw().purpose == Draw::Purpose::train, .draw = walk.draw(), .samples = samples});
+    const Signal y = net.forward(walk.x(), tape);
     loss = loss_function.forward(plain(y, plain_y, pool), labels, scores, pool);
     right = count_right(scores, labels);
     return y;
@@ -151,7 +154,7 @@ bool Trainer::train_epoch(const Dataset& train, EpochRecord& record, Recorder& r
                  options_.batch, options_.steps, draw, *parts_.encoder, pass.encoder_tapes);
   for (std::size_t b = 0; walk.next(); ++b) {
     const std::span<const std::uint32_t> samples = walk.samples();
-    const Signal y = pass.forward(net_, *parts_.loss, train, samples, walk.x());
+    const Signal y = pass.forward(net_, *parts_.loss, train, walk);
     zero_gradients(pass.parameters);
     parts_.rule->gradients(net_, *parts_.loss, {train, samples, pass.labels, y, pass.scores}, pass.tape);
     const double norm = gradient_norm(pass.parameters);
@@ -188,10 +191,10 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
   std::size_t right = 0;
   BatchWalk walk(data, pass.order, options_.batch, options_.steps, draw, *parts_.encoder, pass.encoder_tapes);
   for (std::size_t b = 0; walk.next(); ++b) {
-    const std::span<const std::uint32_t> samples = walk.samples();
-    pass.forward(net_, *parts_.loss, data, samples, walk.x());
+    const std::size_t samples = walk.samples().size();
+    pass.forward(net_, *parts_.loss, data, walk);
     std::ranges::copy(pass.scores.values(), result.scores.data() + b * options_.batch * K);
-    result.loss += pass.loss * static_cast<double>(samples.size());
+    result.loss += pass.loss * static_cast<double>(samples);
     right += pass.right;
     if (recorder != nullptr) {
       recorder->test_batch(b + 1, batches);

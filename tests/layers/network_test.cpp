@@ -14,6 +14,7 @@
 #include "reference/lif.hpp"
 #include "reference/linear.hpp"
 #include "reference/rate_loss.hpp"
+#include "support/counting_layer.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -203,6 +204,15 @@ TEST(Sequential, NamesParametersByPlace) {
   std::vector<std::string> names;
   for (const NamedParameter& p : net.parameters()) names.push_back(p.name);
   EXPECT_EQ(names, (std::vector<std::string>{"1.weight", "1.bias", "3.weight"}));
+}
+
+TEST(Sequential, NamesBuffersByPlace) {
+  Sequential net{Flatten{}, test::CountingLayer{}, Linear{4, 3}};
+  ASSERT_EQ(net.buffers().size(), 1u);
+  EXPECT_EQ(net.buffers()[0].name, "1.count");
+  std::vector<std::string> names;
+  for (const NamedTensor& t : state_of(net)) names.push_back(t.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"2.weight", "2.bias", "1.count"}));
 }
 
 TEST(Sequential, RefusesShapesThatDoNotFitWithTheLayersPlace) {

@@ -253,3 +253,18 @@ def test_currents_go_through_a_lone_sample(currents: Currents) -> None:
     whole, _ = lif.forward(x)
     for n in range(5):
         np.testing.assert_array_equal(lif.forward(x[:, n : n + 1])[0][:, 0], whole[:, n])
+
+
+def test_a_pass_can_be_one_of_a_training(rng: np.random.Generator) -> None:
+    net = network()
+    x = spikes_of(rng, 10, 3, 12)
+    y, _ = net.forward(x, training=True, seed=3, epoch=2, samples=[5, 0, 7])
+    np.testing.assert_array_equal(y, net.forward(x)[0])  # nothing in it that would know
+    assert net.buffers() == {}
+    net.set_buffers({})
+    with pytest.raises(
+        ValueError, match=r"\[sequential\] samples must be one number for each of 3 samples, got 2"
+    ):
+        net.forward(x, training=True, samples=[5, 0])
+    with pytest.raises(ValueError, match=r"\[sequential\] epoch must be >= 0 and <= 16777215, got -1"):
+        net.forward(x, training=True, epoch=-1)

@@ -7,6 +7,7 @@
 
 #include <volley/volley.hpp>
 
+#include "support/counting_layer.hpp"
 #include "support/temp_folder.hpp"
 
 namespace volley {
@@ -54,6 +55,15 @@ TEST_F(CheckpointTest, GivesBackParametersAndWhatTheEpochShowed) {
   EXPECT_EQ(checkpoint.recipe_toml(), "epochs = 3\n");
   EXPECT_EQ(checkpoint.epoch().epoch, 3u);
   EXPECT_EQ(checkpoint.epoch().test_acc, 0.1);
+}
+
+TEST_F(CheckpointTest, HoldsBuffersBesideTheParameters) {
+  Sequential net{test::CountingLayer{}, Linear{3, 2}}, other{test::CountingLayer{}, Linear{3, 2}};
+  net.buffers()[0].tensor->data()[0] = 4;
+  save_checkpoint(path_, "epochs = 3\n", epoch_, net, adam_);
+  EXPECT_EQ(read_safetensors(path_).tensors.at("0.count").data()[0], 4);
+  Checkpoint(path_).load_into(other);
+  EXPECT_EQ(other.buffers()[0].tensor->data()[0], 4);
 }
 
 TEST_F(CheckpointTest, HoldsTheOptimizersState) {

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <volley/error.hpp>
 #include <volley/neuron.hpp>
 
 #include "reference/soft_lif.hpp"
+#include "support/counting_layer.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -107,6 +110,26 @@ TEST(Trainer, OneFitOfTwoEpochsIsTwoFitsOfOne) {
   EXPECT_EQ(all_weights(a), all_weights(b));
   EXPECT_EQ(second.epochs.back().epoch, 2u);
   EXPECT_EQ(second.epochs.back().test_loss, history.epochs.back().test_loss);
+}
+
+TEST(Trainer, TellsTheLayersWhichPassItIs) {
+  const Dataset train = stripes(20, 1), test = stripes(7, 2);
+  std::vector<test::CountingLayer::Seen> seen;
+  Sequential net{Flatten{}, test::CountingLayer{&seen}, Linear{36, 3}, LIF{}};
+  Trainer trainer{net, Sgd{0.1f}, RateMse{}, Poisson{}, {.steps = 4, .batch = 10, .seed = 5}};
+  trainer.fit(train, test, 1);
+  ASSERT_EQ(seen.size(), 3u);  // two batches of training, one of evaluation
+  std::set<std::uint32_t> trained;
+  for (std::size_t b = 0; b < 2; ++b) {
+    EXPECT_TRUE(seen[b].training);
+    EXPECT_EQ(seen[b].draw.seed, 5u);
+    EXPECT_EQ(seen[b].draw.epoch, 1u);
+    trained.insert(seen[b].addresses.begin(), seen[b].addresses.end());
+  }
+  EXPECT_EQ(trained.size(), 20u);
+  EXPECT_FALSE(seen[2].training);
+  EXPECT_EQ(seen[2].addresses, (std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(net.buffers()[0].tensor->data()[0], 2) << "backward reaches a layer that has buffers alone";
 }
 
 /// Notes all that it is told.
