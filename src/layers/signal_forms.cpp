@@ -11,7 +11,8 @@ namespace {
 
 /// The values of x as a signal that lies in `layout` and stores `stored_steps`: one step is repeated, several
 /// are added up to one.
-Signal converted(const Signal& x, Layout layout, std::size_t stored_steps, Tensor& memory, ThreadPool& threads) {
+Signal converted(const Signal& x, Layout layout, std::size_t stored_steps, Tensor& memory,
+                 ThreadPool& threads) {
   const Shape& shape = x.shape();
   const std::size_t F = x.features();
   // A step that is turned is a matrix, (C, H W) or (H W, C).

@@ -5,11 +5,12 @@
 
 namespace volley {
 
-/// x in `layout`: x itself where it lies so, else a copy in `memory`. Spikes that are turned are in step order.
+/// x in `layout`: x itself where it lies so, else a copy in `memory`. Spikes that are turned are in step
+/// order.
 Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, ThreadPool& threads);
 
-/// x in the plain form, row-major with every step stored, for those who can read no other: losses, Python, and
-/// layers that have not learned more.
+/// x in the plain form, row-major with every step stored, for those who can read no other: losses, Python,
+/// and layers that have not learned more.
 Signal plain(const Signal& x, SignalMemory& memory, ThreadPool& threads);
 /// Its backward: the gradient of x, in x's form, from dy, the gradient of plain(x).
 Signal plain_backward(const Signal& x, const Signal& dy, SignalMemory& memory, ThreadPool& threads);

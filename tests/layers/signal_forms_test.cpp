@@ -27,12 +27,11 @@ Tensor random_tensor(const Shape& shape, std::uint32_t seed) {
   return tensor;
 }
 
-std::vector<float> values_of(const Signal& x) {
-  return {x.values(), x.values() + x.stored_shape().size()};
-}
+std::vector<float> values_of(const Signal& x) { return {x.values(), x.values() + x.stored_shape().size()}; }
 
 // (C, H, W) at and beside the edges of words, of tiles, and of one channel or position.
-const Shape kPictures[] = {{1, 3, 4}, {3, 1, 1}, {5, 4, 3}, {63, 3, 3}, {64, 8, 8}, {65, 13, 5}, {130, 5, 13}};
+const Shape kPictures[] = {{1, 3, 4},  {3, 1, 1},   {5, 4, 3},   {63, 3, 3},
+                           {64, 8, 8}, {65, 13, 5}, {130, 5, 13}};
 
 TEST(SignalForms, ValuesAreTurnedAndTurnedBack) {
   ThreadPool pool(2);
@@ -191,17 +190,24 @@ TEST(SignalForms, FlattenPutsSpikesInRowMajorOrder) {
 
 TEST(SignalForms, RefusesMemoryThatDoesNotFit) {
   const Tensor values(Shape{2, 3, 4, 5, 6});
-  EXPECT_EQ(error_text([&] { Signal(values, Shape{2, 3, 4, 5, 6}, Layout::channels_last); }),
-            "[signal] memory of (2, 3, 4, 5, 6) does not hold a channels-last signal of shape (2, 3, 4, 5, 6)");
-  EXPECT_EQ(error_text([&] { Signal(values, Shape{2, 4, 4, 5, 6}); }),
-            "[signal] memory of (2, 3, 4, 5, 6) does not hold a row-major signal of shape (2, 4, 4, 5, 6)");
-  EXPECT_EQ(error_text([&] { Signal(values, Shape{2, 3, 120}, Layout::channels_last); }),
-            "[signal] only (N, T, C, H, W) can lie channels-last, got (2, 3, 120)");
+  EXPECT_EQ(
+      error_text([&] {
+        Signal(values, Shape{2, 3, 4, 5, 6}, Layout::channels_last);
+      }),
+      "[signal] memory of (2, 3, 4, 5, 6) does not hold a channels-last signal of shape (2, 3, 4, 5, 6)");
   EXPECT_EQ(error_text([&] {
-              static_cast<void>(
-                  Signal(values, Shape{2, 3, 6, 4, 5}, Layout::channels_last).reshaped({2, 3, 120}));
+              Signal(values, Shape{2, 4, 4, 5, 6});
             }),
-            "[signal] (2, 3, 6, 4, 5) lies channels-last and cannot be seen in the shape (2, 3, 120)");
+            "[signal] memory of (2, 3, 4, 5, 6) does not hold a row-major signal of shape (2, 4, 4, 5, 6)");
+  EXPECT_EQ(error_text([&] {
+              Signal(values, Shape{2, 3, 120}, Layout::channels_last);
+            }),
+            "[signal] only (N, T, C, H, W) can lie channels-last, got (2, 3, 120)");
+  EXPECT_EQ(
+      error_text([&] {
+        static_cast<void>(Signal(values, Shape{2, 3, 6, 4, 5}, Layout::channels_last).reshaped({2, 3, 120}));
+      }),
+      "[signal] (2, 3, 6, 4, 5) lies channels-last and cannot be seen in the shape (2, 3, 120)");
 }
 
 }  // namespace
