@@ -17,6 +17,8 @@ std::string network_text(const Recipe& recipe) {
     text += std::visit([](const auto& options) { return options.kKind; }, layer);
     if (const auto* linear = std::get_if<LinearRecipe>(&layer))
       text += fmt::format(" {}-{}", linear->in, linear->out);
+    if (const auto* conv = std::get_if<volley::Conv2dOptions>(&layer))
+      text += fmt::format(" {}-{}", conv->in_channels, conv->out_channels);
   }
   return text;
 }

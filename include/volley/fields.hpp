@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include <volley/error.hpp>
+#include <volley/window.hpp>
 
 namespace volley {
 
@@ -52,6 +53,10 @@ struct FieldCheck {
   template <class T>
   void operator()(std::string_view name, const T& value, const Range& range) const {
     if constexpr (std::is_arithmetic_v<T>) check_range(kind, name, static_cast<double>(value), range);
+    if constexpr (std::is_same_v<T, Size2>) {
+      check_range(kind, name, static_cast<double>(value.h), range);
+      check_range(kind, name, static_cast<double>(value.w), range);
+    }
   }
   template <class T>
   void operator()(std::string_view name, const std::optional<T>& value, const Range& range) const {

@@ -6,11 +6,13 @@
 #include <variant>
 #include <vector>
 
+#include <volley/conv.hpp>
 #include <volley/encoder.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
+#include <volley/pool.hpp>
 #include <volley/trainer.hpp>
 
 namespace volley {
@@ -34,7 +36,8 @@ struct LinearRecipe : LinearOptions {
   }
 };
 
-using LayerRecipe = std::variant<FlattenOptions, LinearRecipe, LIFOptions, SoftLIFOptions>;
+using LayerRecipe = std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions,
+                                 AvgPool2dOptions, AdaptiveAvgPool2dOptions, LIFOptions, SoftLIFOptions>;
 /// The layer that a recipe describes, with its weights drawn from seed 0.
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);
 /// What describes `layer`, without its weights. Throws Error for a kind that recipes do not know.

@@ -14,9 +14,9 @@ Shape stored_shape(const Shape& shape, Layout layout, std::size_t stored_steps);
 /// copy.
 ///
 /// Layout. The shape is always the logical one, (N, T, C, H, W) for pictures; the layout says how they lie:
-/// row_major, or channels_last, with the channels of a position side by side. Conv2d gives channels_last; a
-/// layer that works on each feature alone, or on each channel, passes the layout of its input on; Flatten
-/// gives row-major order again.
+/// row_major, or channels_last, with the channels of a position side by side. Conv2d and pools give
+/// channels_last; a layer that works on each feature alone, or on each channel, passes the layout of its
+/// input on; Flatten gives row-major order again.
 ///
 /// Constant in time. Real values that are the same at every step, such as a picture shown T times, may be
 /// stored once: stored_steps() is then 1, while steps() is still T. Layers without memory compute such a

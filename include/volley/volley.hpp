@@ -2,6 +2,7 @@
 
 // Everything: spiking neural networks trained by surrogate-gradient backpropagation through time.
 
+#include <volley/conv.hpp>
 #include <volley/dataset.hpp>
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
@@ -10,6 +11,7 @@
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
+#include <volley/pool.hpp>
 #include <volley/recipe.hpp>
 #include <volley/recorder.hpp>
 #include <volley/rule.hpp>

@@ -83,6 +83,7 @@ NB_MODULE(_volley, m) {
   nb::register_exception_translator(translate);
 
   bind_layers(m);
+  bind_conv_and_pools(m);
   bind_sequential(m);
   bind_data(m);
   bind_losses_and_optimizers(m);

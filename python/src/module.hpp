@@ -19,6 +19,7 @@ namespace nb = nanobind;
 
 // Each area of the module adds its classes and functions; module.cpp calls them in order.
 void bind_layers(nb::module_& m);
+void bind_conv_and_pools(nb::module_& m);
 void bind_sequential(nb::module_& m);
 void bind_data(nb::module_& m);
 void bind_losses_and_optimizers(nb::module_& m);
@@ -51,7 +52,9 @@ struct ReprField {
 
   template <class T>
   static std::string value_repr(const T& value) {
-    if constexpr (std::is_same_v<T, bool>) {
+    if constexpr (std::is_same_v<T, Size2>) {
+      return value.h == value.w ? std::to_string(value.h) : value.text();
+    } else if constexpr (std::is_same_v<T, bool>) {
       return value ? "True" : "False";
     } else if constexpr (std::is_floating_point_v<T>) {
       return float_repr(value);

@@ -16,7 +16,10 @@ from . import datasets
 from ._volley import (
     LIF,
     Adam,
+    AdaptiveAvgPool2d,
     ATan,
+    AvgPool2d,
+    Conv2d,
     Dataset,
     DatasetInfo,
     EpochRecord,
@@ -25,6 +28,7 @@ from ._volley import (
     Layer,
     Linear,
     Loss,
+    MaxPool2d,
     Optimizer,
     Poisson,
     RateCrossEntropy,
@@ -47,7 +51,10 @@ from ._volley import (
 
 __all__ = [
     "Adam",
+    "AdaptiveAvgPool2d",
     "ATan",
+    "AvgPool2d",
+    "Conv2d",
     "Dataset",
     "DatasetInfo",
     "EpochRecord",
@@ -57,6 +64,7 @@ __all__ = [
     "Layer",
     "Linear",
     "Loss",
+    "MaxPool2d",
     "Optimizer",
     "Poisson",
     "RateCrossEntropy",

@@ -114,12 +114,14 @@ void bits_to_row_major(std::uint64_t* out, const std::uint64_t* in, std::size_t 
 
 std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits) {
   std::size_t count = 0;
-  for (std::size_t w = 0; w * 64 < bits; ++w) {
-    for (std::uint64_t word = words[w]; word != 0; word &= word - 1) {
-      list[count++] = static_cast<std::uint32_t>(w * 64 + static_cast<std::size_t>(std::countr_zero(word)));
-    }
-  }
+  for_each_bit_from(words, 0, bits, [&](std::size_t i) { list[count++] = static_cast<std::uint32_t>(i); });
   return count;
+}
+
+std::size_t count_bits(const std::uint64_t* words, std::size_t count) {
+  std::size_t bits = 0;
+  for (std::size_t i = 0; i < count; ++i) bits += static_cast<std::size_t>(std::popcount(words[i]));
+  return bits;
 }
 
 }  // namespace volley::kernels

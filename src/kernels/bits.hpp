@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -27,5 +28,20 @@ void bits_to_row_major(std::uint64_t* out, const std::uint64_t* in, std::size_t 
 /// The positions of the bits that are 1 among `bits` bits of `words`, ascending, into `list`. Returns how
 /// many.
 std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits);
+
+/// Calls body(i) for each i below `bits` at which bit `first` + i of `words` is 1, ascending.
+template <class Body>
+void for_each_bit_from(const std::uint64_t* words, std::size_t first, std::size_t bits, const Body& body) {
+  for (std::size_t w = first / 64; w * 64 < first + bits; ++w) {
+    std::uint64_t word = words[w];
+    if (w == first / 64) word &= ~std::uint64_t{0} << first % 64;
+    if (first + bits < w * 64 + 64) word &= (std::uint64_t{1} << (first + bits) % 64) - 1;
+    for (; word != 0; word &= word - 1)
+      body(w * 64 + static_cast<std::size_t>(std::countr_zero(word)) - first);
+  }
+}
+
+/// Bits that are 1 in `count` words.
+std::size_t count_bits(const std::uint64_t* words, std::size_t count);
 
 }  // namespace volley::kernels

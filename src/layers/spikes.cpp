@@ -31,16 +31,6 @@ std::uint64_t pack_bytes(const std::uint8_t* bytes, std::size_t count) {
   return word;
 }
 
-/// Calls body(i) for every bit i of `count` words that is 1, ascending.
-template <class Body>
-void for_each_bit(const std::uint64_t* words, std::size_t count, const Body& body) {
-  for (std::size_t w = 0; w < count; ++w) {
-    for (std::uint64_t word = words[w]; word != 0; word &= word - 1) {
-      body(w * 64 + static_cast<std::size_t>(std::countr_zero(word)));
-    }
-  }
-}
-
 void check_rank(const Shape& shape) {
   if (shape.rank() < 3) {
     throw Error(fmt::format("[spikes] shape must be (samples, steps, features...), got {}", shape.text()));
@@ -153,7 +143,8 @@ void Spikes::for_each_fired(std::size_t sample, std::size_t step, const Body& bo
   const std::size_t position_words = row_words_ / positions_;
   const std::uint64_t* words = SpikeWords::steps(*this, sample) + step * row_words_;
   for (std::size_t p = 0; p < positions_; ++p, words += position_words) {
-    for_each_bit(words, position_words, [&](std::size_t channel) { body(channel * positions_ + p); });
+    kernels::for_each_bit_from(words, 0, position_words * 64,
+                               [&](std::size_t channel) { body(channel * positions_ + p); });
   }
 }
 
@@ -176,15 +167,11 @@ std::size_t Spikes::count(std::size_t sample, std::size_t feature) const {
 }
 
 std::size_t Spikes::count() const {
-  const auto bits = [](const std::uint64_t* words, std::size_t size) {
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < size; ++i) count += static_cast<std::size_t>(std::popcount(words[i]));
-    return count;
-  };
-  if (order_ == Order::step) return bits(words_.data(), words_.size());
+  if (order_ == Order::step) return kernels::count_bits(words_.data(), words_.size());
   std::size_t count = 0;
   for (std::size_t n = 0; n < samples(); ++n) {
-    count += bits(SpikeWords::trains(*this, n), SpikeWords::active(*this, n).size() * row_words_);
+    count +=
+        kernels::count_bits(SpikeWords::trains(*this, n), SpikeWords::active(*this, n).size() * row_words_);
   }
   return count;
 }
@@ -217,7 +204,8 @@ void Spikes::to_bytes(std::span<std::uint8_t> bytes) const {
     }
     const std::uint64_t* row = SpikeWords::trains(*this, n);
     for (const std::uint32_t feature : SpikeWords::active(*this, n)) {
-      for_each_bit(row, row_words_, [&](std::size_t t) { of[t * features_ + feature] = 1; });
+      kernels::for_each_bit_from(row, 0, row_words_ * 64,
+                                 [&](std::size_t t) { of[t * features_ + feature] = 1; });
       row += row_words_;
     }
   }

@@ -63,7 +63,7 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 /// A struct that lists its fields.
 template <class T>
 inline constexpr bool is_options = std::is_class_v<T> && !is_variant<T> && !is_vector<T> && !is_optional<T> &&
-                                   !std::is_same_v<T, std::string>;
+                                   !std::is_same_v<T, std::string> && !std::is_same_v<T, Size2>;
 
 /// Text as a TOML basic string, with its quotes.
 std::string toml_quoted(std::string_view text);

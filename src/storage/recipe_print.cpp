@@ -42,6 +42,8 @@ std::string value_text(const T& value) {
     return float_text(value);
   } else if constexpr (std::is_arithmetic_v<T>) {
     return fmt::format("{}", value);
+  } else if constexpr (std::is_same_v<T, Size2>) {
+    return value.h == value.w ? value_text(value.h) : fmt::format("[{}, {}]", value.h, value.w);
   } else if constexpr (std::is_enum_v<T>) {
     return toml_quoted(choices(value)[static_cast<std::size_t>(value)]);
   } else if constexpr (is_optional<T>) {

@@ -44,6 +44,14 @@ struct Place {
 template <class T>
 void read_value(const toml::node& node, T& value, const Range& range, const Place& place);
 
+/// A default outside its own range says that there is no default.
+template <class T>
+bool has_default(const T& value, const Range& range) {
+  if constexpr (std::is_arithmetic_v<T>) return range.contains(static_cast<double>(value));
+  if constexpr (std::is_same_v<T, Size2>) return range.contains(static_cast<double>(value.h));
+  return true;
+}
+
 /// Reads what `table` holds into the fields of `options`; a field that is not there keeps its value.
 template <class Options>
 void read_fields(const toml::table& table, Options& options, const Place& place) {
@@ -53,11 +61,8 @@ void read_fields(const toml::table& table, Options& options, const Place& place)
     known.emplace_back(name);
     if (const toml::node* node = table.get(name)) {
       read_value(*node, value, range, place.at(name));
-    } else if constexpr (std::is_arithmetic_v<T>) {
-      // A default outside its own range says that there is no default.
-      if (!range.contains(static_cast<double>(value))) {
-        place.at(name).fail(table, fmt::format("missing; expected a number {}", range.text()));
-      }
+    } else if (!has_default(value, range)) {
+      place.at(name).fail(table, fmt::format("missing; expected a number {}", range.text()));
     }
   });
   for (const auto& [key, node] : table) {
@@ -89,6 +94,20 @@ void read_number(const toml::node& node, T& value, const Range& range, const Pla
       place.expected(node, expectation("a number", range));
     }
     value = static_cast<T>(*number);
+  }
+}
+
+/// 3 or [3, 5]: a height and a width.
+void read_size(const toml::node& node, Size2& value, const Range& range, const Place& place) {
+  const toml::array* two = node.as_array();
+  if (two == nullptr && node.is_integer()) {
+    read_number(node, value.h, range, place);
+    value.w = value.h;
+  } else if (two != nullptr && two->size() == 2) {
+    read_number(*two->get(0), value.h, range, place);
+    read_number(*two->get(1), value.w, range, place);
+  } else {
+    place.expected(node, expectation("an integer", range) + ", or a list of two");
   }
 }
 
@@ -135,13 +154,15 @@ void read_value(const toml::node& node, T& value, const Range& range, const Plac
     const std::optional<std::string> text = node.value_exact<std::string>();
     if (!text) place.expected(node, "a string");
     value = *text;
+  } else if constexpr (std::is_same_v<T, Size2>) {
+    read_size(node, value, range, place);
   } else if constexpr (std::is_enum_v<T>) {
     read_choice(node, value, place);
   } else if constexpr (is_optional<T>) {
     if (node.value_exact<std::string>() == kNone) {
       value.reset();
-    } else if (node.is_number()) {
-      read_number(node, value.emplace(), range, place);
+    } else if (node.is_number() || node.is_array()) {
+      read_value(node, value.emplace(), range, place);
     } else {
       place.expected(node, fmt::format("{} or '{}'", expectation("a number", range), kNone));
     }

@@ -32,17 +32,26 @@ std::optional<std::string> common_prefix(const std::vector<NamedTensor>& state, 
   return std::nullopt;
 }
 
+/// The shape of a layer's parameter `weight`, where it has one.
+std::optional<Shape> weight_shape(const LayerRecipe& layer) {
+  if (const auto* linear = std::get_if<LinearRecipe>(&layer)) return Shape{linear->out, linear->in};
+  if (const auto* conv = std::get_if<Conv2dOptions>(&layer)) {
+    return Shape{conv->out_channels, conv->in_channels / conv->groups, conv->kernel_size.h,
+                 conv->kernel_size.w};
+  }
+  return std::nullopt;
+}
+
 /// A hostile description may ask for more weights than the file has: nothing is built before this.
 void check_sizes(const std::filesystem::path& path, const SavedNetwork& saved) {
   for (std::size_t i = 0; i < saved.layers.size(); ++i) {
-    const LinearRecipe* linear = std::get_if<LinearRecipe>(&saved.layers[i]);
-    if (linear == nullptr) continue;
+    const std::optional<Shape> expected = weight_shape(saved.layers[i]);
+    if (!expected.has_value()) continue;
     const std::string name = fmt::format("{}.weight", i);
     const auto weight = saved.state.find(name);
-    const Shape expected{linear->out, linear->in};
-    if (weight == saved.state.end() || !(weight->second.shape() == expected)) {
+    if (weight == saved.state.end() || !(weight->second.shape() == *expected)) {
       throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found {}", path.string(), name,
-                              expected.text(),
+                              expected->text(),
                               weight == saved.state.end() ? "none" : weight->second.shape().text()));
     }
   }

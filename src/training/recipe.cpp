@@ -14,6 +14,18 @@ struct MakeLayer {
   std::unique_ptr<Layer> operator()(const LinearRecipe& recipe) const {
     return std::make_unique<Linear>(recipe.in, recipe.out, recipe);
   }
+  std::unique_ptr<Layer> operator()(const Conv2dOptions& options) const {
+    return std::make_unique<Conv2d>(options);
+  }
+  std::unique_ptr<Layer> operator()(const MaxPool2dOptions& options) const {
+    return std::make_unique<MaxPool2d>(options);
+  }
+  std::unique_ptr<Layer> operator()(const AvgPool2dOptions& options) const {
+    return std::make_unique<AvgPool2d>(options);
+  }
+  std::unique_ptr<Layer> operator()(const AdaptiveAvgPool2dOptions& options) const {
+    return std::make_unique<AdaptiveAvgPool2d>(options);
+  }
   std::unique_ptr<Layer> operator()(const LIFOptions& options) const {
     return std::make_unique<LIF>(options);
   }
@@ -74,6 +86,8 @@ std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe) { return std::visit
 LayerRecipe recipe_of(const Layer& layer) {
   LayerRecipe recipe;
   const bool known = describes<Flatten>(layer, recipe) || describes<Linear>(layer, recipe) ||
+                     describes<Conv2d>(layer, recipe) || describes<MaxPool2d>(layer, recipe) ||
+                     describes<AvgPool2d>(layer, recipe) || describes<AdaptiveAvgPool2d>(layer, recipe) ||
                      describes<LIF>(layer, recipe) || describes<SoftLIF>(layer, recipe);
   if (!known) throw Error(fmt::format("[recipe] a layer of kind '{}' cannot be described", layer.kind()));
   return recipe;

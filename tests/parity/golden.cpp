@@ -13,8 +13,8 @@ std::filesystem::path Golden::folder() {
   return std::filesystem::path(VOLLEY_SOURCE_DIR) / "tests" / "golden";
 }
 
-Golden::Golden(const std::string& file)
-    : manifest_(nlohmann::json::parse(read_file(folder() / "manifest.json", std::size_t{1} << 20))),
+Golden::Golden(const std::string& file, const std::string& manifest)
+    : manifest_(nlohmann::json::parse(read_file(folder() / manifest, std::size_t{1} << 20))),
       file_(read_safetensors(folder() / file)) {
   EXPECT_EQ(sha256_hex_of_file(folder() / file), manifest_.at("sha256").at(file).get<std::string>()) << file;
 }

@@ -14,11 +14,12 @@
 
 namespace volley::test {
 
-/// What SpikingJelly computed: tests/golden, written by peers/golden_spikingjelly.py.
+/// What SpikingJelly or PyTorch computed: tests/golden, written by peers/golden_spikingjelly.py and
+/// peers/golden_torch.py.
 class Golden {
  public:
   /// Reads the manifest and `file`. Fails the test unless the file is the one that the manifest describes.
-  explicit Golden(const std::string& file);
+  explicit Golden(const std::string& file, const std::string& manifest = "manifest.json");
 
   static std::filesystem::path folder();
   const nlohmann::json& manifest() const { return manifest_; }

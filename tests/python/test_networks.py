@@ -50,6 +50,35 @@ def test_linear_is_a_matrix_product(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(linear.gradients()["bias"], dy.sum((0, 1)), atol=1e-5)
 
 
+def test_conv_and_pools_take_spikes_and_values(rng: np.random.Generator) -> None:
+    net = volley.Sequential(
+        volley.Conv2d(2, 5, (3, 3), padding=1, bias=False),
+        volley.LIF(v_threshold=0.2),
+        volley.MaxPool2d(2),
+        volley.Conv2d(5, 4, 1, groups=1),
+        volley.AvgPool2d(2, stride=1),
+        volley.AdaptiveAvgPool2d((1, 2)),
+        volley.Flatten(),
+    )
+    assert net.output_shape((2, 6, 8)) == (8,)
+    assert repr(net[0]) == (
+        "Conv2d(in_channels=2, out_channels=5, kernel_size=3, stride=1, padding=1, dilation=1, groups=1, bias=False)"
+    )
+    assert repr(net[2]) == "MaxPool2d(kernel_size=2, stride=None, padding=0)"
+    for x in (spikes_of(rng, 4, 3, 2, 6, 8), rng.normal(size=(4, 3, 2, 6, 8)).astype(np.float32)):
+        y, tape = net.forward(x)
+        assert y.shape == (4, 3, 8) and y.dtype == np.float32
+        dx = net.backward(tape, np.ones_like(y))
+        assert dx.shape == x.shape and np.abs(dx).sum() > 0
+    conv = net[0]
+    spikes = spikes_of(rng, 4, 3, 2, 6, 8)
+    np.testing.assert_array_equal(conv.forward(spikes)[0], conv.forward(spikes.astype(np.float32))[0])
+    with pytest.raises(ValueError, match=r"layer 0: \[conv2d\] input features must be \(2, H, W\), got \(3, 6, 8\)"):
+        net.forward(np.zeros((1, 1, 3, 6, 8), np.float32))
+    with pytest.raises(ValueError, match=r"\[max_pool2d\] padding must be at most half"):
+        volley.MaxPool2d(2, padding=2)
+
+
 def test_a_network_is_its_layers(rng: np.random.Generator) -> None:
     net = network()
     x = spikes_of(rng, 10, 3, 3, 4)

@@ -86,10 +86,20 @@ TEST(Recipe, TomlOfEveryKindGivesTheSameRecipe) {
   recipe.description = "quotes \" and \\, a tab \t, a line\nand a bell \x07";
   recipe.training.seed = 4294967295u;
   recipe.training.drop_last = false;
-  recipe.network = {FlattenOptions{}, LinearRecipe{{.bias = true, .init = Init::normal}, 3, 4},
+  recipe.network = {FlattenOptions{},
+                    LinearRecipe{{.bias = true, .init = Init::normal}, 3, 4},
                     LIFOptions{.tau = 1.1f, .v_reset = std::nullopt, .surrogate = Sigmoid{.alpha = 0.3f}},
                     LIFOptions{.v_threshold = -1e-30f, .v_reset = -0.1f, .surrogate = ATan{.alpha = 1e30f}},
-                    SoftLIFOptions{.tau = 7.0f}};
+                    SoftLIFOptions{.tau = 7.0f},
+                    Conv2dOptions{.in_channels = 4,
+                                  .out_channels = 6,
+                                  .kernel_size = {3, 5},
+                                  .padding = 1,
+                                  .groups = 2,
+                                  .bias = false},
+                    MaxPool2dOptions{.kernel_size = 2},
+                    AvgPool2dOptions{.kernel_size = 3, .stride = Size2{2, 1}},
+                    AdaptiveAvgPool2dOptions{.output_size = {1, 2}}};
   for (const LossRecipe& loss :
        {LossRecipe{RateMseOptions{.scale = 1.0f / 3}}, LossRecipe{RateCrossEntropyOptions{}}}) {
     for (const OptimizerRecipe& optimizer : {OptimizerRecipe{AdamOptions{.beta1 = 0.1f}},
@@ -109,6 +119,36 @@ TEST(Recipe, TomlOfEveryKindGivesTheSameRecipe) {
   EXPECT_FALSE(std::get<LIFOptions>(back.network.at(2)).v_reset.has_value());
   EXPECT_EQ(std::get<Sigmoid>(std::get<LIFOptions>(back.network.at(2)).surrogate).alpha, 0.3f);
   EXPECT_EQ(std::get<LIFOptions>(back.network.at(3)).v_reset, -0.1f);
+  EXPECT_EQ(std::get<Conv2dOptions>(back.network.at(5)).kernel_size, (Size2{3, 5}));
+  EXPECT_FALSE(std::get<MaxPool2dOptions>(back.network.at(6)).stride.has_value());
+  EXPECT_EQ(std::get<AvgPool2dOptions>(back.network.at(7)).stride, (Size2{2, 1}));
+}
+
+TEST(Recipe, SizesAreOneNumberOrTwo) {
+  const auto conv = [](const std::string& kernel) {
+    const Recipe recipe = parse_recipe(
+        "[[network]]\nkind = \"conv2d\"\nin_channels = 1\nout_channels = 2\n" + kernel + "\n", "my.toml");
+    return std::get<Conv2dOptions>(recipe.network.at(0)).kernel_size;
+  };
+  EXPECT_EQ(conv("kernel_size = 3"), Size2(3));
+  EXPECT_EQ(conv("kernel_size = [3, 5]"), (Size2{3, 5}));
+  EXPECT_EQ(
+      error_of([&] { conv("kernel_size = [3]"); }),
+      "my.toml:5: key 'network.0.kernel_size': expected an integer >= 1 and <= 4096, or a list of two, got a "
+      "list");
+  EXPECT_EQ(error_of([&] { conv("kernel_size = [3, 0]"); }),
+            "my.toml:5: key 'network.0.kernel_size': expected an integer >= 1 and <= 4096, got 0");
+  EXPECT_EQ(
+      error_of([&] { conv("kernel_size = 1.5"); }),
+      "my.toml:5: key 'network.0.kernel_size': expected an integer >= 1 and <= 4096, or a list of two, got "
+      "1.5");
+  EXPECT_EQ(error_of([&] { conv(""); }),
+            "my.toml:1: key 'network.0.kernel_size': missing; expected a number >= 1 and <= 4096");
+  const Recipe recipe =
+      with_settings(parse_recipe("[[network]]\nkind = \"max_pool2d\"\nkernel_size = 2\n", "my.toml"),
+                    {"network.0.kernel_size=[2, 3]", "network.0.stride=1"});
+  EXPECT_EQ(std::get<MaxPool2dOptions>(recipe.network.at(0)).kernel_size, (Size2{2, 3}));
+  EXPECT_EQ(std::get<MaxPool2dOptions>(recipe.network.at(0)).stride, Size2(1));
 }
 
 TEST(Recipe, FloatsComeBackBitForBitAndReadNicely) {
@@ -205,7 +245,8 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
        "my.toml:2: key 'network.0.kind': 'liff' is unknown; did you mean 'lif'?"},
       {"[[network]]\nkind = 3", "my.toml:2: key 'network.0.kind': expected a string, got 3"},
       {"[[network]]\ntau = 3",
-       "my.toml:1: key 'network.0.kind': missing; expected one of 'flatten', 'linear', 'lif', 'soft_lif'"},
+       "my.toml:1: key 'network.0.kind': missing; expected one of 'flatten', 'linear', 'conv2d', "
+       "'max_pool2d', 'avg_pool2d', 'adaptive_avg_pool2d', 'lif', 'soft_lif'"},
       {"[optimizer]\nlr = 0.1\n" + kNetwork,
        "my.toml:1: key 'optimizer.kind': missing; expected one of 'adam', 'sgd'"},
       {"[optimizer]\nkind = \"adam\"\nmomentum = 0.9\n" + kNetwork,

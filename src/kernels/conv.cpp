@@ -1,0 +1,378 @@
+#include "kernels/conv.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "kernels/bits.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/conv.cpp"
+#include "kernels/simd_targets.hpp"
+
+#include <hwy/foreach_target.h>  // must come before highway.h
+
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace volley::kernels {
+namespace HWY_NAMESPACE {
+
+// Vectors of sums side by side: as many as the registers hold, beside what they are made from.
+constexpr std::size_t kRows = 6;
+constexpr std::size_t kPanel = kLanes == 16 ? 4 : 2;
+
+/// Vectors of a row of which the last may be short: `lanes` of it count.
+template <std::size_t kVectors, bool kFull>
+struct Row {
+  std::size_t lanes;
+
+  HWY_INLINE VF load(const float* p, std::size_t v) const {
+    return kFull || v + 1 < kVectors ? hn::LoadU(F32(), p + v * kLanes) : load_first(p + v * kLanes, lanes);
+  }
+  HWY_INLINE void store(VF value, float* p, std::size_t v) const {
+    if (kFull || v + 1 < kVectors) {
+      hn::StoreU(value, F32(), p + v * kLanes);
+    } else {
+      store_first(value, p + v * kLanes, lanes);
+    }
+  }
+};
+
+/// Calls tile(first, row) for pieces of [0, columns): kVectors vectors as long as they fit, then one by one.
+template <std::size_t kVectors, class Tile>
+HWY_INLINE void for_columns(std::size_t columns, const Tile& tile) {
+  std::size_t o = 0;
+  for (; o + kVectors * kLanes <= columns; o += kVectors * kLanes) tile(o, Row<kVectors, true>{kLanes});
+  for (; o + kLanes <= columns; o += kLanes) tile(o, Row<1, true>{kLanes});
+  if (o < columns) tile(o, Row<1, false>{columns - o});
+}
+
+// ---- dense -------------------------------------------------------------------------------------------------
+
+struct Dense {
+  float* y;
+  const float* x;
+  const float* weight;
+  const float* bias;
+  const float* zeros;
+  const ConvShape* shape;
+};
+
+/// kCount positions from p on, output channels from o on.
+template <std::size_t kCount, std::size_t kVectors, bool kFull>
+HWY_INLINE void dense_tile(const Dense& k, std::size_t p, std::size_t o, const Row<kVectors, kFull>& row) {
+  const F32 d;
+  const ConvShape& s = *k.shape;
+  VF sum[kCount][kVectors];
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    sum[0][v] = k.bias != nullptr ? row.load(k.bias + o, v) : hn::Zero(d);
+    for (std::size_t r = 1; r < kCount; ++r) sum[r][v] = sum[0][v];
+  }
+  const std::int32_t* index = s.taps.index + p * s.taps.taps;
+  for (std::size_t tap = 0; tap < s.taps.taps; ++tap) {
+    const float* a[kCount];
+    bool any = false;
+    for (std::size_t r = 0; r < kCount; ++r) {
+      const std::int32_t at = index[r * s.taps.taps + tap];
+      any = any || at != kOutside;
+      a[r] = at != kOutside ? k.x + static_cast<std::size_t>(at) * s.x_row : k.zeros;
+    }
+    if (!any) continue;
+    const float* w = k.weight + tap * s.in * s.out + o;
+    for (std::size_t i = 0; i < s.in; ++i, w += s.out) {
+      VF b[kVectors];
+      for (std::size_t v = 0; v < kVectors; ++v) b[v] = row.load(w, v);
+      for (std::size_t r = 0; r < kCount; ++r) {
+        const VF value = hn::Set(d, a[r][i]);
+        for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(value, b[v], sum[r][v]);
+      }
+    }
+  }
+  for (std::size_t r = 0; r < kCount; ++r) {
+    float* y = k.y + (p + r) * s.y_row + o;
+    for (std::size_t v = 0; v < kVectors; ++v) row.store(sum[r][v], y, v);
+  }
+}
+
+void conv_dense(float* y, const float* x, const float* weight, const float* bias, const float* zeros,
+                const ConvShape& s, std::size_t pictures) {
+  // A panel of outputs at a time, so that its weights stay in the cache for all positions.
+  for_columns<kPanel>(s.out, [&](std::size_t o, const auto& row) {
+    for (std::size_t n = 0; n < pictures; ++n) {
+      const Dense k{y + n * s.taps.positions * s.y_row, x + n * s.x_positions * s.x_row, weight, bias, zeros, &s};
+      std::size_t p = 0;
+      for (; p + kRows <= s.taps.positions; p += kRows) dense_tile<kRows>(k, p, o, row);
+      for (; p + 2 <= s.taps.positions; p += 2) dense_tile<2>(k, p, o, row);
+      for (; p < s.taps.positions; ++p) dense_tile<1>(k, p, o, row);
+    }
+  });
+}
+
+// ---- spikes ------------------------------------------------------------------------------------------------
+
+/// The rows of the weights (taps, in, out) that output position p adds: appended tap by tap.
+HWY_INLINE std::size_t list_rows(std::uint32_t* rows, const std::uint32_t* starts, const std::uint32_t* channels,
+                                 const ConvShape& s, std::size_t p) {
+  const hn::ScalableTag<std::uint32_t> d;
+  std::size_t count = 0;
+  for (std::size_t tap = 0; tap < s.taps.taps; ++tap) {
+    const std::int32_t at = s.taps.index[p * s.taps.taps + tap];
+    if (at == kOutside) continue;
+    const std::size_t end = starts[at + 1];
+    const auto first_row = hn::Set(d, static_cast<std::uint32_t>(tap * s.in));
+    for (std::size_t i = starts[at]; i < end; i += kLanes) {
+      hn::StoreU(hn::Add(hn::LoadU(d, channels + i), first_row), d, rows + count + i - starts[at]);
+    }
+    count += end - starts[at];
+  }
+  return count;
+}
+
+template <std::size_t kVectors, bool kFull>
+HWY_INLINE void gather_tile(float* y, const std::uint32_t* rows, std::size_t count, const float* weight,
+                            const float* bias, std::size_t out, std::size_t o, const Row<kVectors, kFull>& row) {
+  const F32 d;
+  const VF one = hn::Set(d, 1.0f);
+  VF sum[kVectors];
+  for (std::size_t v = 0; v < kVectors; ++v) sum[v] = bias != nullptr ? row.load(bias + o, v) : hn::Zero(d);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float* w = weight + rows[i] * out + o;
+    // An addition and a multiplication by one give the same bits; in turn they keep both kinds of unit busy.
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      sum[v] = v % 2 == 0 ? hn::Add(sum[v], row.load(w, v)) : hn::MulAdd(row.load(w, v), one, sum[v]);
+    }
+  }
+  for (std::size_t v = 0; v < kVectors; ++v) row.store(sum[v], y + o, v);
+}
+
+void conv_spikes(float* y, const PictureBits& x, const float* weight, const float* bias, const ConvShape& s,
+                 std::size_t pictures, std::uint32_t* list) {
+  std::uint32_t* starts = list;
+  std::uint32_t* channels = starts + s.x_positions + 1;
+  std::uint32_t* rows = channels + s.x_positions * s.in + kListSlack;
+  for (std::size_t n = 0; n < pictures; ++n) {
+    const std::uint64_t* words = x.data + n * s.x_positions * x.words;
+    starts[0] = 0;
+    for (std::size_t q = 0; q < s.x_positions; ++q) {
+      std::uint32_t end = starts[q];
+      for_each_bit_from(words + q * x.words, x.bit, s.in,
+                        [&](std::size_t i) { channels[end++] = static_cast<std::uint32_t>(i); });
+      starts[q + 1] = end;
+    }
+    for (std::size_t p = 0; p < s.taps.positions; ++p) {
+      const std::size_t count = list_rows(rows, starts, channels, s, p);
+      float* row_y = y + (n * s.taps.positions + p) * s.y_row;
+      for_columns<8>(s.out, [&](std::size_t o, const auto& row) {
+        gather_tile(row_y, rows, count, weight, bias, s.out, o, row);
+      });
+    }
+  }
+}
+
+// ---- weight gradient ---------------------------------------------------------------------------------------
+
+/// Calls block(count, j, tap, channel), `count` a constant, for blocks of rows (tap, channel) that cover [begin,
+/// end); a block has rows of one tap, kMost of them as long as they fit, then fewer.
+template <std::size_t kMost, class Block>
+HWY_INLINE void for_row_blocks(std::size_t begin, std::size_t end, std::size_t in, const Block& block) {
+  for (std::size_t j = begin; j < end;) {
+    const std::size_t tap = j / in;
+    const std::size_t left = HWY_MIN(end, (tap + 1) * in) - j;
+    if (left >= kMost) {
+      block(std::integral_constant<std::size_t, kMost>(), j, tap, j % in);
+      j += kMost;
+    } else if (left >= 4) {
+      block(std::integral_constant<std::size_t, 4>(), j, tap, j % in);
+      j += 4;
+    } else {
+      block(std::integral_constant<std::size_t, 1>(), j, tap, j % in);
+      ++j;
+    }
+  }
+}
+
+void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& s, std::size_t begin,
+                          std::size_t end, std::size_t columns) {
+  const F32 d;
+  for_columns<kPanel>(columns, [&]<std::size_t kVectors, bool kFull>(std::size_t o,
+                                                                     const Row<kVectors, kFull>& row) {
+    for_row_blocks<kRows>(begin, end, s.in, [&](auto count, std::size_t j, std::size_t tap, std::size_t channel) {
+      float* total = sum + (j - begin) * kConvColumns + o;
+      VF sums[count][kVectors];
+      for (std::size_t r = 0; r < count; ++r) {
+        for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::LoadU(d, total + r * kConvColumns + v * kLanes);
+      }
+      for (std::size_t p = 0; p < s.taps.positions; ++p) {
+        const std::int32_t at = s.taps.index[p * s.taps.taps + tap];
+        if (at == kOutside) continue;
+        const float* a = x + static_cast<std::size_t>(at) * s.x_row + channel;
+        VF b[kVectors];
+        for (std::size_t v = 0; v < kVectors; ++v) b[v] = row.load(dy + p * s.y_row + o, v);
+        for (std::size_t r = 0; r < count; ++r) {
+          const VF value = hn::Set(d, a[r]);
+          for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(value, b[v], sums[r][v]);
+        }
+      }
+      for (std::size_t r = 0; r < count; ++r) {
+        for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sums[r][v], d, total + r * kConvColumns + v * kLanes);
+      }
+    });
+  });
+}
+
+/// table (16, kSpikeColumns) of one position: entry m is the sum of those of its `steps` rows of dy whose bit is
+/// in m, added in the order of the steps. Columns beyond `columns` are 0.
+HWY_INLINE void build_table(float* HWY_RESTRICT table, const float* dy, std::size_t y_step, std::size_t steps,
+                            std::size_t columns) {
+  const F32 d;
+  for (std::size_t first = 0; first < kSpikeColumns; first += kLanes) {
+    const std::size_t lanes = first >= columns ? 0 : HWY_MIN(kLanes, columns - first);
+    VF sums[16];
+    sums[0] = hn::Zero(d);
+    for (std::size_t t = 0; t < 4; ++t) {
+      const VF row = t < steps && lanes > 0 ? load_first(dy + t * y_step + first, lanes) : hn::Zero(d);
+      for (std::size_t m = 0; m < (1u << t); ++m) sums[m | 1u << t] = hn::Add(sums[m], row);
+    }
+    for (std::size_t m = 0; m < 16; ++m) hn::Store(sums[m], d, table + m * kSpikeColumns + first);
+  }
+}
+
+void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const float* dy, std::size_t y_step,
+                                 std::size_t steps, const ConvShape& s, std::size_t begin, std::size_t end,
+                                 std::size_t columns, float* HWY_RESTRICT table) {
+  constexpr std::size_t kVectors = 2;
+  constexpr std::size_t kMost = kLanes == 16 ? 12 : 6;
+  const F32 d;
+  const VF one = hn::Set(d, 1.0f);
+  // Some positions at a time, so that their tables stay in the first cache for all rows.
+  for (std::size_t first = 0; first < s.taps.positions; first += kTablePositions) {
+    const std::size_t last = HWY_MIN(first + kTablePositions, s.taps.positions);
+    for (std::size_t p = first; p < last; ++p) {
+      build_table(table + (p - first) * 16 * kSpikeColumns, dy + p * s.y_row, y_step, steps, columns);
+    }
+    for (std::size_t o = 0; o < columns; o += kVectors * kLanes) {
+      for_row_blocks<kMost>(begin, end, s.in, [&](auto count, std::size_t j, std::size_t tap, std::size_t channel) {
+        float* total = sum + (j - begin) * kSpikeColumns + o;
+        VF sums[count][kVectors];
+        for (std::size_t r = 0; r < count; ++r) {
+          for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::LoadU(d, total + r * kSpikeColumns + v * kLanes);
+        }
+        const float* entries = table + o;
+        const std::int32_t* index = s.taps.index + first * s.taps.taps + tap;
+        for (std::size_t p = first; p < last; ++p, entries += 16 * kSpikeColumns, index += s.taps.taps) {
+          if (*index == kOutside) continue;
+          const std::uint8_t* nibble = nibbles + static_cast<std::size_t>(*index) * s.in + channel;
+          for (std::size_t r = 0; r < count; ++r) {
+            const float* entry = entries + nibble[r] * kSpikeColumns;
+            sums[r][0] = hn::Add(sums[r][0], hn::Load(d, entry));
+            sums[r][1] = hn::MulAdd(hn::Load(d, entry + kLanes), one, sums[r][1]);  // the same; see gather_tile
+          }
+        }
+        for (std::size_t r = 0; r < count; ++r) {
+          for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sums[r][v], d, total + r * kSpikeColumns + v * kLanes);
+        }
+      });
+    }
+  }
+}
+
+void add_rows(float* sum, const float* x, std::size_t rows, std::size_t columns) {
+  for_columns<kPanel>(columns, [&]<std::size_t kVectors, bool kFull>(std::size_t o,
+                                                                      const Row<kVectors, kFull>& row) {
+    VF total[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) total[v] = row.load(sum + o, v);
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t v = 0; v < kVectors; ++v) total[v] = hn::Add(total[v], row.load(x + r * columns + o, v));
+    }
+    for (std::size_t v = 0; v < kVectors; ++v) row.store(total[v], sum + o, v);
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace volley::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace volley::kernels {
+
+HWY_EXPORT(conv_dense);
+HWY_EXPORT(conv_spikes);
+HWY_EXPORT(conv_weight_gradient);
+HWY_EXPORT(conv_weight_gradient_spikes);
+HWY_EXPORT(add_rows);
+
+void conv_dense(float* y, const float* x, const float* weight, const float* bias, const float* zeros,
+                const ConvShape& shape, std::size_t pictures) {
+  HWY_DYNAMIC_DISPATCH(conv_dense)(y, x, weight, bias, zeros, shape, pictures);
+}
+
+void conv_spikes(float* y, const PictureBits& x, const float* weight, const float* bias, const ConvShape& shape,
+                 std::size_t pictures, std::uint32_t* list) {
+  HWY_DYNAMIC_DISPATCH(conv_spikes)(y, x, weight, bias, shape, pictures, list);
+}
+
+void conv_unpack(float* x, const PictureBits& spikes, std::size_t positions, std::size_t in) {
+  std::fill_n(x, positions * in, 0.0f);
+  for (std::size_t p = 0; p < positions; ++p, x += in) {
+    for_each_bit_from(spikes.data + p * spikes.words, spikes.bit, in, [&](std::size_t i) { x[i] = 1.0f; });
+  }
+}
+
+void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& shape, std::size_t begin,
+                          std::size_t end, std::size_t columns) {
+  HWY_DYNAMIC_DISPATCH(conv_weight_gradient)(sum, x, dy, shape, begin, end, columns);
+}
+
+void conv_nibbles(std::uint8_t* nibbles, const PictureBits& spikes, std::size_t step_words, std::size_t steps,
+                  std::size_t positions, std::size_t in) {
+  std::fill_n(nibbles, positions * in, std::uint8_t{0});
+  for (std::size_t t = 0; t < steps; ++t) {
+    const std::uint64_t* words = spikes.data + t * step_words;
+    for (std::size_t p = 0; p < positions; ++p) {
+      std::uint8_t* at = nibbles + p * in;
+      for_each_bit_from(words + p * spikes.words, spikes.bit, in,
+                        [&](std::size_t i) { at[i] = static_cast<std::uint8_t>(at[i] | 1u << t); });
+    }
+  }
+}
+
+void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const float* dy, std::size_t y_step,
+                                 std::size_t steps, const ConvShape& shape, std::size_t begin, std::size_t end,
+                                 std::size_t columns, float* table) {
+  HWY_DYNAMIC_DISPATCH(conv_weight_gradient_spikes)
+  (sum, nibbles, dy, y_step, steps, shape, begin, end, columns, table);
+}
+
+void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::size_t taps, std::size_t in,
+                       std::size_t begin, std::size_t end, std::size_t columns) {
+  for (std::size_t o = 0; o < columns; ++o, dweight += in * taps) {
+    for (std::size_t j = begin; j < end; ++j) dweight[j % in * taps + j / in] += sum[(j - begin) * row + o];
+  }
+}
+
+void conv_weight_forward(float* to, const float* weight, std::size_t groups, std::size_t taps, std::size_t in,
+                         std::size_t out) {
+  for (std::size_t g = 0; g < groups; ++g, weight += out * in * taps) {
+    for (std::size_t tap = 0; tap < taps; ++tap) {
+      for (std::size_t i = 0; i < in; ++i) {
+        for (std::size_t o = 0; o < out; ++o) *to++ = weight[(o * in + i) * taps + tap];
+      }
+    }
+  }
+}
+
+void conv_weight_backward(float* to, const float* weight, std::size_t groups, std::size_t taps, std::size_t in,
+                          std::size_t out) {
+  for (std::size_t g = 0; g < groups; ++g, weight += out * in * taps) {
+    for (std::size_t tap = 0; tap < taps; ++tap) {
+      for (std::size_t j = 0; j < out * in; ++j) *to++ = weight[j * taps + tap];
+    }
+  }
+}
+
+void add_rows(float* sum, const float* x, std::size_t rows, std::size_t columns) {
+  HWY_DYNAMIC_DISPATCH(add_rows)(sum, x, rows, columns);
+}
+
+}  // namespace volley::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,201 @@
+#include "kernels/pool.hpp"
+
+#include <algorithm>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/pool.cpp"
+#include "kernels/simd_targets.hpp"
+
+#include <hwy/foreach_target.h>  // must come before highway.h
+
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace volley::kernels {
+namespace HWY_NAMESPACE {
+
+/// What a window reads: `lanes` channels from c on at position q.
+struct ValuesIn {
+  const float* x;
+  std::size_t C;
+
+  HWY_INLINE VF load(std::int32_t q, std::size_t c, std::size_t lanes) const {
+    return load_first(x + static_cast<std::size_t>(q) * C + c, lanes);
+  }
+};
+
+struct SpikesIn {
+  const std::uint64_t* x;
+  std::size_t words;
+
+  HWY_INLINE VF load(std::int32_t q, std::size_t c, std::size_t) const {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(x + static_cast<std::size_t>(q) * words);
+    return hn::IfThenElseZero(mask_at(bytes, c), hn::Set(F32(), 1.0f));
+  }
+};
+
+/// The first of the highest values of a window, and the number of its tap. NaN is higher than all, as in
+/// PyTorch.
+struct Highest {
+  VF value;
+  VF tap;
+};
+
+template <class Input>
+HWY_INLINE Highest highest(const Input& x, const std::int32_t* window, std::size_t taps, std::size_t c,
+                           std::size_t lanes) {
+  const F32 d;
+  std::size_t k = 0;
+  while (window[k] == kOutside) ++k;  // some tap is inside: the padding is at most half the kernel
+  Highest best{x.load(window[k], c, lanes), hn::Set(d, static_cast<float>(k))};
+  for (++k; k < taps; ++k) {
+    if (window[k] == kOutside) continue;
+    const VF value = x.load(window[k], c, lanes);
+    const MF higher = hn::Or(hn::Gt(value, best.value), hn::IsNaN(value));
+    best.value = hn::IfThenElse(higher, value, best.value);
+    best.tap = hn::IfThenElse(higher, hn::Set(d, static_cast<float>(k)), best.tap);
+  }
+  return best;
+}
+
+void max_pool_forward(float* y, const float* x, const Taps& taps, std::size_t C) {
+  const ValuesIn in{x, C};
+  for (std::size_t p = 0; p < taps.positions; ++p, y += C) {
+    for (std::size_t c = 0; c < C; c += kLanes) {
+      const std::size_t lanes = HWY_MIN(kLanes, C - c);
+      store_first(highest(in, taps.index + p * taps.taps, taps.taps, c, lanes).value, y + c, lanes);
+    }
+  }
+}
+
+/// Adds `value` to what is there.
+HWY_INLINE void add_to(float* p, VF value, std::size_t lanes) {
+  store_first(hn::Add(load_first(p, lanes), value), p, lanes);
+}
+
+template <class Input>
+HWY_INLINE void max_backward(float* dx, const float* dy, const Input& in, const Taps& taps,
+                             std::size_t x_positions, std::size_t C) {
+  const F32 d;
+  std::fill_n(dx, x_positions * C, 0.0f);
+  for (std::size_t p = 0; p < taps.positions; ++p, dy += C) {
+    const std::int32_t* window = taps.index + p * taps.taps;
+    for (std::size_t c = 0; c < C; c += kLanes) {
+      const std::size_t lanes = HWY_MIN(kLanes, C - c);
+      const VF tap = highest(in, window, taps.taps, c, lanes).tap;
+      const VF g = load_first(dy + c, lanes);
+      for (std::size_t k = 0; k < taps.taps; ++k) {
+        if (window[k] == kOutside) continue;
+        const MF here = hn::Eq(tap, hn::Set(d, static_cast<float>(k)));
+        add_to(dx + static_cast<std::size_t>(window[k]) * C + c, hn::IfThenElseZero(here, g), lanes);
+      }
+    }
+  }
+}
+
+void max_pool_backward_values(float* dx, const float* dy, const float* x, const Taps& taps,
+                              std::size_t x_positions, std::size_t C) {
+  max_backward(dx, dy, ValuesIn{x, C}, taps, x_positions, C);
+}
+
+void max_pool_backward_spikes(float* dx, const float* dy, const std::uint64_t* x, const Taps& taps,
+                              std::size_t x_positions, std::size_t C) {
+  max_backward(dx, dy, SpikesIn{x, (C + 63) / 64}, taps, x_positions, C);
+}
+
+template <class Input>
+HWY_INLINE void avg_forward(float* y, const Input& in, const float* scale, const Taps& taps, std::size_t C) {
+  const F32 d;
+  for (std::size_t p = 0; p < taps.positions; ++p, y += C) {
+    const std::int32_t* window = taps.index + p * taps.taps;
+    for (std::size_t c = 0; c < C; c += kLanes) {
+      const std::size_t lanes = HWY_MIN(kLanes, C - c);
+      VF sum = hn::Zero(d);
+      for (std::size_t k = 0; k < taps.taps; ++k) {
+        if (window[k] != kOutside) sum = hn::Add(sum, in.load(window[k], c, lanes));
+      }
+      store_first(hn::Mul(sum, hn::Set(d, scale[p])), y + c, lanes);
+    }
+  }
+}
+
+void avg_pool_forward_values(float* y, const float* x, const float* scale, const Taps& taps, std::size_t C) {
+  avg_forward(y, ValuesIn{x, C}, scale, taps, C);
+}
+
+void avg_pool_forward_spikes(float* y, const std::uint64_t* x, const float* scale, const Taps& taps,
+                             std::size_t C) {
+  avg_forward(y, SpikesIn{x, (C + 63) / 64}, scale, taps, C);
+}
+
+void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps, std::size_t x_positions,
+                       std::size_t C) {
+  const F32 d;
+  std::fill_n(dx, x_positions * C, 0.0f);
+  for (std::size_t p = 0; p < taps.positions; ++p, dy += C) {
+    const std::int32_t* window = taps.index + p * taps.taps;
+    for (std::size_t c = 0; c < C; c += kLanes) {
+      const std::size_t lanes = HWY_MIN(kLanes, C - c);
+      const VF share = hn::Mul(load_first(dy + c, lanes), hn::Set(d, scale[p]));
+      for (std::size_t k = 0; k < taps.taps; ++k) {
+        if (window[k] != kOutside) add_to(dx + static_cast<std::size_t>(window[k]) * C + c, share, lanes);
+      }
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace volley::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace volley::kernels {
+
+HWY_EXPORT(max_pool_forward);
+HWY_EXPORT(max_pool_backward_values);
+HWY_EXPORT(max_pool_backward_spikes);
+HWY_EXPORT(avg_pool_forward_values);
+HWY_EXPORT(avg_pool_forward_spikes);
+HWY_EXPORT(avg_pool_backward);
+
+void max_pool_forward(float* y, const float* x, const Taps& taps, std::size_t C) {
+  HWY_DYNAMIC_DISPATCH(max_pool_forward)(y, x, taps, C);
+}
+
+void max_pool_forward(std::uint64_t* y, const std::uint64_t* x, const Taps& taps, std::size_t words) {
+  for (std::size_t p = 0; p < taps.positions; ++p, y += words) {
+    const std::int32_t* window = taps.index + p * taps.taps;
+    std::fill_n(y, words, std::uint64_t{0});
+    for (std::size_t k = 0; k < taps.taps; ++k) {
+      if (window[k] == kOutside) continue;
+      const std::uint64_t* at = x + static_cast<std::size_t>(window[k]) * words;
+      for (std::size_t w = 0; w < words; ++w) y[w] |= at[w];
+    }
+  }
+}
+
+void max_pool_backward(float* dx, const float* dy, const float* x, const Taps& taps, std::size_t x_positions,
+                       std::size_t C) {
+  HWY_DYNAMIC_DISPATCH(max_pool_backward_values)(dx, dy, x, taps, x_positions, C);
+}
+
+void max_pool_backward(float* dx, const float* dy, const std::uint64_t* x, const Taps& taps,
+                       std::size_t x_positions, std::size_t C) {
+  HWY_DYNAMIC_DISPATCH(max_pool_backward_spikes)(dx, dy, x, taps, x_positions, C);
+}
+
+void avg_pool_forward(float* y, const float* x, const float* scale, const Taps& taps, std::size_t C) {
+  HWY_DYNAMIC_DISPATCH(avg_pool_forward_values)(y, x, scale, taps, C);
+}
+
+void avg_pool_forward(float* y, const std::uint64_t* x, const float* scale, const Taps& taps, std::size_t C) {
+  HWY_DYNAMIC_DISPATCH(avg_pool_forward_spikes)(y, x, scale, taps, C);
+}
+
+void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps, std::size_t x_positions,
+                       std::size_t C) {
+  HWY_DYNAMIC_DISPATCH(avg_pool_backward)(dx, dy, scale, taps, x_positions, C);
+}
+
+}  // namespace volley::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,202 @@
+#include <volley/pool.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <volley/error.hpp>
+
+#include "kernels/pool.hpp"
+#include "layers/signal_forms.hpp"
+#include "layers/spike_words.hpp"
+#include "layers/taps.hpp"
+
+namespace volley {
+namespace {
+
+struct Saved {
+  Signal x_given;
+  Signal x;  // the same, channels-last
+  SignalMemory x_memory;
+  SignalMemory y;
+  Tensor dx;
+  SignalMemory dx_memory;
+  TapTable taps;
+  Buffer<float> shares;  // one over what each window's sum is divided by
+};
+
+template <class Options>
+Window window_of(const Options& o) {
+  return {.kernel_size = o.kernel_size, .stride = o.stride.value_or(o.kernel_size), .padding = o.padding};
+}
+
+template <class Options>
+void check_pool(const Options& o) {
+  check_fields(Options::kKind, o);
+  if (2 * o.padding.h > o.kernel_size.h || 2 * o.padding.w > o.kernel_size.w) {
+    throw Error(fmt::format("[{}] padding must be at most half of kernel_size {}, got {}", Options::kKind,
+                            o.kernel_size.text(), o.padding.text()));
+  }
+}
+
+Shape pooled_shape(std::string_view kind, const Window& window, const Shape& features) {
+  const Size2 outputs = window.check_outputs(kind, features);
+  return {features[0], outputs.h, outputs.w};
+}
+
+template <class Options>
+Options with_kernel(const Size2& kernel_size, Options options) {
+  options.kernel_size = kernel_size;
+  return options;
+}
+
+Size2 picture_of(const Signal& x) { return {x.shape()[3], x.shape()[4]}; }
+
+/// Takes x in, channels-last.
+Saved& begin_pass(const Signal& x, Tape& tape) {
+  Saved& saved = tape.saved<Saved>();
+  saved.x_given = x;
+  saved.x = in_layout(x, Layout::channels_last, saved.x_memory, tape.threads());
+  return saved;
+}
+
+/// Calls body(n) for every stored picture, sample by sample.
+template <class Body>
+void for_pictures(const Signal& x, ThreadPool& threads, const Body& body) {
+  const std::size_t steps = x.stored_steps();
+  parallel_for(threads, x.samples(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = begin * steps; n < end * steps; ++n) body(n);
+  });
+}
+
+const std::uint64_t* words_of(const Spikes& spikes, std::size_t picture) {
+  return SpikeWords::steps(spikes, 0) + picture * SpikeWords::row_words(spikes);
+}
+
+/// The mean of each window of saved.taps, times saved.shares.
+Signal mean_forward(Saved& saved, const Shape& features, ThreadPool& threads) {
+  const Signal& x = saved.x;
+  const std::size_t C = features[0];
+  const Shape shape = features.after({x.samples(), x.steps()});
+  saved.y.values.resize(stored_shape(shape, Layout::channels_last, x.stored_steps()));
+  for_pictures(x, threads, [&](std::size_t n) {
+    float* y = saved.y.values.data() + n * features.size();
+    if (x.is_spikes()) {
+      kernels::avg_pool_forward(y, words_of(x.spikes(), n), saved.shares.data(), saved.taps.view(), C);
+    } else {
+      kernels::avg_pool_forward(y, x.values() + n * x.features(), saved.shares.data(), saved.taps.view(), C);
+    }
+  });
+  return {saved.y.values, shape, Layout::channels_last};
+}
+
+/// Calls body(dx, dy, n) for every stored picture and returns dx in the form of the pass's input.
+template <class Body>
+Signal backward_pictures(Saved& saved, const Signal& dy, ThreadPool& threads, const Body& body) {
+  const Signal& x = saved.x;
+  saved.dx.resize(x.stored_shape());
+  for_pictures(x, threads, [&](std::size_t n) {
+    body(saved.dx.data() + n * x.features(), dy.values() + n * dy.features(), n);
+  });
+  const Signal dx(saved.dx, x.shape(), Layout::channels_last);
+  return in_layout(dx, saved.x_given.layout(), saved.dx_memory, threads);
+}
+
+Signal mean_backward(Tape& tape, const Signal& dy) {
+  if (!tape.needs_input_gradient()) return {};
+  Saved& saved = tape.saved<Saved>();
+  return backward_pictures(saved, dy, tape.threads(), [&](float* dx, const float* dout, std::size_t) {
+    kernels::avg_pool_backward(dx, dout, saved.shares.data(), saved.taps.view(), picture_of(saved.x).area(),
+                               saved.x.shape()[2]);
+  });
+}
+
+}  // namespace
+
+MaxPool2d::MaxPool2d(const MaxPool2dOptions& options) : options_(options) { check_pool(options); }
+MaxPool2d::MaxPool2d(const Size2& kernel_size, MaxPool2dOptions options)
+    : MaxPool2d(with_kernel(kernel_size, options)) {}
+
+Shape MaxPool2d::output_shape(const Shape& features) const {
+  return pooled_shape(kind(), window_of(options_), features);
+}
+
+Signal MaxPool2d::forward(const Signal& given, Tape& tape) const {
+  const Shape features = output_shape(given.shape().from(2));
+  Saved& saved = begin_pass(given, tape);
+  const Signal& x = saved.x;
+  TapTable::window(saved.taps, window_of(options_), picture_of(x));
+  const kernels::Taps taps = saved.taps.view();
+  const Shape shape = features.after({x.samples(), x.steps()});
+  if (x.is_spikes()) {
+    std::uint64_t* s = SpikeWords::make_steps(saved.y.spikes, shape, Layout::channels_last);
+    const std::size_t row_words = SpikeWords::row_words(saved.y.spikes);
+    for_pictures(x, tape.threads(), [&](std::size_t n) {
+      kernels::max_pool_forward(s + n * row_words, words_of(x.spikes(), n), taps, row_words / taps.positions);
+    });
+    return saved.y.spikes;
+  }
+  saved.y.values.resize(stored_shape(shape, Layout::channels_last, x.stored_steps()));
+  for_pictures(x, tape.threads(), [&](std::size_t n) {
+    kernels::max_pool_forward(saved.y.values.data() + n * features.size(), x.values() + n * x.features(), taps,
+                              features[0]);
+  });
+  return {saved.y.values, shape, Layout::channels_last};
+}
+
+Signal MaxPool2d::backward(Tape& tape, const Signal& dy) {
+  if (!tape.needs_input_gradient()) return {};
+  Saved& saved = tape.saved<Saved>();
+  const Signal& x = saved.x;
+  const std::size_t C = x.shape()[2];
+  const std::size_t positions = picture_of(x).area();
+  return backward_pictures(saved, dy, tape.threads(), [&](float* dx, const float* dout, std::size_t n) {
+    if (x.is_spikes()) {
+      kernels::max_pool_backward(dx, dout, words_of(x.spikes(), n), saved.taps.view(), positions, C);
+    } else {
+      kernels::max_pool_backward(dx, dout, x.values() + n * x.features(), saved.taps.view(), positions, C);
+    }
+  });
+}
+
+AvgPool2d::AvgPool2d(const AvgPool2dOptions& options) : options_(options) { check_pool(options); }
+AvgPool2d::AvgPool2d(const Size2& kernel_size, AvgPool2dOptions options)
+    : AvgPool2d(with_kernel(kernel_size, options)) {}
+
+Shape AvgPool2d::output_shape(const Shape& features) const {
+  return pooled_shape(kind(), window_of(options_), features);
+}
+
+Signal AvgPool2d::forward(const Signal& x, Tape& tape) const {
+  const Shape features = output_shape(x.shape().from(2));
+  Saved& saved = begin_pass(x, tape);
+  TapTable::window(saved.taps, window_of(options_), picture_of(x));
+  saved.shares.resize(saved.taps.positions());
+  std::ranges::fill(saved.shares.span(), 1 / static_cast<float>(options_.kernel_size.area()));
+  return mean_forward(saved, features, tape.threads());
+}
+
+Signal AvgPool2d::backward(Tape& tape, const Signal& dy) { return mean_backward(tape, dy); }
+
+AdaptiveAvgPool2d::AdaptiveAvgPool2d(const AdaptiveAvgPool2dOptions& options) : options_(options) {
+  check_fields(AdaptiveAvgPool2dOptions::kKind, options);
+}
+
+AdaptiveAvgPool2d::AdaptiveAvgPool2d(const Size2& output_size)
+    : AdaptiveAvgPool2d(AdaptiveAvgPool2dOptions{output_size}) {}
+
+Shape AdaptiveAvgPool2d::output_shape(const Shape& features) const {
+  check_picture(kind(), features);
+  return {features[0], options_.output_size.h, options_.output_size.w};
+}
+
+Signal AdaptiveAvgPool2d::forward(const Signal& x, Tape& tape) const {
+  const Shape features = output_shape(x.shape().from(2));
+  Saved& saved = begin_pass(x, tape);
+  TapTable::adaptive(saved.taps, saved.shares, picture_of(x), options_.output_size);
+  return mean_forward(saved, features, tape.threads());
+}
+
+Signal AdaptiveAvgPool2d::backward(Tape& tape, const Signal& dy) { return mean_backward(tape, dy); }
+
+}  // namespace volley

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <volley/buffer.hpp>
+#include <volley/window.hpp>
+
+#include "kernels/taps.hpp"
+
+namespace volley {
+
+/// What the positions of one picture look at in another, for the kernels of convolutions and pools.
+class TapTable {
+ public:
+  /// Every output of the window on a picture, and the inputs that its taps see.
+  static void window(TapTable& table, const Window& window, const Size2& picture);
+  /// The other way: every input, and the outputs that see it with each tap.
+  static void turned_window(TapTable& table, const Window& window, const Size2& picture);
+  /// Windows as AdaptiveAvgPool2d has them; `shares` receives one over the size of each.
+  static void adaptive(TapTable& table, Buffer<float>& shares, const Size2& picture, const Size2& outputs);
+
+  std::size_t positions() const { return positions_; }
+  std::size_t taps() const { return taps_; }
+  kernels::Taps view() const { return {index_.data(), positions_, taps_}; }
+
+ private:
+  std::int32_t* make(std::size_t positions, std::size_t taps);
+
+  Buffer<std::int32_t> index_;  // (positions, taps)
+  std::size_t positions_ = 0;
+  std::size_t taps_ = 0;
+};
+
+}  // namespace volley

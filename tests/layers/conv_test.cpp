@@ -1,0 +1,208 @@
+// Conv2d in every form of its input, on every target, against the reference.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include <volley/conv.hpp>
+#include <volley/layers.hpp>
+
+#include "layers/picture_layers.hpp"
+#include "layers/spike_words.hpp"
+#include "reference/conv.hpp"
+#include "support/error_text.hpp"
+#include "support/every_target.hpp"
+#include "support/gradient_check.hpp"
+
+namespace volley {
+namespace {
+
+using test::error_text;
+
+constexpr std::size_t kN = 2, kT = 6;
+
+struct Case {
+  Conv2dOptions options;
+  Size2 picture;
+};
+
+/// Channels at and beside the edges of vectors, panels and words; every option.
+const Case kCases[] = {
+    {{.in_channels = 1, .out_channels = 1, .kernel_size = 1}, {1, 1}},
+    {{.in_channels = 1, .out_channels = 17, .kernel_size = 3, .padding = 1}, {6, 7}},
+    {{.in_channels = 5, .out_channels = 7, .kernel_size = {2, 3}, .stride = {2, 1}, .bias = false}, {5, 8}},
+    {{.in_channels = 63, .out_channels = 64, .kernel_size = 3, .padding = 1}, {4, 5}},
+    {{.in_channels = 65, .out_channels = 130, .kernel_size = 1, .stride = 2}, {5, 5}},
+    {{.in_channels = 64, .out_channels = 65, .kernel_size = 2, .padding = {2, 1}, .dilation = {2, 3}}, {4, 6}},
+    {{.in_channels = 6, .out_channels = 8, .kernel_size = 3, .stride = 2, .padding = 1, .groups = 2}, {7, 6}},
+    {{.in_channels = 70, .out_channels = 70, .kernel_size = 3, .padding = 1, .groups = 70}, {4, 4}},
+    {{.in_channels = 4, .out_channels = 6, .kernel_size = 3, .stride = 4, .padding = 2}, {9, 9}},
+};
+
+/// y, dx and the gradients of the reference for plain x and dy (N, T, ...).
+template <class Real>
+struct Expected {
+  std::vector<Real> y, dx, dw, dw_by_fours, db;
+
+  Expected(Conv2d& conv, const Size2& picture, const std::vector<float>& x_values, const Tensor& dy_values) {
+    const Conv2dOptions& o = conv.options();
+    const reference::Conv2dShape shape{
+        o.in_channels, o.out_channels, o.groups, picture, {o.kernel_size, o.stride, o.padding, o.dilation}};
+    const std::vector<Real> x(x_values.begin(), x_values.end()),
+        dout(dy_values.values().begin(), dy_values.values().end()),
+        w(conv.weight().value.values().begin(), conv.weight().value.values().end()),
+        b(conv.bias().value.values().begin(), conv.bias().value.values().end());
+    const std::size_t in = o.in_channels * picture.area();
+    const std::size_t out = o.out_channels * shape.window.outputs(picture).area();
+    y.resize(dout.size());
+    dx.resize(x.size());
+    dw.resize(w.size());
+    dw_by_fours.resize(w.size());
+    db.resize(o.out_channels);
+    for (std::size_t n = 0; n < kN; ++n) {
+      reference::conv2d_weight_gradient_by_fours(dw_by_fours.data(), &dout[n * kT * out], &x[n * kT * in], kT, shape);
+    }
+    for (std::size_t n = 0; n < kN * kT; ++n) {
+      reference::conv2d_forward(&y[n * out], &x[n * in], w.data(), o.bias ? b.data() : nullptr, shape);
+      reference::conv2d_input_gradient(&dx[n * in], &dout[n * out], w.data(), shape);
+      reference::conv2d_weight_gradient(dw.data(), &dout[n * out], &x[n * in], shape);
+      reference::conv2d_bias_gradient(db.data(), &dout[n * out], shape);
+    }
+  }
+};
+
+void expect_gradients(const test::PassResult& got, const Expected<double>& expected, bool bias) {
+  EXPECT_LT(test::relative_error(got.dx, expected.dx), 2e-6);
+  EXPECT_LT(test::relative_error(got.gradients.at(0), expected.dw), 2e-6);
+  if (bias) {
+    EXPECT_LT(test::relative_error(got.gradients.at(1), expected.db), 2e-6);
+  }
+}
+
+TEST(Conv2d, IsTheReferenceOnEveryTarget) {
+  test::on_every_target([] {
+    for (const Case& c : kCases) {
+      SCOPED_TRACE(testing::Message() << "case " << &c - kCases);
+      Conv2d conv(c.options);
+      const Shape features{c.options.in_channels, c.picture.h, c.picture.w};
+      const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 2);
+      ThreadPool pool(1);
+      // Few spikes take the gather, many the dense kernel.
+      for (const double rate : {0.0, 0.15, 0.7}) {
+        const Shape shape = features.after({kN, kT});
+        const auto bytes = test::Random(3).spikes<std::uint8_t>(shape.size(), rate);
+        const Spikes rows = Spikes::from_bytes(shape, bytes);
+        Spikes turned;
+        SpikeWords::to_layout(turned, rows, Layout::channels_last, pool);
+        const std::vector<float> x(bytes.begin(), bytes.end());
+        const Expected<float> exact(conv, c.picture, x, dy);
+        const Expected<double> expected(conv, c.picture, x, dy);
+        for (const Spikes* spikes : {&rows, static_cast<const Spikes*>(&turned)}) {
+          const test::PassResult got = test::run_pass(conv, *spikes, dy);
+          EXPECT_EQ(got.y.layout(), Layout::channels_last);
+          EXPECT_EQ(got.y_values, exact.y);  // to the bit
+          EXPECT_EQ(got.gradients.at(0), exact.dw_by_fours);
+          expect_gradients(got, expected, c.options.bias);
+        }
+        Tensor values(shape);
+        std::copy(x.begin(), x.end(), values.data());
+        expect_gradients(test::run_pass(conv, values, dy), expected, c.options.bias);
+      }
+    }
+  });
+}
+
+TEST(Conv2d, TakesRealValuesAndConstantsInBothLayouts) {
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(testing::Message() << "case " << &c - kCases);
+    Conv2d conv(c.options);
+    const Shape features{c.options.in_channels, c.picture.h, c.picture.w};
+    const Shape shape = features.after({kN, kT});
+    const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 4);
+    for (const std::size_t stored : {kT, std::size_t{1}}) {
+      const Tensor values = test::random_tensor(features.after({kN, stored}), 5);
+      const Signal x(values, shape);
+      ThreadPool pool(1);
+      SignalMemory memory;
+      const Expected<double> expected(conv, c.picture, test::plain_values(x), dy);
+      for (const Signal& form : {x, in_layout(x, Layout::channels_last, memory, pool)}) {
+        test::PassResult got = test::run_pass(conv, form, dy);
+        EXPECT_EQ(got.y.stored_steps(), stored);
+        EXPECT_LT(test::relative_error(got.y_values, expected.y), 2e-6);
+        if (stored == kT) {
+          expect_gradients(got, expected, c.options.bias);
+          continue;
+        }
+        // A constant's gradient is the sum over the steps.
+        EXPECT_LT(test::relative_error(got.gradients.at(0), expected.dw), 3e-6);
+        const std::size_t F = features.size();
+        std::vector<double> sums(kN * F), once(kN * F);
+        for (std::size_t i = 0; i < expected.dx.size(); ++i) sums[i / (kT * F) * F + i % F] += expected.dx[i];
+        for (std::size_t i = 0; i < once.size(); ++i)
+          once[i] = static_cast<double>(got.dx[i / F * kT * F + i % F]);
+        EXPECT_LT(test::relative_error(once, sums), 3e-6);
+      }
+    }
+  }
+}
+
+TEST(Conv2d, SameBitsForAnyNumberOfThreadsAndEveryForm) {
+  for (const Case& c : kCases) {
+    Conv2d conv(c.options);
+    const Shape features{c.options.in_channels, c.picture.h, c.picture.w};
+    const Shape shape = features.after({kN, kT});
+    const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 6);
+    const Tensor values = test::random_tensor(shape, 7);
+    const Spikes spikes =
+        Spikes::from_bytes(shape, test::Random(8).spikes<std::uint8_t>(shape.size(), 0.2));
+    for (const Signal& x : {Signal(values), Signal(spikes)}) {
+      const test::PassResult one = test::run_pass(conv, x, dy, 1);
+      for (const std::size_t threads : {2u, 5u}) {
+        const test::PassResult many = test::run_pass(conv, x, dy, threads);
+        EXPECT_EQ(many.y_values, one.y_values);
+        EXPECT_EQ(many.dx, one.dx);
+        EXPECT_EQ(many.gradients, one.gradients);
+      }
+    }
+  }
+}
+
+TEST(Conv2d, EmptyBatchGoesThrough) {
+  Conv2d conv(2, 3, 3);
+  Tape tape;
+  const Spikes none(Shape{0, 4, 2, 5, 5});
+  EXPECT_EQ(conv.forward(none, tape).shape(), (Shape{0, 4, 3, 3, 3}));
+}
+
+TEST(Conv2d, RefusesOptionsAndShapes) {
+  EXPECT_EQ(error_text([] { Conv2d(0, 1, 3); }), "[conv2d] in_channels must be >= 1 and <= 1048576, got 0");
+  EXPECT_EQ(error_text([] { Conv2d(1, 1, {3, 0}); }), "[conv2d] kernel_size must be >= 1 and <= 4096, got 0");
+  EXPECT_EQ(error_text([] { Conv2d(3, 4, 3, {.groups = 2}); }),
+            "[conv2d] in_channels must be a multiple of groups, got 3 and 2");
+  EXPECT_EQ(error_text([] { Conv2d(4, 3, 3, {.groups = 2}); }),
+            "[conv2d] out_channels must be a multiple of groups, got 3 and 2");
+  const Sequential net{Conv2d(3, 8, 5), Flatten{}, Linear(8, 2)};
+  EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({1, 28, 28})); }),
+            "layer 0: [conv2d] input features must be (3, H, W), got (1, 28, 28)");
+  EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({3, 4, 28})); }),
+            "layer 0: [conv2d] input must be, padded, at least as large as the window (5, 5), got (4, 28) for (3, "
+            "4, 28)");
+  EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({3, 28, 28})); }),
+            "layer 2: [linear] input features must be (8), got (4608)");
+}
+
+TEST(Conv2d, WeightsAreDrawnAsPyTorchDrawsThem) {
+  Conv2d conv(32, 64, 3, {.groups = 2});
+  const double bound = 1 / std::sqrt(16.0 * 9);
+  double squares = 0;
+  for (const float w : conv.weight().value.values()) {
+    EXPECT_LE(std::abs(static_cast<double>(w)), bound);
+    squares += static_cast<double>(w) * static_cast<double>(w);
+  }
+  const auto n = static_cast<double>(conv.weight().value.size());
+  EXPECT_NEAR(std::sqrt(squares / n), bound / std::sqrt(3.0), 0.02 * bound);
+  EXPECT_EQ(conv.weight().value.shape(), (Shape{64, 16, 3, 3}));
+}
+
+}  // namespace
+}  // namespace volley

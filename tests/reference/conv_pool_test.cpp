@@ -1,0 +1,75 @@
+// Convolution and pools in double against finite differences, with a random cotangent.
+
+#include <gtest/gtest.h>
+
+#include "reference/conv.hpp"
+#include "reference/pool.hpp"
+#include "support/gradient_check.hpp"
+#include "support/random.hpp"
+
+namespace volley {
+namespace {
+
+using Values = std::vector<double>;
+
+const reference::Conv2dShape kConvolutions[] = {
+    {2, 3, 1, {4, 5}, {.kernel_size = 3, .padding = 1}},
+    {4, 6, 2, {5, 4}, {.kernel_size = {2, 3}, .stride = {2, 1}}},
+    {3, 3, 3, {6, 5}, {.kernel_size = {3, 2}, .stride = 2, .padding = {2, 1}, .dilation = {2, 3}}},
+};
+
+TEST(Conv2dReference, GradientsAreThoseOfFiniteDifferences) {
+  for (const reference::Conv2dShape& shape : kConvolutions) {
+    const std::size_t y_size = shape.out * shape.window.outputs(shape.picture).area();
+    const std::size_t weights = shape.out * shape.in / shape.groups * shape.window.kernel_size.area();
+    const Values x = test::Random(1).values<double>(shape.in * shape.picture.area());
+    const Values w = test::Random(2).values<double>(weights), b = test::Random(3).values<double>(shape.out);
+    const Values dy = test::Random(4).values<double>(y_size);
+    const auto loss = [&](const Values& x_at, const Values& w_at, const Values& b_at) {
+      Values y(y_size);
+      reference::conv2d_forward(y.data(), x_at.data(), w_at.data(), b_at.data(), shape);
+      return test::dot(y, dy);
+    };
+    Values dx(x.size()), dw(w.size()), db(b.size());
+    reference::conv2d_input_gradient(dx.data(), dy.data(), w.data(), shape);
+    reference::conv2d_weight_gradient(dw.data(), dy.data(), x.data(), shape);
+    reference::conv2d_bias_gradient(db.data(), dy.data(), shape);
+    EXPECT_LT(test::gradient_error([&](const Values& at) { return loss(at, w, b); }, x, dx), 1e-8);
+    EXPECT_LT(test::gradient_error([&](const Values& at) { return loss(x, at, b); }, w, dw), 1e-8);
+    EXPECT_LT(test::gradient_error([&](const Values& at) { return loss(x, w, at); }, b, db), 1e-8);
+    dw[0] = -dw[0];  // the check can fail
+    EXPECT_GT(test::gradient_error([&](const Values& at) { return loss(x, at, b); }, w, dw), 1e-3);
+  }
+}
+
+TEST(PoolReference, GradientsAreThoseOfFiniteDifferences) {
+  constexpr std::size_t C = 2, P = 6;
+  const reference::Windows windows{{0, 1, 3, 4}, {1, 2, 4, 5}, {5}};
+  const std::vector<std::size_t> sizes{4, 6, 1};
+  const Values x = test::Random(5).values<double>(C * P), dy = test::Random(6).values<double>(C * windows.size());
+  Values dx(x.size());
+  reference::max_pool_backward(dx.data(), dy.data(), x.data(), windows, C, P);
+  const auto max_loss = [&](const Values& at) {
+    Values y(dy.size());
+    reference::max_pool_forward(y.data(), at.data(), windows, C, P);
+    return test::dot(y, dy);
+  };
+  EXPECT_LT(test::gradient_error(max_loss, x, dx), 1e-8);
+  reference::avg_pool_backward(dx.data(), dy.data(), windows, sizes, C, P);
+  const auto mean_loss = [&](const Values& at) {
+    Values y(dy.size());
+    reference::avg_pool_forward(y.data(), at.data(), windows, sizes, C, P);
+    return test::dot(y, dy);
+  };
+  EXPECT_LT(test::gradient_error(mean_loss, x, dx), 1e-8);
+}
+
+TEST(PoolReference, TheFirstOfTheHighestWins) {
+  const Values x{1, 0, 1, std::nan(""), 2};
+  EXPECT_EQ(reference::first_of_highest(x.data(), {1, 0, 2}), 1u);
+  EXPECT_EQ(reference::first_of_highest(x.data(), {1, 1, 1}), 0u);
+  EXPECT_EQ(reference::first_of_highest(x.data(), {0, 3, 4}), 1u);
+}
+
+}  // namespace
+}  // namespace volley
