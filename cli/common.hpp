@@ -27,6 +27,8 @@ using volley::compiler, volley::cpu_model, volley::environment_of;
 
 /// "1,234,567"
 std::string grouped(double count);
+/// `text` as one word for a shell, to be copied by hand: quoted where a shell would read it otherwise.
+std::string shell_quoted(const std::string& text);
 /// "flatten, linear 784-10, lif"
 std::string network_text(const Recipe& recipe);
 

@@ -21,6 +21,7 @@
 #include "data/known_set.hpp"
 #include "interrupt.hpp"
 #include "peer.hpp"
+#include "storage/metrics.hpp"
 #include "storage/safetensors.hpp"
 
 namespace {
@@ -98,36 +99,6 @@ PeerRun prepare(const Recipe& recipe, const fs::path& folder, const fs::path& da
   return run;
 }
 
-std::vector<std::string> cells(const std::string& row) {
-  std::vector<std::string> values;
-  std::istringstream stream(row);
-  for (std::string value; std::getline(stream, value, ',');) values.push_back(value);
-  return values;
-}
-
-/// The rows of a run folder's metrics.csv.
-std::vector<EpochRecord> read_metrics(const fs::path& path) {
-  std::istringstream stream(read_file(path, kTextBytes));
-  std::string row;
-  std::getline(stream, row);
-  const std::vector<std::string> names = cells(row);
-  std::vector<EpochRecord> epochs;
-  while (std::getline(stream, row)) {
-    const std::vector<std::string> values = cells(row);
-    std::map<std::string, double> of;
-    for (std::size_t i = 0; i < std::min(names.size(), values.size()); ++i)
-      of[names[i]] = std::stod(values[i]);
-    EpochRecord e;
-    e.epoch = static_cast<std::size_t>(of["epoch"]);
-    e.train_loss = of["train_loss"], e.train_acc = of["train_acc"];
-    e.test_loss = of["test_loss"], e.test_acc = of["test_acc"];
-    e.train_samples_per_second = of["train_samples_per_second"];
-    e.test_samples_per_second = of["test_samples_per_second"];
-    epochs.push_back(e);
-  }
-  return epochs;
-}
-
 /// Trains by `volley train` in a process of its own, so that its memory is its own.
 Outcome train_here(const PeerRun& run, const fs::path& folder, const std::string& label) {
   ProgramOptions options;
@@ -142,8 +113,9 @@ Outcome train_here(const PeerRun& run, const fs::path& folder, const std::string
   const ProgramResult result = run_program(arguments, options);
   if (result.end == ProgramResult::End::cancelled) throw Error("interrupted");
   if (!result.ok()) throw Error(fmt::format("{} ({})", result.err, result.reason()));
+  const fs::path metrics = folder / run_folder::kMetrics;
   const auto environment = nlohmann::json::parse(read_file(folder / "environment.json", kTextBytes));
-  return {.epochs = read_metrics(folder / "metrics.csv"),
+  return {.epochs = parse_metrics(read_file(metrics, kTextBytes), metrics.string()),
           .peak_bytes = static_cast<double>(result.peak_bytes),
           .threads = environment.at("threads").get<std::size_t>()};
 }
@@ -218,7 +190,8 @@ void compare(const CompareOptions& options) {
   const fs::path data = data_folder(recipe, options.data_dir);
   const Peer peer(options.peer, options.python);
   const cli::Interrupts interrupts;
-  const fs::path folder = run_folder::create(recipe.name + "-and-" + options.peer, options.out);
+  const run_folder::Lock lock = run_folder::create(recipe.name + "-and-" + options.peer, options.out);
+  const fs::path& folder = lock.folder();
 
   Comparison c{.recipe = recipe.name, .peer = options.peer};
   std::string threads_note;

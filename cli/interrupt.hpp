@@ -4,8 +4,9 @@
 
 namespace volley::cli {
 
-/// While one of these lives, Ctrl-C and a polite kill do not end the program at once: `asked()` becomes true,
-/// so that the work under way can end cleanly. A second Ctrl-C ends it as always.
+/// While one of these lives, Ctrl-C, a polite kill and a terminal that is closed do not end the program at
+/// once: `asked()` becomes true, so that the work under way can end cleanly. A second Ctrl-C ends it as
+/// always.
 class Interrupts {
  public:
   Interrupts() {
@@ -16,12 +17,15 @@ class Interrupts {
     sigemptyset(&action.sa_mask);
     ::sigaction(SIGINT, &action, &before_int_);
     ::sigaction(SIGTERM, &action, &before_term_);
+    ::sigaction(SIGHUP, &action, &before_hup_);
+    if (before_hup_.sa_handler == SIG_IGN) ::sigaction(SIGHUP, &before_hup_, nullptr);  // nohup
   }
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
   ~Interrupts() {
     ::sigaction(SIGINT, &before_int_, nullptr);
     ::sigaction(SIGTERM, &before_term_, nullptr);
+    ::sigaction(SIGHUP, &before_hup_, nullptr);
   }
 
   static bool asked() { return asked_flag() != 0; }
@@ -34,6 +38,7 @@ class Interrupts {
 
   struct sigaction before_int_ {};
   struct sigaction before_term_ {};
+  struct sigaction before_hup_ {};
 };
 
 }  // namespace volley::cli

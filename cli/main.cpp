@@ -142,7 +142,9 @@ int check_stdout(const CLI::App& app, int code) {
 
 int main(int argc, char** argv) {
   hold_standard_files();
+  // A reader who has gone and a limit on the size of files are failed writes, and said as such.
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   CLI::App app("Volley trains spiking neural networks by surrogate-gradient backpropagation through time.",
                "volley");
   app.set_version_flag("--version", VOLLEY_VERSION);

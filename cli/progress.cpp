@@ -51,19 +51,24 @@ Progress::Progress(std::size_t batch)
       color_(terminal_ && !is_set("NO_COLOR")),
       batch_(batch) {}
 
-void Progress::begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches) {
+void Progress::begin(const TrainerPosition& position, std::size_t epochs, std::size_t iterations,
+                     std::size_t test_batches) {
+  epoch_ = position.epoch;
+  step_ = position.iteration;
   epochs_ = epochs;
   iterations_ = iterations;
   test_batches_ = test_batches;
+  start_share_ = share(step_);
   start_ = epoch_start_ = last_drawn_ = Clock::now();
 }
 
 void Progress::iteration(const IterationRecord& record) {
   ++step_;
+  ++steps_;
   loss_sum_ += record.loss;
   acc_sum_ += record.batch_acc;
   if (!terminal_ || Clock::now() - last_drawn_ < kRedraw) return;
-  const auto steps = static_cast<double>(step_);
+  const auto steps = static_cast<double>(steps_);
   const double rate = steps * static_cast<double>(batch_) / seconds_between(epoch_start_, Clock::now());
   draw(step_, iterations_, step_, fmt::format("batch {}/{}", step_, iterations_),
        fmt::format("loss {:.4f}  acc {:.3f}  {} images/s", loss_sum_ / steps, acc_sum_ / steps,
@@ -84,7 +89,7 @@ void Progress::epoch(const EpochRecord& record) {
       record.max_test_acc, grouped(record.train_samples_per_second), record.seconds);
   std::fflush(stdout);
   epoch_ = record.epoch + 1;
-  step_ = 0;
+  step_ = steps_ = 0;
   loss_sum_ = acc_sum_ = 0;
   epoch_start_ = Clock::now();
 }
@@ -96,15 +101,18 @@ void Progress::clear() {
   drawn_ = false;
 }
 
+// Steps and test batches count alike: good enough for the time that is left.
+double Progress::share(std::size_t of_epoch) const {
+  const auto per_epoch = static_cast<double>(iterations_ + test_batches_);
+  return (static_cast<double>(epoch_ - 1) + static_cast<double>(of_epoch) / per_epoch) /
+         static_cast<double>(epochs_);
+}
+
 void Progress::draw(std::size_t done, std::size_t total, std::size_t of_epoch, const std::string& left,
                     const std::string& right) {
   last_drawn_ = Clock::now();
-  // Steps and test batches count alike: good enough for the time that is left.
-  const std::size_t per_epoch = iterations_ + test_batches_;
-  const double share =
-      (static_cast<double>(epoch_ - 1) + static_cast<double>(of_epoch) / static_cast<double>(per_epoch)) /
-      static_cast<double>(epochs_);
-  const double remaining = seconds_between(start_, last_drawn_) * (1 / std::max(share, 1e-9) - 1);
+  const double done_here = std::max(share(of_epoch) - start_share_, 1e-9);
+  const double remaining = seconds_between(start_, last_drawn_) * (1 - share(of_epoch)) / done_here;
   const std::string before = fmt::format("epoch {}/{}  {} ", epoch_, epochs_, left);
   const std::string behind =
       fmt::format(" {}{}{} left", right, right.empty() ? "" : "  ", clock_text(remaining));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include <volley/recorder.hpp>
+#include <volley/trainer.hpp>
 
 namespace volley::cli {
 
@@ -15,7 +16,8 @@ class Progress {
   /// `batch`: samples of a training step.
   explicit Progress(std::size_t batch);
 
-  void begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches);
+  void begin(const TrainerPosition& position, std::size_t epochs, std::size_t iterations,
+             std::size_t test_batches);
   void iteration(const IterationRecord& record);
   void test_batch(std::size_t done, std::size_t total);
   void epoch(const EpochRecord& record);
@@ -25,6 +27,8 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
 
+  /// How much of the training is done, `of_epoch` batches into the epoch.
+  double share(std::size_t of_epoch) const;
   /// A bar of `done` in `total`, with `left` before it and `right` behind it, `of_epoch` batches into the
   /// epoch.
   void draw(std::size_t done, std::size_t total, std::size_t of_epoch, const std::string& left,
@@ -39,6 +43,8 @@ class Progress {
   std::size_t test_batches_ = 0;  // per epoch
   std::size_t epoch_ = 1;         // the one under way
   std::size_t step_ = 0;          // of it
+  std::size_t steps_ = 0;         // of it, since this process began
+  double start_share_ = 0;        // of the whole training, done before this process began
   double loss_sum_ = 0;
   double acc_sum_ = 0;
   Clock::time_point start_;

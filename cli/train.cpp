@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "interrupt.hpp"
 #include "kernels/targets.hpp"
 #include "progress.hpp"
+#include "storage/run_recorder.hpp"
 
 namespace {
 
@@ -22,6 +24,9 @@ struct TrainOptions {
   std::string steps, batch, epochs, lr, optimizer, tau, seed, threads;
   std::string data_dir;
   std::string out;
+  std::string resume;
+  std::string checkpoint_every = "1e";
+  bool force = false;
   std::vector<std::string> settings;
 };
 
@@ -38,8 +43,7 @@ std::vector<cli::RecipeOption> tau_options(const Recipe& recipe, const std::stri
   return options;
 }
 
-Recipe recipe_from(const TrainOptions& options) {
-  Recipe recipe = load_recipe(options.recipe);
+Recipe with_given(Recipe recipe, const TrainOptions& options) {
   recipe = cli::with_options(std::move(recipe), {{"-T", "training.steps", options.steps},
                                                  {"-b", "training.batch", options.batch},
                                                  {"--epochs", "epochs", options.epochs},
@@ -53,6 +57,40 @@ Recipe recipe_from(const TrainOptions& options) {
   } catch (const RecipeError& error) {
     throw RecipeError(fmt::format("--set: {}", error.what()));
   }
+}
+
+/// What the words of the command line must not say together.
+void check_options(const TrainOptions& options) {
+  if (options.resume.empty() && options.recipe.empty()) throw CLI::RequiredError("RECIPE");
+  if (options.resume.empty() && options.force) throw RecipeError("--force is for --resume");
+  if (options.resume.empty()) return;
+  if (!options.recipe.empty()) {
+    throw RecipeError(
+        fmt::format("--resume takes the recipe from its run folder, got RECIPE '{}' too", options.recipe));
+  }
+  if (!options.out.empty()) throw RecipeError("--resume goes on in its run folder, got --out too");
+}
+
+CheckpointEvery checkpoint_every(const TrainOptions& options) {
+  try {
+    return CheckpointEvery::parse(options.checkpoint_every);
+  } catch (const Error& error) {
+    throw RecipeError(fmt::format("--checkpoint-every: {}", error.what()));
+  }
+}
+
+/// The command that goes on with the training in `folder`.
+std::string resume_command(const TrainOptions& options, const std::filesystem::path& folder) {
+  std::string text = "volley train --resume " + cli::shell_quoted(folder.string());
+  if (!options.data_dir.empty()) text += " --data-dir " + cli::shell_quoted(options.data_dir);
+  if (options.checkpoint_every != "1e") text += " --checkpoint-every " + options.checkpoint_every;
+  return text;
+}
+
+/// "after epoch 2", "in epoch 3, after 17 of its steps"
+std::string place_text(const TrainerPosition& position) {
+  if (position.iteration == 0) return fmt::format("after epoch {}", position.epoch - 1);
+  return fmt::format("in epoch {}, after {} of its steps", position.epoch, position.iteration);
 }
 
 void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
@@ -72,7 +110,9 @@ void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
       recipe.training.seed);
   say("machine     {}, {}, {} thread{}\n", cli::cpu_model(), kernels::active_target(), trainer.threads(),
       trainer.threads() == 1 ? "" : "s");
-  say("run folder  {}\n\n", folder.string());
+  say("run folder  {}\n", folder.string());
+  if (trainer.position().iterations > 0) say("resumed     {}\n", place_text(trainer.position()));
+  say("\n");
   std::fflush(stdout);
 }
 
@@ -88,39 +128,45 @@ void print_table(const std::vector<EpochRecord>& epochs) {
   row("last", epochs.back());
 }
 
-void print_end(const TrainOptions& options, const History& history, const std::filesystem::path& folder) {
-  if (!history.epochs.empty()) print_table(history.epochs);
-  say("\nrun folder  {}\n", folder.string());
-  if (history.epochs.empty()) {
-    say("interrupted before the first epoch was done: there is no checkpoint\n");
+void print_end(const TrainOptions& options, const History& history, const RunRecorder& run,
+               const TrainerPosition& position) {
+  const std::string folder = cli::shell_quoted(run.folder().string());
+  if (!run.epochs().empty()) print_table(run.epochs());
+  say("\nrun folder  {}\n", run.folder().string());
+  if (history.stopped) {
+    say("interrupted {}: the checkpoint is written\n", place_text(position));
+    say("resume      {}\n", resume_command(options, run.folder()));
     return;
   }
-  if (history.stopped)
-    say("interrupted: whole epochs are kept, the last is {}\n", history.epochs.back().epoch);
-  say("try next    volley eval {}\n", folder.string());
+  if (history.epochs.empty()) say("all {} epochs were done: --epochs N trains on\n", run.epochs().size());
+  say("try next    volley eval {}\n", folder);
   say("            volley train {} --set optimizer.lr=0.01    (or any other field of its recipe.toml)\n",
-      options.recipe);
+      options.recipe.empty() ? folder + "/" + run_folder::kRecipe : cli::shell_quoted(options.recipe));
 }
 
 /// Hands what a training shows to its run folder and to the user, and a Ctrl-C to the training.
 class TrainRecorder final : public Recorder {
  public:
-  TrainRecorder(const TrainOptions& options, const Recipe& recipe, const Split& data, Trainer& trainer)
+  TrainRecorder(const TrainOptions& options, const Recipe& recipe, const Split& data, RunState state,
+                std::optional<run_folder::Lock> lock, Trainer& trainer)
       : options_(options),
         recipe_(recipe),
         data_(data),
+        state_(std::move(state)),
+        lock_(std::move(lock)),
+        every_(checkpoint_every(options)),
         trainer_(trainer),
         progress_(recipe.training.batch) {}
 
   /// Whatever can be refused has been: from here on there is a run folder.
   void begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches) override {
-    folder_ = run_folder::create(recipe_.name, options_.out);
-    run_ = std::make_unique<RunRecorder>(folder_, recipe_, cli::environment_of(trainer_));
-    print_header(recipe_, data_, trainer_, folder_);
-    progress_.begin(epochs, iterations, test_batches);
+    if (!lock_.has_value()) lock_.emplace(run_folder::create(recipe_.name, options_.out));
+    run_ = std::make_unique<RunRecorder>(std::move(*lock_), std::move(state_), trainer_, every_);
+    print_header(recipe_, data_, trainer_, run_->folder());
+    progress_.begin(trainer_.position(), epochs, iterations, test_batches);
   }
-  void iteration(const IterationRecord& record) override {
-    run_->iteration(record);
+  void iteration(const IterationRecord& record, Trainer& trainer) override {
+    run_->iteration(record, trainer);
     progress_.iteration(record);
   }
   void test_batch(std::size_t done, std::size_t total) override { progress_.test_batch(done, total); }
@@ -130,32 +176,69 @@ class TrainRecorder final : public Recorder {
   }
   bool stop() override { return cli::Interrupts::asked(); }
 
-  /// After training, however it ended.
+  /// After a training that was done or interrupted.
   void end(const History& history) {
     progress_.clear();
-    run_->flush();
-    print_end(options_, history, folder_);
+    run_->end(trainer_);
+    print_end(options_, history, *run_, trainer_.position());
+  }
+  /// After one that failed.
+  void failed() {
+    progress_.clear();
+    if (run_ == nullptr) return;
+    say("\nrun folder  {}: its last checkpoint is kept\n", run_->folder().string());
+    say("resume      {}\n", resume_command(options_, run_->folder()));
   }
 
  private:
   const TrainOptions& options_;
   const Recipe& recipe_;
   const Split& data_;
+  RunState state_;
+  std::optional<run_folder::Lock> lock_;
+  CheckpointEvery every_;
   Trainer& trainer_;
   cli::Progress progress_;
-  std::filesystem::path folder_;
   std::unique_ptr<RunRecorder> run_;
 };
 
+/// How many epochs are left to do.
+std::size_t epochs_left(const Recipe& recipe, const TrainerPosition& position) {
+  const std::size_t done = position.epoch - 1;
+  if (recipe.epochs >= done) return recipe.epochs - done;
+  throw RecipeError(
+      fmt::format("--epochs: expected at least {}, which are done, got {}", done, recipe.epochs));
+}
+
 void train(const TrainOptions& options) {
-  const Recipe recipe = recipe_from(options);
+  check_options(options);
+  std::optional<run_folder::Paused> paused;
+  if (!options.resume.empty()) paused.emplace(run_folder::open(options.resume));
+  const Recipe recipe = with_given(paused ? paused->recipe : load_recipe(options.recipe), options);
   const Split data = cli::load_data(recipe, options.data_dir);
+  RunState state{.recipe_toml = to_toml(recipe), .data_sha256 = sha256_of(data)};
   Sequential net = recipe.build_network(data.train.shape);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
-  TrainRecorder recorder(options, recipe, data, trainer);
+  std::optional<run_folder::Lock> lock;
+  if (paused) {
+    if (!options.force) run_folder::check_unchanged(*paused, recipe, state.data_sha256);
+    if (paused->checkpoint) {
+      paused->checkpoint->load_into(trainer);
+      state.epochs = paused->checkpoint->run().epochs;
+    }
+    lock.emplace(std::move(paused->lock));
+  }
+  const std::size_t epochs = epochs_left(recipe, trainer.position());
+  TrainRecorder recorder(options, recipe, data, std::move(state), std::move(lock), trainer);
   const cli::Interrupts interrupts;
-  const History history = trainer.fit(data.train, data.test, recipe.epochs, &recorder);
-  recorder.end(history);
+  History history;
+  try {
+    history = trainer.fit(data.train, data.test, epochs, &recorder);
+    recorder.end(history);
+  } catch (const Error&) {
+    recorder.failed();
+    throw;
+  }
   if (history.stopped) throw CLI::RuntimeError(130);
 }
 
@@ -164,7 +247,7 @@ void train(const TrainOptions& options) {
 void add_train_command(CLI::App& app) {
   const auto options = std::make_shared<TrainOptions>();
   CLI::App* command = app.add_subcommand("train", "Trains a network and writes a run folder");
-  command->add_option("RECIPE", options->recipe, "A built-in recipe (see below) or a TOML file")->required();
+  command->add_option("RECIPE", options->recipe, "A built-in recipe (see below) or a TOML file");
   command->add_option("-T,--steps", options->steps, "Time steps");
   command->add_option("-b,--batch", options->batch, "Samples in a batch");
   command->add_option("--epochs", options->epochs, "Passes over the training set");
@@ -176,6 +259,14 @@ void add_train_command(CLI::App& app) {
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   command->add_option("--out", options->out, "The run folder, new or empty (default: runs/RECIPE-DATE-TIME)");
+  command->add_option("--resume", options->resume,
+                      "A run folder: goes on where its training stopped, to the same end");
+  command->add_flag("--force", options->force,
+                    "Resumes though recipe, data or version have changed, to another end");
+  command
+      ->add_option("--checkpoint-every", options->checkpoint_every,
+                   "Epochs (2, 2e) or minutes (10m) between checkpoints")
+      ->capture_default_str();
   command
       ->add_option("--set", options->settings, "key=value, any field of the recipe: network.2.v_reset=none")
       ->allow_extra_args(false);

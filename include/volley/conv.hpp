@@ -33,17 +33,19 @@ struct Conv2dOptions {
 };
 
 /// A convolution (a cross-correlation, as in PyTorch): (N, T, in_channels, H, W), spikes or real values ->
-/// (N, T, out_channels, H', W'), real-valued and channels-last, H' = (H + 2 padding - dilation (kernel_size - 1)
+/// (N, T, out_channels, H', W'), real-valued and channels-last, H' = (H + 2 padding - dilation (kernel_size -
+/// 1)
 /// - 1) / stride + 1, rounded down. `weight` (out_channels, in_channels / groups, kernel_size) and `bias`
-/// (out_channels), drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)) with fan_in = in_channels / groups kernel_size,
-/// PyTorch's default. The mathematics is in docs/math/conv.md.
+/// (out_channels), drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)) with fan_in = in_channels / groups
+/// kernel_size, PyTorch's default. The mathematics is in docs/math/conv.md.
 class Conv2d final : public Layer {
  public:
   using Options = Conv2dOptions;
 
   explicit Conv2d(const Conv2dOptions& options);
   /// The first three fields apart, as PyTorch has them: Conv2d{1, 128, 3, {.padding = 1, .bias = false}}.
-  Conv2d(std::size_t in_channels, std::size_t out_channels, const Size2& kernel_size, Conv2dOptions options = {});
+  Conv2d(std::size_t in_channels, std::size_t out_channels, const Size2& kernel_size,
+         Conv2dOptions options = {});
 
   const Conv2dOptions& options() const { return options_; }
   Parameter& weight() { return weight_; }

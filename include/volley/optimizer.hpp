@@ -17,7 +17,10 @@ class Optimizer {
   virtual std::string_view kind() const = 0;
   /// One update of every parameter, which must be the same ones at every call.
   virtual void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) = 0;
-  /// What a resumed training must bring back, beside the number of steps taken: "momentum.1.weight".
+  /// Makes room for the state of these parameters, all zeros. The first step does it where it was not done.
+  virtual void prepare(const std::vector<NamedParameter>& parameters) = 0;
+  /// What a resumed training must bring back, beside the number of steps taken: "momentum.1.weight";
+  /// none before `prepare`.
   virtual std::vector<NamedTensor> state() = 0;
   std::uint64_t steps_taken() const { return steps_; }
   void set_steps_taken(std::uint64_t steps) { steps_ = steps; }
@@ -54,6 +57,7 @@ class Sgd final : public Optimizer {
   const SgdOptions& options() const { return options_; }
   std::string_view kind() const override { return SgdOptions::kKind; }
   void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+  void prepare(const std::vector<NamedParameter>& parameters) override;
   std::vector<NamedTensor> state() override;
 
  private:
@@ -93,6 +97,7 @@ class Adam final : public Optimizer {
   const AdamOptions& options() const { return options_; }
   std::string_view kind() const override { return AdamOptions::kKind; }
   void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+  void prepare(const std::vector<NamedParameter>& parameters) override;
   std::vector<NamedTensor> state() override;
 
  private:

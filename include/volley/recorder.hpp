@@ -53,11 +53,15 @@ class Recorder {
  public:
   virtual ~Recorder() = default;
 
-  /// Before the first step. `iterations` per epoch, `test_batches` per evaluation.
+  /// Before the first step. `epochs` in all, those done before included; `iterations` per epoch,
+  /// `test_batches` per evaluation.
   virtual void begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches) {
     static_cast<void>(epochs), static_cast<void>(iterations), static_cast<void>(test_batches);
   }
-  virtual void iteration(const IterationRecord& record) { static_cast<void>(record); }
+  /// After a step; a checkpoint of `trainer` made now goes on with the next one.
+  virtual void iteration(const IterationRecord& record, Trainer& trainer) {
+    static_cast<void>(record), static_cast<void>(trainer);
+  }
   /// After each batch of an evaluation.
   virtual void test_batch(std::size_t done, std::size_t total) {
     static_cast<void>(done), static_cast<void>(total);
@@ -68,7 +72,7 @@ class Recorder {
     static_cast<void>(record), static_cast<void>(trainer);
   }
   /// Asked after every step and every test batch; true ends the training there. The epoch that was under way
-  /// is not recorded.
+  /// is not recorded; the trainer's position is in it.
   virtual bool stop() { return false; }
 };
 

@@ -68,4 +68,7 @@ class Tensor {
   Buffer<float> data_;
 };
 
+/// Whether no element is infinite or not a number.
+bool is_finite(const Tensor& tensor);
+
 }  // namespace volley

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -16,12 +17,21 @@
 
 namespace volley {
 
+class BatchWalk;
+
+/// What becomes of a step whose loss or gradient is infinite or not a number.
+enum class OnNonFinite {
+  stop,  // the training ends with an Error that names the parameter and the likely cause
+  skip,  // the parameters stay as they are, and the batch counts in no mean
+};
+
 struct TrainerOptions {
   std::size_t steps = 100;  // T
   std::size_t batch = 64;   // samples
   std::uint32_t seed = 0;   // of the shuffling and of the encoder; the weights are the network's own
   std::size_t threads = 0;  // 0: one per processor
   bool drop_last = true;    // whether an incomplete last batch is left out of training
+  OnNonFinite on_non_finite = OnNonFinite::stop;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -30,6 +40,32 @@ struct TrainerOptions {
     visit("seed", self.seed, between(0, 4294967295.0));
     visit("threads", self.threads, between(0, 1024));
     visit("drop_last", self.drop_last, any());
+    visit("on_non_finite", self.on_non_finite, any());
+  }
+};
+
+/// Where a training stands, between two steps. With the parameters and the optimizer's state it decides, to
+/// the bit, how the training goes on.
+struct TrainerPosition {
+  std::size_t epoch = 1;       // the one under way
+  std::size_t iteration = 0;   // its steps that are done
+  std::size_t iterations = 0;  // the steps of all epochs that are done
+  double loss_sum = 0;         // over the samples that this epoch has seen
+  std::size_t right = 0;       // of them
+  std::size_t seen = 0;
+  double max_test_acc = 0;  // of the epochs before
+  double seconds = 0;       // that the steps of this epoch took
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("epoch", self.epoch, between(1, (1 << 24) - 1));
+    visit("iteration", self.iteration, at_least(0));
+    visit("iterations", self.iterations, at_least(0));
+    visit("loss_sum", self.loss_sum, any());
+    visit("right", self.right, at_least(0));
+    visit("seen", self.seen, at_least(0));
+    visit("max_test_acc", self.max_test_acc, between(0, 1));
+    visit("seconds", self.seconds, at_least(0));
   }
 };
 
@@ -56,8 +92,9 @@ class Trainer {
                 options) {}
   ~Trainer();
 
-  /// Trains for `epochs` more epochs; after each, evaluates on `test`. Every epoch visits the training set in
-  /// an order of its own, drawn from the seed. Stops early, after a whole step, when the recorder says so.
+  /// Trains for `epochs` more epochs, the one under way included; after each, evaluates on `test`. Every
+  /// epoch visits the training set in an order of its own, drawn from the seed. Stops early, after a whole
+  /// step, when the recorder says so; another fit then goes on from there, as if there had been no stop.
   History fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder = nullptr);
 
   /// Loss, accuracy and scores of the network as it is now, over all of `data` in order. `epoch` addresses
@@ -67,13 +104,29 @@ class Trainer {
   const TrainerOptions& options() const { return options_; }
   Sequential& net() { return net_; }
   Optimizer& optimizer() { return *parts_.optimizer; }
+  const TrainerPosition& position() const { return position_; }
+  /// Goes on from `position`; the network and the optimizer must be given the state that they had there.
+  void set_position(const TrainerPosition& position);
   /// How many threads it uses.
   std::size_t threads() const;
 
  private:
   struct Pass;
+  struct StepResult {
+    double loss;
+    std::size_t right;
+    double grad_norm;
+  };
 
-  bool train_epoch(const Dataset& train, EpochRecord& record, Recorder& report);
+  // fit.cpp: in which order what happens.
+  bool fit_epoch(const Dataset& train, const Dataset& test, Recorder& report, History& history);
+  bool train_steps(const Dataset& train, std::size_t batches, Recorder& report);
+  bool is_good(const StepResult& step) const;
+  // trainer.cpp: what happens.
+  std::span<const std::uint32_t> shuffled(const Dataset& train, std::uint32_t epoch);
+  BatchWalk walk(const Dataset& data, std::span<const std::uint32_t> order, const Draw& draw);
+  StepResult compute_gradients(const Dataset& train, const BatchWalk& walk);
+  void update();
   std::size_t batches_of(std::size_t samples, bool drop_last) const;
   void check_data(const Dataset& data) const;
 
@@ -81,7 +134,7 @@ class Trainer {
   TrainerParts parts_;
   TrainerOptions options_;
   std::unique_ptr<Pass> pass_;
-  std::size_t epochs_done_ = 0;
+  TrainerPosition position_;
 };
 
 }  // namespace volley

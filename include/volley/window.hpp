@@ -9,8 +9,8 @@
 
 namespace volley {
 
-/// A height and a width: of a picture, a kernel, a stride. One number stands for both. In a recipe 3 or [3, 5],
-/// in Python 3 or (3, 5).
+/// A height and a width: of a picture, a kernel, a stride. One number stands for both. In a recipe 3 or [3,
+/// 5], in Python 3 or (3, 5).
 struct Size2 {
   std::size_t h = 0;
   std::size_t w = 0;
@@ -25,8 +25,8 @@ struct Size2 {
   std::string text() const;
 };
 
-/// A window that slides over a picture (H, W), as PyTorch has it: `padding` rows and columns on each side, the
-/// rows of the window `dilation` apart, a move of `stride` from one output to the next.
+/// A window that slides over a picture (H, W), as PyTorch has it: `padding` rows and columns on each side,
+/// the rows of the window `dilation` apart, a move of `stride` from one output to the next.
 struct Window {
   Size2 kernel_size;
   Size2 stride = 1;

@@ -5,13 +5,15 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
+#include <utility>
 
 #include <volley/error.hpp>
 #include <volley/recipe.hpp>
 
 #include "layers.hpp"
 #include "module.hpp"
-#include "storage/run_folder.hpp"
+#include "storage/run_recorder.hpp"
 
 namespace volley::python {
 namespace {
@@ -36,24 +38,42 @@ Recipe recipe_from(nb::handle recipe) {
   return load_recipe(nb::cast<std::filesystem::path>(recipe).string());
 }
 
+/// How to train, beside the recipe.
+struct Request {
+  Folder out;
+  std::optional<run_folder::Paused> paused;  // the run to go on with
+  CheckpointEvery every;
+  nb::object on_epoch;
+};
+
+CheckpointEvery checkpoint_every(const std::string& text) {
+  try {
+    return CheckpointEvery::parse(text);
+  } catch (const Error& error) {
+    throw Error(fmt::format("checkpoint_every: {}", error.what()));
+  }
+}
+
 /// Writes the run folder where one is wanted, calls on_epoch, and lets Ctrl-C through.
 class PythonRecorder final : public Recorder {
  public:
-  PythonRecorder(const Recipe& recipe, const Trainer& trainer, const Folder& out, const nb::object& on_epoch)
-      : recipe_(recipe), trainer_(trainer), out_(out), on_epoch_(on_epoch) {}
+  PythonRecorder(Request& request, const Recipe& recipe, RunState state, Trainer& trainer)
+      : request_(request), recipe_(recipe), state_(std::move(state)), trainer_(trainer) {}
 
   void begin(std::size_t, std::size_t, std::size_t) override {
-    if (!out_.has_value()) return;
-    const std::filesystem::path folder = run_folder::create(recipe_.name, *out_);
-    run_ = std::make_unique<RunRecorder>(folder, recipe_, environment_of(trainer_));
+    if (request_.paused.has_value()) {
+      run_.emplace(std::move(request_.paused->lock), state_, trainer_, request_.every);
+    } else if (request_.out.has_value()) {
+      run_.emplace(run_folder::create(recipe_.name, *request_.out), state_, trainer_, request_.every);
+    }
   }
-  void iteration(const IterationRecord& record) override {
-    if (run_ != nullptr) run_->iteration(record);
+  void iteration(const IterationRecord& record, Trainer& trainer) override {
+    if (run_.has_value()) run_->iteration(record, trainer);
   }
   void epoch(const EpochRecord& record, Trainer& trainer) override {
-    if (run_ != nullptr) run_->epoch(record, trainer);
+    if (run_.has_value()) run_->epoch(record, trainer);
     const nb::gil_scoped_acquire locked;
-    if (!on_epoch_.is_none()) on_epoch_(record);
+    if (!request_.on_epoch.is_none()) request_.on_epoch(record);
   }
   /// A signal is looked for often enough for a person, and seldom enough for a step of half a millisecond.
   bool stop() override {
@@ -61,39 +81,90 @@ class PythonRecorder final : public Recorder {
     if (now - looked_ < std::chrono::milliseconds(50)) return false;
     looked_ = now;
     const nb::gil_scoped_acquire locked;
-    if (PyErr_CheckSignals() != 0) throw nb::python_error();
-    return false;
+    if (PyErr_CheckSignals() != 0) interrupt_.emplace();
+    return interrupt_.has_value();
+  }
+  /// After training: the last checkpoint, and then the KeyboardInterrupt that ended it.
+  void end() {
+    if (run_.has_value()) run_->end(trainer_);
+    const nb::gil_scoped_acquire locked;
+    if (interrupt_.has_value()) throw nb::python_error(std::move(*interrupt_));
   }
 
  private:
+  Request& request_;
   const Recipe& recipe_;
-  const Trainer& trainer_;
-  const Folder& out_;
-  const nb::object& on_epoch_;
-  std::unique_ptr<RunRecorder> run_;
+  RunState state_;
+  Trainer& trainer_;
+  std::optional<RunRecorder> run_;
+  std::optional<nb::python_error> interrupt_;  // as raised by a signal handler
   std::chrono::steady_clock::time_point looked_{};
 };
 
-TrainHistory train(nb::handle source, std::optional<std::int64_t> epochs, const Folder& out,
-                   const Folder& data_dir, const std::vector<std::string>& settings,
-                   std::optional<std::int64_t> num_threads, const nb::object& on_epoch,
-                   const std::optional<std::pair<nb::object, nb::object>>& data) {
-  Recipe recipe = with_settings(recipe_from(source), settings);
-  if (epochs.has_value()) recipe = with_settings(recipe, {fmt::format("epochs={}", *epochs)});
-  if (num_threads.has_value())
-    recipe = with_settings(recipe, {fmt::format("training.threads={}", *num_threads)});
-  Split split;
-  if (data.has_value()) split = {nb::cast<Dataset>(data->first), nb::cast<Dataset>(data->second)};
+using DataPair = std::optional<std::pair<nb::object, nb::object>>;
 
-  const nb::gil_scoped_release unlocked;
-  if (!data.has_value()) split = datasets::load(recipe.data, data_dir.value_or(""));
+Recipe with_given(Recipe recipe, const std::vector<std::string>& settings, std::optional<std::int64_t> epochs,
+                  std::optional<std::int64_t> threads) {
+  recipe = with_settings(recipe, settings);
+  if (epochs.has_value()) recipe = with_settings(recipe, {fmt::format("epochs={}", *epochs)});
+  if (threads.has_value()) recipe = with_settings(recipe, {fmt::format("training.threads={}", *threads)});
+  return recipe;
+}
+
+Split split_of(const Recipe& recipe, const DataPair& data, const Folder& data_dir) {
+  Split split = data.has_value() ? Split{nb::cast<Dataset>(data->first), nb::cast<Dataset>(data->second)}
+                                 : datasets::load(recipe.data, data_dir.value_or(""));
   if (recipe.train_samples > 0) split.train = split.train.first(recipe.train_samples);
   if (recipe.test_samples > 0) split.test = split.test.first(recipe.test_samples);
-  Sequential net = recipe.build_network(split.train.shape);
+  return split;
+}
+
+TrainHistory run(const Recipe& recipe, const Split& data, Request request, bool force) {
+  const nb::gil_scoped_release unlocked;
+  const bool writes = request.out.has_value() || request.paused.has_value();
+  RunState state{.recipe_toml = to_toml(recipe), .data_sha256 = writes ? sha256_of(data) : ""};
+  Sequential net = recipe.build_network(data.train.shape);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
-  PythonRecorder recorder(recipe, trainer, out, on_epoch);
-  History history = trainer.fit(split.train, split.test, recipe.epochs, &recorder);
-  return {std::move(history.epochs), network_from(recipe.network, values_of(net), recipe.name), out};
+  if (request.paused.has_value()) {
+    request.out = request.paused->lock.folder();
+    if (!force) run_folder::check_unchanged(*request.paused, recipe, state.data_sha256);
+    if (const auto& checkpoint = request.paused->checkpoint; checkpoint.has_value()) {
+      checkpoint->load_into(trainer);
+      state.epochs = checkpoint->run().epochs;
+    }
+  }
+  const std::size_t done = trainer.position().epoch - 1;
+  if (recipe.epochs < done) {
+    throw Error(fmt::format("epochs: expected at least {}, which are done, got {}", done, recipe.epochs));
+  }
+  TrainHistory result{.epochs = state.epochs, .net = nullptr, .folder = request.out};
+  PythonRecorder recorder(request, recipe, std::move(state), trainer);
+  const History history = trainer.fit(data.train, data.test, recipe.epochs - done, &recorder);
+  recorder.end();
+  result.epochs.insert(result.epochs.end(), history.epochs.begin(), history.epochs.end());
+  result.net = network_from(recipe.network, values_of(net), recipe.name);
+  return result;
+}
+
+TrainHistory train(nb::handle source, std::optional<std::int64_t> epochs, const Folder& out,
+                   const Folder& data_dir, const std::vector<std::string>& settings,
+                   std::optional<std::int64_t> num_threads, const nb::object& on_epoch, const DataPair& data,
+                   const std::string& every) {
+  const Recipe recipe = with_given(recipe_from(source), settings, epochs, num_threads);
+  Request request{.out = out, .paused = std::nullopt, .every = checkpoint_every(every), .on_epoch = on_epoch};
+  return run(recipe, split_of(recipe, data, data_dir), std::move(request), false);
+}
+
+TrainHistory resume(const std::filesystem::path& folder, std::optional<std::int64_t> epochs,
+                    const Folder& data_dir, const std::vector<std::string>& settings,
+                    std::optional<std::int64_t> num_threads, const nb::object& on_epoch, const DataPair& data,
+                    const std::string& every, bool force) {
+  Request request{.out = std::nullopt,
+                  .paused = run_folder::open(folder),
+                  .every = checkpoint_every(every),
+                  .on_epoch = on_epoch};
+  const Recipe recipe = with_given(request.paused->recipe, settings, epochs, num_threads);
+  return run(recipe, split_of(recipe, data, data_dir), std::move(request), force);
 }
 
 void bind_records(nb::module_& m) {
@@ -173,12 +244,12 @@ void bind_training(nb::module_& m) {
   m.def("train", train, nb::arg("recipe"), nb::arg("epochs") = nb::none(), nb::arg("out") = nb::none(),
         nb::arg("data_dir") = nb::none(), nb::arg("settings") = std::vector<std::string>{},
         nb::arg("threads") = nb::none(), nb::arg("on_epoch") = nb::none(), nb::arg("data") = nb::none(),
+        nb::arg("checkpoint_every") = "1e",
         nb::sig("def train(recipe: str | os.PathLike[str] | Recipe, epochs: int | None = None, out: str | "
                 "os.PathLike[str] | None = None, data_dir: str | os.PathLike[str] | None = None, settings: "
                 "collections.abc.Sequence[str] = (), threads: int | None = None, on_epoch: "
                 "collections.abc.Callable[[EpochRecord], object] | None = None, data: tuple[Dataset, "
-                "Dataset] | None = "
-                "None) -> History"),
+                "Dataset] | None = None, checkpoint_every: str = '1e') -> History"),
         "Trains by a recipe: a built-in name (\"lif_fc_mnist\"), a TOML file, or a Recipe.\n\n"
         "epochs: how many; the recipe's unless given. out: a run folder to write, new or empty; nothing is "
         "written "
@@ -186,9 +257,27 @@ void bind_training(nb::module_& m) {
         "to the "
         "recipe, \"key=value\".\nthreads: 0: one per processor; the result is the same bits for any number. "
         "on_epoch: "
-        "called with the record of each\nepoch; an exception in it, and Ctrl-C, end the training there. "
+        "called with the record of each\nepoch; an exception in it ends the training there. Ctrl-C ends it "
+        "after the step under way; with `out`, a\ncheckpoint of that is written first. "
         "data: training "
-        "and test set, in place of the recipe's.\nRaises ValueError with the library's text.");
+        "and test set, in place of the recipe's. checkpoint_every: \"2e\"\n"
+        "(epochs) or \"10m\" (minutes). Raises ValueError with the library's text.");
+  m.def(
+      "resume", resume, nb::arg("folder"), nb::arg("epochs") = nb::none(), nb::arg("data_dir") = nb::none(),
+      nb::arg("settings") = std::vector<std::string>{}, nb::arg("threads") = nb::none(),
+      nb::arg("on_epoch") = nb::none(), nb::arg("data") = nb::none(), nb::arg("checkpoint_every") = "1e",
+      nb::arg("force") = false,
+      nb::sig("def resume(folder: str | os.PathLike[str], epochs: int | None = None, data_dir: str | "
+              "os.PathLike[str] | None = None, settings: collections.abc.Sequence[str] = (), threads: int | "
+              "None = None, on_epoch: collections.abc.Callable[[EpochRecord], object] | None = None, data: "
+              "tuple[Dataset, Dataset] | None = None, checkpoint_every: str = '1e', force: bool = False) -> "
+              "History"),
+      "Goes on with the training in a run folder from its latest checkpoint, and ends with the same bits as "
+      "one that was\nnever interrupted. The history is that of the whole run.\n\n"
+      "epochs: how many in all, for more than the recipe has. data: must be given again where the training "
+      "was given it.\nThe other arguments are those of `train`. Raises ValueError, naming what differs, when "
+      "recipe, data or version have\nchanged so that the end would be another; force=True goes on all the "
+      "same.");
 }
 
 }  // namespace volley::python

@@ -79,11 +79,20 @@ void write_all(int fd, std::string_view bytes, const std::filesystem::path& path
   }
 }
 
+/// fsync, begun again where a signal broke it off.
+int flush_to_disk(int fd) {
+  int result = 0;
+  do {
+    result = ::fsync(fd);
+  } while (result != 0 && errno == EINTR);
+  return result;
+}
+
 /// Makes a rename in `folder` survive a power cut. Some file systems cannot flush a folder and say EINVAL.
 void flush_folder(const std::filesystem::path& folder, const std::filesystem::path& path) {
   const Descriptor fd(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0) return;  // a folder that may be written to but not read
-  if (::fsync(fd.get()) != 0 && errno != EINVAL) fail("flush the folder of", path, errno);
+  if (flush_to_disk(fd.get()) != 0 && errno != EINVAL) fail("flush the folder of", path, errno);
 }
 
 }  // namespace
@@ -128,7 +137,7 @@ void write_file_whole(const std::filesystem::path& named, std::string_view bytes
   TemporaryFile temporary;
   Descriptor fd(create_beside(path, temporary));
   write_all(fd.get(), bytes, path);
-  if (::fsync(fd.get()) != 0) fail("write", path, errno);
+  if (flush_to_disk(fd.get()) != 0) fail("write", path, errno);
   if (const int error = fd.close(); error != 0) fail("write", path, error);
   if (::rename(temporary.path.c_str(), path.c_str()) != 0) fail("write", path, errno);
   temporary.kept = true;

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include <volley/error.hpp>
 
@@ -55,6 +56,10 @@ Tensor::Tensor(const Shape& shape) {
 void Tensor::resize(const Shape& shape) {
   data_.resize(shape.size());
   shape_ = shape;
+}
+
+bool is_finite(const Tensor& tensor) {
+  return std::ranges::all_of(tensor.values(), [](float x) { return std::isfinite(x); });
 }
 
 }  // namespace volley

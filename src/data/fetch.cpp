@@ -181,6 +181,15 @@ std::vector<Source> sources_of(const KnownSet& set, const datasets::FetchHooks& 
   return sources;
 }
 
+/// A package could hold a link in a file's place, to any file of this machine.
+void check_is_file(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::symlink_status(path, ignored);
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    throw SourceFailed(path.filename().string() + " is a link or no file");
+  }
+}
+
 /// An Error's text without the folder for downloads, which is gone when it is read.
 std::string without(const fs::path& folder, std::string text) {
   const std::string prefix = folder.string() + "/";
@@ -197,6 +206,7 @@ std::array<std::string, 4> get_checked(const KnownSet& set, const Source& source
   for (std::size_t i = 0; i < paths.size(); ++i) {
     check_cancelled(hooks);
     const KnownFile& known = set.files[i];
+    check_is_file(paths[i]);
     try {
       contents[i] = read_unpacked(paths[i], known.bytes);
     } catch (const Error& error) {

@@ -11,10 +11,10 @@ namespace {
 
 constexpr std::size_t kGrain = 4096;  // weights of one piece of work
 
-/// Makes room for the state of every parameter at the first step, and refuses other parameters at a later
+/// Makes room for the state of every parameter at the first call, and refuses other parameters at a later
 /// one.
-void prepare(std::string_view kind, const std::vector<NamedParameter>& parameters,
-             std::vector<std::string>& names, std::initializer_list<std::vector<Tensor>*> states) {
+void make_room(std::string_view kind, const std::vector<NamedParameter>& parameters,
+               std::vector<std::string>& names, std::initializer_list<std::vector<Tensor>*> states) {
   if (names.empty()) {
     for (const NamedParameter& p : parameters) {
       names.push_back(p.name);
@@ -51,8 +51,12 @@ Sgd::Sgd(const SgdOptions& options) : options_(options) {
 }
 Sgd::Sgd(float lr, SgdOptions options) : Sgd(with_lr(lr, options)) {}
 
+void Sgd::prepare(const std::vector<NamedParameter>& parameters) {
+  make_room(kind(), parameters, names_, {&momentum_});
+}
+
 void Sgd::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
-  prepare(kind(), parameters, names_, {&momentum_});
+  prepare(parameters);
   const reference::SgdCoefficients<float> c{.lr = options_.lr,
                                             .momentum = options_.momentum,
                                             .weight_decay = options_.weight_decay,
@@ -77,8 +81,12 @@ std::vector<NamedTensor> Sgd::state() {
 Adam::Adam(const AdamOptions& options) : options_(options) { check_fields(AdamOptions::kKind, options); }
 Adam::Adam(float lr, AdamOptions options) : Adam(with_lr(lr, options)) {}
 
+void Adam::prepare(const std::vector<NamedParameter>& parameters) {
+  make_room(kind(), parameters, names_, {&m_, &v_});
+}
+
 void Adam::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
-  prepare(kind(), parameters, names_, {&m_, &v_});
+  prepare(parameters);
   ++steps_;
   const auto c =
       reference::adam_coefficients<float>(options_.lr, options_.beta1, options_.beta2, options_.eps,

@@ -2,81 +2,133 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <vector>
 
 #include <volley/error.hpp>
 #include <volley/version.hpp>
-#include <volley/weights.hpp>
+
+#include "kernels/targets.hpp"
+#include "storage/metrics.hpp"
 
 namespace volley {
 namespace {
 
-constexpr std::string_view kFormatVersion = "1";
-
-/// The fields of an epoch and the names they are saved by.
-template <class Self, class Visit>
-void epoch_fields(Self& epoch, Visit&& visit) {
-  visit("epoch", epoch.epoch);
-  visit("train_loss", epoch.train_loss);
-  visit("train_acc", epoch.train_acc);
-  visit("test_loss", epoch.test_loss);
-  visit("test_acc", epoch.test_acc);
-  visit("max_test_acc", epoch.max_test_acc);
-}
+/// How the metadata names a field of the position.
+std::string position_key(std::string_view name) { return fmt::format("position.{}", name); }
 
 }  // namespace
 
-void save_checkpoint(const std::filesystem::path& path, const std::string& recipe_toml,
-                     const EpochRecord& epoch, Sequential& net, Optimizer& optimizer) {
-  std::map<std::string, std::string> metadata{
-      {"format", kCheckpointFormat},
-      {"format_version", std::string(kFormatVersion)},
-      {"volley_version", VOLLEY_VERSION},
-      {"recipe", recipe_toml},
-      {"optimizer_steps", fmt::format("{}", optimizer.steps_taken())}};
-  epoch_fields(epoch,
-               [&](const char* name, const auto& value) { metadata[name] = fmt::format("{}", value); });
+std::string arithmetic() { return kernels::active_target() == "sse4" ? "separate" : "fused"; }
+
+void save_checkpoint(const std::filesystem::path& path, const RunState& run, Trainer& trainer) {
   std::vector<SafetensorsEntry> tensors;
-  for (const auto& [name, tensor] : state_of(net)) tensors.push_back({name, tensor});
-  for (const auto& [name, tensor] : optimizer.state()) {
+  for (const auto& [name, tensor] : state_of(trainer.net())) {
+    if (!is_finite(*tensor)) {
+      throw Error(
+          fmt::format("{}: not written, for '{}' is not finite; likely cause: the "
+                      "learning rate is too high",
+                      path.string(), name));
+    }
+    tensors.push_back({name, tensor});
+  }
+  for (const auto& [name, tensor] : trainer.optimizer().state()) {
     tensors.push_back({kCheckpointOptimizer + name, tensor});
   }
+  std::map<std::string, std::string> metadata{
+      {"format", kCheckpointFormat},
+      {"format_version", kCheckpointVersion},
+      {"volley_version", VOLLEY_VERSION},
+      {"arithmetic", arithmetic()},
+      {"recipe", run.recipe_toml},
+      {"data_sha256", run.data_sha256},
+      {"metrics", metrics_text(run.epochs)},
+      {"optimizer_steps", fmt::format("{}", trainer.optimizer().steps_taken())}};
+  const TrainerPosition& position = trainer.position();
+  TrainerPosition::fields(position, [&](std::string_view name, const auto& value, const Range&) {
+    metadata[position_key(name)] = fmt::format("{}", value);
+  });
   write_safetensors(path, tensors, metadata);
 }
 
 Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(read_safetensors(path)) {
-  const auto text = [&](const std::string& key) -> const std::string& {
-    const auto found = file_.metadata.find(key);
-    if (found == file_.metadata.end()) {
-      throw Error(fmt::format("{}: expected a Volley checkpoint with '{}', found none", path.string(), key));
-    }
-    return found->second;
-  };
   const auto expect = [&](const std::string& key, std::string_view expected) {
     if (text(key) != expected) {
       throw Error(fmt::format("{}: expected {} '{}', found '{}'", path.string(), key, expected, text(key)));
     }
   };
   expect("format", kCheckpointFormat);
-  expect("format_version", kFormatVersion);
-  recipe_toml_ = text("recipe");
-  epoch_fields(epoch_, [&](const char* name, auto& value) {
-    const std::string& digits = text(name);
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc() || end != digits.data() + digits.size()) {
-      throw Error(fmt::format("{}: expected a number as '{}', found '{}'", path.string(), name, digits));
+  expect("format_version", kCheckpointVersion);
+  text("volley_version"), text("arithmetic");
+  run_ = {text("recipe"), text("data_sha256"), parse_metrics(text("metrics"), path.string())};
+  read_number("optimizer_steps", optimizer_steps_);
+  TrainerPosition::fields(position_, [&](std::string_view name, auto& value, const Range& range) {
+    read_number(position_key(name), value);
+    if (!range.contains(static_cast<double>(value))) {
+      throw Error(fmt::format("{}: expected '{}' to be {}, found {}", path.string(), position_key(name),
+                              range.text(), value));
     }
   });
+  if (run_.epochs.size() != position_.epoch - 1) {
+    throw Error(fmt::format("{}: expected metrics of the {} epochs that are done, found {}", path.string(),
+                            position_.epoch - 1, run_.epochs.size()));
+  }
+}
+
+const std::string& Checkpoint::text(const std::string& key) const {
+  const auto found = file_.metadata.find(key);
+  if (found == file_.metadata.end()) {
+    throw Error(fmt::format("{}: expected a Volley checkpoint with '{}', found none", path_.string(), key));
+  }
+  return found->second;
+}
+
+template <class T>
+void Checkpoint::read_number(const std::string& key, T& value) const {
+  const std::string& digits = text(key);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc() || end != digits.data() + digits.size()) {
+    throw Error(fmt::format("{}: expected a number as '{}', found '{}'", path_.string(), key,
+                            std::string_view(digits).substr(0, 60)));
+  }
+}
+
+NamedTensors Checkpoint::tensors(bool of_optimizer) const {
+  NamedTensors chosen;
+  for (const auto& [name, tensor] : file_.tensors) {
+    if (name.starts_with(kCheckpointOptimizer) == of_optimizer) chosen.emplace(name, tensor);
+  }
+  return chosen;
 }
 
 void Checkpoint::load_into(Sequential& net) const {
-  NamedTensors values;
-  for (const auto& [name, tensor] : file_.tensors) {
-    if (!name.starts_with(kCheckpointOptimizer)) values.emplace(name, tensor);
+  set_state(state_of(net), tensors(false), path_.string());
+}
+
+void Checkpoint::load_into(Trainer& trainer) const {
+  Optimizer& optimizer = trainer.optimizer();
+  const NamedTensors saved = tensors(true);
+  const std::vector<NamedTensor> state = optimizer.state();
+  for (const auto& [name, tensor] : state) {
+    const auto found = saved.find(kCheckpointOptimizer + name);
+    if (found == saved.end() || !(found->second.shape() == tensor->shape())) {
+      throw Error(fmt::format("{}: expected '{}{}' of shape {}, found {}", path_.string(),
+                              kCheckpointOptimizer, name, tensor->shape().text(),
+                              found == saved.end() ? "none" : found->second.shape().text()));
+    }
   }
-  set_state(state_of(net), values, path_.string());
+  if (saved.size() != state.size()) {
+    throw Error(fmt::format("{}: expected {} tensors of the optimizer {}, found {}", path_.string(),
+                            state.size(), optimizer.kind(), saved.size()));
+  }
+  load_into(trainer.net());
+  for (const auto& [name, tensor] : state) {
+    std::ranges::copy(saved.at(kCheckpointOptimizer + name).values(), tensor->data());
+  }
+  optimizer.set_steps_taken(optimizer_steps_);
+  trainer.set_position(position_);
 }
 
 }  // namespace volley

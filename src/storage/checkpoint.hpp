@@ -1,11 +1,14 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <volley/layers.hpp>
-#include <volley/optimizer.hpp>
 #include <volley/recorder.hpp>
+#include <volley/trainer.hpp>
+#include <volley/weights.hpp>
 
 #include "storage/safetensors.hpp"
 
@@ -13,34 +16,59 @@ namespace volley {
 
 /// What the metadata of a checkpoint calls itself.
 inline constexpr const char* kCheckpointFormat = "volley checkpoint";
+inline constexpr const char* kCheckpointVersion = "2";
 /// The names of the optimizer's tensors begin with it.
 inline constexpr const char* kCheckpointOptimizer = "optimizer.";
 
-/// Writes the network's parameters and buffers under their own names, the optimizer's state as
-/// "optimizer.m.1.weight", and beside them the recipe and what the epoch showed: all that an evaluation, or
-/// going on, needs. Whole or not at all.
-void save_checkpoint(const std::filesystem::path& path, const std::string& recipe_toml,
-                     const EpochRecord& epoch, Sequential& net, Optimizer& optimizer);
+/// What a checkpoint says of its run, beside where the trainer stands.
+struct RunState {
+  std::string recipe_toml;
+  std::string data_sha256;          // of the pictures and labels that it trains and tests on
+  std::vector<EpochRecord> epochs;  // those that are done
+};
 
-/// A checkpoint in memory.
+/// "fused" where multiply and add round once, "separate" where twice: results differ between the two, and in
+/// nothing else.
+std::string arithmetic();
+
+/// Writes the network's parameters and buffers under their own names, the optimizer's state as
+/// "optimizer.m.1.weight", and in the metadata the trainer's position and `run`: all that an evaluation, or
+/// going on, needs. Whole or not at all. Throws Error when a parameter is not finite: nothing could go on
+/// from it.
+void save_checkpoint(const std::filesystem::path& path, const RunState& run, Trainer& trainer);
+
+/// A checkpoint in memory. It holds numbers and text, and nothing in it is ever run.
 class Checkpoint {
  public:
-  /// Throws Error, naming the file, unless it is a whole checkpoint of a version that this program knows.
+  /// Throws Error, naming the file, unless it is a whole checkpoint of a format that this program knows.
   explicit Checkpoint(const std::filesystem::path& path);
 
-  const std::string& recipe_toml() const { return recipe_toml_; }
-  /// Of the epoch after which it was written.
-  const EpochRecord& epoch() const { return epoch_; }
+  const std::filesystem::path& path() const { return path_; }
+  const RunState& run() const { return run_; }
+  const TrainerPosition& position() const { return position_; }
+  /// Of the last epoch that was done; its number is 0 when there was none.
+  EpochRecord epoch() const { return run_.epochs.empty() ? EpochRecord{} : run_.epochs.back(); }
+  const std::string& volley_version() const { return text("volley_version"); }
+  const std::string& arithmetic() const { return text("arithmetic"); }
 
   /// Gives the parameters and buffers of `net` their saved values. Throws Error naming the first that is
   /// missing, left over or of another shape; `net` is then as it was.
   void load_into(Sequential& net) const;
+  /// Gives `trainer` parameters, optimizer state and position. Throws as above, the optimizer's state
+  /// included; nothing is then changed.
+  void load_into(Trainer& trainer) const;
 
  private:
+  const std::string& text(const std::string& key) const;
+  template <class T>
+  void read_number(const std::string& key, T& value) const;
+  NamedTensors tensors(bool of_optimizer) const;
+
   std::filesystem::path path_;
   SafetensorsFile file_;
-  std::string recipe_toml_;
-  EpochRecord epoch_;
+  RunState run_;
+  TrainerPosition position_;
+  std::uint64_t optimizer_steps_ = 0;
 };
 
 }  // namespace volley

@@ -18,6 +18,7 @@ namespace volley {
 
 /// The words of an enumeration, in the order of its values.
 constexpr std::array<std::string_view, 2> choices(Init) { return {"uniform", "normal"}; }
+constexpr std::array<std::string_view, 2> choices(OnNonFinite) { return {"stop", "skip"}; }
 
 /// The word for no value: v_reset = "none".
 inline constexpr std::string_view kNone = "none";

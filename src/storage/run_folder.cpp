@@ -1,49 +1,38 @@
 #include "storage/run_folder.hpp"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <ctime>
-#include <nlohmann/json.hpp>
+#include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include <volley/error.hpp>
-#include <volley/trainer.hpp>
+#include <volley/version.hpp>
 
-#include "core/files.hpp"
-#include "storage/checkpoint.hpp"
+#include "core/sha256.hpp"
+#include "storage/csv_file.hpp"
+#include "storage/recipe_toml.hpp"
 
 namespace fs = std::filesystem;
 
 namespace volley {
 
-CsvFile::CsvFile(const fs::path& path, std::string_view header)
-    : path_(path), file_(std::fopen(path.c_str(), "wbe")) {
-  if (file_ == nullptr) fail(errno);
-  row(header);
-  flush();
-}
-
-void CsvFile::row(std::string_view text) {
-  errno = 0;
-  if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() ||
-      std::fputc('\n', file_.get()) == EOF) {
-    fail(errno);
-  }
-}
-
-void CsvFile::flush() {
-  errno = 0;
-  if (std::fflush(file_.get()) != 0) fail(errno);
-}
-
-void CsvFile::fail(int code) const {
-  throw Error(fmt::format("{}: cannot write: {}", path_.string(), std::generic_category().message(code)));
-}
-
 namespace run_folder {
 namespace {
+
+/// What of a recipe decides no bit of the epochs that both have.
+constexpr std::array<std::string_view, 5> kMayDiffer{"name", "description", "epochs", "training.threads",
+                                                     "training.on_non_finite"};
 
 /// Makes the folder and those above it; false when it was there already.
 bool make(const fs::path& folder) {
@@ -55,14 +44,35 @@ bool make(const fs::path& folder) {
 
 }  // namespace
 
-fs::path create(const std::string& recipe_name, const fs::path& folder) {
+Lock::Lock(const fs::path& folder)
+    : folder_(folder), descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (descriptor_ < 0) {
+    throw Error(fmt::format("{}: cannot open the run folder: {}", folder.string(),
+                            std::generic_category().message(errno)));
+  }
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(descriptor_);
+    throw Error(fmt::format("{}: another training is writing into this run folder", folder.string()));
+  }
+}
+
+Lock::Lock(Lock&& other) noexcept
+    : folder_(std::move(other.folder_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+Lock::~Lock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Lock create(const std::string& recipe_name, const fs::path& folder) {
   if (!folder.empty()) {
+    make(folder);
+    Lock lock(folder);
     std::error_code error;
-    if (!make(folder) && !fs::is_empty(folder, error)) {
+    if (!fs::is_empty(folder, error)) {
       throw Error(fmt::format("{}: expected a new or empty run folder, found {}", folder.string(),
                               error ? error.message() : "one with files in it"));
     }
-    return folder;
+    return lock;
   }
   std::tm local{};
   const std::time_t now = std::time(nullptr);
@@ -70,7 +80,7 @@ fs::path create(const std::string& recipe_name, const fs::path& folder) {
   const std::string name = fmt::format("{}-{:%Y%m%d-%H%M%S}", recipe_name, local);
   fs::path path = fs::path("runs") / name;
   for (int i = 2; !make(path); ++i) path = fs::path("runs") / fmt::format("{}-{}", name, i);
-  return path;
+  return Lock(path);
 }
 
 Recipe load_recipe(const fs::path& folder) {
@@ -86,48 +96,53 @@ Recipe load_recipe(const fs::path& folder) {
   }
 }
 
+Paused open(const fs::path& folder) {
+  Recipe recipe = load_recipe(folder);  // says it best when this is no run folder
+  Lock lock(folder);
+  Paused run{std::move(lock), std::move(recipe), std::nullopt};
+  std::error_code ignored;
+  if (fs::exists(folder / kLatest, ignored)) run.checkpoint.emplace(folder / kLatest);
+  return run;
+}
+
+void check_unchanged(const Paused& run, const Recipe& recipe, const std::string& data_sha256) {
+  if (!run.checkpoint.has_value()) return;
+  const Checkpoint& checkpoint = *run.checkpoint;
+  std::vector<std::string> differences;
+  const auto compare = [&](const std::string& what, const std::string& before, const std::string& now) {
+    if (before != now) differences.push_back(fmt::format("{} was {}, is {}", what, before, now));
+  };
+  const Recipe before = parse_recipe(checkpoint.run().recipe_toml, checkpoint.path().string());
+  for (const RecipeDifference& d : differences_of(before, recipe)) {
+    const bool free = std::ranges::find(kMayDiffer, d.key) != kMayDiffer.end();
+    if (!free) compare(d.key, d.first, d.second);
+  }
+  compare("the SHA-256 of the data", checkpoint.run().data_sha256, data_sha256);
+  compare("the version of volley", checkpoint.volley_version(), VOLLEY_VERSION);
+  compare("the processor's multiply-add", checkpoint.arithmetic(), arithmetic());
+  const std::size_t rows = checkpoint.position().iterations;
+  const std::size_t there = CsvFile::count_rows(run.lock.folder() / kIterations, kIterationsHeader, rows);
+  if (there < rows) {
+    differences.push_back(fmt::format("{} had {} rows at the checkpoint, has {}", kIterations, rows, there));
+  }
+  if (differences.empty()) return;
+  throw Error(
+      fmt::format("{}: going on would not give what a training without interruption gives:\n    {}\n"
+                  "  --force goes on all the same",
+                  run.lock.folder().string(), fmt::join(differences, "\n    ")));
+}
+
 }  // namespace run_folder
 
-RunRecorder::RunRecorder(const fs::path& folder, const Recipe& recipe, const Environment& environment)
-    : folder_(folder),
-      recipe_toml_(to_toml(recipe)),
-      metrics_(folder / run_folder::kMetrics,
-               "epoch,train_loss,train_acc,test_loss,test_acc,max_test_acc,train_samples_per_second,"
-               "test_samples_per_second,seconds"),
-      iterations_(folder / run_folder::kIterations, "iteration,loss,batch_acc,grad_norm") {
-  write_file_whole(folder / run_folder::kRecipe, recipe_toml_);
-  const nlohmann::ordered_json json{{"date", environment.date},
-                                    {"version", environment.version},
-                                    {"compiler", environment.compiler},
-                                    {"cpu", environment.cpu},
-                                    {"simd_target", environment.simd_target},
-                                    {"threads", environment.threads},
-                                    {"seed", environment.seed}};
-  write_file_whole(folder / run_folder::kEnvironment, json.dump(2) + "\n");
-}
-
-void RunRecorder::iteration(const IterationRecord& record) {
-  iterations_.row(
-      fmt::format("{},{},{},{}", record.iteration, record.loss, record.batch_acc, record.grad_norm));
-}
-
-void RunRecorder::epoch(const EpochRecord& record, Trainer& trainer) {
-  // Checkpoints first: a row in metrics.csv says that its epoch is kept.
-  const auto save = [&](const char* name) {
-    save_checkpoint(folder_ / name, recipe_toml_, record, trainer.net(), trainer.optimizer());
-  };
-  save(run_folder::kLatest);
-  if (record.test_acc > best_acc_) {
-    best_acc_ = record.test_acc;
-    save(run_folder::kBest);
+std::string sha256_of(const Split& data) {
+  Sha256 sum;
+  for (const Dataset* part : {&data.train, &data.test}) {
+    const std::string shape = fmt::format("{} {} ", part->shape.text(), part->size());
+    sum.add({reinterpret_cast<const std::uint8_t*>(shape.data()), shape.size()});
+    sum.add(part->pixels);
+    sum.add(part->labels);
   }
-  iterations_.flush();
-  metrics_.row(fmt::format("{},{},{},{},{},{},{:.1f},{:.1f},{:.3f}", record.epoch, record.train_loss,
-                           record.train_acc, record.test_loss, record.test_acc, record.max_test_acc,
-                           record.train_samples_per_second, record.test_samples_per_second, record.seconds));
-  metrics_.flush();
+  return sum.hex();
 }
-
-void RunRecorder::flush() { iterations_.flush(); }
 
 }  // namespace volley

@@ -1,13 +1,15 @@
 #pragma once
 
-#include <cstdio>
+#include <cstdint>
 #include <filesystem>
-#include <memory>
+#include <optional>
 #include <string>
-#include <string_view>
 
+#include <volley/dataset.hpp>
 #include <volley/recipe.hpp>
-#include <volley/recorder.hpp>
+#include <volley/trainer.hpp>
+
+#include "storage/checkpoint.hpp"
 
 namespace volley {
 
@@ -29,61 +31,61 @@ std::string compiler();
 /// Where and with what `trainer` trains.
 Environment environment_of(const Trainer& trainer);
 
-/// A table that grows row by row. Throws Error, naming the file and why, when a row cannot be written.
-class CsvFile {
- public:
-  CsvFile(const std::filesystem::path& path, std::string_view header);
-
-  void row(std::string_view text);
-  void flush();
-
- private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  [[noreturn]] void fail(int code) const;
-
-  std::filesystem::path path_;
-  std::unique_ptr<std::FILE, Close> file_;
-};
-
 /// The folder that a training writes: what it was told (recipe.toml), where it ran (environment.json), what
 /// it showed (metrics.csv, iterations.csv) and what it made (checkpoint_latest, checkpoint_best).
+/// docs/guide/runs.md says what is promised of it.
 namespace run_folder {
 
 inline constexpr const char* kRecipe = "recipe.toml";
 inline constexpr const char* kEnvironment = "environment.json";
 inline constexpr const char* kMetrics = "metrics.csv";
 inline constexpr const char* kIterations = "iterations.csv";
+inline constexpr const char* kIterationsHeader = "iteration,loss,batch_acc,grad_norm";
 inline constexpr const char* kLatest = "checkpoint_latest.safetensors";
 inline constexpr const char* kBest = "checkpoint_best.safetensors";
 
+/// Keeps a run folder for this process alone. The system lets go of it when the process ends, however it
+/// ends. A file system that knows no locks keeps nobody out.
+class Lock {
+ public:
+  /// Throws Error when `folder` is not there, or another process has it.
+  explicit Lock(const std::filesystem::path& folder);
+  Lock(Lock&& other) noexcept;
+  Lock& operator=(Lock&&) = delete;
+  ~Lock();
+
+  const std::filesystem::path& folder() const { return folder_; }
+
+ private:
+  std::filesystem::path folder_;
+  int descriptor_ = -1;
+};
+
 /// Makes `folder`, or takes it when it is there and empty; throws Error otherwise. With no folder given:
 /// runs/<recipe>-<YYYYmmdd-HHMMSS>, in local time, with -2, -3 ... behind it when that is taken.
-std::filesystem::path create(const std::string& recipe_name, const std::filesystem::path& folder = {});
+Lock create(const std::string& recipe_name, const std::filesystem::path& folder = {});
 
 /// The recipe of a run. Throws Error when `folder` is no run folder.
 Recipe load_recipe(const std::filesystem::path& folder);
 
+/// A run that can go on.
+struct Paused {
+  Lock lock;
+  Recipe recipe;                         // as recipe.toml has it now
+  std::optional<Checkpoint> checkpoint;  // the latest; none where training had not begun
+};
+
+/// Throws Error when `folder` is no run folder, or one that another process writes.
+Paused open(const std::filesystem::path& folder);
+
+/// Throws Error, naming each difference, when going on from `run`'s checkpoint by `recipe` on the data set
+/// of this SHA-256 would not give what a training without interruption gives. The number of epochs and of
+/// threads may differ.
+void check_unchanged(const Paused& run, const Recipe& recipe, const std::string& data_sha256);
+
 }  // namespace run_folder
 
-/// Writes a run folder as training goes: metrics.csv and the checkpoints after each epoch, iterations.csv at
-/// least as often. checkpoint_best is of the first epoch with the highest test accuracy.
-class RunRecorder final : public Recorder {
- public:
-  RunRecorder(const std::filesystem::path& folder, const Recipe& recipe, const Environment& environment);
-
-  void iteration(const IterationRecord& record) override;
-  void epoch(const EpochRecord& record, Trainer& trainer) override;
-  /// What was not written yet, when training ends between two epochs.
-  void flush();
-
- private:
-  std::filesystem::path folder_;
-  std::string recipe_toml_;
-  CsvFile metrics_;
-  CsvFile iterations_;
-  double best_acc_ = -1;
-};
+/// The SHA-256 of a data set as it is trained on.
+std::string sha256_of(const Split& data);
 
 }  // namespace volley

@@ -62,18 +62,19 @@ std::string layers_toml(const std::filesystem::path& path, const SafetensorsFile
     const auto found = file.metadata.find(key);
     return found == file.metadata.end() ? std::string() : found->second;
   };
-  const bool known = text("format") == kFormat || text("format") == kCheckpointFormat;
-  if (!known) {
+  const bool network = text("format") == kFormat;
+  if (!network && text("format") != kCheckpointFormat) {
     throw Error(
         fmt::format("{}: expected a network or a checkpoint of Volley, found neither; a state_dict of "
                     "parameters alone is read by load_state_dict",
                     path.string()));
   }
-  if (text("format_version") != kFormatVersion) {
-    throw Error(fmt::format("{}: expected format_version '{}', found '{}'", path.string(), kFormatVersion,
+  const std::string version = network ? kFormatVersion : kCheckpointVersion;
+  if (text("format_version") != version) {
+    throw Error(fmt::format("{}: expected format_version '{}', found '{}'", path.string(), version,
                             text("format_version")));
   }
-  return text(text("format") == kFormat ? "network" : "recipe");
+  return text(network ? "network" : "recipe");
 }
 
 }  // namespace

@@ -93,87 +93,39 @@ Trainer::Trainer(Sequential& net, TrainerParts parts, const TrainerOptions& opti
   parts_.rule->check(net);
   pass_ = std::make_unique<Pass>(options.threads);
   pass_->parameters = net.parameters();
+  parts_.optimizer->prepare(pass_->parameters);
 }
 
 Trainer::~Trainer() = default;
 
 std::size_t Trainer::threads() const { return pass_->pool.size(); }
 
-History Trainer::fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder) {
-  Recorder silent;
-  Recorder& report = recorder != nullptr ? *recorder : silent;
-  check_data(train);
-  check_data(test);
-  const std::size_t batches = batches_of(train.size(), options_.drop_last);
-  if (batches == 0) {
-    throw Error(fmt::format("[trainer] {}: {} samples do not fill one batch of {}", train.name, train.size(),
-                            options_.batch));
-  }
-  report.begin(epochs, batches, batches_of(test.size(), false));
-
-  History history;
-  double best = 0;
-  for (std::size_t e = 0; e < epochs; ++e) {
-    const Clock::time_point start = Clock::now();
-    EpochRecord record{.epoch = epochs_done_ + 1};
-    if (!train_epoch(train, record, report)) {
-      history.stopped = true;
-      break;
-    }
-    record.train_samples_per_second =
-        static_cast<double>(std::min(batches * options_.batch, train.size())) / seconds_since(start);
-    const Evaluation evaluation = evaluate(test, record.epoch, &report);
-    if (evaluation.stopped) {
-      history.stopped = true;
-      break;
-    }
-    ++epochs_done_;
-    best = std::max(best, evaluation.accuracy);
-    record.test_loss = evaluation.loss;
-    record.test_acc = evaluation.accuracy;
-    record.max_test_acc = best;
-    record.test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds;
-    record.seconds = seconds_since(start);
-    history.epochs.push_back(record);
-    report.epoch(record, *this);
-  }
-  return history;
+void Trainer::set_position(const TrainerPosition& position) {
+  check_fields("trainer", position);
+  position_ = position;
 }
 
-bool Trainer::train_epoch(const Dataset& train, EpochRecord& record, Recorder& report) {
+/// The samples in the order in which an epoch visits them.
+std::span<const std::uint32_t> Trainer::shuffled(const Dataset& train, std::uint32_t epoch) {
+  pass_->order.resize(train.size());
+  shuffle(pass_->order, options_.seed, epoch);
+  return pass_->order;
+}
+
+BatchWalk Trainer::walk(const Dataset& data, std::span<const std::uint32_t> order, const Draw& draw) {
+  return {data, order, options_.batch, options_.steps, draw, *parts_.encoder, pass_->encoder_tapes};
+}
+
+Trainer::StepResult Trainer::compute_gradients(const Dataset& train, const BatchWalk& walk) {
   Pass& pass = *pass_;
-  const std::size_t batches = batches_of(train.size(), options_.drop_last);
-  const Draw draw{options_.seed, static_cast<std::uint32_t>(record.epoch), Draw::Purpose::train};
-  pass.order.resize(train.size());
-  shuffle(pass.order, options_.seed, draw.epoch);
-
-  double loss_sum = 0;
-  std::size_t right = 0;
-  std::size_t seen = 0;
-  BatchWalk walk(train, std::span(pass.order).first(std::min(batches * options_.batch, train.size())),
-                 options_.batch, options_.steps, draw, *parts_.encoder, pass.encoder_tapes);
-  for (std::size_t b = 0; walk.next(); ++b) {
-    const std::span<const std::uint32_t> samples = walk.samples();
-    const Signal y = pass.forward(net_, *parts_.loss, train, walk);
-    zero_gradients(pass.parameters);
-    parts_.rule->gradients(net_, *parts_.loss, {train, samples, pass.labels, y, pass.scores}, pass.tape);
-    const double norm = gradient_norm(pass.parameters);
-    parts_.optimizer->step(pass.parameters, pass.pool);
-
-    loss_sum += pass.loss * static_cast<double>(samples.size());
-    right += pass.right;
-    seen += samples.size();
-    report.iteration({.epoch = record.epoch,
-                      .iteration = (record.epoch - 1) * batches + b + 1,
-                      .loss = pass.loss,
-                      .batch_acc = static_cast<double>(pass.right) / static_cast<double>(samples.size()),
-                      .grad_norm = norm});
-    if (report.stop()) return false;
-  }
-  record.train_loss = loss_sum / static_cast<double>(seen);
-  record.train_acc = static_cast<double>(right) / static_cast<double>(seen);
-  return true;
+  const std::span<const std::uint32_t> samples = walk.samples();
+  const Signal y = pass.forward(net_, *parts_.loss, train, walk);
+  zero_gradients(pass.parameters);
+  parts_.rule->gradients(net_, *parts_.loss, {train, samples, pass.labels, y, pass.scores}, pass.tape);
+  return {pass.loss, pass.right, gradient_norm(pass.parameters)};
 }
+
+void Trainer::update() { parts_.optimizer->step(pass_->parameters, pass_->pool); }
 
 Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* recorder) {
   check_data(data);
@@ -189,7 +141,7 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
   result.scores.resize({data.size(), K});
   result.predictions.resize(data.size());
   std::size_t right = 0;
-  BatchWalk walk(data, pass.order, options_.batch, options_.steps, draw, *parts_.encoder, pass.encoder_tapes);
+  BatchWalk walk = this->walk(data, pass.order, draw);
   for (std::size_t b = 0; walk.next(); ++b) {
     const std::size_t samples = walk.samples().size();
     pass.forward(net_, *parts_.loss, data, walk);

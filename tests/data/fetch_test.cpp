@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "core/process.hpp"
+#include "data/archive_bytes.hpp"
 #include "data/toy_set.hpp"
 #include "support/error_text.hpp"
 
@@ -61,6 +62,18 @@ TEST_F(Fetch, AMirrorsFilesAreCheckedUnpackedAndKept) {
   }
   EXPECT_EQ(std::distance(fs::directory_iterator(data() / "toy"), {}), 4);
   EXPECT_EQ(load_set(toy_.set, data()).test.size(), 4u);
+}
+
+TEST_F(Fetch, DownloadsAreToldToStayWithHttps) {
+  const std::string words = (folder_ / "words").string();
+  write_program(folder_ / "bin/curl", "for word; do echo \"$word\" >> " + words + "; done; exit 22");
+  failure();
+  const std::string text = "\n" + read_file(words, 1 << 20);
+  expect_has(text, "\n--proto\n=https\n");
+  expect_has(text, "\n--proto-redir\n=https\n");
+  expect_has(text, "\nhttps://one.invalid/toy/train-images-idx3-ubyte.gz\n");
+  EXPECT_EQ(text.find("http://"), std::string::npos);
+  EXPECT_EQ(text.find("insecure"), std::string::npos);
 }
 
 TEST_F(Fetch, WhatIsThereAndRightIsNotFetchedAgain) {
@@ -164,6 +177,110 @@ TEST_F(Fetch, APackageManagersFailureIsOneLine) {
   const std::string text = failure();
   expect_has(text, "npm package toy-data: npm ERR! code E404\n");
   expect_has(text, "Debian package dataset-toy: the package manager brought no .deb file");
+}
+
+/// A set whose package is made by the tests, and a folder outside that it must not reach.
+class HostilePackage : public Fetch {
+ protected:
+  HostilePackage() {
+    toy_.set.mirrors.clear();
+    fs::create_directory(outside());
+    write_file_whole(outside() / "secret", "secret");
+    for (const char* tool : {"tar", "gzip", "dpkg-deb", "rm"}) {
+      for (const char* folder : {"/bin", "/usr/bin"}) {
+        if (fs::exists(fs::path(folder) / tool) && !fs::exists(folder_ / "bin" / tool))
+          fs::create_symlink(fs::path(folder) / tool, folder_ / "bin" / tool);
+      }
+    }
+  }
+  ~HostilePackage() override {
+    EXPECT_EQ(std::distance(fs::directory_iterator(outside()), {}), 1) << "something was written outside";
+    EXPECT_EQ(read_file(outside() / "secret", 100), "secret");
+    EXPECT_FALSE(fs::exists(folder_ / "evil"));
+    EXPECT_FALSE(fs::exists(folder_ / "tmp/evil"));
+  }
+
+  fs::path outside() const { return folder_ / "outside"; }
+  /// Files that climb out of the folder, by name or through a link.
+  std::vector<test::TarEntry> escapes(const std::string& root) const {
+    const std::string evil = "evil";
+    return {{.name = "../evil", .content = evil},
+            {.name = "../../evil", .content = evil},
+            {.name = root + "/../../evil", .content = evil},
+            {.name = (outside() / "evil").string(), .content = evil},
+            {.name = root + "/link", .type = '2', .target = outside().string()},
+            {.name = root + "/link/evil", .content = evil},
+            {.name = root + "/up", .type = '2', .target = "../../../.."},
+            {.name = root + "/up/evil", .content = evil},
+            {.name = root + "/hard", .type = '1', .target = (outside() / "secret").string()},
+            {.name = root + "/hard", .content = evil}};
+  }
+  std::vector<test::TarEntry> files(const std::string& folder, bool packed) const {
+    std::vector<test::TarEntry> all;
+    for (std::size_t i = 0; i < 4; ++i) {
+      all.push_back({.name = folder + "/" + toy_.set.files[i].name + (packed ? ".gz" : ""),
+                     .content = packed ? test::gzip(toy_.contents[i]) : toy_.contents[i]});
+    }
+    return all;
+  }
+  void provide_npm(const std::vector<test::TarEntry>& entries) {
+    toy_.set.npm_package = "toy-data";
+    write_file_whole(folder_ / "toy.tgz", test::gzip(test::tar_bytes(entries)));
+    write_program(folder_ / "bin/npm",
+                  "exec /bin/cp " + (folder_ / "toy.tgz").string() + " ./toy-data-1.tgz");
+  }
+  void provide_deb(const std::vector<test::TarEntry>& entries) {
+    toy_.set.debian_package = "dataset-toy";
+    toy_.set.system_folder = "/usr/share/toy";
+    const std::string control = test::tar_bytes({{.name = "./control", .content = "Package: toy\n"}});
+    write_file_whole(folder_ / "toy.deb", test::ar_bytes({{"debian-binary", "2.0\n"},
+                                                          {"control.tar", control},
+                                                          {"data.tar", test::tar_bytes(entries)}}));
+    write_program(folder_ / "bin/apt-get", "exec /bin/cp " + (folder_ / "toy.deb").string() + " ./toy.deb");
+  }
+};
+
+TEST_F(HostilePackage, OfNpmReachesNothingOutside) {
+  std::vector<test::TarEntry> entries = escapes("package/data");
+  for (const test::TarEntry& file : files("package/data", false)) entries.push_back(file);
+  provide_npm(entries);
+  fetch();
+  EXPECT_EQ(load_set(toy_.set, data()).test.size(), 4u) << "the four files alone are unpacked";
+}
+
+TEST_F(HostilePackage, ALinkInAFilesPlaceIsRefused) {
+  for (const char type : {'2', '1'}) {
+    SCOPED_TRACE(type);
+    std::vector<test::TarEntry> entries = files("package/data", false);
+    entries[1] = {.name = entries[1].name, .type = type, .target = (outside() / "secret").string()};
+    provide_npm(entries);
+    const std::string text = failure();
+    // GNU tar makes a hard link relative, and then finds no file to link to.
+    expect_has(text, type == '2' ? "train-labels-idx1-ubyte is a link or no file" : "tar: ");
+    EXPECT_EQ(text.find("secret\n"), std::string::npos);
+  }
+}
+
+TEST_F(HostilePackage, OfDebianReachesNothingOutside) {
+  if (!fs::exists(folder_ / "bin/dpkg-deb")) GTEST_SKIP() << "no dpkg-deb here";
+  std::vector<test::TarEntry> entries = files("./usr/share/toy", true);
+  provide_deb(entries);
+  fetch();
+  EXPECT_EQ(load_set(toy_.set, data()).test.size(), 4u) << "the package of the test is one";
+  fs::remove_all(data());
+
+  for (const test::TarEntry& escape : escapes("./usr/share/toy")) entries.push_back(escape);
+  provide_deb(entries);
+  try {
+    fetch();  // it may take the four files or refuse the package; what counts is ~HostilePackage
+  } catch (const Error&) {
+  }
+  fs::remove_all(data());
+  // The folder of the set itself leads outside.
+  entries = {{.name = "./usr", .type = '2', .target = outside().string()}};
+  for (const test::TarEntry& file : files("./usr/share/toy", true)) entries.push_back(file);
+  provide_deb(entries);
+  failure();
 }
 
 TEST_F(Fetch, AnInterruptedFetchLeavesNothing) {

@@ -135,6 +135,27 @@ TEST(Documents, FunctionsOfTheWalkAreReal) {
   EXPECT_GT(places, 25u);
 }
 
+TEST(Documents, TestsThatHoldPromisesAreReal) {
+  std::set<std::string> tests;
+  for (const fs::path& source : files_below({"tests"}, {".cpp"})) {
+    const std::regex test("\\nTEST(?:_F|_P)?\\((\\w+), (\\w+)\\)");
+    const std::string text = text_of(source);
+    for (std::sregex_iterator i(text.begin(), text.end(), test), end; i != end; ++i)
+      tests.insert((*i)[1].str() + "." + (*i)[2].str());
+  }
+  const std::string promises = text_of(kRoot / "docs" / "guide" / "trust.md");
+  std::size_t named = 0;
+  for (const std::string& name : matches(promises, "`([A-Z]\\w+\\.[A-Z]\\w+)`")) {
+    EXPECT_TRUE(tests.contains(name)) << "trust.md names " << name;
+    ++named;
+  }
+  EXPECT_GT(named, 50u);
+  for (const std::string& row : matches(promises, "\n\\| ([^|\n]+ \\| [^|\n]+) \\|")) {
+    const bool head = row == "promise | tests";
+    EXPECT_TRUE(head || !matches(row, "`([A-Z]\\w+\\.[A-Z]\\w+)`").empty()) << "no test: " << row;
+  }
+}
+
 TEST(Documents, EquationsAreNumberedOnceAndCitedRight) {
   std::map<std::string, std::string> page_of;
   for (const fs::path& page : files_below({"docs/math"}, {".md"})) {

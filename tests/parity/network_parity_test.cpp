@@ -85,7 +85,7 @@ struct Notes final : Recorder {
   std::size_t most = 0;
   std::vector<float> losses;
 
-  void iteration(const IterationRecord& record) override {
+  void iteration(const IterationRecord& record, Trainer&) override {
     losses.push_back(static_cast<float>(record.loss));
   }
   bool stop() override { return losses.size() >= most; }

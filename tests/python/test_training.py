@@ -96,6 +96,38 @@ def test_a_run_folder_is_written_and_its_checkpoint_loads(
         volley.train(toy_recipe, data=toy_data, out=out)
 
 
+def test_an_interrupted_training_goes_on_to_the_same_end(
+    toy_recipe: Path, toy_data: Data, tmp_path: Path
+) -> None:
+    whole = volley.train(toy_recipe, data=toy_data, out=tmp_path / "whole")
+
+    def on_epoch(record: volley.EpochRecord) -> None:
+        raise LookupError("enough")
+
+    run = tmp_path / "run"
+    with pytest.raises(LookupError):
+        volley.train(toy_recipe, data=toy_data, out=run, on_epoch=on_epoch)
+    history = volley.resume(run, data=toy_data, threads=1)
+    assert [record.epoch for record in history] == [1, 2, 3] and history.folder == run
+    assert [record.train_loss for record in history] == [record.train_loss for record in whole]
+    for name, value in whole.net.parameters().items():
+        np.testing.assert_array_equal(history.net.parameters()[name], value)
+    assert (run / "iterations.csv").read_bytes() == (tmp_path / "whole" / "iterations.csv").read_bytes()
+
+    assert len(volley.resume(run, epochs=5, data=toy_data)) == 5
+    with pytest.raises(ValueError, match="epochs: expected at least 5, which are done, got 4"):
+        volley.resume(run, epochs=4, data=toy_data)
+    with pytest.raises(ValueError, match="optimizer.lr was 0.02, is 0.5"):
+        volley.resume(run, settings=["optimizer.lr=0.5"], data=toy_data)
+    with pytest.raises(ValueError, match="SHA-256 of the data"):
+        volley.resume(run, epochs=6, data=(toy_data[1], toy_data[1]))
+    assert len(volley.resume(run, epochs=6, settings=["optimizer.lr=0.5"], data=toy_data, force=True)) == 6
+    with pytest.raises(ValueError, match="checkpoint_every: expected a number of epochs"):
+        volley.resume(run, checkpoint_every="often")
+    with pytest.raises(ValueError, match="expected a run folder with a recipe.toml"):
+        volley.resume(tmp_path / "nowhere")
+
+
 def test_an_exception_in_on_epoch_ends_the_training(toy_recipe: Path, toy_data: Data) -> None:
     def on_epoch(record: volley.EpochRecord) -> None:
         if record.epoch == 2:
@@ -105,14 +137,25 @@ def test_an_exception_in_on_epoch_ends_the_training(toy_recipe: Path, toy_data: 
         volley.train(toy_recipe, data=toy_data, on_epoch=on_epoch)
 
 
-def test_ctrl_c_ends_the_training(toy_recipe: Path, toy_data: Data) -> None:
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            volley.train(toy_recipe, epochs=10**7, data=toy_data)
-    finally:
-        timer.join()
+def test_ctrl_c_ends_the_training_and_its_checkpoint_is_written(
+    toy_recipe: Path, toy_data: Data, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+
+    def on_epoch(record: volley.EpochRecord) -> None:
+        if record.epoch == 1:
+            timer.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        volley.train(
+            toy_recipe, epochs=10**6, data=toy_data, out=run, checkpoint_every="1000m", on_epoch=on_epoch
+        )
+    timer.join()
+    done = len((run / "metrics.csv").read_text().splitlines()) - 1
+    steps = len((run / "iterations.csv").read_text().splitlines()) - 1
+    assert done <= steps / 4 <= done + 1
+    assert len(volley.resume(run, epochs=done + 1, data=toy_data)) == done + 1
 
 
 def test_a_child_process_can_compute() -> None:

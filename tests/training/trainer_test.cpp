@@ -11,48 +11,15 @@
 #include "support/counting_layer.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
-#include "support/random.hpp"
+#include "support/stripes.hpp"
 
 namespace volley {
 namespace {
 
+using test::all_weights;
 using test::error_text;
-
-/// Three classes of 6 x 6 pictures: a bright row, a bright column, a bright diagonal, with noise.
-Dataset stripes(std::size_t samples, std::uint32_t seed) {
-  Dataset data{.name = "stripes",
-               .shape = {1, 6, 6},
-               .pixels = {},
-               .labels = {},
-               .classes = {"row", "column", "diagonal"}};
-  test::Random random(seed);
-  for (std::size_t n = 0; n < samples; ++n) {
-    const std::uint32_t label = random.below(3);
-    const std::uint32_t place = 1 + random.below(4);
-    for (std::uint32_t y = 0; y < 6; ++y) {
-      for (std::uint32_t x = 0; x < 6; ++x) {
-        const bool bright = label == 0 ? y == place : label == 1 ? x == place : x == y;
-        data.pixels.push_back(static_cast<std::uint8_t>(bright ? 155 + random.below(101) : random.below(60)));
-      }
-    }
-    data.labels.push_back(static_cast<std::uint8_t>(label));
-  }
-  return data;
-}
-
-Sequential small_network(std::uint32_t seed = 0) {
-  Sequential net{Flatten{}, Linear{36, 24}, LIF{}, Linear{24, 3}, LIF{}};
-  net.initialize(seed);
-  return net;
-}
-
-std::vector<float> all_weights(Sequential& net) {
-  std::vector<float> all;
-  for (const NamedParameter& p : net.parameters()) {
-    all.insert(all.end(), p.parameter->value.values().begin(), p.parameter->value.values().end());
-  }
-  return all;
-}
+using test::small_network;
+using test::stripes;
 
 TEST(Trainer, LearnsTheStripesWithAnySeed) {
   const Dataset train = stripes(600, 1), test = stripes(200, 2);
@@ -142,7 +109,7 @@ struct Listener : Recorder {
     iterations_per_epoch = iterations_;
     test_batches = test_batches_;
   }
-  void iteration(const IterationRecord& record) override { iterations.push_back(record); }
+  void iteration(const IterationRecord& record, Trainer&) override { iterations.push_back(record); }
   void test_batch(std::size_t, std::size_t) override { ++test_seen; }
   void epoch(const EpochRecord&, Trainer&) override { ++epochs; }
   bool stop() override { return iterations.size() >= stop_after; }

@@ -1,0 +1,83 @@
+#include "storage/metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include <volley/error.hpp>
+
+namespace volley {
+namespace {
+
+/// The columns in order: name, value, and the format of those that no one computes with.
+template <class Self, class Visit>
+void columns(Self& epoch, Visit&& visit) {
+  visit("epoch", epoch.epoch, "{}");
+  visit("train_loss", epoch.train_loss, "{}");
+  visit("train_acc", epoch.train_acc, "{}");
+  visit("test_loss", epoch.test_loss, "{}");
+  visit("test_acc", epoch.test_acc, "{}");
+  visit("max_test_acc", epoch.max_test_acc, "{}");
+  visit("train_samples_per_second", epoch.train_samples_per_second, "{:.1f}");
+  visit("test_samples_per_second", epoch.test_samples_per_second, "{:.1f}");
+  visit("seconds", epoch.seconds, "{:.3f}");
+}
+
+/// Takes `text` up to `end`, or all of it, and the `end` too.
+std::string_view take(std::string_view& text, char end) {
+  const std::size_t size = text.find(end);
+  const std::string_view taken = text.substr(0, size);
+  text.remove_prefix(size == std::string_view::npos ? text.size() : size + 1);
+  return taken;
+}
+
+EpochRecord parse_row(std::string_view row, std::size_t line, const std::string& origin) {
+  EpochRecord epoch;
+  columns(epoch, [&](const char* name, auto& value, const char*) {
+    const std::string_view cell = take(row, ',');
+    const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+    if (error != std::errc() || end != cell.data() + cell.size()) {
+      throw Error(fmt::format("{}: metrics, line {}: expected a number as {}, found '{}'", origin, line, name,
+                              cell.substr(0, 60)));
+    }
+  });
+  if (!row.empty()) throw Error(fmt::format("{}: metrics, line {}: found more columns", origin, line));
+  return epoch;
+}
+
+}  // namespace
+
+std::string metrics_header() {
+  std::string text;
+  const EpochRecord epoch;
+  columns(epoch, [&](const char* name, const auto&, const char*) {
+    text += fmt::format("{}{}", text.empty() ? "" : ",", name);
+  });
+  return text;
+}
+
+std::string metrics_row(const EpochRecord& epoch) {
+  std::string text;
+  columns(epoch, [&](const char*, const auto& value, const char* format) {
+    if (!text.empty()) text += ',';
+    text += fmt::format(fmt::runtime(format), value);
+  });
+  return text;
+}
+
+std::string metrics_text(const std::vector<EpochRecord>& epochs) {
+  std::string text = metrics_header() + "\n";
+  for (const EpochRecord& epoch : epochs) text += metrics_row(epoch) + "\n";
+  return text;
+}
+
+std::vector<EpochRecord> parse_metrics(std::string_view text, const std::string& origin) {
+  if (take(text, '\n') != metrics_header()) {
+    throw Error(fmt::format("{}: metrics: expected the header {}, found another", origin, metrics_header()));
+  }
+  std::vector<EpochRecord> epochs;
+  while (!text.empty()) epochs.push_back(parse_row(take(text, '\n'), epochs.size() + 2, origin));
+  return epochs;
+}
+
+}  // namespace volley

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <volley/recorder.hpp>
+
+namespace volley {
+
+// metrics.csv: a header, and a row for each epoch. Numbers that training computed are written so that they
+// read back as the same bits.
+
+/// "epoch,train_loss,..."
+std::string metrics_header();
+std::string metrics_row(const EpochRecord& epoch);
+/// Header and rows, each with its line end.
+std::string metrics_text(const std::vector<EpochRecord>& epochs);
+/// Reads what metrics_text wrote. Throws Error, with `origin` in front, for anything else.
+std::vector<EpochRecord> parse_metrics(std::string_view text, const std::string& origin);
+
+}  // namespace volley

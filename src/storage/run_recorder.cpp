@@ -1,0 +1,121 @@
+#include "storage/run_recorder.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include <volley/error.hpp>
+#include <volley/trainer.hpp>
+
+#include "core/files.hpp"
+#include "storage/metrics.hpp"
+
+namespace fs = std::filesystem;
+
+namespace volley {
+namespace {
+
+constexpr std::size_t kMostEnvironmentBytes = std::size_t{1} << 24;
+
+/// What a process that was killed while it wrote left behind. Nobody else writes here: the folder is locked.
+void remove_leftovers(const fs::path& folder) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with('.') && name.ends_with(".tmp")) fs::remove(entry.path(), ignored);
+  }
+}
+
+/// Where the run began, and in "resumed" where and from which iteration it went on.
+void write_environment(const fs::path& path, const Environment& environment, std::size_t iterations) {
+  using Json = nlohmann::ordered_json;
+  Json here{{"date", environment.date},
+            {"version", environment.version},
+            {"compiler", environment.compiler},
+            {"cpu", environment.cpu},
+            {"simd_target", environment.simd_target},
+            {"threads", environment.threads},
+            {"seed", environment.seed}};
+  if (iterations > 0 && fs::exists(path)) {
+    Json before = Json::parse(read_file(path, kMostEnvironmentBytes), nullptr, false);
+    here["iteration"] = iterations;
+    if (before.is_object() && (!before.contains("resumed") || before["resumed"].is_array())) {
+      before["resumed"].push_back(std::move(here));
+      here = std::move(before);
+    }
+  }
+  write_file_whole(path, here.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+/// The folder, with all in it but the tables and the checkpoints. From here on it can be resumed.
+const fs::path& prepared(const fs::path& folder, const RunState& run, const Trainer& trainer) {
+  remove_leftovers(folder);
+  write_file_whole(folder / run_folder::kRecipe, run.recipe_toml);
+  write_environment(folder / run_folder::kEnvironment, environment_of(trainer),
+                    trainer.position().iterations);
+  return folder;
+}
+
+}  // namespace
+
+CheckpointEvery CheckpointEvery::parse(const std::string& text) {
+  const char* const end = text.data() + text.size();
+  CheckpointEvery every;
+  const auto [behind, error] = std::from_chars(text.data(), end, every.epochs);
+  const bool epochs = behind == end || (*behind == 'e' && behind + 1 == end);
+  if (error == std::errc() && epochs && every.epochs > 0) return every;
+  const auto [unit, wrong] = std::from_chars(text.data(), end, every.minutes);
+  const bool minutes = unit != end && *unit == 'm' && unit + 1 == end;
+  if (wrong == std::errc() && minutes && every.minutes > 0 && every.minutes < 1e6) return every;
+  throw Error(fmt::format("expected a number of epochs > 0 (2, 2e) or of minutes > 0 (10m), got '{}'", text));
+}
+
+RunRecorder::RunRecorder(run_folder::Lock lock, RunState run, Trainer& trainer, const CheckpointEvery& every)
+    : lock_(std::move(lock)),
+      run_(std::move(run)),
+      every_(every),
+      metrics_(prepared(folder(), run_, trainer) / run_folder::kMetrics, metrics_header()),
+      iterations_(folder() / run_folder::kIterations, run_folder::kIterationsHeader,
+                  trainer.position().iterations) {
+  for (const EpochRecord& epoch : run_.epochs) metrics_.row(metrics_row(epoch));
+  metrics_.flush();
+  save_latest(trainer);
+}
+
+void RunRecorder::iteration(const IterationRecord& record, Trainer& trainer) {
+  iterations_.row(
+      fmt::format("{},{},{},{}", record.iteration, record.loss, record.batch_acc, record.grad_norm));
+  if (every_.minutes > 0 && Clock::now() - saved_at_ > std::chrono::duration<double>(60 * every_.minutes)) {
+    save_latest(trainer);
+  }
+}
+
+void RunRecorder::epoch(const EpochRecord& record, Trainer& trainer) {
+  const bool best = run_.epochs.empty() || record.test_acc > run_.epochs.back().max_test_acc;
+  run_.epochs.push_back(record);
+  // The best first: whoever goes on from the latest has passed the best.
+  if (best) save_checkpoint(folder() / run_folder::kBest, run_, trainer);
+  if (every_.minutes == 0 && record.epoch % every_.epochs == 0) save_latest(trainer);
+  metrics_.row(metrics_row(record));
+  metrics_.flush();
+  iterations_.flush();
+}
+
+void RunRecorder::end(Trainer& trainer) {
+  const TrainerPosition& position = trainer.position();
+  if (position.iterations != saved_iterations_ || position.epoch != saved_epoch_) save_latest(trainer);
+}
+
+/// The rows that belong to a checkpoint are on the disk before it is.
+void RunRecorder::save_latest(Trainer& trainer) {
+  iterations_.sync();
+  save_checkpoint(folder() / run_folder::kLatest, run_, trainer);
+  saved_iterations_ = trainer.position().iterations;
+  saved_epoch_ = trainer.position().epoch;
+  saved_at_ = Clock::now();
+}
+
+}  // namespace volley

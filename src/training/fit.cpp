@@ -1,0 +1,139 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <string>
+
+#include <volley/error.hpp>
+#include <volley/trainer.hpp>
+
+#include "training/batch_walk.hpp"
+
+namespace volley {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Which parameter is the first to have lost its gradient, and why that may be.
+std::string non_finite_text(const TrainerPosition& position, double loss,
+                            const std::vector<NamedParameter>& parameters) {
+  std::string found = fmt::format("the loss is {}", loss);
+  std::string cause = "likely cause: values beyond what a float holds, from a learning rate too high";
+  for (const NamedParameter& p : parameters) {
+    if (is_finite(p.parameter->gradient)) continue;
+    found = fmt::format("the gradient of '{}' is not finite, the loss is {}", p.name, loss);
+    break;
+  }
+  for (const NamedParameter& p : parameters) {
+    if (is_finite(p.parameter->value)) continue;
+    cause = fmt::format(
+        "'{}' itself has not been finite since an earlier update; likely cause: the learning "
+        "rate is too high",
+        p.name);
+    break;
+  }
+  return fmt::format("[trainer] epoch {}, iteration {}: {}; {}", position.epoch, position.iterations + 1,
+                     found, cause);
+}
+
+}  // namespace
+
+History Trainer::fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder) {
+  Recorder silent;
+  Recorder& report = recorder != nullptr ? *recorder : silent;
+  check_data(train);
+  check_data(test);
+  const std::size_t batches = batches_of(train.size(), options_.drop_last);
+  if (batches == 0) {
+    throw Error(fmt::format("[trainer] {}: {} samples do not fill one batch of {}", train.name, train.size(),
+                            options_.batch));
+  }
+  if (position_.iteration > batches) {
+    throw Error(
+        fmt::format("[trainer] {}: the epoch under way must have at least the {} batches that are "
+                    "done, got {}",
+                    train.name, position_.iteration, batches));
+  }
+  report.begin(position_.epoch - 1 + epochs, batches, batches_of(test.size(), false));
+  History history;
+  while (history.epochs.size() < epochs && !history.stopped) {
+    history.stopped = !fit_epoch(train, test, report, history);
+  }
+  return history;
+}
+
+/// The rest of the epoch under way, and its evaluation; false when the recorder stopped it.
+bool Trainer::fit_epoch(const Dataset& train, const Dataset& test, Recorder& report, History& history) {
+  const std::size_t batches = batches_of(train.size(), options_.drop_last);
+  if (!train_steps(train, batches, report)) return false;
+  const Clock::time_point start = Clock::now();
+  const Evaluation evaluation = evaluate(test, position_.epoch, &report);
+  if (evaluation.stopped) return false;
+  const auto seen = static_cast<double>(position_.seen);
+  const auto samples = static_cast<double>(std::min(batches * options_.batch, train.size()));
+  const EpochRecord record{.epoch = position_.epoch,
+                           .train_loss = position_.loss_sum / seen,
+                           .train_acc = static_cast<double>(position_.right) / seen,
+                           .test_loss = evaluation.loss,
+                           .test_acc = evaluation.accuracy,
+                           .max_test_acc = std::max(position_.max_test_acc, evaluation.accuracy),
+                           .train_samples_per_second = samples / position_.seconds,
+                           .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
+                           .seconds = position_.seconds + seconds_since(start)};
+  position_ = {
+      .epoch = position_.epoch + 1, .iterations = position_.iterations, .max_test_acc = record.max_test_acc};
+  history.epochs.push_back(record);
+  report.epoch(record, *this);
+  return true;
+}
+
+/// The steps of the epoch that are left; false when the recorder stopped them.
+bool Trainer::train_steps(const Dataset& train, std::size_t batches, Recorder& report) {
+  const Draw draw{options_.seed, static_cast<std::uint32_t>(position_.epoch), Draw::Purpose::train};
+  const std::span<const std::uint32_t> order = shuffled(train, draw.epoch);
+  const Clock::time_point start = Clock::now();
+  const double seconds_before = position_.seconds;
+  const std::size_t done = position_.iteration * options_.batch;
+  const std::size_t all = std::min(batches * options_.batch, order.size());
+  BatchWalk walk = this->walk(train, order.subspan(done, all - std::min(done, all)), draw);
+  while (walk.next()) {
+    const std::span<const std::uint32_t> samples = walk.samples();
+    const StepResult step = compute_gradients(train, walk);
+    if (is_good(step)) {
+      update();
+      position_.loss_sum += step.loss * static_cast<double>(samples.size());
+      position_.right += step.right;
+      position_.seen += samples.size();
+    }
+    ++position_.iteration;
+    ++position_.iterations;
+    position_.seconds = seconds_before + seconds_since(start);
+    report.iteration({.epoch = position_.epoch,
+                      .iteration = position_.iterations,
+                      .loss = step.loss,
+                      .batch_acc = static_cast<double>(step.right) / static_cast<double>(samples.size()),
+                      .grad_norm = step.grad_norm},
+                     *this);
+    if (report.stop()) return false;
+  }
+  if (position_.seen == 0) {
+    throw Error(fmt::format("[trainer] epoch {}: every step was skipped: loss or gradient was not finite",
+                            position_.epoch));
+  }
+  return true;
+}
+
+/// Whether the parameters may be updated by this batch. A gradient that is not finite shows in its norm, so
+/// nothing is looked for until there is something to find.
+bool Trainer::is_good(const StepResult& step) const {
+  if (std::isfinite(step.loss) && std::isfinite(step.grad_norm)) return true;
+  if (options_.on_non_finite == OnNonFinite::skip) return false;
+  throw Error(non_finite_text(position_, step.loss, net_.parameters()));
+}
+
+}  // namespace volley
