@@ -91,18 +91,23 @@ struct Notes final : Recorder {
   bool stop() override { return losses.size() >= most; }
 };
 
-/// The encoder, keeping the sum of the bits it gave in training.
+/// The encoder, keeping the sum of the bits that it gave in the first `steps` of training; the batch after
+/// them is encoded ahead, and is not trained on.
 struct SummingPoisson final : Encoder {
-  explicit SummingPoisson(Sha256& sum_) : sum(sum_) {}
+  SummingPoisson(Sha256& sum_, std::size_t steps_) : sum(sum_), left(steps_) {}
   std::string_view kind() const override { return poisson.kind(); }
   Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                 const Draw& draw, Tape& tape) const override {
     const Signal x = poisson.encode(data, samples, steps, draw, tape);
-    if (draw.purpose == Draw::Purpose::train) sum.add(bytes_of(x.spikes()));
+    if (draw.purpose == Draw::Purpose::train && left > 0) {
+      sum.add(bytes_of(x.spikes()));
+      --left;
+    }
     return x;
   }
   Poisson poisson;
   Sha256& sum;
+  mutable std::size_t left;
 };
 
 /// The largest relative difference of a step's loss, and the scaled one of the last weights.
@@ -121,7 +126,7 @@ TrajectoryErrors run_trajectory(const Golden& golden, const AdamOptions& adam) {
   Sha256 sum;
   TrainerParts parts{.optimizer = std::make_unique<Adam>(adam),
                      .loss = loss_of(recipe),
-                     .encoder = std::make_unique<SummingPoisson>(sum)};
+                     .encoder = std::make_unique<SummingPoisson>(sum, run.at("steps"))};
   Trainer trainer(net, std::move(parts),
                   {.steps = recipe.at("training").at("steps"),
                    .batch = recipe.at("training").at("batch"),

@@ -230,7 +230,7 @@ TEST(NonFinite, ALearningRateThatIsTooHighIsNamedAsTheCause) {
                    "is too high");
   const test::TempFolder folder;
   test::expect_has(error_text([&] { save_checkpoint(folder / "c", {}, toy.trainer); }),
-                   "c: not written, for the parameter '1.weight' is not finite; likely cause: the learning "
+                   "c: not written, for '1.weight' is not finite; likely cause: the learning "
                    "rate is too high");
   EXPECT_FALSE(std::filesystem::exists(folder / "c"));
 }
