@@ -61,7 +61,9 @@ struct Report {
   Profile profile;
   Limits limits;
 
-  double per_sample(double of_a_batch) const { return of_a_batch / static_cast<double>(recipe.training.batch); }
+  double per_sample(double of_a_batch) const {
+    return of_a_batch / static_cast<double>(recipe.training.batch);
+  }
   double total(double Phase::*field) const {
     double sum = 0;
     for (const Phase& p : profile.phases) sum += p.*field;
@@ -160,7 +162,8 @@ void print_phases(const Report& r) {
   row("everything else", whole - parts);
   say("\n");
   row("whole", whole);
-  const double bytes = r.per_sample(r.total(&Phase::bytes)), operations = r.per_sample(r.total(&Phase::operations));
+  const double bytes = r.per_sample(r.total(&Phase::bytes)),
+               operations = r.per_sample(r.total(&Phase::operations));
   say("{:>12}{:>9.1f}{:>9.1f} %{:>9.1f}{:>9.1f} %\n", grouped(bytes), bytes / whole * 1e-9,
       100 * bytes / whole / r.limits.bytes_per_second, operations / whole * 1e-9,
       100 * operations / whole / r.limits.operations_per_second);
@@ -185,12 +188,13 @@ void print_json(const Report& r) {
   const double spikes = r.per_sample(r.profile.spikes);
   Json phases = Json::array();
   for (const Phase& p : r.profile.phases) {
-    phases.push_back({{"name", p.name},
-                      {"seconds_per_sample", r.per_sample(p.seconds)},
-                      {"bytes_per_sample", r.per_sample(p.bytes)},
-                      {"operations_per_sample", r.per_sample(p.operations)},
-                      {"share_of_memory_limit", p.bytes / p.seconds / r.limits.bytes_per_second},
-                      {"share_of_arithmetic_limit", p.operations / p.seconds / r.limits.operations_per_second}});
+    phases.push_back(
+        {{"name", p.name},
+         {"seconds_per_sample", r.per_sample(p.seconds)},
+         {"bytes_per_sample", r.per_sample(p.bytes)},
+         {"operations_per_sample", r.per_sample(p.operations)},
+         {"share_of_memory_limit", p.bytes / p.seconds / r.limits.bytes_per_second},
+         {"share_of_arithmetic_limit", p.operations / p.seconds / r.limits.operations_per_second}});
   }
   const Json json{{"recipe", r.recipe.name},
                   {"network", cli::network_text(r.recipe)},
@@ -222,9 +226,10 @@ void print_header(const Report& r) {
   const Recipe& recipe = r.recipe;
   say("recipe      {}: {}\n", recipe.name, cli::network_text(recipe));
   say("training    {} epochs of {} training and {} test pictures, T {}, batch {}, seed {}\n", recipe.epochs,
-      recipe.train_samples, recipe.test_samples, recipe.training.steps, recipe.training.batch, recipe.training.seed);
-  say("machine     {}, {}, {} thread{}\n\n", r.environment.cpu, r.environment.simd_target, r.environment.threads,
-      r.environment.threads == 1 ? "" : "s");
+      recipe.train_samples, recipe.test_samples, recipe.training.steps, recipe.training.batch,
+      recipe.training.seed);
+  say("machine     {}, {}, {} thread{}\n\n", r.environment.cpu, r.environment.simd_target,
+      r.environment.threads, r.environment.threads == 1 ? "" : "s");
   std::fflush(stdout);
 }
 
@@ -273,7 +278,8 @@ void add_bench_command(CLI::App& app) {
   command->add_option("--threads", options->threads, "0: one per processor");
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
-  command->add_option("--set", options->settings, "key=value, any field of the recipe")->allow_extra_args(false);
+  command->add_option("--set", options->settings, "key=value, any field of the recipe")
+      ->allow_extra_args(false);
   command->add_flag("--json", options->json, "As JSON");
   command->footer("Example: volley bench lif_fc_mnist --threads 1 --json");
   command->callback([options] { bench(*options); });

@@ -61,7 +61,8 @@ double bytes_of(const Signal& signal) {
 }
 double bytes_of(const std::vector<NamedParameter>& parameters) {
   double bytes = 0;
-  for (const NamedParameter& p : parameters) bytes += static_cast<double>(p.parameter->value.size()) * sizeof(float);
+  for (const NamedParameter& p : parameters)
+    bytes += static_cast<double>(p.parameter->value.size()) * sizeof(float);
   return bytes;
 }
 
@@ -109,7 +110,8 @@ class LayerByLayer {
       zero_gradients(parameters_);
     });
     double state = 0;
-    for (const NamedTensor& s : parts_.optimizer->state()) state += static_cast<double>(s.tensor->size()) * sizeof(float);
+    for (const NamedTensor& s : parts_.optimizer->state())
+      state += static_cast<double>(s.tensor->size()) * sizeof(float);
     watch.note(4 * bytes_of(parameters_) + 2 * state);
     return spikes;
   }
@@ -211,11 +213,11 @@ Limits measure_limits(ThreadPool& threads) {
     in_pieces([&](std::size_t begin, std::size_t end) {
       kernels::triad(a.data() + begin, b.data() + begin, c.data() + begin, 3.0f, end - begin);
     });
-    best.bytes_per_second = std::max(best.bytes_per_second, 3.0 * kValues * sizeof(float) / seconds_since(start));
+    best.bytes_per_second =
+        std::max(best.bytes_per_second, 3.0 * kValues * sizeof(float) / seconds_since(start));
     start = Clock::now();
-    parallel_for(threads, threads.size(), 1, [&](std::size_t i, std::size_t) {
-      counts[i] = kernels::multiply_adds(&sums[i], kRounds);
-    });
+    parallel_for(threads, threads.size(), 1,
+                 [&](std::size_t i, std::size_t) { counts[i] = kernels::multiply_adds(&sums[i], kRounds); });
     const double count = std::accumulate(counts.span().begin(), counts.span().end(), 0.0);
     best.operations_per_second = std::max(best.operations_per_second, count / seconds_since(start));
   }

@@ -34,8 +34,8 @@ struct Profile {
   std::size_t batches = 0;
 };
 
-/// Takes some batches of `data` through the recipe's training, layer by layer, each phase timed, for about `seconds`.
-/// Fewer, down to one, when Ctrl-C was pressed.
+/// Takes some batches of `data` through the recipe's training, layer by layer, each phase timed, for about
+/// `seconds`. Fewer, down to one, when Ctrl-C was pressed.
 Profile profile_training(const Recipe& recipe, const Dataset& data, double seconds);
 
 }  // namespace volley::cli

@@ -16,12 +16,14 @@ void triad(float* a, const float* b, const float* c, float scale, std::size_t n)
   const F32 d;
   const VF s = hn::Set(d, scale);
   std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) hn::StoreU(hn::MulAdd(s, hn::LoadU(d, c + i), hn::LoadU(d, b + i)), d, a + i);
+  for (; i + kLanes <= n; i += kLanes)
+    hn::StoreU(hn::MulAdd(s, hn::LoadU(d, c + i), hn::LoadU(d, b + i)), d, a + i);
   if (i < n) store_first(hn::MulAdd(s, load_first(c + i, n - i), load_first(b + i, n - i)), a + i, n - i);
 }
 
 double multiply_adds(float* sum, std::size_t rounds) {
-  constexpr std::size_t kChains = 12;  // more than the latency times the units of any processor, few enough for 16 registers
+  constexpr std::size_t kChains =
+      12;  // more than the latency times the units of any processor, few enough for 16 registers
   const F32 d;
   const VF factor = hn::Set(d, 0.999f);
   const VF term = hn::Set(d, 0.001f);
@@ -52,7 +54,9 @@ void triad(float* a, const float* b, const float* c, float scale, std::size_t n)
   HWY_DYNAMIC_DISPATCH(triad)(a, b, c, scale, n);
 }
 
-double multiply_adds(float* sum, std::size_t rounds) { return HWY_DYNAMIC_DISPATCH(multiply_adds)(sum, rounds); }
+double multiply_adds(float* sum, std::size_t rounds) {
+  return HWY_DYNAMIC_DISPATCH(multiply_adds)(sum, rounds);
+}
 
 }  // namespace volley::kernels
 #endif  // HWY_ONCE

@@ -1,5 +1,5 @@
-// A program of its own, since it takes the place of the C library's malloc: once a training runs, a batch asks for no
-// memory.
+// A program of its own, since it takes the place of the C library's malloc: once a training runs, a batch
+// asks for no memory.
 
 #include <gtest/gtest.h>
 
@@ -104,8 +104,8 @@ std::vector<std::size_t> count(Sequential net, std::size_t threads, std::size_t 
 
 Sequential small_net() { return Sequential{Flatten{}, Linear{100, 3, {.bias = false}}, LIF{}}; }
 Sequential deep_net() {
-  return Sequential{Flatten{}, Linear{100, 40}, LIF{}, Linear{40, 12}, LIF{{.surrogate = Sigmoid{}}}, Linear{12, 3},
-                    LIF{}};
+  return Sequential{
+      Flatten{}, Linear{100, 40}, LIF{}, Linear{40, 12}, LIF{{.surrogate = Sigmoid{}}}, Linear{12, 3}, LIF{}};
 }
 
 TEST(Allocations, AreCounted) {
@@ -121,12 +121,14 @@ TEST(Allocations, AreCounted) {
 TEST(Allocations, ARunningTrainingAsksForNone) {
   for (Sequential (*net)() : {small_net, deep_net}) {
     const std::vector<std::size_t> counts = count(net(), 1, 4);
-    for (std::size_t epoch = 1; epoch < counts.size(); ++epoch) EXPECT_EQ(counts[epoch], 0u) << "epoch " << epoch + 1;
+    for (std::size_t epoch = 1; epoch < counts.size(); ++epoch)
+      EXPECT_EQ(counts[epoch], 0u) << "epoch " << epoch + 1;
   }
 }
 
-// Which thread does what is not the same in every epoch: one that never had a certain piece of work before asks for
-// its memory then. It does so once, and that comes to an end; what is asked for by each batch does not.
+// Which thread does what is not the same in every epoch: one that never had a certain piece of work before
+// asks for its memory then. It does so once, and that comes to an end; what is asked for by each batch does
+// not.
 TEST(Allocations, NorDoesOneOnSeveralThreads) {
   for (Sequential (*net)() : {small_net, deep_net}) {
     const std::vector<std::size_t> counts = count(net(), 2, 30);

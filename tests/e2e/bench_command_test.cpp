@@ -52,10 +52,12 @@ TEST(BenchCommand, SaysAsJsonHowFastAndWhere) {
   EXPECT_EQ(json["simd_target"], kernels::active_target());
   EXPECT_EQ(phase_names(json),
             (std::vector<std::string>{"encode", "forward 0 flatten", "forward 1 linear", "forward 2 lif",
-                                      "forward 3 linear", "forward 4 lif", "loss", "loss backward", "backward 4 lif",
-                                      "backward 3 linear", "backward 2 lif", "backward 1 linear", "optimizer"}));
-  for (const char* key : {"bytes_per_sample", "operations_per_sample", "spikes_per_sample", "spikes_per_second",
-                          "peak_bytes", "memory_limit_bytes_per_second", "arithmetic_limit_operations_per_second"}) {
+                                      "forward 3 linear", "forward 4 lif", "loss", "loss backward",
+                                      "backward 4 lif", "backward 3 linear", "backward 2 lif",
+                                      "backward 1 linear", "optimizer"}));
+  for (const char* key :
+       {"bytes_per_sample", "operations_per_sample", "spikes_per_sample", "spikes_per_second", "peak_bytes",
+        "memory_limit_bytes_per_second", "arithmetic_limit_operations_per_second"}) {
     EXPECT_GT(json[key].get<double>(), 0) << key;
   }
   for (const char* key : {"train_samples_per_second", "test_samples_per_second"}) {
@@ -74,7 +76,8 @@ TEST(BenchCommand, SaysAsJsonHowFastAndWhere) {
 TEST(BenchCommand, CountsWhatEachPhaseHasToMove) {
   VOLLEY_NEEDS_DATA("mnist");
   const nlohmann::json json = bench_json("lif_fc_mnist");
-  const double weights = 4.0 * 784 * 10, spikes_in = 5 * 784 / 8.0, currents = 4.0 * 5 * 10, spikes_out = 5 * 10 / 8.0;
+  const double weights = 4.0 * 784 * 10, spikes_in = 5 * 784 / 8.0, currents = 4.0 * 5 * 10,
+               spikes_out = 5 * 10 / 8.0;
   const auto bytes = [&](const std::string& name) {
     for (const auto& phase : json["phases"]) {
       if (phase["name"] == name) return phase["bytes_per_sample"].get<double>();
@@ -94,8 +97,8 @@ TEST(BenchCommand, CountsWhatEachPhaseHasToMove) {
 TEST(BenchCommand, AnotherRuleIsAPhaseOfItsOwn) {
   VOLLEY_NEEDS_DATA("mnist");
   EXPECT_EQ(phase_names(bench_json("article_mnist")),
-            (std::vector<std::string>{"encode", "forward 0 flatten", "forward 1 linear", "forward 2 soft_lif", "loss",
-                                      "rule", "optimizer"}));
+            (std::vector<std::string>{"encode", "forward 0 flatten", "forward 1 linear", "forward 2 soft_lif",
+                                      "loss", "rule", "optimizer"}));
 }
 
 TEST(BenchCommand, TellsAPersonTheSame) {
@@ -104,8 +107,8 @@ TEST(BenchCommand, TellsAPersonTheSame) {
   const ProgramResult result = run_volley(bench("lif_fc_mnist", kShort), {.folder = folder.path()});
   ASSERT_TRUE(result.ok()) << result.err;
   EXPECT_EQ(result.out.rfind("recipe      lif_fc_mnist: flatten, linear 784-10, lif\n", 0), 0u) << result.out;
-  for (const char* part : {"\nepoch 2/2  ", "\ntraining    ", "\nspikes      ", "\nmemory      ", "\nlimits      ",
-                           "\nbackward 1 linear ", "\neverything else ", "\nwhole "}) {
+  for (const char* part : {"\nepoch 2/2  ", "\ntraining    ", "\nspikes      ", "\nmemory      ",
+                           "\nlimits      ", "\nbackward 1 linear ", "\neverything else ", "\nwhole "}) {
     expect_has(result.out, part);
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "it leaves nothing behind";
@@ -126,7 +129,8 @@ TEST(BenchCommand, RefusesWhatItCannotDo) {
       {bench("lif_fc_mnist", {"--seconds", "-1"}), 2, "volley bench: --seconds: "},
       {bench("lif_fc_mnist", {"--seconds", "soon"}), 2, "volley bench: --seconds: "},
       {bench("lif_fc_mnist", {"--set", "nothing=1"}), 2, "volley bench: --set: "},
-      {bench("lif_fc_mnist", {"--sed", "1"}), 2, "volley bench: unknown argument '--sed'; did you mean '--seed'?\n"},
+      {bench("lif_fc_mnist", {"--sed", "1"}), 2,
+       "volley bench: unknown argument '--sed'; did you mean '--seed'?\n"},
       {bench("lif_fc_mnist", {"--set", "train_samples=10"}), 1, "10 samples do not fill one batch of 64\n"},
       {{"bench", "lif_fc_mnist", "--data-dir", "nowhere"}, 1, "volley bench: [data] MNIST is not there: "},
   };

@@ -164,7 +164,8 @@ TEST_F(TrainCommand, GivesTheSameBitsForAnyNumberOfThreadsAndAnyTarget) {
       for (const auto& [name, tensor] : files.front().tensors) {
         const Tensor& other = files.back().tensors.at(name);
         ASSERT_EQ(other.shape(), tensor.shape());
-        EXPECT_EQ(std::memcmp(other.data(), tensor.data(), tensor.size() * sizeof(float)), 0) << way << " " << name;
+        EXPECT_EQ(std::memcmp(other.data(), tensor.data(), tensor.size() * sizeof(float)), 0)
+            << way << " " << name;
       }
       EXPECT_EQ(test::without_times(read_file(run / "metrics.csv", 1 << 20)),
                 test::without_times(read_file(folder_ / (recipe + "1") / "metrics.csv", 1 << 20)));

@@ -26,7 +26,8 @@ TEST(Targets, ForcedOneIsTheOneWhoseKernelsRun) {
   test::on_every_target([&] { operations[kernels::active_target()] = kernels::multiply_adds(&sum, 10); });
   EXPECT_EQ(operations.size(), kernels::supported_targets().size());
   for (const auto& [target, count] : operations) {
-    EXPECT_EQ(count / operations.begin()->second, lanes.at(target) / lanes.at(operations.begin()->first)) << target;
+    EXPECT_EQ(count / operations.begin()->second, lanes.at(target) / lanes.at(operations.begin()->first))
+        << target;
   }
 }
 
