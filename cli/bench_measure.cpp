@@ -56,7 +56,7 @@ class Stopwatch {
 
 double bytes_of(const Signal& signal) {
   if (signal.empty()) return 0;
-  const double values = static_cast<double>(signal.shape().size());
+  const double values = static_cast<double>(signal.stored_shape().size());
   return signal.is_spikes() ? values / 8 : values * sizeof(float);
 }
 double bytes_of(const std::vector<NamedParameter>& parameters) {

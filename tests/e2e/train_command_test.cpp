@@ -14,8 +14,8 @@
 #include <volley/recipe.hpp>
 
 #include "core/files.hpp"
-#include "storage/checkpoint.hpp"
 #include "kernels/targets.hpp"
+#include "storage/checkpoint.hpp"
 #include "storage/run_folder.hpp"
 #include "storage/safetensors.hpp"
 #include "support/needs_data.hpp"

@@ -85,8 +85,9 @@ TEST(PoissonKernel, RatesAreThePixels) {
   EXPECT_NEAR(chi2, 254, 5 * std::sqrt(2 * 254.0));
 }
 
-// Counted, not sampled: of the 256^8 equally likely outcomes of the eight bytes, those that fire. A byte that differs
-// from its digit decides, whatever comes behind it; so level by level, after ties alone, each of the 256 is tried.
+// Counted, not sampled: of the 256^8 equally likely outcomes of the eight bytes, those that fire. A byte that
+// differs from its digit decides, whatever comes behind it; so level by level, after ties alone, each of the
+// 256 is tried.
 long double counted_probability(std::uint64_t digits) {
   if (digits == reference::kPoissonAlways) return 1;
   long double probability = 0, reached = 1;  // of getting to a level
