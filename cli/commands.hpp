@@ -12,4 +12,5 @@ void add_data_command(CLI::App& app);
 void add_encode_command(CLI::App& app);
 void add_neuron_command(CLI::App& app);
 void add_compare_command(CLI::App& app);
+void add_bench_command(CLI::App& app);
 void add_info_command(CLI::App& app);

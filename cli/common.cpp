@@ -48,11 +48,14 @@ Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options) {
   return recipe;
 }
 
+Dataset load_data(const Recipe& recipe, datasets::Part part, const std::string& folder) {
+  Dataset data = datasets::load_part(recipe.data, part, folder);
+  const std::size_t samples = part == datasets::Part::train ? recipe.train_samples : recipe.test_samples;
+  return samples > 0 ? data.first(samples) : std::move(data);
+}
+
 Split load_data(const Recipe& recipe, const std::string& folder) {
-  Split data = datasets::load(recipe.data, folder);
-  if (recipe.train_samples > 0) data.train = data.train.first(recipe.train_samples);
-  if (recipe.test_samples > 0) data.test = data.test.first(recipe.test_samples);
-  return data;
+  return {load_data(recipe, datasets::Part::train, folder), load_data(recipe, datasets::Part::test, folder)};
 }
 
 }  // namespace volley::cli

@@ -44,5 +44,7 @@ Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options);
 
 /// Both parts of the recipe's data set, no longer than it says.
 Split load_data(const Recipe& recipe, const std::string& folder);
+/// One part of it.
+Dataset load_data(const Recipe& recipe, datasets::Part part, const std::string& folder);
 
 }  // namespace volley::cli

@@ -73,10 +73,7 @@ Recipe recipe_from(const CompareOptions& options) {
 /// Where the four files of the recipe's set lie. They are not read here: what this process holds in memory
 /// would count as that of the programs it starts.
 fs::path data_folder(const Recipe& recipe, const std::string& folder) {
-  const KnownSet& set = known_set(recipe.data);
-  const std::optional<SetPlace> place = find_set(set, folder);
-  if (!place.has_value()) load_set(set, folder);  // throws: says where was looked, and how to get it
-  return place->folder;
+  return require_set(known_set(recipe.data), folder).folder;
 }
 
 fs::path own_program() {

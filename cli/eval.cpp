@@ -115,8 +115,8 @@ void evaluate(const EvalOptions& options) {
                                                          {"--data", "data", options.data}});
   if (!options.data.empty())
     run.recipe.train_samples = run.recipe.test_samples = 0;  // those were of its own set
-  const Split split = cli::load_data(run.recipe, options.data_dir);
-  const Dataset& data = options.split == "train" ? split.train : split.test;
+  const auto part = options.split == "train" ? datasets::Part::train : datasets::Part::test;
+  const Dataset data = cli::load_data(run.recipe, part, options.data_dir);
   Sequential net = run.recipe.build_network(data.shape);
   run.checkpoint.load_into(net);
   Trainer trainer(net, run.recipe.build_parts(), run.recipe.training);

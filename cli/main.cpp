@@ -156,6 +156,7 @@ int main(int argc, char** argv) {
   add_encode_command(app);
   add_neuron_command(app);
   add_compare_command(app);
+  add_bench_command(app);
   add_info_command(app);
   return check_stdout(app, run(app, argc, argv));
 }

@@ -1,8 +1,6 @@
 #include "peer.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -141,29 +139,13 @@ void check_peer_name(const std::string& name) {
 
 Peer::Peer(const std::string& name, const std::string& python)
     : name_(name), python_(find_python(name, python)) {
-  std::string folder = (fs::temp_directory_path() / "volley-peer-XXXXXX").string();
-  if (::mkdtemp(folder.data()) == nullptr) {
-    throw Error(fmt::format("cannot make a folder like {} for the peer's scripts", folder));
-  }
-  folder_ = folder;
-  try {
-    for (const PeerScript& script : peer_scripts()) write_file_whole(folder_ / script.name, script.text);
-    describe();
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-    throw;
-  }
-}
-
-Peer::~Peer() {
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
+  for (const PeerScript& script : peer_scripts()) write_file_whole(folder_.path() / script.name, script.text);
+  describe();
 }
 
 void Peer::describe() {
-  const ProgramResult result =
-      run_program({python_.string(), (folder_ / script_of(name_)).string(), "--describe"}, options_of({}));
+  const ProgramResult result = run_program(
+      {python_.string(), (folder_.path() / script_of(name_)).string(), "--describe"}, options_of({}));
   if (result.end == ProgramResult::End::not_started) {
     throw Error(fmt::format("{} was not found: cannot run {}: {}{}", name_, python_.string(), result.reason(),
                             how_to_install(name_)));
@@ -183,7 +165,7 @@ void Peer::describe() {
 }
 
 double Peer::trial(const PeerRun& run) const {
-  std::vector<std::string> arguments{python_.string(), (folder_ / script_of(name_)).string()};
+  std::vector<std::string> arguments{python_.string(), (folder_.path() / script_of(name_)).string()};
   for (const std::string& argument : arguments_of(run)) arguments.push_back(argument);
   arguments.insert(arguments.end(), {"--trial", std::to_string(kTrialBatches)});
   const ProgramResult result = run_program(arguments, options_of(run));
@@ -192,7 +174,7 @@ double Peer::trial(const PeerRun& run) const {
 }
 
 Outcome Peer::train(const PeerRun& run, const std::function<void(const EpochRecord&)>& epoch) const {
-  std::vector<std::string> arguments{python_.string(), (folder_ / script_of(name_)).string()};
+  std::vector<std::string> arguments{python_.string(), (folder_.path() / script_of(name_)).string()};
   for (const std::string& argument : arguments_of(run)) arguments.push_back(argument);
   Outcome outcome;
   outcome.threads = run.threads;

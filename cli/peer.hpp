@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compare_report.hpp"
+#include "core/scratch_folder.hpp"
 
 namespace volley::cli {
 
@@ -28,9 +29,6 @@ class Peer {
   /// Finds the Python: `python`, else $VOLLEY_PEER_PYTHON, else .peers/bin/python here or in the cache
   /// folder. Throws Error, saying how to install it, when there is none or the framework is not in it.
   Peer(const std::string& name, const std::string& python);
-  Peer(const Peer&) = delete;
-  Peer& operator=(const Peer&) = delete;
-  ~Peer();
 
   const std::string& name() const { return name_; }
   /// {"python", "3.11.2"}, {"torch", ...}
@@ -48,7 +46,7 @@ class Peer {
 
   std::string name_;
   std::filesystem::path python_;
-  std::filesystem::path folder_;  // of the scripts, for as long as this lives
+  ScratchFolder folder_{"peer"};  // of the scripts
   std::vector<std::pair<std::string, std::string>> versions_;
   std::size_t most_threads_ = 1;
 };

@@ -47,6 +47,9 @@ std::filesystem::path default_folder();
 /// folder itself; then where the distribution's package puts it). Every unpacked file is checked by its
 /// SHA-256. Throws Error when a file is missing or wrong; never touches the network.
 Split load(const std::string& name, const std::filesystem::path& folder = {});
+/// The same, but only one part of it: the files of the other must be there, and are not read.
+enum class Part { train, test };
+Dataset load_part(const std::string& name, Part part, const std::filesystem::path& folder = {});
 Split mnist(const std::filesystem::path& folder = {});
 Split fashion_mnist(const std::filesystem::path& folder = {});
 

@@ -40,13 +40,17 @@ IdxArray read_known_file(const KnownSet& set, const KnownFile& known, const fs::
                           set.title, known.name, known.sha256, array.sha256, whose));
 }
 
+/// Of a set's four files two are of the training part, two of the test.
+Dataset load_from(const KnownSet& set, const SetPlace& place, datasets::Part part) {
+  const bool train = part == datasets::Part::train;
+  const std::size_t first = train ? 0 : 2;
+  return make_dataset(set.name + (train ? " train" : " test"),
+                      read_known_file(set, set.files[first], place.files[first]),
+                      read_known_file(set, set.files[first + 1], place.files[first + 1]), set.classes);
+}
+
 Split load_place(const KnownSet& set, const SetPlace& place) {
-  std::array<IdxArray, 4> arrays;
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
-    arrays[i] = read_known_file(set, set.files[i], place.files[i]);
-  }
-  return {make_dataset(set.name + " train", std::move(arrays[0]), std::move(arrays[1]), set.classes),
-          make_dataset(set.name + " test", std::move(arrays[2]), std::move(arrays[3]), set.classes)};
+  return {load_from(set, place, datasets::Part::train), load_from(set, place, datasets::Part::test)};
 }
 
 std::string missing_text(const KnownSet& set, const fs::path& folder) {
@@ -102,10 +106,18 @@ std::optional<SetPlace> find_set(const KnownSet& set, const fs::path& folder) {
   return std::nullopt;
 }
 
-Split load_set(const KnownSet& set, const fs::path& folder) {
+SetPlace require_set(const KnownSet& set, const fs::path& folder) {
   const std::optional<SetPlace> place = find_set(set, folder);
   if (!place.has_value()) throw Error(missing_text(set, folder));
-  return load_place(set, *place);
+  return *place;
+}
+
+Split load_set(const KnownSet& set, const fs::path& folder) {
+  return load_place(set, require_set(set, folder));
+}
+
+Dataset load_set_part(const KnownSet& set, datasets::Part part, const fs::path& folder) {
+  return load_from(set, require_set(set, folder), part);
 }
 
 datasets::Info look_up_set(const KnownSet& set, const fs::path& folder) {
@@ -150,6 +162,9 @@ fs::path default_folder() {
 }
 
 Split load(const std::string& name, const fs::path& folder) { return load_set(known_set(name), folder); }
+Dataset load_part(const std::string& name, Part part, const fs::path& folder) {
+  return load_set_part(known_set(name), part, folder);
+}
 Split mnist(const fs::path& folder) { return load("mnist", folder); }
 Split fashion_mnist(const fs::path& folder) { return load("fashion_mnist", folder); }
 

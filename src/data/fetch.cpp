@@ -1,16 +1,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <stdlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <sstream>
 
 #include <volley/error.hpp>
 
 #include "core/files.hpp"
 #include "core/process.hpp"
+#include "core/scratch_folder.hpp"
 #include "core/sha256.hpp"
 #include "data/known_set.hpp"
 #include "data/packed_file.hpp"
@@ -24,31 +22,6 @@ namespace fs = std::filesystem;
 class SourceFailed : public Error {
  public:
   using Error::Error;
-};
-
-/// A folder for downloads, gone with all that is in it whatever happens.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::error_code error;
-    std::string name = (fs::temp_directory_path(error) / "volley-fetch-XXXXXX").string();
-    if (error || ::mkdtemp(name.data()) == nullptr) {
-      throw Error(fmt::format("[data] cannot make a temporary folder {}: {}", name,
-                              error ? error.message() : std::strerror(errno)));
-    }
-    path_ = name;
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 /// One line of what a program said that tells why it failed.
@@ -200,7 +173,7 @@ std::string without(const fs::path& folder, std::string text) {
 /// The four files' unpacked bytes, each checked; throws SourceFailed when one is not what it must be.
 std::array<std::string, 4> get_checked(const KnownSet& set, const Source& source,
                                        const datasets::FetchHooks& hooks) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch("fetch");
   const Source::Paths paths = source.get(scratch.path());
   std::array<std::string, 4> contents;
   for (std::size_t i = 0; i < paths.size(); ++i) {

@@ -51,6 +51,9 @@ std::optional<SetPlace> find_set(const KnownSet& set, const std::filesystem::pat
 std::filesystem::path find_set_file(const KnownFile& file, const std::filesystem::path& folder);
 
 Split load_set(const KnownSet& set, const std::filesystem::path& folder);
+Dataset load_set_part(const KnownSet& set, datasets::Part part, const std::filesystem::path& folder);
+/// Where the set lies. Throws Error, saying where was looked and how to get it, when it does not.
+SetPlace require_set(const KnownSet& set, const std::filesystem::path& folder);
 datasets::Info look_up_set(const KnownSet& set, const std::filesystem::path& folder);
 std::filesystem::path fetch_set(const KnownSet& set, const std::filesystem::path& folder,
                                 const datasets::FetchHooks& hooks);

@@ -8,14 +8,32 @@
 #include <cstdint>
 #include <utility>
 
+#include <volley/error.hpp>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/targets.cpp"
 #include "kernels/simd_targets.hpp"
+
+#include <hwy/foreach_target.h>  // must come before highway.h
 
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 
-#include <volley/error.hpp>
-
+HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
+namespace HWY_NAMESPACE {
+
+std::int64_t own_target() { return HWY_TARGET; }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace volley::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace volley::kernels {
+
+HWY_EXPORT(own_target);
+
 namespace {
 
 // Best first.
@@ -47,7 +65,8 @@ std::vector<std::string> compiled_targets() { return names_of(HWY_TARGETS); }
 std::vector<std::string> supported_targets() { return names_of(machine_targets()); }
 
 std::string active_target() {
-  const std::vector<std::string> names = names_of(hwy::SupportedTargets() & HWY_TARGETS);
+  // Asked as any kernel is called: the answer comes from the code that runs, not from what was wished for.
+  const std::vector<std::string> names = names_of(HWY_DYNAMIC_DISPATCH(own_target)());
   return names.empty() ? "none" : names.front();
 }
 
@@ -63,3 +82,4 @@ void force_target(std::string_view name) {
 }
 
 }  // namespace volley::kernels
+#endif  // HWY_ONCE

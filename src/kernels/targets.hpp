@@ -10,7 +10,7 @@ namespace volley::kernels {
 std::vector<std::string> compiled_targets();
 /// Those of them that this processor has.
 std::vector<std::string> supported_targets();
-/// The one in use.
+/// The one in use, by the word of a kernel that the dispatch has chosen.
 std::string active_target();
 /// Uses `name` from now on. Throws Error when it is not one of supported_targets(). Not while a pass is
 /// running.

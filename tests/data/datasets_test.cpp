@@ -41,6 +41,18 @@ TEST_F(Datasets, AreFoundInEveryUsualPlaceRawOrPacked) {
   }
 }
 
+TEST_F(Datasets, OnePartIsReadWithoutTheOther) {
+  toy_.put(folder_ / "toy");
+  const Split both = load_set(toy_.set, folder_.path());
+  EXPECT_EQ(load_set_part(toy_.set, datasets::Part::train, folder_.path()).pixels, both.train.pixels);
+  write_file_whole(folder_ / "toy" / toy_.set.files[0].name, "no pictures");
+  const Dataset test = load_set_part(toy_.set, datasets::Part::test, folder_.path());
+  EXPECT_EQ(test.name, "toy test");
+  EXPECT_EQ(test.pixels, both.test.pixels);
+  EXPECT_EQ(test.labels, both.test.labels);
+  EXPECT_THROW(load_set_part(toy_.set, datasets::Part::train, folder_.path()), Error);
+}
+
 TEST_F(Datasets, AreFoundWithADotInTheirNames) {
   toy_.put(folder_.path(), true);
   for (const KnownFile& file : toy_.set.files) {

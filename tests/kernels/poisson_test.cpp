@@ -85,6 +85,41 @@ TEST(PoissonKernel, RatesAreThePixels) {
   EXPECT_NEAR(chi2, 254, 5 * std::sqrt(2 * 254.0));
 }
 
+// Counted, not sampled: of the 256^8 equally likely outcomes of the eight bytes, those that fire. A byte that
+// differs from its digit decides, whatever comes behind it; so level by level, after ties alone, each of the
+// 256 is tried.
+long double counted_probability(std::uint64_t digits) {
+  if (digits == reference::kPoissonAlways) return 1;
+  long double probability = 0, reached = 1;  // of getting to a level
+  for (std::uint32_t level = 0; level < reference::kPoissonLevels; ++level, reached /= 256) {
+    const auto digit = [&](std::uint32_t at) { return static_cast<std::uint8_t>(digits >> (56 - 8 * at)); };
+    for (unsigned r = 0; r < 256; ++r) {
+      if (r == digit(level)) continue;
+      std::uint32_t asked = 0;
+      const bool fired = reference::poisson_fires(digits, [&](std::uint32_t at) {
+        ++asked;
+        return at == level ? static_cast<std::uint8_t>(r) : digit(at);
+      });
+      EXPECT_EQ(asked, level + 1) << "the bytes behind the one that decides are not looked at";
+      if (fired) probability += reached / 256;
+    }
+  }
+  return probability;
+}
+
+TEST(PoissonReference, ProbabilityIsThePixelsShareOf255AndThatOfARealValueItself) {
+  for (unsigned k = 0; k < 256; ++k) {
+    const auto counted = counted_probability(reference::poisson_digits(static_cast<std::uint8_t>(k)));
+    EXPECT_NEAR(static_cast<double>(counted), k / 255.0, 1e-15) << "pixel " << k;
+  }
+  for (const float p : {0.0f, 1e-9f, 1e-3f, 0.1f, 1.0f / 3, 0.5f, 0.7f, 0.999999f, 1.0f}) {
+    const auto counted = counted_probability(reference::poisson_digits(p));
+    EXPECT_NEAR(static_cast<double>(counted), static_cast<double>(p), 1e-15) << p;
+  }
+  EXPECT_EQ(counted_probability(reference::poisson_digits(-0.5f)), 0);
+  EXPECT_EQ(counted_probability(reference::poisson_digits(1.5f)), 1);
+}
+
 // What a comparison of one byte alone would give: k / 256. The digits after it are what makes k / 255.
 TEST(PoissonReference, TiesAreDecidedByTheNextByte) {
   std::size_t later = 0, fired_later = 0;

@@ -1,0 +1,243 @@
+#include "bench_measure.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <numeric>
+
+#include <volley/buffer.hpp>
+
+#include "core/statistics.hpp"
+#include "interrupt.hpp"
+#include "kernels/limits.hpp"
+
+namespace volley::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The times of each phase, in the order in which a batch goes through them.
+class Stopwatch {
+ public:
+  void next_batch() { at_ = 0; }
+
+  template <class Body>
+  void time(const std::string& name, const Body& body) {
+    const Clock::time_point start = Clock::now();
+    body();
+    const double seconds = seconds_since(start);
+    if (at_ == phases_.size()) {
+      phases_.push_back({.name = name});
+      times_.emplace_back();
+    }
+    times_[at_++].push_back(seconds);
+  }
+  /// What the phase just timed has to do.
+  void note(double bytes, double operations = 0) {
+    phases_[at_ - 1].bytes = bytes;
+    phases_[at_ - 1].operations = operations;
+  }
+  std::vector<Phase> phases() {
+    for (std::size_t i = 0; i < phases_.size(); ++i) phases_[i].seconds = median(times_[i]);
+    return phases_;
+  }
+
+ private:
+  std::vector<Phase> phases_;
+  std::vector<std::vector<double>> times_;
+  std::size_t at_ = 0;
+};
+
+double bytes_of(const Signal& signal) {
+  if (signal.empty()) return 0;
+  const double values = static_cast<double>(signal.stored_shape().size());
+  return signal.is_spikes() ? values / 8 : values * sizeof(float);
+}
+double bytes_of(const std::vector<NamedParameter>& parameters) {
+  double bytes = 0;
+  for (const NamedParameter& p : parameters)
+    bytes += static_cast<double>(p.parameter->value.size()) * sizeof(float);
+  return bytes;
+}
+
+double spikes_in(const Signal& signal) {
+  return signal.is_spikes() ? static_cast<double>(signal.spikes().count()) : 0;
+}
+
+/// Operations of x W^T: an addition for each spike and output, two for each real input and output.
+double linear_operations(const Layer& layer, const Signal& x) {
+  const auto* linear = dynamic_cast<const Linear*>(&layer);
+  if (linear == nullptr) return 0;
+  const double inputs = x.is_spikes() ? spikes_in(x) : 2 * static_cast<double>(x.shape().size());
+  return inputs * static_cast<double>(linear->out());
+}
+
+/// A recipe's training, one layer after another through what the library shows of itself.
+class LayerByLayer {
+ public:
+  LayerByLayer(const Recipe& recipe, const Dataset& data)
+      : recipe_(recipe),
+        data_(data),
+        net_(recipe.build_network(data.shape)),
+        parts_(recipe.build_parts()),
+        pool_(recipe.training.threads),
+        encoder_tape_(pool_),
+        tape_(pool_),
+        parameters_(net_.parameters()),
+        samples_(recipe.training.batch),
+        labels_(recipe.training.batch) {
+    while (first_ < net_.size() && net_[first_].parameters().empty()) ++first_;
+    tape_.set_needs_input_gradient(false);
+  }
+
+  /// Takes batch number `b`; returns how many spikes it had.
+  double step(std::size_t b, Stopwatch& watch) {
+    watch.next_batch();
+    for (std::size_t n = 0; n < samples_.size(); ++n) {
+      samples_[n] = static_cast<std::uint32_t>((b * samples_.size() + n) % data_.size());
+      labels_[n] = data_.labels[samples_[n]];
+    }
+    const double spikes = forward(b, watch);
+    backward(watch);
+    watch.time("optimizer", [&] {
+      parts_.optimizer->step(parameters_, pool_);
+      zero_gradients(parameters_);
+    });
+    double state = 0;
+    for (const NamedTensor& s : parts_.optimizer->state())
+      state += static_cast<double>(s.tensor->size()) * sizeof(float);
+    watch.note(4 * bytes_of(parameters_) + 2 * state);
+    return spikes;
+  }
+
+ private:
+  double forward(std::size_t b, Stopwatch& watch) {
+    const Draw draw{recipe_.training.seed, static_cast<std::uint32_t>(b), Draw::Purpose::train};
+    watch.time("encode", [&] {
+      x_ = parts_.encoder->encode(data_, samples_, recipe_.training.steps, draw, encoder_tape_);
+    });
+    watch.note(static_cast<double>(samples_.size() * data_.shape.size()) + bytes_of(x_));
+    double spikes = spikes_in(x_);
+    inputs_.assign(1, x_);
+    for (std::size_t i = 0; i < net_.size(); ++i) {
+      Layer& layer = net_[i];
+      const Signal x = inputs_.back();
+      tape_.child(i).set_needs_input_gradient(i > first_);
+      Signal y;
+      watch.time(name("forward", i), [&] { y = layer.forward(x, tape_.child(i)); });
+      watch.note(is_view(x, y) ? 0 : bytes_of(x) + bytes_of(y) + bytes_of(layer.parameters()),
+                 linear_operations(layer, x));
+      if (!is_view(x, y)) spikes += spikes_in(y);
+      inputs_.push_back(y);
+    }
+    const Signal& y = inputs_.back();
+    watch.time("loss", [&] { parts_.loss->forward(y, labels_, scores_, pool_); });
+    watch.note(bytes_of(y));
+    return spikes;
+  }
+
+  void backward(Stopwatch& watch) {
+    const Signal& y = inputs_.back();
+    if (recipe_.rule != "bptt") {
+      watch.time("rule", [&] {
+        parts_.rule->gradients(net_, *parts_.loss, {data_, samples_, labels_, y, scores_}, tape_);
+      });
+      return;
+    }
+    watch.time("loss backward", [&] { parts_.loss->backward(y, labels_, scores_, dy_, pool_); });
+    Signal dy = dy_;
+    watch.note(bytes_of(dy));
+    for (std::size_t i = net_.size(); i-- > first_;) {
+      Layer& layer = net_[i];
+      Signal dx;
+      watch.time(name("backward", i), [&] { dx = layer.backward(tape_.child(i), dy); });
+      const double weights = bytes_of(layer.parameters());
+      const double gradient_of_input =
+          dx.empty() ? 0 : linear_operations(layer, dx);  // dy W: as many as a forward of real values
+      watch.note(bytes_of(dy) + bytes_of(inputs_[i]) + bytes_of(dx) + (dx.empty() ? 2 : 3) * weights,
+                 linear_operations(layer, inputs_[i]) + gradient_of_input);
+      dy = dx;
+    }
+  }
+
+  std::string name(const char* what, std::size_t i) const {
+    return fmt::format("{} {} {}", what, i, net_[i].kind());
+  }
+  /// Whether y is x in another shape.
+  static bool is_view(const Signal& x, const Signal& y) {
+    if (x.is_spikes() != y.is_spikes()) return false;
+    return x.is_spikes() ? &x.spikes() == &y.spikes() : x.values() == y.values();
+  }
+
+  const Recipe& recipe_;
+  const Dataset& data_;
+  Sequential net_;
+  TrainerParts parts_;
+  ThreadPool pool_;
+  Tape encoder_tape_;
+  Tape tape_;
+  std::vector<NamedParameter> parameters_;
+  std::vector<std::uint32_t> samples_;
+  std::vector<std::uint8_t> labels_;
+  std::vector<Signal> inputs_;  // of each layer, and what comes out of the last
+  Signal x_;
+  Tensor scores_;
+  Tensor dy_;
+  std::size_t first_ = 0;  // the first layer that has parameters: nothing below it goes backward
+};
+
+}  // namespace
+
+Limits measure_limits(ThreadPool& threads) {
+  constexpr int kRuns = 7;
+  constexpr std::size_t kValues = std::size_t{1} << 23;  // 32 MiB an array: beyond what caches hold
+  constexpr std::size_t kRounds = 2'000'000;
+  Buffer<float> a(kValues), b(kValues), c(kValues);
+  const std::size_t piece = (kValues / threads.size() + 63) / 64 * 64;
+  const auto in_pieces = [&](const auto& body) { parallel_for(threads, kValues, piece, body); };
+  in_pieces([&](std::size_t begin, std::size_t end) {
+    std::fill(b.data() + begin, b.data() + end, 1.0f);
+    std::fill(c.data() + begin, c.data() + end, 2.0f);
+  });
+  Limits best;
+  Buffer<float> sums(threads.size());
+  Buffer<double> counts(threads.size());
+  for (int run = 0; run < kRuns; ++run) {
+    Clock::time_point start = Clock::now();
+    in_pieces([&](std::size_t begin, std::size_t end) {
+      kernels::triad(a.data() + begin, b.data() + begin, c.data() + begin, 3.0f, end - begin);
+    });
+    best.bytes_per_second =
+        std::max(best.bytes_per_second, 3.0 * kValues * sizeof(float) / seconds_since(start));
+    start = Clock::now();
+    parallel_for(threads, threads.size(), 1,
+                 [&](std::size_t i, std::size_t) { counts[i] = kernels::multiply_adds(&sums[i], kRounds); });
+    const double count = std::accumulate(counts.span().begin(), counts.span().end(), 0.0);
+    best.operations_per_second = std::max(best.operations_per_second, count / seconds_since(start));
+  }
+  return best;
+}
+
+Profile profile_training(const Recipe& recipe, const Dataset& data, double seconds) {
+  constexpr std::size_t kWarmUp = 3, kMost = 2000;
+  LayerByLayer training(recipe, data);
+  Stopwatch ignored;
+  for (std::size_t b = 0; b < kWarmUp; ++b) training.step(b, ignored);
+  Stopwatch watch;
+  Profile profile;
+  const Clock::time_point start = Clock::now();
+  do {
+    profile.spikes += training.step(kWarmUp + profile.batches++, watch);
+  } while (profile.batches < kMost && seconds_since(start) < seconds && !Interrupts::asked());
+  profile.spikes /= static_cast<double>(profile.batches);
+  profile.phases = watch.phases();
+  return profile;
+}
+
+}  // namespace volley::cli
