@@ -18,6 +18,7 @@
 #include "core/statistics.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
+#include "storage/run_recorder.hpp"
 
 namespace {
 
@@ -107,18 +108,20 @@ void fit_to_time(Recipe& recipe, Split& data, double seconds) {
 /// A training as `volley train` does it, with a run folder that is thrown away.
 class BenchRecorder final : public Recorder {
  public:
-  BenchRecorder(const Recipe& recipe, const Environment& environment, bool quiet)
-      : folder_("bench"), run_(folder_.path(), recipe, environment) {
+  BenchRecorder(const Recipe& recipe, Trainer& trainer, bool quiet)
+      : folder_("bench"),
+        run_(run_folder::create(recipe.name, folder_.path()), {.recipe_toml = to_toml(recipe)}, trainer),
+        trainer_(trainer) {
     if (!quiet) progress_.emplace(recipe.training.batch);
   }
   ~BenchRecorder() override {
     if (progress_.has_value()) progress_->clear();
   }
   void begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches) override {
-    if (progress_.has_value()) progress_->begin(epochs, iterations, test_batches);
+    if (progress_.has_value()) progress_->begin(trainer_.position(), epochs, iterations, test_batches);
   }
-  void iteration(const IterationRecord& record) override {
-    run_.iteration(record);
+  void iteration(const IterationRecord& record, Trainer& trainer) override {
+    run_.iteration(record, trainer);
     if (progress_.has_value()) progress_->iteration(record);
   }
   void test_batch(std::size_t done, std::size_t total) override {
@@ -133,6 +136,7 @@ class BenchRecorder final : public Recorder {
  private:
   ScratchFolder folder_;
   RunRecorder run_;
+  Trainer& trainer_;
   std::optional<cli::Progress> progress_;
 };
 
@@ -159,7 +163,7 @@ void print_phases(const Report& r) {
     say("\n");
   }
   const double parts = r.per_sample(r.total(&Phase::seconds));
-  row("everything else", whole - parts);
+  row("rest (-: overlapped)", whole - parts);
   say("\n");
   row("whole", whole);
   const double bytes = r.per_sample(r.total(&Phase::bytes)),
@@ -246,9 +250,9 @@ void bench(const BenchOptions& options) {
   fit_to_time(recipe, data, options.seconds);
   Sequential net = recipe.build_network(data.train.shape);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
-  Report report{.recipe = recipe, .environment = cli::environment_of(trainer)};
+  Report report{.recipe = recipe, .environment = environment_of(trainer)};
   if (!options.json) print_header(report);
-  BenchRecorder recorder(recipe, report.environment, options.json);
+  BenchRecorder recorder(recipe, trainer, options.json);
   const History history = trainer.fit(data.train, data.test, recipe.epochs, &recorder);
   report.peak_bytes = peak_bytes();
   if (history.stopped) throw CLI::RuntimeError(130);

@@ -73,7 +73,7 @@ Dataset some_pictures(std::size_t samples) {
 /// Counts what is asked for from the end of one batch to the end of the next, within an epoch.
 class Counter final : public Recorder {
  public:
-  void iteration(const IterationRecord& record) override {
+  void iteration(const IterationRecord& record, Trainer&) override {
     if (record.epoch != epoch_) {
       epoch_ = record.epoch;
       of_epoch_.push_back(0);

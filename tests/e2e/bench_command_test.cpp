@@ -108,7 +108,7 @@ TEST(BenchCommand, TellsAPersonTheSame) {
   ASSERT_TRUE(result.ok()) << result.err;
   EXPECT_EQ(result.out.rfind("recipe      lif_fc_mnist: flatten, linear 784-10, lif\n", 0), 0u) << result.out;
   for (const char* part : {"\nepoch 2/2  ", "\ntraining    ", "\nspikes      ", "\nmemory      ",
-                           "\nlimits      ", "\nbackward 1 linear ", "\neverything else ", "\nwhole "}) {
+                           "\nlimits      ", "\nbackward 1 linear ", "\nrest (-: overlapped) ", "\nwhole "}) {
     expect_has(result.out, part);
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "it leaves nothing behind";
