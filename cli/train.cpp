@@ -138,7 +138,7 @@ void print_end(const TrainOptions& options, const History& history, const RunRec
     say("resume      {}\n", resume_command(options, run.folder()));
     return;
   }
-  if (history.epochs.empty()) say("all {} epochs were done: --epochs N trains on\n", run.epochs().size());
+  if (history.epochs.empty()) say("nothing was left to do: --epochs N trains on\n");
   say("try next    volley eval {}\n", folder);
   say("            volley train {} --set optimizer.lr=0.01    (or any other field of its recipe.toml)\n",
       options.recipe.empty() ? folder + "/" + run_folder::kRecipe : cli::shell_quoted(options.recipe));
@@ -185,7 +185,7 @@ class TrainRecorder final : public Recorder {
   /// After one that failed.
   void failed() {
     progress_.clear();
-    if (run_ == nullptr) return;
+    if (run_ == nullptr || !std::filesystem::exists(run_->folder() / run_folder::kLatest)) return;
     say("\nrun folder  {}: its last checkpoint is kept\n", run_->folder().string());
     say("resume      {}\n", resume_command(options_, run_->folder()));
   }

@@ -101,7 +101,13 @@ Paused open(const fs::path& folder) {
   Lock lock(folder);
   Paused run{std::move(lock), std::move(recipe), std::nullopt};
   std::error_code ignored;
-  if (fs::exists(folder / kLatest, ignored)) run.checkpoint.emplace(folder / kLatest);
+  if (fs::exists(folder / kLatest, ignored)) {
+    run.checkpoint.emplace(folder / kLatest);
+  } else if (CsvFile::count_rows(folder / kIterations, kIterationsHeader, 1) > 0) {
+    // It is written before the first step: to begin anew would throw a training away.
+    throw Error(
+        fmt::format("{}: expected a {}, found none, though there were steps", folder.string(), kLatest));
+  }
   return run;
 }
 

@@ -203,7 +203,7 @@ TEST_F(ResumeCommand, MoreEpochsGiveWhatSoManyGiveFromTheBeginning) {
   VOLLEY_NEEDS_DATA("mnist");
   run_ok(training(folder_ / "longer", "2"));
   run_ok(training(folder_ / "run", "1"));
-  expect_has(run_ok(resuming(folder_ / "run")), "all 1 epochs were done: --epochs N trains on\n");
+  expect_has(run_ok(resuming(folder_ / "run")), "nothing was left to do: --epochs N trains on\n");
   run_ok(resuming(folder_ / "run", {"--epochs", "2", "--threads", "1"}));
   test::RunResult a = result_of(folder_ / "run"), b = result_of(folder_ / "longer");
   a.recipe = b.recipe;  // the number of threads is in it

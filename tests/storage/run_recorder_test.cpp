@@ -168,6 +168,21 @@ TEST_F(Interrupted, WhatAKilledWriterLeftIsOverwrittenOrRemoved) {
   EXPECT_EQ(environment["resumed"][0]["iteration"], 7);
 }
 
+TEST_F(Interrupted, WithARecipeAloneItBeginsAtTheBeginning) {
+  fs::create_directory(folder_ / "bare");
+  fs::copy(run() / "recipe.toml", folder_ / "bare/recipe.toml");
+  ToyRun(folder_ / "bare", recipe_).train();
+  ToyRun(folder_ / "whole", recipe_).train();
+  EXPECT_TRUE(result_of(folder_ / "bare") == result_of(folder_ / "whole"));
+}
+
+TEST_F(Interrupted, WithItsCheckpointGoneItIsNotBegunAnew) {
+  fs::remove(run() / "checkpoint_latest.safetensors");
+  EXPECT_EQ(
+      resume_error(recipe_),
+      run().string() + ": expected a checkpoint_latest.safetensors, found none, though there were steps");
+}
+
 TEST_F(Interrupted, WhatWouldGiveAnotherEndIsNamedAndRefused) {
   const std::string before = text_of(run() / "checkpoint_latest.safetensors");
   const std::string begin =
