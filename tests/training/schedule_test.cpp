@@ -65,7 +65,8 @@ struct Trained {
   std::vector<float> weights;
 };
 
-Trained trained(const Schedule& schedule, const TrainerOptions& options, std::size_t epochs) {
+Trained trained(const Schedule& schedule, const TrainerOptions& options, std::size_t epochs,
+                std::size_t epochs_after = 0) {
   Sequential net{Linear{4, 4}, LIF{}};
   net.initialize(0);
   TrainerParts parts{.optimizer = std::make_unique<Sgd>(0.5f),
@@ -76,6 +77,7 @@ Trained trained(const Schedule& schedule, const TrainerOptions& options, std::si
   Trained result;
   const Dataset data = dots();
   trainer.fit(data, data, epochs, &result.notes);
+  if (epochs_after > 0) trainer.fit(data, data, epochs_after, &result.notes);
   const auto values = net.parameters()[0].parameter->value.values();
   result.weights.assign(values.begin(), values.end());
   return result;
@@ -88,6 +90,17 @@ TEST(Trainer, SetsTheLearningRateOfTheSchedule) {
   EXPECT_EQ(trained(StepSchedule{{.unit = ScheduleUnit::step}, 1, 0.5}, options, 2).notes.rates,
             (std::vector<float>{0.5f, 0.25f, 0.125f, 0.0625f}));
   EXPECT_EQ(trained(ConstantSchedule{}, options, 1).notes.rates, (std::vector<float>{0.5f, 0.5f}));
+}
+
+TEST(Trainer, GoesOnWithTheScheduleWhereItStopped) {
+  const TrainerOptions options{.steps = 6, .batch = 20};
+  for (const ScheduleUnit unit : {ScheduleUnit::epoch, ScheduleUnit::step}) {
+    const Schedule schedule = CosineSchedule{{.unit = unit, .warmup = 1}, 5};
+    const Trained once = trained(schedule, options, 4);
+    const Trained twice = trained(schedule, options, 1, 3);
+    EXPECT_EQ(twice.notes.rates, once.notes.rates);
+    EXPECT_EQ(twice.weights, once.weights);
+  }
 }
 
 TEST(Trainer, ClipsGradientsAndRecordsTheirNormBefore) {
