@@ -252,7 +252,7 @@ void add_train_command(CLI::App& app) {
   command->add_option("-b,--batch", options->batch, "Samples in a batch");
   command->add_option("--epochs", options->epochs, "Passes over the training set");
   command->add_option("--lr", options->lr, "Learning rate");
-  command->add_option("--optimizer", options->optimizer, "adam or sgd, with that one's defaults");
+  command->add_option("--optimizer", options->optimizer, "adam, adamw or sgd, with that one's defaults");
   command->add_option("--tau", options->tau, "Membrane time constant in steps, of every neuron that has one");
   command->add_option("--seed", options->seed, "Of the weights, the shuffling and the encoder");
   command->add_option("--threads", options->threads, "0: one per processor; the result is the same bits");

@@ -1,6 +1,7 @@
 # peers/run_*.py and what they share become one source file, so that `volley compare` has them wherever it is
 # installed.
-file(GLOB VOLLEY_PEERS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/peers/common.py ${PROJECT_SOURCE_DIR}/peers/run_*.py)
+file(GLOB VOLLEY_PEERS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/peers/common.py
+     ${PROJECT_SOURCE_DIR}/peers/torch_parts.py ${PROJECT_SOURCE_DIR}/peers/run_*.py)
 set(VOLLEY_EMBEDDED_PEERS ${PROJECT_BINARY_DIR}/generated/peer_scripts.cpp)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${VOLLEY_PEERS})
 set(entries "")

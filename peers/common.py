@@ -28,6 +28,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from torch_parts import Recipe, Unmatched, clip, loss_of, make_optimizer, make_schedule, scores_of
+
 try:
     import numpy as np
 except ImportError:
@@ -36,12 +38,6 @@ except ImportError:
 
 MISSING = 3  # exit code: a module is not installed
 UNMATCHED = 4  # exit code: the recipe has something that this framework cannot do in the same way
-
-Recipe = dict[str, Any]
-
-
-class Unmatched(Exception):
-    """The recipe asks for what the peer cannot do, or does in another way."""
 
 
 # --- files -----------------------------------------------------------------------------------------------
@@ -236,34 +232,6 @@ def build(recipe: Recipe, lif: Callable[[Recipe], Any]) -> Any:
     return torch.nn.Sequential(*layers)
 
 
-def make_optimizer(table: Recipe, parameters: Any) -> Any:
-    import torch
-
-    if table["kind"] == "adam":
-        betas = (table["beta1"], table["beta2"])
-        return torch.optim.Adam(parameters, table["lr"], betas, table["eps"], table["weight_decay"])
-    if table["kind"] == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            table["lr"],
-            momentum=table["momentum"],
-            weight_decay=table["weight_decay"],
-            nesterov=table["nesterov"],
-        )
-    raise Unmatched(f"optimizer {table['kind']}")
-
-
-def loss_of(table: Recipe, rates: Any, labels: Any) -> Any:
-    import torch.nn.functional as F
-
-    if table["kind"] == "rate_mse":
-        target = F.one_hot(labels, rates.shape[1]).to(rates)
-        return table["scale"] * F.mse_loss(rates, target)
-    if table["kind"] == "rate_cross_entropy":
-        return F.cross_entropy(rates, labels)
-    raise Unmatched(f"loss {table['kind']}")
-
-
 def make_soft_lif(table: Recipe) -> Any:
     """The soft neuron of Volley's recipe article_mnist in plain torch: no framework has it."""
     import torch
@@ -292,8 +260,11 @@ class Training:
     def __init__(self, peer: Peer, recipe: Recipe, weights: dict[str, np.ndarray], seed: int, same: bool):
         import torch
 
-        if recipe["encoder"]["kind"] != "poisson":
-            raise Unmatched(f"encoder {recipe['encoder']['kind']}")
+        encoder = recipe["encoder"]
+        if encoder["kind"] not in ("poisson", "direct"):
+            raise Unmatched(f"encoder {encoder['kind']}")
+        if encoder["kind"] == "direct" and len(encoder["mean"]) + len(encoder["std"]) > 0:
+            raise Unmatched("mean or std of the encoder")
         torch.manual_seed(seed)
         self.torch = torch
         self.peer = peer
@@ -305,10 +276,16 @@ class Training:
         self.model = build(recipe, peer.lif)
         load_weights(self.model, weights)
         self.optimizer = make_optimizer(recipe["optimizer"], self.model.parameters())
+        schedule = recipe.get("schedule", {"kind": "constant", "unit": "epoch", "warmup": 0})
+        self.schedule = make_schedule(schedule, self.optimizer)
+        self.schedule_unit = schedule["unit"]
         self.encode_seconds = 0.0  # spent on imitating Volley's encoder, which no training would do
 
     def spikes(self, data: Split, which: np.ndarray, epoch: int, purpose: int) -> Any:
         """(T, N, F)"""
+        if self.recipe["encoder"]["kind"] == "direct":
+            pictures = self.torch.from_numpy(data.pixels[which]).to(self.torch.float32) / 255
+            return pictures.expand(self.steps, *pictures.shape)
         if not self.same_spikes:
             pictures = self.torch.from_numpy(data.pixels[which]).to(self.torch.float32) / 255
             return self.peer.encode(pictures, self.steps)
@@ -335,16 +312,23 @@ class Training:
         x = self.spikes(data, which, epoch, ENCODE_TRAIN)
         article = self.recipe["rule"] == "article"
         with torch.set_grad_enabled(not article):
-            rates = self.model(x).mean(0)
-            loss = loss_of(self.recipe["loss"], rates, labels)
+            out = self.model(x)
+            scores = scores_of(self.recipe["loss"], out)
+            loss = loss_of(self.recipe["loss"], out, labels)
         self.optimizer.zero_grad()
         if article:
-            self.article_gradient(data, which, rates, labels)
+            self.article_gradient(data, which, scores, labels)
         else:
             loss.backward()
+        clip(self.recipe["training"], self.model.parameters())
         self.optimizer.step()
+        self.end_of("step")
         self.peer.reset(self.model)
-        return loss.item(), int((rates.argmax(1) == labels).sum())
+        return loss.item(), int((scores.argmax(1) == labels).sum())
+
+    def end_of(self, unit: str) -> None:
+        if self.schedule is not None and self.schedule_unit == unit:
+            self.schedule.step()
 
     def batches(self, order: np.ndarray, drop_last: bool) -> Iterator[np.ndarray]:
         end = len(order) // self.batch * self.batch if drop_last else len(order)
@@ -369,6 +353,7 @@ class Training:
             loss_sum += loss * len(which)
             right += hits
             seen += len(which)
+        self.end_of("epoch")
         seconds = time.perf_counter() - start - self.encode_seconds
         return {
             "train_loss": loss_sum / seen,
@@ -385,10 +370,10 @@ class Training:
         with torch.no_grad():
             for which in self.batches(np.arange(len(data.labels)), drop_last=False):
                 labels = torch.from_numpy(data.labels[which]).long()
-                rates = self.model(self.spikes(data, which, epoch, ENCODE_TEST)).mean(0)
+                out = self.model(self.spikes(data, which, epoch, ENCODE_TEST))
                 self.peer.reset(self.model)
-                loss_sum += loss_of(self.recipe["loss"], rates, labels).item() * len(which)
-                right += int((rates.argmax(1) == labels).sum())
+                loss_sum += loss_of(self.recipe["loss"], out, labels).item() * len(which)
+                right += int((scores_of(self.recipe["loss"], out).argmax(1) == labels).sum())
         seconds = time.perf_counter() - start - self.encode_seconds
         count = len(data.labels)
         return {

@@ -173,8 +173,9 @@ def one_pass(recipe: common.Recipe, rng: np.random.Generator) -> tuple[dict[str,
     common.load_weights(model, weights)
     key = common.philox_key(SEED, common.ENCODE_TRAIN, 1)
     spikes = common.poisson_spikes(pixels, np.arange(count), recipe["training"]["steps"], key)
-    rates = model(time_first(spikes.astype(np.float32))).mean(0)
-    loss = common.loss_of(recipe["loss"], rates, torch.from_numpy(labels).long())
+    out = model(time_first(spikes.astype(np.float32)))
+    rates = out.mean(0)
+    loss = common.loss_of(recipe["loss"], out, torch.from_numpy(labels).long())
     loss.backward()
     arrays = {"pixels": pixels, "labels": labels, "rates": rates.detach().numpy()}
     for name, parameter in model.named_parameters():

@@ -28,6 +28,67 @@ class Loss {
                         Tensor& dy, ThreadPool& threads = ThreadPool::shared()) const = 0;
 };
 
+/// A loss that looks at one score a class only: a readout of the T steps, and a criterion that compares the
+/// scores with the labels.
+class ScoreLoss : public Loss {
+ public:
+  double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
+                 ThreadPool& threads = ThreadPool::shared()) const final;
+  void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores, Tensor& dy,
+                ThreadPool& threads = ThreadPool::shared()) const final;
+
+ protected:
+  enum class Over { mean, sum, last };  // of the T steps
+
+  ScoreLoss(Over over, bool of_membranes) : over_(over), of_membranes_(of_membranes) {}
+
+ private:
+  /// The mean over the batch, and its gradient dz (N, K), for scores z (N, K) that were read from T steps.
+  virtual float criterion(const Tensor& z, std::span<const std::uint8_t> labels, std::size_t T) const = 0;
+  virtual void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint8_t> labels,
+                                  std::size_t T) const = 0;
+
+  Over over_;
+  bool of_membranes_;  // y must be real-valued
+};
+
+/// scale times the mean over batch and classes of (score - target)^2, the target being one for the label, and
+/// another for all other classes.
+class ScoreMse : public ScoreLoss {
+ protected:
+  struct Targets {
+    float on = 1;
+    float off = 0;
+    bool per_step = false;  // T times as much
+  };
+
+  ScoreMse(Over over, bool of_membranes, float scale, const Targets& targets)
+      : ScoreLoss(over, of_membranes), scale_(scale), targets_(targets) {}
+
+ private:
+  float criterion(const Tensor& z, std::span<const std::uint8_t> labels, std::size_t T) const final;
+  void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint8_t> labels,
+                          std::size_t T) const final;
+
+  float scale_;
+  Targets targets_;
+};
+
+/// Mean over the batch of -log softmax(scores)[label]. With label smoothing e, the target is 1 - e for the
+/// label, and e / K for every class beside: PyTorch's label_smoothing.
+class ScoreCrossEntropy : public ScoreLoss {
+ protected:
+  ScoreCrossEntropy(Over over, bool of_membranes, float label_smoothing)
+      : ScoreLoss(over, of_membranes), label_smoothing_(label_smoothing) {}
+
+ private:
+  float criterion(const Tensor& z, std::span<const std::uint8_t> labels, std::size_t T) const final;
+  void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint8_t> labels,
+                          std::size_t T) const final;
+
+  float label_smoothing_;
+};
+
 struct RateMseOptions {
   static constexpr const char* kKind = "rate_mse";
 
@@ -39,42 +100,189 @@ struct RateMseOptions {
   }
 };
 
-/// scale times the mean over batch and classes of (r - y)^2, with r the firing rate, the mean over T, and y
-/// the one-hot label. Scores are the rates.
-class RateMse final : public Loss {
+/// ScoreMse of the firing rate, the mean over T: 1 for the label, 0 for the others.
+class RateMse final : public ScoreMse {
  public:
   using Options = RateMseOptions;
 
   explicit RateMse(const RateMseOptions& options = {});
   const RateMseOptions& options() const { return options_; }
   std::string_view kind() const override { return RateMseOptions::kKind; }
+
+ private:
+  RateMseOptions options_;
+};
+
+struct CountMseOptions {
+  static constexpr const char* kKind = "count_mse";
+
+  float scale = 1.0f;           // factor in front of the mean; snnTorch's is 1 / T
+  float correct_rate = 1.0f;    // the label should fire this share of the T steps
+  float incorrect_rate = 0.0f;  // and the other classes this
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("scale", self.scale, above(0));
+    visit("correct_rate", self.correct_rate, between(0, 1));
+    visit("incorrect_rate", self.incorrect_rate, between(0, 1));
+  }
+};
+
+/// ScoreMse of the spike count, the sum over T: correct_rate T for the label, incorrect_rate T for the
+/// others.
+class CountMse final : public ScoreMse {
+ public:
+  using Options = CountMseOptions;
+
+  explicit CountMse(const CountMseOptions& options = {});
+  const CountMseOptions& options() const { return options_; }
+  std::string_view kind() const override { return CountMseOptions::kKind; }
+
+ private:
+  CountMseOptions options_;
+};
+
+/// Which potential of a real-valued output a loss of membranes looks at.
+enum class Readout {
+  last,  // that of the last step
+  mean,  // the mean over T
+};
+
+struct MembraneMseOptions {
+  static constexpr const char* kKind = "membrane_mse";
+
+  float scale = 1.0f;
+  Readout readout = Readout::last;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("scale", self.scale, above(0));
+    visit("readout", self.readout, any());
+  }
+};
+
+/// ScoreMse of a real-valued output: 1 for the label, 0 for the others.
+class MembraneMse final : public ScoreMse {
+ public:
+  using Options = MembraneMseOptions;
+
+  explicit MembraneMse(const MembraneMseOptions& options = {});
+  const MembraneMseOptions& options() const { return options_; }
+  std::string_view kind() const override { return MembraneMseOptions::kKind; }
+
+ private:
+  MembraneMseOptions options_;
+};
+
+struct RateCrossEntropyOptions {
+  static constexpr const char* kKind = "rate_cross_entropy";
+
+  float label_smoothing = 0.0f;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("label_smoothing", self.label_smoothing, between(0, 1));
+  }
+};
+
+/// ScoreCrossEntropy of the firing rate, the mean over T.
+class RateCrossEntropy final : public ScoreCrossEntropy {
+ public:
+  using Options = RateCrossEntropyOptions;
+
+  explicit RateCrossEntropy(const RateCrossEntropyOptions& options = {});
+  const RateCrossEntropyOptions& options() const { return options_; }
+  std::string_view kind() const override { return RateCrossEntropyOptions::kKind; }
+
+ private:
+  RateCrossEntropyOptions options_;
+};
+
+struct CountCrossEntropyOptions {
+  static constexpr const char* kKind = "count_cross_entropy";
+
+  float label_smoothing = 0.0f;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("label_smoothing", self.label_smoothing, between(0, 1));
+  }
+};
+
+/// ScoreCrossEntropy of the spike count, the sum over T.
+class CountCrossEntropy final : public ScoreCrossEntropy {
+ public:
+  using Options = CountCrossEntropyOptions;
+
+  explicit CountCrossEntropy(const CountCrossEntropyOptions& options = {});
+  const CountCrossEntropyOptions& options() const { return options_; }
+  std::string_view kind() const override { return CountCrossEntropyOptions::kKind; }
+
+ private:
+  CountCrossEntropyOptions options_;
+};
+
+struct MembraneCrossEntropyOptions {
+  static constexpr const char* kKind = "membrane_cross_entropy";
+
+  float label_smoothing = 0.0f;
+  Readout readout = Readout::last;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("label_smoothing", self.label_smoothing, between(0, 1));
+    visit("readout", self.readout, any());
+  }
+};
+
+/// ScoreCrossEntropy of a real-valued output.
+class MembraneCrossEntropy final : public ScoreCrossEntropy {
+ public:
+  using Options = MembraneCrossEntropyOptions;
+
+  explicit MembraneCrossEntropy(const MembraneCrossEntropyOptions& options = {});
+  const MembraneCrossEntropyOptions& options() const { return options_; }
+  std::string_view kind() const override { return MembraneCrossEntropyOptions::kKind; }
+
+ private:
+  MembraneCrossEntropyOptions options_;
+};
+
+struct TetOptions {
+  static constexpr const char* kKind = "tet";
+
+  float lamb = 1e-3f;  // the regulariser's share, lambda in the paper
+  float means = 1.0f;  // what the regulariser draws every output to
+  float label_smoothing = 0.0f;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("lamb", self.lamb, between(0, 1));
+    visit("means", self.means, any());
+    visit("label_smoothing", self.label_smoothing, between(0, 1));
+  }
+};
+
+/// Temporal efficient training (Deng, Li, Zhang and Gu, ICLR 2022): the cross-entropy of every step by
+/// itself,
+///
+///     (1 - lamb) mean over t of CE(y[t], label) + lamb mean of (y - means)^2
+///
+/// for spikes or, as in the paper, for real values. Scores are the means over T.
+class Tet final : public Loss {
+ public:
+  using Options = TetOptions;
+
+  explicit Tet(const TetOptions& options = {});
+  const TetOptions& options() const { return options_; }
+  std::string_view kind() const override { return TetOptions::kKind; }
   double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
                  ThreadPool& threads = ThreadPool::shared()) const override;
   void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores, Tensor& dy,
                 ThreadPool& threads = ThreadPool::shared()) const override;
 
  private:
-  RateMseOptions options_;
-};
-
-struct RateCrossEntropyOptions {
-  static constexpr const char* kKind = "rate_cross_entropy";
-  template <class Self, class Visit>
-  static void fields(Self&, Visit&&) {}
-};
-
-/// Mean over the batch of -log softmax(r)[label], with r the firing rate as the logit. Scores are the rates.
-class RateCrossEntropy final : public Loss {
- public:
-  using Options = RateCrossEntropyOptions;
-
-  explicit RateCrossEntropy(const RateCrossEntropyOptions& = {}) {}
-  RateCrossEntropyOptions options() const { return {}; }
-  std::string_view kind() const override { return RateCrossEntropyOptions::kKind; }
-  double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
-                 ThreadPool& threads = ThreadPool::shared()) const override;
-  void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores, Tensor& dy,
-                ThreadPool& threads = ThreadPool::shared()) const override;
+  TetOptions options_;
 };
 
 /// The index of the highest score, the lowest index on a tie.

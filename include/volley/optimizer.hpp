@@ -12,6 +12,7 @@ namespace volley {
 /// Changes parameters by their gradients. Formulas and defaults are PyTorch's.
 class Optimizer {
  public:
+  explicit Optimizer(float lr) : base_lr_(lr), lr_(lr) {}
   virtual ~Optimizer() = default;
   /// The name a recipe knows it by: "adam".
   virtual std::string_view kind() const = 0;
@@ -25,8 +26,18 @@ class Optimizer {
   std::uint64_t steps_taken() const { return steps_; }
   void set_steps_taken(std::uint64_t steps) { steps_ = steps; }
 
+  /// The learning rate it was made with, and the one that steps use: the same, unless a schedule sets
+  /// another.
+  float base_lr() const { return base_lr_; }
+  float lr() const { return lr_; }
+  void set_lr(float lr) { lr_ = lr; }
+
  protected:
   std::uint64_t steps_ = 0;
+
+ private:
+  float base_lr_;
+  float lr_;
 };
 
 struct SgdOptions {
@@ -106,5 +117,54 @@ class Adam final : public Optimizer {
   std::vector<Tensor> m_;
   std::vector<Tensor> v_;
 };
+
+struct AdamWOptions {
+  static constexpr const char* kKind = "adamw";
+
+  float lr = 1e-3f;
+  float beta1 = 0.9f;
+  float beta2 = 0.999f;
+  float eps = 1e-8f;
+  float weight_decay = 0.01f;  // of the weights themselves, beside the gradient
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("lr", self.lr, at_least(0));
+    visit("beta1", self.beta1, from_below(0, 1));
+    visit("beta2", self.beta2, from_below(0, 1));
+    visit("eps", self.eps, at_least(0));
+    visit("weight_decay", self.weight_decay, at_least(0));
+  }
+};
+
+/// Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019): w *= 1 - lr weight_decay, then Adam's
+/// step with the gradient as it is.
+class AdamW final : public Optimizer {
+ public:
+  using Options = AdamWOptions;
+
+  explicit AdamW(const AdamWOptions& options = {});
+  explicit AdamW(float lr, AdamWOptions options = {});
+  const AdamWOptions& options() const { return options_; }
+  std::string_view kind() const override { return AdamWOptions::kKind; }
+  void prepare(const std::vector<NamedParameter>& parameters) override;
+  void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+  std::vector<NamedTensor> state() override;
+
+ private:
+  AdamWOptions options_;
+  std::vector<std::string> names_;
+  std::vector<Tensor> m_;
+  std::vector<Tensor> v_;
+};
+
+/// The Euclidean norm of all gradients together.
+double gradient_norm(const std::vector<NamedParameter>& parameters);
+/// Multiplies every gradient by min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ does.
+/// `norm` is gradient_norm() of them.
+void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,
+                        ThreadPool& threads);
+/// Brings every gradient into [-most, most], as torch.nn.utils.clip_grad_value_ does.
+void clip_gradient_value(const std::vector<NamedParameter>& parameters, float most, ThreadPool& threads);
 
 }  // namespace volley

@@ -13,6 +13,7 @@
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
 #include <volley/pool.hpp>
+#include <volley/rate_penalty.hpp>
 #include <volley/trainer.hpp>
 
 namespace volley {
@@ -36,16 +37,19 @@ struct LinearRecipe : LinearOptions {
   }
 };
 
-using LayerRecipe = std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions,
-                                 AvgPool2dOptions, AdaptiveAvgPool2dOptions, LIFOptions, SoftLIFOptions>;
+using LayerRecipe =
+    std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions, AvgPool2dOptions,
+                 AdaptiveAvgPool2dOptions, LIFOptions, SoftLIFOptions, RatePenaltyOptions>;
 /// The layer that a recipe describes, with its weights drawn from seed 0.
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);
 /// What describes `layer`, without its weights. Throws Error for a kind that recipes do not know.
 LayerRecipe recipe_of(const Layer& layer);
 
-using EncoderRecipe = std::variant<PoissonOptions>;
-using LossRecipe = std::variant<RateMseOptions, RateCrossEntropyOptions>;
-using OptimizerRecipe = std::variant<AdamOptions, SgdOptions>;
+using EncoderRecipe = EncoderOptions;
+using LossRecipe =
+    std::variant<RateMseOptions, RateCrossEntropyOptions, CountMseOptions, CountCrossEntropyOptions,
+                 MembraneMseOptions, MembraneCrossEntropyOptions, TetOptions>;
+using OptimizerRecipe = std::variant<AdamOptions, AdamWOptions, SgdOptions>;
 
 /// A whole training run. As TOML (recipes/*.toml are the built-in ones):
 ///
@@ -53,10 +57,11 @@ using OptimizerRecipe = std::variant<AdamOptions, SgdOptions>;
 ///     data = "mnist"
 ///     rule = "bptt"                        # or "article"
 ///     epochs = 100
-///     [training]   steps, batch, seed, threads, drop_last
+///     [training]   steps, batch, seed, threads, drop_last, clip_norm, clip_value
 ///     [encoder]    kind = "poisson"
 ///     [loss]       kind = "rate_mse"       and the fields of that kind
 ///     [optimizer]  kind = "adam"           and the fields of that kind
+///     [schedule]   kind = "constant"       and the fields of that kind
 ///     [[network]]  kind = "flatten"        one table per layer, in order
 struct Recipe {
   std::string name = "recipe";  // letters, digits, _ and -: run folders are named by it
@@ -70,6 +75,7 @@ struct Recipe {
   EncoderRecipe encoder = PoissonOptions{};
   LossRecipe loss = RateMseOptions{};
   OptimizerRecipe optimizer = AdamOptions{};
+  Schedule schedule = ConstantSchedule{};
   std::vector<LayerRecipe> network;
 
   template <class Self, class Visit>
@@ -85,12 +91,14 @@ struct Recipe {
     visit("encoder", self.encoder, any());
     visit("loss", self.loss, any());
     visit("optimizer", self.optimizer, any());
+    visit("schedule", self.schedule, any());
     visit("network", self.network, any());
   }
 
-  /// Every layer, built, with weights drawn from training.seed; shapes checked against `picture`.
+  /// Every layer, built, with weights drawn from training.seed; shapes checked against what the encoder makes
+  /// of a picture of shape `picture`.
   Sequential build_network(const Shape& picture) const;
-  /// Optimizer, loss, encoder and rule.
+  /// Optimizer, loss, encoder, rule and schedule.
   TrainerParts build_parts() const;
 };
 

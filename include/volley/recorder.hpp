@@ -17,7 +17,7 @@ struct IterationRecord {
   std::size_t iteration = 0;  // from 1, counted through all epochs
   double loss = 0;
   double batch_acc = 0;  // share of the batch that was right
-  double grad_norm = 0;  // Euclidean norm of all parameter gradients together
+  double grad_norm = 0;  // Euclidean norm of all parameter gradients together, before any clipping
 };
 
 /// What one epoch showed. Accuracies are shares, 0 to 1.

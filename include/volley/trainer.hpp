@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <volley/optimizer.hpp>
 #include <volley/recorder.hpp>
 #include <volley/rule.hpp>
+#include <volley/schedule.hpp>
 
 namespace volley {
 
@@ -26,11 +28,13 @@ enum class OnNonFinite {
 };
 
 struct TrainerOptions {
-  std::size_t steps = 100;  // T
-  std::size_t batch = 64;   // samples
-  std::uint32_t seed = 0;   // of the shuffling and of the encoder; the weights are the network's own
-  std::size_t threads = 0;  // 0: one per processor
-  bool drop_last = true;    // whether an incomplete last batch is left out of training
+  std::size_t steps = 100;          // T
+  std::size_t batch = 64;           // samples
+  std::uint32_t seed = 0;           // of the shuffling and of the encoder; the weights are the network's own
+  std::size_t threads = 0;          // 0: one per processor
+  bool drop_last = true;            // whether an incomplete last batch is left out of training
+  std::optional<float> clip_norm;   // the most that the norm of all gradients together may be
+  std::optional<float> clip_value;  // the most that the size of each may be; not both
   OnNonFinite on_non_finite = OnNonFinite::stop;
 
   template <class Self, class Visit>
@@ -40,6 +44,8 @@ struct TrainerOptions {
     visit("seed", self.seed, between(0, 4294967295.0));
     visit("threads", self.threads, between(0, 1024));
     visit("drop_last", self.drop_last, any());
+    visit("clip_norm", self.clip_norm, above(0));
+    visit("clip_value", self.clip_value, above(0));
     visit("on_non_finite", self.on_non_finite, any());
   }
 };
@@ -75,6 +81,7 @@ struct TrainerParts {
   std::unique_ptr<Loss> loss;
   std::unique_ptr<Encoder> encoder;
   std::unique_ptr<LearningRule> rule = std::make_unique<Bptt>();
+  Schedule schedule = ConstantSchedule{};
 };
 
 /// Trains a network on a data set. Knows no file format and prints nothing: it reports to a Recorder.
@@ -126,7 +133,7 @@ class Trainer {
   std::span<const std::uint32_t> shuffled(const Dataset& train, std::uint32_t epoch);
   BatchWalk walk(const Dataset& data, std::span<const std::uint32_t> order, const Draw& draw);
   StepResult compute_gradients(const Dataset& train, const BatchWalk& walk);
-  void update();
+  void update(const StepResult& step);
   std::size_t batches_of(std::size_t samples, bool drop_last) const;
   void check_data(const Dataset& data) const;
 

@@ -12,9 +12,11 @@
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
 #include <volley/pool.hpp>
+#include <volley/rate_penalty.hpp>
 #include <volley/recipe.hpp>
 #include <volley/recorder.hpp>
 #include <volley/rule.hpp>
+#include <volley/schedule.hpp>
 #include <volley/signal.hpp>
 #include <volley/surrogate.hpp>
 #include <volley/trainer.hpp>

@@ -170,6 +170,16 @@ Array pictures_from(std::string_view what, nb::handle object) {
   return array;
 }
 
+Dataset dataset_from(std::string_view what, nb::handle pixels) {
+  const Array array = pictures_from(what, pixels);
+  Dataset data;
+  data.shape = Shape(std::span(array.shape).subspan(1));
+  const std::uint8_t* bytes = static_cast<const std::uint8_t*>(array.data);
+  data.pixels.assign(bytes, bytes + data.shape.size() * array.shape[0]);
+  data.labels.resize(array.shape[0]);
+  return data;
+}
+
 std::vector<std::uint8_t> labels_from(std::string_view what, nb::handle object) {
   const nb::object array = as_numpy(object);
   const std::string kind = str_of(array.attr("dtype").attr("kind"));

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include <volley/dataset.hpp>
 #include <volley/signal.hpp>
 #include <volley/spikes.hpp>
 #include <volley/tensor.hpp>
@@ -41,6 +42,8 @@ OwnedSignal signal_from(std::string_view what, nb::handle array);
 Tensor gradient_from(std::string_view what, nb::handle array, const Shape& like);
 /// `array` of bytes of any rank >= 2, samples first: pictures.
 Array pictures_from(std::string_view what, nb::handle array);
+/// The same as a data set without names, every label 0.
+Dataset dataset_from(std::string_view what, nb::handle pixels);
 /// One dimension of integers, 0 to 255.
 std::vector<std::uint8_t> labels_from(std::string_view what, nb::handle array);
 /// `array` of floats of any rank and precision, as float32.

@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include <volley/dataset.hpp>
-#include <volley/encoder.hpp>
 #include <volley/error.hpp>
 
 #include "arrays.hpp"
@@ -14,72 +13,6 @@
 
 namespace volley::python {
 namespace {
-
-/// Poisson, with the seed that a training takes from its recipe.
-struct PoissonEncoder {
-  std::uint32_t seed;
-};
-
-Draw::Purpose purpose_from(const std::string& word) {
-  if (word == "train") return Draw::Purpose::train;
-  if (word == "test") return Draw::Purpose::test;
-  throw Error(fmt::format("[poisson] purpose must be one of 'train', 'test', got '{}'", word));
-}
-
-Dataset dataset_from(std::string_view what, nb::handle pixels) {
-  const Array array = pictures_from(what, pixels);
-  Dataset data;
-  data.shape = Shape(std::span(array.shape).subspan(1));
-  const std::uint8_t* bytes = static_cast<const std::uint8_t*>(array.data);
-  data.pixels.assign(bytes, bytes + data.shape.size() * array.shape[0]);
-  data.labels.resize(array.shape[0]);
-  return data;
-}
-
-nb::object encode(const PoissonEncoder& self, nb::handle images, std::int64_t steps, std::int64_t epoch,
-                  std::int64_t first_sample, const std::string& purpose) {
-  check_range("poisson", "steps", static_cast<double>(steps), between(1, 65536));
-  const Draw draw{.seed = self.seed,
-                  .epoch = number_from("poisson", "epoch", epoch),
-                  .purpose = purpose_from(purpose),
-                  .first_sample = number_from("poisson", "first_sample", first_sample)};
-  const Dataset data = dataset_from("[poisson] images", images);
-  std::vector<std::uint32_t> samples(data.size());
-  std::iota(samples.begin(), samples.end(), 0u);
-  const std::shared_ptr<ThreadPool> pool = threads();
-  Tape tape(*pool);
-  const Signal spikes =
-      alone([&] { return Poisson().encode(data, samples, static_cast<std::size_t>(steps), draw, tape); });
-  return to_array(spikes);
-}
-
-void bind_poisson(nb::module_& m) {
-  nb::class_<PoissonEncoder>(
-      m, "Poisson",
-      "Rate coding: a pixel k fires at each step with probability k / 255, independently and exactly.\n\n"
-      "seed: 0 to 2^32 - 1. Each spike is a function of (seed, purpose, epoch, sample, pixel, step) alone: "
-      "the same "
-      "for\nany batch, any order and any number of threads, and the one that a training with this seed sees.")
-      .def(
-          "__init__",
-          [](PoissonEncoder* self, std::int64_t seed) {
-            new (self) PoissonEncoder{number_from("poisson", "seed", seed)};
-          },
-          nb::arg("seed") = 0)
-      .def_ro("seed", &PoissonEncoder::seed)
-      .def(
-          "encode", encode, nb::arg("images"), nb::arg("steps") = 100, nb::arg("epoch") = 0,
-          nb::arg("first_sample") = 0, nb::arg("purpose") = "train",
-          nb::sig(
-              "def encode(self, images: numpy.typing.NDArray[numpy.uint8], steps: int = 100, epoch: int = 0, "
-              "first_sample: int = 0, purpose: str = 'train') -> numpy.typing.NDArray[numpy.uint8]"),
-          "images: uint8 (N, H, W) or (N, features...), 0 to 255 -> spikes uint8 (T, N, H, W), 0 or 1.\n\n"
-          "steps: T, 1 to 65536. epoch: a training counts its epochs from 1. first_sample: where in the data "
-          "set "
-          "images[0]\nis, so that images[i] is sample first_sample + i. purpose: \"train\" or \"test\".\n"
-          "Raises TypeError for another dtype, ValueError for another shape or a number out of range.")
-      .def("__repr__", [](const PoissonEncoder& self) { return fmt::format("Poisson(seed={})", self.seed); });
-}
 
 /// What may interrupt a fetch: Ctrl-C, or an exception in the caller's report. The fetch itself takes any
 /// exception of a source for that source's failure, so it is kept here until the fetch has ended.
@@ -249,7 +182,6 @@ void bind_datasets(nb::module_& m) {
 }  // namespace
 
 void bind_data(nb::module_& m) {
-  bind_poisson(m);
   bind_dataset(m);
   bind_datasets(m);
 }

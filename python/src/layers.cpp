@@ -6,6 +6,7 @@
 
 #include <volley/error.hpp>
 #include <volley/neuron.hpp>
+#include <volley/rate_penalty.hpp>
 
 #include "layers/signal_forms.hpp"
 #include "module.hpp"
@@ -278,6 +279,30 @@ void bind_neurons(nb::module_& m) {
   option<&SoftLIFOptions::v_reset>(soft, "v_reset");
 }
 
+void bind_rate_penalty(nb::module_& m) {
+  nb::class_<RatePenalty, Layer>(
+      m, "RatePenalty",
+      "Passes its input on; in backward it adds the gradient of weight * mean over features of |r - target| "
+      "(\"l1\") or\n(r - target)^2 (\"l2\"), r being the firing rate of a feature over batch and T.")
+      .def(
+          "__init__",
+          [](RatePenalty* self, const std::string& norm, float target, float weight) {
+            new (self) RatePenalty({.norm = choice_from<Norm>("rate_penalty", "norm", norm),
+                                    .target = target,
+                                    .weight = weight});
+          },
+          nb::arg("norm") = "l2", nb::arg("target") = 0.0f, nb::arg("weight") = 0.01f)
+      .def(
+          "penalty",
+          [](const RatePenalty& self, Pass& tape) {
+            if (tape.owner.get() != &self)
+              throw Error("[rate_penalty] tape must be one that this object's forward returned");
+            return alone([&] { return self.penalty(tape.tape); });
+          },
+          nb::arg("tape"), "The penalty of the pass that `tape` keeps.")
+      .def("__repr__", [](const RatePenalty& self) { return repr_of("RatePenalty", self.options()); });
+}
+
 }  // namespace
 
 const char* const kForwardDoc =
@@ -322,6 +347,7 @@ void bind_layers(nb::module_& m) {
   bind_layer(m);
   bind_linear(m);
   bind_neurons(m);
+  bind_rate_penalty(m);
 }
 
 }  // namespace volley::python

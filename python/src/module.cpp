@@ -86,7 +86,9 @@ NB_MODULE(_volley, m) {
   bind_conv_and_pools(m);
   bind_sequential(m);
   bind_data(m);
-  bind_losses_and_optimizers(m);
+  bind_encoders(m);
+  bind_losses(m);
+  bind_optimizers(m);
   bind_training(m);
 
   m.def(

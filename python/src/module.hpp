@@ -10,8 +10,12 @@
 #include <mutex>
 #include <string>
 
+#include <volley/error.hpp>
 #include <volley/fields.hpp>
 #include <volley/threads.hpp>
+
+#include "core/nearest.hpp"
+#include "storage/recipe_choices.hpp"
 
 namespace volley::python {
 
@@ -22,7 +26,9 @@ void bind_layers(nb::module_& m);
 void bind_conv_and_pools(nb::module_& m);
 void bind_sequential(nb::module_& m);
 void bind_data(nb::module_& m);
-void bind_losses_and_optimizers(nb::module_& m);
+void bind_encoders(nb::module_& m);
+void bind_losses(nb::module_& m);
+void bind_optimizers(nb::module_& m);
 void bind_training(nb::module_& m);
 
 /// The pool that passes share out their work to; volley.set_threads makes another.
@@ -38,6 +44,18 @@ auto alone(Compute&& compute) {
   const nb::gil_scoped_release unlocked;
   const std::lock_guard lock(mutex);
   return compute();
+}
+
+/// The value of an enumeration that `word` stands for, in recipes as here.
+template <class Enum>
+Enum choice_from(std::string_view kind, std::string_view name, const std::string& word) {
+  const auto words = choices(Enum{});
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (word == words[i]) return static_cast<Enum>(i);
+  }
+  const std::vector<std::string> names(words.begin(), words.end());
+  throw Error("[" + std::string(kind) + "] " + std::string(name) + " must be one of " + quoted_list(names) +
+              ", got '" + word + "'");
 }
 
 /// "LIF(tau=2.0, v_threshold=1.0, ...)": the options of something, as Python writes them.
@@ -60,6 +78,12 @@ struct ReprField {
       return float_repr(value);
     } else if constexpr (std::is_integral_v<T>) {
       return std::to_string(value);
+    } else if constexpr (std::is_enum_v<T>) {
+      return "'" + std::string(choices(value)[static_cast<std::size_t>(value)]) + "'";
+    } else if constexpr (is_vector<T>) {
+      std::string items;
+      for (const auto& item : value) items += (items.empty() ? "" : ", ") + value_repr(item);
+      return "[" + items + "]";
     } else if constexpr (requires { value.has_value(); }) {
       return value.has_value() ? value_repr(*value) : "None";
     } else {

@@ -1,9 +1,6 @@
-#include <algorithm>
-#include <limits>
-
 #include <volley/encoder.hpp>
-#include <volley/error.hpp>
 
+#include "encoders/checks.hpp"
 #include "kernels/poisson.hpp"
 #include "layers/spike_words.hpp"
 
@@ -32,25 +29,10 @@ struct Saved {
   }
 };
 
-constexpr std::uint32_t kMaxEpoch = (1u << 24) - 1;  // the key has 24 bits for it
-
-/// Two pictures, or two epochs, never share an address: none may wrap around.
-void check_draw(const Draw& draw, std::span<const std::uint32_t> samples) {
-  check_range(PoissonOptions::kKind, "epoch", draw.epoch, between(0, kMaxEpoch));
-  const std::uint32_t last = samples.empty() ? 0 : *std::ranges::max_element(samples);
-  check_range(PoissonOptions::kKind, "first_sample", draw.first_sample,
-              between(0, std::numeric_limits<std::uint32_t>::max() - last));
-}
-
-PhiloxKey key_of(const Draw& draw) {
-  const Purpose purpose = draw.purpose == Draw::Purpose::train ? Purpose::encode_train : Purpose::encode_test;
-  return philox_key(draw.seed, purpose, draw.epoch);
-}
-
 Saved& prepare(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                const Draw& draw, Tape& tape) {
-  if (steps == 0) throw Error("[poisson] steps must be >= 1, got 0");
-  check_draw(draw, samples);
+  check_steps(PoissonOptions::kKind, steps);
+  check_draw(PoissonOptions::kKind, draw, samples);
   Saved& saved = tape.saved<Saved>();
   SpikeWords::make_trains(saved.spikes, data.shape.after({samples.size(), steps}));
   saved.data = &data;

@@ -59,6 +59,7 @@ void adam_step(float* w, float* m, float* v, const float* gradient,
   const VF decay = hn::Set(d, c.weight_decay);
   const VF step_size = hn::Set(d, c.step_size);
   const VF inverse_sqrt_bias2 = hn::Set(d, c.inverse_sqrt_bias2);
+  const VF keep = hn::Set(d, c.keep);
   for_vectors(n, [&](std::size_t i, std::size_t lanes) {
     const VF weight = load(w + i, lanes);
     const VF g = hn::MulAdd(decay, weight, load(gradient + i, lanes));
@@ -67,7 +68,7 @@ void adam_step(float* w, float* m, float* v, const float* gradient,
     store(m1, m + i, lanes);
     store(v1, v + i, lanes);
     const VF scale = hn::MulAdd(hn::Sqrt(v1), inverse_sqrt_bias2, eps);
-    store(hn::Sub(weight, hn::Div(hn::Mul(step_size, m1), scale)), w + i, lanes);
+    store(hn::Sub(hn::Mul(keep, weight), hn::Div(hn::Mul(step_size, m1), scale)), w + i, lanes);
   });
 }
 

@@ -1,5 +1,9 @@
 #include <fmt/format.h>
 
+#include <array>
+#include <cmath>
+#include <numeric>
+
 #include <volley/error.hpp>
 #include <volley/optimizer.hpp>
 
@@ -33,18 +37,33 @@ void append(std::vector<NamedTensor>& all, std::string_view prefix, const std::v
     all.push_back({fmt::format("{}.{}", prefix, names[i]), &tensors[i]});
 }
 
-SgdOptions with_lr(float lr, SgdOptions options) {
+template <class Options>
+Options with_lr(float lr, Options options) {
   options.lr = lr;
   return options;
 }
-AdamOptions with_lr(float lr, AdamOptions options) {
-  options.lr = lr;
-  return options;
+
+/// body(i, begin, end): pieces [begin, end) of the i-th parameter, all of them.
+template <class Body>
+void for_pieces(const std::vector<NamedParameter>& parameters, ThreadPool& threads, const Body& body) {
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    parallel_for(threads, parameters[i].parameter->value.size(), kGrain,
+                 [&](std::size_t begin, std::size_t end) { body(i, begin, end); });
+  }
+}
+
+void adam_step(const std::vector<NamedParameter>& parameters, std::vector<Tensor>& m, std::vector<Tensor>& v,
+               const reference::AdamCoefficients<float>& c, ThreadPool& threads) {
+  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
+    Parameter& p = *parameters[i].parameter;
+    kernels::adam_step(p.value.data() + begin, m[i].data() + begin, v[i].data() + begin,
+                       p.gradient.data() + begin, c, end - begin);
+  });
 }
 
 }  // namespace
 
-Sgd::Sgd(const SgdOptions& options) : options_(options) {
+Sgd::Sgd(const SgdOptions& options) : Optimizer(options.lr), options_(options) {
   check_fields(SgdOptions::kKind, options);
   if (options.nesterov && options.momentum == 0)
     throw Error("[sgd] momentum must be > 0 with nesterov, got 0");
@@ -57,18 +76,16 @@ void Sgd::prepare(const std::vector<NamedParameter>& parameters) {
 
 void Sgd::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
   prepare(parameters);
-  const reference::SgdCoefficients<float> c{.lr = options_.lr,
+  const reference::SgdCoefficients<float> c{.lr = lr(),
                                             .momentum = options_.momentum,
                                             .weight_decay = options_.weight_decay,
                                             .nesterov = options_.nesterov,
                                             .first = steps_ == 0};
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
+  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
     Parameter& p = *parameters[i].parameter;
-    parallel_for(threads, p.value.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-      kernels::sgd_step(p.value.data() + begin, momentum_[i].data() + begin, p.gradient.data() + begin, c,
-                        end - begin);
-    });
-  }
+    kernels::sgd_step(p.value.data() + begin, momentum_[i].data() + begin, p.gradient.data() + begin, c,
+                      end - begin);
+  });
   ++steps_;
 }
 
@@ -78,7 +95,9 @@ std::vector<NamedTensor> Sgd::state() {
   return all;
 }
 
-Adam::Adam(const AdamOptions& options) : options_(options) { check_fields(AdamOptions::kKind, options); }
+Adam::Adam(const AdamOptions& options) : Optimizer(options.lr), options_(options) {
+  check_fields(AdamOptions::kKind, options);
+}
 Adam::Adam(float lr, AdamOptions options) : Adam(with_lr(lr, options)) {}
 
 void Adam::prepare(const std::vector<NamedParameter>& parameters) {
@@ -88,16 +107,9 @@ void Adam::prepare(const std::vector<NamedParameter>& parameters) {
 void Adam::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
   prepare(parameters);
   ++steps_;
-  const auto c =
-      reference::adam_coefficients<float>(options_.lr, options_.beta1, options_.beta2, options_.eps,
-                                          options_.weight_decay, static_cast<double>(steps_));
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    Parameter& p = *parameters[i].parameter;
-    parallel_for(threads, p.value.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-      kernels::adam_step(p.value.data() + begin, m_[i].data() + begin, v_[i].data() + begin,
-                         p.gradient.data() + begin, c, end - begin);
-    });
-  }
+  const auto c = reference::adam_coefficients<float>(lr(), options_.beta1, options_.beta2, options_.eps,
+                                                     options_.weight_decay, static_cast<double>(steps_));
+  adam_step(parameters, m_, v_, c, threads);
 }
 
 std::vector<NamedTensor> Adam::state() {
@@ -105,6 +117,61 @@ std::vector<NamedTensor> Adam::state() {
   append(all, "m", names_, m_);
   append(all, "v", names_, v_);
   return all;
+}
+
+AdamW::AdamW(const AdamWOptions& options) : Optimizer(options.lr), options_(options) {
+  check_fields(AdamWOptions::kKind, options);
+}
+AdamW::AdamW(float lr, AdamWOptions options) : AdamW(with_lr(lr, options)) {}
+
+void AdamW::prepare(const std::vector<NamedParameter>& parameters) {
+  make_room(kind(), parameters, names_, {&m_, &v_});
+}
+
+void AdamW::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+  prepare(parameters);
+  ++steps_;
+  auto c = reference::adam_coefficients<float>(lr(), options_.beta1, options_.beta2, options_.eps, 0,
+                                               static_cast<double>(steps_));
+  c.keep = reference::decoupled_keep<float>(lr(), options_.weight_decay);
+  adam_step(parameters, m_, v_, c, threads);
+}
+
+std::vector<NamedTensor> AdamW::state() {
+  std::vector<NamedTensor> all;
+  append(all, "m", names_, m_);
+  append(all, "v", names_, v_);
+  return all;
+}
+
+double gradient_norm(const std::vector<NamedParameter>& parameters) {
+  // Sixteen sums side by side, so that one addition does not wait for the other; the order is always the
+  // same.
+  std::array<double, 16> sums{};
+  for (const NamedParameter& p : parameters) {
+    const std::span<const float> g = p.parameter->gradient.values();
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      sums[i % sums.size()] += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    }
+  }
+  return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
+}
+
+void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,
+                        ThreadPool& threads) {
+  const float factor = reference::clip_norm_factor<float>(max_norm, norm);
+  if (factor == 1) return;
+  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
+    for (float& g : parameters[i].parameter->gradient.values().subspan(begin, end - begin)) g *= factor;
+  });
+}
+
+void clip_gradient_value(const std::vector<NamedParameter>& parameters, float most, ThreadPool& threads) {
+  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
+    for (float& g : parameters[i].parameter->gradient.values().subspan(begin, end - begin)) {
+      g = reference::clip_value(g, most);
+    }
+  });
 }
 
 }  // namespace volley

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -37,6 +38,7 @@ struct AdamCoefficients {
   Real weight_decay;
   Real step_size;           // lr / (1 - beta1^k)
   Real inverse_sqrt_bias2;  // 1 / sqrt(1 - beta2^k)
+  Real keep = 1;            // the weight's factor before the step: 1, but for AdamW
 };
 
 /// The coefficients of step k = 1, 2, ...
@@ -51,6 +53,12 @@ AdamCoefficients<Real> adam_coefficients(double lr, double beta1, double beta2, 
           static_cast<Real>(1 / std::sqrt(1 - std::pow(beta2, k)))};
 }
 
+/// (O7) What AdamW leaves of a weight, before Adam's step.
+template <class Real>
+Real decoupled_keep(double lr, double weight_decay) {
+  return static_cast<Real>(1 - lr * weight_decay);
+}
+
 template <class Real>
 void adam_step(Real* w, Real* m, Real* v, const Real* gradient, const AdamCoefficients<Real>& c,
                std::size_t n) {
@@ -58,8 +66,20 @@ void adam_step(Real* w, Real* m, Real* v, const Real* gradient, const AdamCoeffi
     const Real g = gradient[i] + c.weight_decay * w[i];
     m[i] = c.beta1 * m[i] + (1 - c.beta1) * g;
     v[i] = c.beta2 * v[i] + (1 - c.beta2) * g * g;
-    w[i] -= c.step_size * m[i] / (std::sqrt(v[i]) * c.inverse_sqrt_bias2 + c.eps);
+    w[i] = c.keep * w[i] - c.step_size * m[i] / (std::sqrt(v[i]) * c.inverse_sqrt_bias2 + c.eps);
   }
+}
+
+/// (O8) The factor of every gradient; NaN stays NaN.
+template <class Real>
+Real clip_norm_factor(double max_norm, double norm) {
+  return static_cast<Real>(std::min(max_norm / (norm + 1e-6), 1.0));
+}
+
+/// (O9) NaN stays NaN.
+template <class Real>
+Real clip_value(Real g, Real most) {
+  return std::min(std::max(g, -most), most);
 }
 
 }  // namespace volley::reference

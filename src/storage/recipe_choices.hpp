@@ -19,6 +19,11 @@ namespace volley {
 /// The words of an enumeration, in the order of its values.
 constexpr std::array<std::string_view, 2> choices(Init) { return {"uniform", "normal"}; }
 constexpr std::array<std::string_view, 2> choices(OnNonFinite) { return {"stop", "skip"}; }
+constexpr std::array<std::string_view, 2> choices(ScheduleUnit) { return {"epoch", "step"}; }
+constexpr std::array<std::string_view, 2> choices(Readout) { return {"last", "mean"}; }
+constexpr std::array<std::string_view, 2> choices(LatencyFunction) { return {"linear", "log"}; }
+constexpr std::array<std::string_view, 2> choices(PopulationMode) { return {"deterministic", "random"}; }
+constexpr std::array<std::string_view, 2> choices(Norm) { return {"l1", "l2"}; }
 
 /// The word for no value: v_reset = "none".
 inline constexpr std::string_view kNone = "none";

@@ -10,8 +10,9 @@
 namespace volley {
 namespace {
 
-/// The shortest decimal that reads back as the same float, and looks like a float: "0.001", "2.0", "1e-08".
-std::string float_text(float value) {
+/// The shortest decimal that reads back as the same number, and looks like a float: "0.001", "2.0", "1e-08".
+template <class Real>
+std::string float_text(Real value) {
   std::string text = fmt::format("{}", value);
   if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
   return text;
@@ -38,7 +39,7 @@ template <class T>
 std::string value_text(const T& value) {
   if constexpr (std::is_same_v<T, std::string>) {
     return toml_quoted(value);
-  } else if constexpr (std::is_same_v<T, float>) {
+  } else if constexpr (std::is_floating_point_v<T>) {
     return float_text(value);
   } else if constexpr (std::is_arithmetic_v<T>) {
     return fmt::format("{}", value);
@@ -48,6 +49,10 @@ std::string value_text(const T& value) {
     return toml_quoted(choices(value)[static_cast<std::size_t>(value)]);
   } else if constexpr (is_optional<T>) {
     return value.has_value() ? value_text(*value) : toml_quoted(kNone);
+  } else if constexpr (is_vector<T>) {
+    std::string text;
+    for (const auto& item : value) text += (text.empty() ? "" : ", ") + value_text(item);
+    return "[" + text + "]";
   } else {
     static_assert(is_variant<T>);
     return std::visit([](const auto& options) { return "{ " + fields_text(options, ", ") + " }"; }, value);

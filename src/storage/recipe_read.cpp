@@ -170,7 +170,9 @@ void read_value(const toml::node& node, T& value, const Range& range, const Plac
     read_variant(node, value, place);
   } else if constexpr (is_vector<T>) {
     const toml::array* array = node.as_array();
-    if (array == nullptr) place.expected(node, "a list of tables");
+    const char* items =
+        std::is_arithmetic_v<typename T::value_type> ? "a list of numbers" : "a list of tables";
+    if (array == nullptr) place.expected(node, items);
     if (array->size() > kMaxLayers) place.fail(node, fmt::format("more than {} entries", kMaxLayers));
     value.assign(array->size(), {});
     for (std::size_t i = 0; i < array->size(); ++i) {

@@ -105,7 +105,7 @@ bool Trainer::train_steps(const Dataset& train, std::size_t batches, Recorder& r
     const std::span<const std::uint32_t> samples = walk.samples();
     const StepResult step = compute_gradients(train, walk);
     if (is_good(step)) {
-      update();
+      update(step);
       position_.loss_sum += step.loss * static_cast<double>(samples.size());
       position_.right += step.right;
       position_.seen += samples.size();

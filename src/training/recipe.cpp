@@ -32,11 +32,8 @@ struct MakeLayer {
   std::unique_ptr<Layer> operator()(const SoftLIFOptions& options) const {
     return std::make_unique<SoftLIF>(options);
   }
-};
-
-struct MakeEncoder {
-  std::unique_ptr<Encoder> operator()(const PoissonOptions& options) const {
-    return std::make_unique<Poisson>(options);
+  std::unique_ptr<Layer> operator()(const RatePenaltyOptions& options) const {
+    return std::make_unique<RatePenalty>(options);
   }
 };
 
@@ -47,11 +44,27 @@ struct MakeLoss {
   std::unique_ptr<Loss> operator()(const RateCrossEntropyOptions& options) const {
     return std::make_unique<RateCrossEntropy>(options);
   }
+  std::unique_ptr<Loss> operator()(const CountMseOptions& options) const {
+    return std::make_unique<CountMse>(options);
+  }
+  std::unique_ptr<Loss> operator()(const CountCrossEntropyOptions& options) const {
+    return std::make_unique<CountCrossEntropy>(options);
+  }
+  std::unique_ptr<Loss> operator()(const MembraneMseOptions& options) const {
+    return std::make_unique<MembraneMse>(options);
+  }
+  std::unique_ptr<Loss> operator()(const MembraneCrossEntropyOptions& options) const {
+    return std::make_unique<MembraneCrossEntropy>(options);
+  }
+  std::unique_ptr<Loss> operator()(const TetOptions& options) const { return std::make_unique<Tet>(options); }
 };
 
 struct MakeOptimizer {
   std::unique_ptr<Optimizer> operator()(const AdamOptions& options) const {
     return std::make_unique<Adam>(options);
+  }
+  std::unique_ptr<Optimizer> operator()(const AdamWOptions& options) const {
+    return std::make_unique<AdamW>(options);
   }
   std::unique_ptr<Optimizer> operator()(const SgdOptions& options) const {
     return std::make_unique<Sgd>(options);
@@ -88,7 +101,8 @@ LayerRecipe recipe_of(const Layer& layer) {
   const bool known = describes<Flatten>(layer, recipe) || describes<Linear>(layer, recipe) ||
                      describes<Conv2d>(layer, recipe) || describes<MaxPool2d>(layer, recipe) ||
                      describes<AvgPool2d>(layer, recipe) || describes<AdaptiveAvgPool2d>(layer, recipe) ||
-                     describes<LIF>(layer, recipe) || describes<SoftLIF>(layer, recipe);
+                     describes<LIF>(layer, recipe) || describes<SoftLIF>(layer, recipe) ||
+                     describes<RatePenalty>(layer, recipe);
   if (!known) throw Error(fmt::format("[recipe] a layer of kind '{}' cannot be described", layer.kind()));
   return recipe;
 }
@@ -98,15 +112,16 @@ Sequential Recipe::build_network(const Shape& picture) const {
   Sequential net;
   for (const LayerRecipe& layer : network) net.add(make_layer(layer));
   net.initialize(training.seed);
-  net.output_shape(picture);  // throws where two layers do not fit
+  net.output_shape(make_encoder(encoder)->output_shape(picture));  // throws where two layers do not fit
   return net;
 }
 
 TrainerParts Recipe::build_parts() const {
   return {.optimizer = std::visit(MakeOptimizer{}, optimizer),
           .loss = std::visit(MakeLoss{}, loss),
-          .encoder = std::visit(MakeEncoder{}, encoder),
-          .rule = make_rule(rule)};
+          .encoder = make_encoder(encoder),
+          .rule = make_rule(rule),
+          .schedule = schedule};
 }
 
 }  // namespace volley

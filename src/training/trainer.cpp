@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <cmath>
 #include <numeric>
 
 #include <volley/error.hpp>
@@ -33,16 +31,9 @@ void shuffle(std::vector<std::uint32_t>& order, std::uint32_t seed, std::uint32_
   }
 }
 
-/// Sixteen sums side by side, so that one addition does not wait for the other; the order is always the same.
-double gradient_norm(const std::vector<NamedParameter>& parameters) {
-  std::array<double, 16> sums{};
-  for (const NamedParameter& p : parameters) {
-    const std::span<const float> g = p.parameter->gradient.values();
-    for (std::size_t i = 0; i < g.size(); ++i) {
-      sums[i % sums.size()] += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    }
-  }
-  return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
+float scheduled_lr(const Schedule& schedule, const Optimizer& optimizer, std::size_t epochs) {
+  const double base = static_cast<double>(optimizer.base_lr());
+  return static_cast<float>(volley::scheduled_lr(schedule, base, epochs, optimizer.steps_taken()));
 }
 
 std::size_t count_right(const Tensor& scores, std::span<const std::uint8_t> labels) {
@@ -90,6 +81,9 @@ struct Trainer::Pass {
 Trainer::Trainer(Sequential& net, TrainerParts parts, const TrainerOptions& options)
     : net_(net), parts_(std::move(parts)), options_(options) {
   check_fields("trainer", options);
+  if (options.clip_norm.has_value() && options.clip_value.has_value())
+    throw Error("[trainer] clip_norm and clip_value: at most one may be given, got both");
+  check_schedule(parts_.schedule);
   parts_.rule->check(net);
   pass_ = std::make_unique<Pass>(options.threads);
   pass_->parameters = net.parameters();
@@ -125,7 +119,13 @@ Trainer::StepResult Trainer::compute_gradients(const Dataset& train, const Batch
   return {pass.loss, pass.right, gradient_norm(pass.parameters)};
 }
 
-void Trainer::update() { parts_.optimizer->step(pass_->parameters, pass_->pool); }
+void Trainer::update(const StepResult& step) {
+  Pass& pass = *pass_;
+  if (options_.clip_norm) clip_gradient_norm(pass.parameters, *options_.clip_norm, step.grad_norm, pass.pool);
+  if (options_.clip_value) clip_gradient_value(pass.parameters, *options_.clip_value, pass.pool);
+  parts_.optimizer->set_lr(scheduled_lr(parts_.schedule, *parts_.optimizer, position_.epoch - 1));
+  parts_.optimizer->step(pass.parameters, pass.pool);
+}
 
 Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* recorder) {
   check_data(data);
@@ -137,7 +137,7 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
   std::iota(pass.order.begin(), pass.order.end(), 0u);
 
   Evaluation result;
-  const std::size_t K = net_.output_shape(data.shape)[0];
+  const std::size_t K = net_.output_shape(parts_.encoder->output_shape(data.shape))[0];
   result.scores.resize({data.size(), K});
   result.predictions.resize(data.size());
   std::size_t right = 0;
@@ -170,7 +170,7 @@ std::size_t Trainer::batches_of(std::size_t samples, bool drop_last) const {
 void Trainer::check_data(const Dataset& data) const {
   if (data.size() == 0)
     throw Error(fmt::format("[trainer] {}: must have at least one sample, got none", data.name));
-  const Shape out = net_.output_shape(data.shape);
+  const Shape out = net_.output_shape(parts_.encoder->output_shape(data.shape));
   if (out.rank() != 1 || out[0] < data.classes.size()) {
     throw Error(
         fmt::format("[trainer] {}: the network's output must be one score for each of {} classes, got {}",

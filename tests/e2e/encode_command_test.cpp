@@ -79,6 +79,36 @@ TEST_F(EncodeCommand, DrawsTheImageItsStepsAndTheirMean) {
   EXPECT_NEAR(panels.at(4, 2, 0), 204, 17);
 }
 
+TEST_F(EncodeCommand, DrawsWhatAnyEncoderGives) {
+  const auto drawn = [&](const std::string& encoder) {
+    const ProgramResult result = run_volley({"encode", image(), "--encoder", encoder, "--out", out()});
+    EXPECT_TRUE(result.ok()) << result.err;
+    return Panels(out(), 4, 42);
+  };
+  const Panels latency = drawn("{ kind = \"latency\", clip = true }");
+  ASSERT_EQ(latency.count(), 6u);
+  EXPECT_EQ(latency.at(1, 0, 0), 255) << "the brightest at the first step";
+  EXPECT_EQ(latency.at(1, 1, 0), 0);
+  EXPECT_EQ(latency.at(5, 0, 0), 3) << "once in 100";
+  EXPECT_EQ(drawn("{ kind = \"population\", neurons = 3 }").count(), 4u) << "the image, and a mean a neuron";
+  const Panels delta = drawn("{ kind = \"delta\", off_spikes = true }");
+  ASSERT_EQ(delta.count(), 3u);
+  EXPECT_EQ(delta.at(1, 0, 0), 255) << "brighter than nothing";
+  EXPECT_EQ(delta.at(1, 0, 1), 0);
+  EXPECT_EQ(delta.at(2, 0, 1), 255) << "darker than the row before";
+}
+
+TEST_F(EncodeCommand, RefusesAnEncoderThatItCannotDraw) {
+  const auto refused = [&](const std::string& encoder) {
+    const ProgramResult result = run_volley({"encode", image(), "--encoder", encoder, "--out", out()});
+    EXPECT_FALSE(result.ok());
+    return result.err;
+  };
+  expect_has(refused("direct"), "[encode] direct gives currents, and no spikes to draw");
+  expect_has(refused("poison"), "'poison' is unknown; did you mean 'poisson'?");
+  expect_has(refused("periodic"), "'encoder.period': missing; expected a number >= 1 and <= 65536");
+}
+
 TEST_F(EncodeCommand, TheSeedDecidesTheSpikes) {
   const auto picture = [&](const std::string& seed) {
     EXPECT_TRUE(run_volley({"encode", image(), "--seed", seed, "--out", out()}).ok());

@@ -176,13 +176,15 @@ TEST(UpdateKernels, FollowTheReferenceInDouble) {
       }
       std::vector<float> w = w0, m(n), v(n);
       std::vector<double> wd(w0.begin(), w0.end()), md(n), vd(n);
-      for (int k = 1; k <= 5; ++k) {
+      for (int k = 1; k <= 6; ++k) {
         const std::vector<float> g = random.values<float>(n);
-        kernels::adam_step(w.data(), m.data(), v.data(), g.data(),
-                           reference::adam_coefficients<float>(0.01, 0.9, 0.999, 1e-8, 0.02, k), n);
-        reference::adam_step<double>(
-            wd.data(), md.data(), vd.data(), std::vector<double>(g.begin(), g.end()).data(),
-            reference::adam_coefficients<double>(0.01, 0.9, 0.999, 1e-8, 0.02, k), n);
+        auto c = reference::adam_coefficients<float>(0.01, 0.9, 0.999, 1e-8, 0.02, k);
+        auto cd = reference::adam_coefficients<double>(0.01, 0.9, 0.999, 1e-8, 0.02, k);
+        c.keep = k > 3 ? reference::decoupled_keep<float>(0.01, 30) : 1;  // AdamW's
+        cd.keep = k > 3 ? reference::decoupled_keep<double>(0.01, 30) : 1;
+        kernels::adam_step(w.data(), m.data(), v.data(), g.data(), c, n);
+        reference::adam_step<double>(wd.data(), md.data(), vd.data(),
+                                     std::vector<double>(g.begin(), g.end()).data(), cd, n);
       }
       EXPECT_LT(test::relative_error(w, wd), 1e-5);
     }

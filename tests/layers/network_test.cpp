@@ -13,7 +13,7 @@
 
 #include "reference/lif.hpp"
 #include "reference/linear.hpp"
-#include "reference/rate_loss.hpp"
+#include "reference/loss.hpp"
 #include "support/counting_layer.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
@@ -95,8 +95,8 @@ struct ReferenceNetwork {
     V rates(N * out), dr(N * out), dw1(w1.size()), db1(b1.size()), dw2(w2.size()), dx(xd.size());
     for (std::size_t i = 0; i < s2.size(); ++i) rates[i / (kT * out) * out + i % out] += s2[i] / kT;
     Gradients g;
-    g.loss = reference::rate_mse_forward(rates.data(), labels.data(), 1.0, N, out);
-    reference::rate_mse_backward(dr.data(), rates.data(), labels.data(), 1.0, N, out);
+    g.loss = reference::mse_forward(rates.data(), labels.data(), 1.0, 1.0, 0.0, N, out);
+    reference::mse_backward(dr.data(), rates.data(), labels.data(), 1.0, 1.0, 0.0, N, out);
     for (std::size_t i = 0; i < ds2.size(); ++i) ds2[i] = dr[i / (kT * out) * out + i % out] / kT;
     lif_back(da2, ds2, s2, h2, out);
     reference::linear_weight_gradient(dw2.data(), da2.data(), s1.data(), N * kT, hidden, out);

@@ -5,7 +5,7 @@
 
 #include "reference/lif.hpp"
 #include "reference/linear.hpp"
-#include "reference/rate_loss.hpp"
+#include "reference/loss.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
 
@@ -49,17 +49,17 @@ struct Network {
         for (std::size_t t = 0; t < T; ++t) q.rates[n * kOut + k] += q.s2[i + t * kOut + k] / T;
       }
     }
-    q.loss = cross_entropy ? rate_cross_entropy_forward(q.rates.data(), labels.data(), N, kOut)
-                           : rate_mse_forward(q.rates.data(), labels.data(), 1.0, N, kOut);
+    q.loss = cross_entropy ? mean_cross_entropy_forward(q.rates.data(), labels.data(), 0.0, N, kOut)
+                           : mse_forward(q.rates.data(), labels.data(), 1.0, 1.0, 0.0, N, kOut);
     return q;
   }
 
   Values backward(const Values& w, const Pass& q) const {
     Values dr(N * kOut), ds2(N * T * kOut), da2 = ds2, ds1(N * T * kHidden), da1 = ds1;
     if (cross_entropy) {
-      rate_cross_entropy_backward(dr.data(), q.rates.data(), labels.data(), N, kOut);
+      mean_cross_entropy_backward(dr.data(), q.rates.data(), labels.data(), 0.0, N, kOut);
     } else {
-      rate_mse_backward(dr.data(), q.rates.data(), labels.data(), 1.0, N, kOut);
+      mse_backward(dr.data(), q.rates.data(), labels.data(), 1.0, 1.0, 0.0, N, kOut);
     }
     for (std::size_t i = 0; i < ds2.size(); ++i) ds2[i] = dr[i / (T * kOut) * kOut + i % kOut] / T;
     for (std::size_t n = 0; n < N; ++n) {

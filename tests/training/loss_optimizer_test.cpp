@@ -6,7 +6,7 @@
 #include <volley/loss.hpp>
 #include <volley/optimizer.hpp>
 
-#include "reference/rate_loss.hpp"
+#include "reference/loss.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -56,26 +56,130 @@ TEST(RateLosses, GradientsAreThoseOfTheLosses) {
   const std::vector<double> r = test::Random(1).values<double>(N * K, 0, 1);
   const std::vector<std::uint8_t> labels{0, 3, 1, 1, 2};
   std::vector<double> dr(N * K);
-  reference::rate_mse_backward(dr.data(), r.data(), labels.data(), 0.5, N, K);
+  reference::mse_backward(dr.data(), r.data(), labels.data(), 0.5, 1.0, 0.0, N, K);
   const auto mse = [&](const std::vector<double>& at) {
-    return reference::rate_mse_forward(at.data(), labels.data(), 0.5, N, K);
+    return reference::mse_forward(at.data(), labels.data(), 0.5, 1.0, 0.0, N, K);
   };
   EXPECT_LT(test::gradient_error(mse, r, dr), 1e-8);
   const auto cross_entropy = [&](const std::vector<double>& at) {
-    return reference::rate_cross_entropy_forward(at.data(), labels.data(), N, K);
+    return reference::mean_cross_entropy_forward(at.data(), labels.data(), 0.0, N, K);
   };
   EXPECT_GT(test::gradient_error(cross_entropy, r, dr), 1e-2) << "the check must tell the two losses apart";
-  reference::rate_cross_entropy_backward(dr.data(), r.data(), labels.data(), N, K);
+  reference::mean_cross_entropy_backward(dr.data(), r.data(), labels.data(), 0.0, N, K);
   EXPECT_LT(test::gradient_error(cross_entropy, r, dr), 1e-8);
 }
 
 TEST(RateCrossEntropy, IsAsByHandAndDoesNotOverflow) {
   const std::vector<double> r{1, 0};
   const std::uint8_t label = 0;
-  EXPECT_NEAR(reference::rate_cross_entropy_forward(r.data(), &label, 1, 2), std::log(1 + std::exp(-1.0)),
-              1e-12);
+  EXPECT_NEAR(reference::mean_cross_entropy_forward(r.data(), &label, 0.0, 1, 2),
+              std::log(1 + std::exp(-1.0)), 1e-12);
   const std::vector<double> huge{2000, 0};
-  EXPECT_NEAR(reference::rate_cross_entropy_forward(huge.data(), &label, 1, 2), 0, 1e-12);
+  EXPECT_NEAR(reference::mean_cross_entropy_forward(huge.data(), &label, 0.0, 1, 2), 0, 1e-12);
+}
+
+TEST(CrossEntropy, WithSmoothedLabelsHasItsGradient) {
+  constexpr std::size_t N = 5, K = 4;
+  const std::vector<double> z = test::Random(2).values<double>(N * K, -3, 3);
+  const std::vector<std::uint8_t> labels{0, 3, 1, 1, 2};
+  std::vector<double> dz(N * K);
+  const auto loss = [&](const std::vector<double>& at) {
+    return reference::mean_cross_entropy_forward(at.data(), labels.data(), 0.3, N, K);
+  };
+  reference::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), 0.2, N, K);
+  EXPECT_GT(test::gradient_error(loss, z, dz), 1e-3) << "the check must see another smoothing";
+  reference::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), 0.3, N, K);
+  EXPECT_LT(test::gradient_error(loss, z, dz), 1e-8);
+}
+
+TEST(Tet, HasItsGradient) {
+  constexpr std::size_t N = 1, T = 6, K = 4;
+  const std::vector<double> y = test::Random(3).values<double>(T * K, -3, 3);
+  const reference::TetParameters<double> p{.lamb = 0.3, .means = 0.7, .smoothing = 0.1};
+  const auto loss = [&](const std::vector<double>& at) {
+    return reference::tet_forward(at.data(), 2, p, T, K);
+  };
+  std::vector<double> dy(T * K);
+  reference::tet_backward(dy.data(), y.data(), 1, p, N, T, K);
+  EXPECT_GT(test::gradient_error(loss, y, dy), 1e-2) << "the check must see another label";
+  reference::tet_backward(dy.data(), y.data(), 2, p, N, T, K);
+  EXPECT_LT(test::gradient_error(loss, y, dy), 1e-8);
+}
+
+/// The outputs y (N, T, K) as real values, the loss as the library gives it, against central differences.
+double library_gradient_error(const Loss& loss) {
+  const Shape shape{3, 4, 5};
+  const std::vector<std::uint8_t> labels{4, 0, 2};
+  Tensor y(shape), scores, dy;
+  std::ranges::copy(test::Random(4).values<float>(60, -1, 1), y.data());
+  loss.forward(y, labels, scores);
+  loss.backward(y, labels, scores, dy);
+  const auto at = [&](const std::vector<double>& values) {
+    Tensor moved(shape), other;
+    std::ranges::transform(values, moved.data(), [](double x) { return static_cast<float>(x); });
+    return loss.forward(moved, labels, other);
+  };
+  const std::vector<double> x(y.values().begin(), y.values().end());
+  return test::gradient_error(at, x, {dy.values().begin(), dy.values().end()}, 1e-2);
+}
+
+// In float: a readout that is wrong, by a factor or a step, is far above the bound.
+TEST(Losses, EveryReadoutHasItsGradient) {
+  EXPECT_LT(library_gradient_error(RateMse{{.scale = 0.5f}}), 2e-3);
+  EXPECT_LT(library_gradient_error(RateCrossEntropy{{.label_smoothing = 0.1f}}), 2e-3);
+  EXPECT_LT(library_gradient_error(CountMse{{.scale = 0.5f, .correct_rate = 0.8f}}), 2e-3);
+  EXPECT_LT(library_gradient_error(CountCrossEntropy{}), 2e-3);
+  for (const Readout readout : {Readout::last, Readout::mean}) {
+    EXPECT_LT(library_gradient_error(MembraneMse{{.readout = readout}}), 2e-3);
+    EXPECT_LT(library_gradient_error(MembraneCrossEntropy{{.readout = readout}}), 2e-3);
+  }
+  EXPECT_LT(library_gradient_error(Tet{{.lamb = 0.4f}}), 2e-3);
+}
+
+TEST(Losses, ScoresAreWhatThePredictionIsMadeFrom) {
+  const Spikes s = some_spikes();
+  const std::vector<std::uint8_t> labels{0, 1};
+  Tensor scores;
+  CountMse{}.forward(s, labels, scores);
+  EXPECT_EQ(std::vector<float>(scores.values().begin(), scores.values().end()),
+            (std::vector<float>{2, 0, 4, 1, 1, 0}));
+  Tet{}.forward(s, labels, scores);
+  EXPECT_EQ(scores.data()[2], 1.0f);
+  Tensor y(Shape{1, 2, 2});
+  std::ranges::copy(std::vector<float>{1, 2, 3, -4}, y.data());
+  MembraneMse{}.forward(y, std::vector<std::uint8_t>{1}, scores);
+  EXPECT_EQ(std::vector<float>(scores.values().begin(), scores.values().end()), (std::vector<float>{3, -4}));
+}
+
+TEST(Losses, GiveTheSameBitsForAnyThreads) {
+  Tensor y(Shape{37, 5, 3});
+  std::ranges::copy(test::Random(6).values<float>(y.size(), -1, 1), y.data());
+  std::vector<std::uint8_t> labels;
+  for (std::size_t n = 0; n < 37; ++n) labels.push_back(static_cast<std::uint8_t>(n % 3));
+  const auto run = [&](const Loss& loss, std::size_t threads) {
+    ThreadPool pool(threads);
+    Tensor scores, dy;
+    const double value = loss.forward(y, labels, scores, pool);
+    loss.backward(y, labels, scores, dy, pool);
+    return std::pair(value, std::vector<float>(dy.values().begin(), dy.values().end()));
+  };
+  EXPECT_EQ(run(Tet{}, 3), run(Tet{}, 1));
+  EXPECT_EQ(run(MembraneMse{}, 3), run(MembraneMse{}, 1));
+  EXPECT_EQ(run(CountCrossEntropy{}, 3), run(CountCrossEntropy{}, 1));
+}
+
+TEST(Losses, RefuseWhatTheyCannotTake) {
+  const Spikes s = some_spikes();
+  Tensor scores;
+  EXPECT_EQ(error_text([&] {
+              MembraneMse{}.forward(s, std::vector<std::uint8_t>{0, 1}, scores);
+            }),
+            "[membrane_mse] y must be real-valued, potentials, got spikes");
+  EXPECT_EQ(error_text([] { Tet{{.lamb = 1.5f}}; }), "[tet] lamb must be >= 0 and <= 1, got 1.5");
+  EXPECT_EQ(error_text([] { CountMse{{.correct_rate = -1}}; }),
+            "[count_mse] correct_rate must be >= 0 and <= 1, got -1");
+  EXPECT_EQ(error_text([] { RateCrossEntropy{{.label_smoothing = 2}}; }),
+            "[rate_cross_entropy] label_smoothing must be >= 0 and <= 1, got 2");
 }
 
 TEST(Losses, RefuseLabelsThatDoNotFit) {
@@ -135,6 +239,40 @@ TEST(Adam, IsAsByHand) {
   }
   EXPECT_NEAR(expected[0], 0.99, 1e-7);  // the first step is lr itself, whatever the gradient
   expect_path(Adam{0.01f}, expected);
+}
+
+TEST(AdamW, DecaysTheWeightBesideTheStep) {
+  std::vector<double> expected;
+  double w = 1, m = 0, v = 0, k = 0;
+  for (const double g : {0.5, -0.25, 1.0}) {
+    ++k;
+    m = 0.9 * m + 0.1 * g;
+    v = 0.999 * v + 0.001 * g * g;
+    w -= 0.01 * 0.5 * w;
+    w -= 0.01 * (m / (1 - std::pow(0.9, k))) / (std::sqrt(v / (1 - std::pow(0.999, k))) + 1e-8);
+    expected.push_back(w);
+  }
+  expect_path(AdamW{0.01f, {.weight_decay = 0.5f}}, expected);
+}
+
+TEST(Clipping, IsAsByHand) {
+  Parameter a(Shape{2}), b(Shape{1});
+  const std::vector<NamedParameter> both{{"a", &a}, {"b", &b}};
+  const auto set = [&](float x, float y, float z) {
+    a.gradient.data()[0] = x, a.gradient.data()[1] = y, b.gradient.data()[0] = z;
+  };
+  set(2, -3, 6);
+  clip_gradient_norm(both, 8, 7, ThreadPool::shared());
+  EXPECT_EQ(b.gradient.data()[0], 6) << "within the norm nothing changes";
+  clip_gradient_norm(both, 3.5f, 7, ThreadPool::shared());
+  EXPECT_NEAR(a.gradient.data()[0], 1, 1e-6);
+  EXPECT_NEAR(a.gradient.data()[1], -1.5, 1e-6);
+  EXPECT_NEAR(b.gradient.data()[0], 3, 1e-6);
+  set(2, -3, std::nanf(""));
+  clip_gradient_value(both, 2.5f, ThreadPool::shared());
+  EXPECT_EQ(a.gradient.data()[0], 2);
+  EXPECT_EQ(a.gradient.data()[1], -2.5f);
+  EXPECT_TRUE(std::isnan(b.gradient.data()[0])) << "a gradient that is lost must be seen";
 }
 
 TEST(Optimizers, NameTheirStateAndCountTheirSteps) {

@@ -100,10 +100,15 @@ TEST(Recipe, TomlOfEveryKindGivesTheSameRecipe) {
                     MaxPool2dOptions{.kernel_size = 2},
                     AvgPool2dOptions{.kernel_size = 3, .stride = Size2{2, 1}},
                     AdaptiveAvgPool2dOptions{.output_size = {1, 2}}};
+  recipe.network.push_back(RatePenaltyOptions{.norm = Norm::l1, .target = 0.2f});
   for (const LossRecipe& loss :
-       {LossRecipe{RateMseOptions{.scale = 1.0f / 3}}, LossRecipe{RateCrossEntropyOptions{}}}) {
-    for (const OptimizerRecipe& optimizer : {OptimizerRecipe{AdamOptions{.beta1 = 0.1f}},
-                                             OptimizerRecipe{SgdOptions{.lr = 0.3f, .nesterov = true}}}) {
+       {LossRecipe{RateMseOptions{.scale = 1.0f / 3}}, LossRecipe{RateCrossEntropyOptions{}},
+        LossRecipe{CountMseOptions{.correct_rate = 0.8f}}, LossRecipe{CountCrossEntropyOptions{}},
+        LossRecipe{MembraneMseOptions{.readout = Readout::mean}}, LossRecipe{MembraneCrossEntropyOptions{}},
+        LossRecipe{TetOptions{.means = -1}}}) {
+    for (const OptimizerRecipe& optimizer :
+         {OptimizerRecipe{AdamOptions{.beta1 = 0.1f}}, OptimizerRecipe{AdamWOptions{.weight_decay = 0.3f}},
+          OptimizerRecipe{SgdOptions{.lr = 0.3f, .nesterov = true}}}) {
       recipe.loss = loss;
       recipe.optimizer = optimizer;
       const Recipe back = parse_recipe(to_toml(recipe), "back");
@@ -149,6 +154,44 @@ TEST(Recipe, SizesAreOneNumberOrTwo) {
                     {"network.0.kernel_size=[2, 3]", "network.0.stride=1"});
   EXPECT_EQ(std::get<MaxPool2dOptions>(recipe.network.at(0)).kernel_size, (Size2{2, 3}));
   EXPECT_EQ(std::get<MaxPool2dOptions>(recipe.network.at(0)).stride, Size2(1));
+}
+
+TEST(Recipe, TomlOfEveryEncoderAndScheduleGivesTheSameRecipe) {
+  Recipe recipe;
+  recipe.network = {FlattenOptions{}};
+  recipe.training.clip_norm = 2.5f;
+  for (const EncoderRecipe& encoder :
+       {EncoderRecipe{PoissonOptions{}}, EncoderRecipe{DirectOptions{{.mean = {0.5f, 0.25f}}}},
+        EncoderRecipe{RowsOptions{{.deviation = {2.0f}}}}, EncoderRecipe{LatencyOptions{.clip = true}},
+        EncoderRecipe{WeightedPhaseOptions{.phases = 4}},
+        EncoderRecipe{PopulationOptions{.mode = PopulationMode::random}},
+        EncoderRecipe{DeltaOptions{.off_spikes = true}},
+        EncoderRecipe{PeriodicOptions{.period = 4, .of = PopulationOptions{.neurons = 3}}}}) {
+    for (const Schedule& schedule :
+         {Schedule{ConstantSchedule{{.unit = ScheduleUnit::step, .warmup = 7}}},
+          Schedule{StepSchedule{{}, 9}}, Schedule{MultiStepSchedule{{}, {1, 20, 300}, 0.3}},
+          Schedule{ExponentialSchedule{{}, 1.0 / 3}},
+          Schedule{CosineSchedule{{.warmup_start = 0.123456789}, 64, 1e-7}}}) {
+      recipe.encoder = encoder;
+      recipe.schedule = schedule;
+      const Recipe back = parse_recipe(to_toml(recipe), "back");
+      EXPECT_EQ(to_toml(back), to_toml(recipe));
+      EXPECT_EQ(back.encoder.index(), encoder.index());
+      EXPECT_EQ(back.schedule.index(), schedule.index());
+    }
+  }
+  recipe.schedule = ExponentialSchedule{{}, 1.0 / 3};
+  const Recipe back = parse_recipe(to_toml(recipe), "back");
+  EXPECT_EQ(std::get<ExponentialSchedule>(back.schedule).gamma, 1.0 / 3) << "doubles too, bit for bit";
+  EXPECT_EQ(back.training.clip_norm, 2.5f);
+  EXPECT_FALSE(back.training.clip_value.has_value());
+}
+
+TEST(Recipe, ShapesAreCheckedBehindTheEncoder) {
+  const std::string rows = "[encoder]\nkind = \"rows\"\n" + kNetwork;
+  const std::string linear = "[[network]]\nkind = \"linear\"\nin = 28\nout = 10\n";
+  EXPECT_EQ(parse_recipe(rows + linear, "rows.toml").build_network({1, 28, 28}).size(), 2u);
+  EXPECT_THROW(parse_recipe(kNetwork + linear, "no.toml").build_network({1, 28, 28}), Error);
 }
 
 TEST(Recipe, FloatsComeBackBitForBitAndReadNicely) {
@@ -246,9 +289,9 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
       {"[[network]]\nkind = 3", "my.toml:2: key 'network.0.kind': expected a string, got 3"},
       {"[[network]]\ntau = 3",
        "my.toml:1: key 'network.0.kind': missing; expected one of 'flatten', 'linear', 'conv2d', "
-       "'max_pool2d', 'avg_pool2d', 'adaptive_avg_pool2d', 'lif', 'soft_lif'"},
+       "'max_pool2d', 'avg_pool2d', 'adaptive_avg_pool2d', 'lif', 'soft_lif', 'rate_penalty'"},
       {"[optimizer]\nlr = 0.1\n" + kNetwork,
-       "my.toml:1: key 'optimizer.kind': missing; expected one of 'adam', 'sgd'"},
+       "my.toml:1: key 'optimizer.kind': missing; expected one of 'adam', 'adamw', 'sgd'"},
       {"[optimizer]\nkind = \"adam\"\nmomentum = 0.9\n" + kNetwork,
        "my.toml:3: key 'optimizer.momentum': unknown; expected one of 'kind', 'lr', 'beta1', 'beta2', 'eps', "
        "'weight_decay'"},
@@ -256,6 +299,12 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
        "my.toml:3: key 'optimizer.lr': expected a number >= 0, got -0.1"},
       {"[encoder]\nkind = \"poison\"\n" + kNetwork,
        "my.toml:2: key 'encoder.kind': 'poison' is unknown; did you mean 'poisson'?"},
+      {"[schedule]\nkind = \"cosine\"\n",
+       "my.toml:1: key 'schedule.T_max': missing; expected a number >= 1 and <= 1000000000000"},
+      {"[schedule]\nkind = \"multi_step\"\nmilestones = 3\n",
+       "my.toml:3: key 'schedule.milestones': expected a list of numbers, got 3"},
+      {"[schedule]\nkind = \"multi_step\"\nmilestones = [3, -1]\n",
+       "my.toml:3: key 'schedule.milestones.1': expected an integer >= 0 and <= 1000000000000, got -1"},
       {"network = 3", "my.toml:1: key 'network': expected a list of tables, got 3"},
       {"network = []", "my.toml:1: key 'network': missing; expected at least one [[network]] table"},
       {"epochs = 3", "my.toml:1: key 'network': missing; expected at least one [[network]] table"},
@@ -336,7 +385,7 @@ TEST(RecipeSettings, AWrongAssignmentIsNamed) {
       {"=3", "'=3': expected key=value, such as optimizer.lr=0.01"},
       {".=3",
        ".=3: key '' is unknown; expected one of 'data', 'description', 'encoder', 'epochs', 'loss', 'name', "
-       "'network', 'optimizer', 'rule', 'test_samples', 'train_samples', 'training'"},
+       "'network', 'optimizer', 'rule', 'schedule', 'test_samples', 'train_samples', 'training'"},
       {"training.steps=0", "training.steps=0: expected an integer >= 1 and <= 65536, got 0"},
       {"optimizer.lr=fast", "optimizer.lr=fast: expected a number >= 0, got 'fast'"},
       {"optimizer.lr=", "optimizer.lr=: expected a number >= 0, got ''"},

@@ -1,0 +1,168 @@
+#include <fmt/format.h>
+
+#include <volley/error.hpp>
+#include <volley/loss.hpp>
+
+#include "arrays.hpp"
+#include "module.hpp"
+
+namespace volley::python {
+namespace {
+
+OwnedSignal output_from(const Loss& loss, nb::handle y) {
+  OwnedSignal signal = signal_from(fmt::format("[{}] y", loss.kind()), y);
+  const Shape shape = view(signal).shape();
+  if (shape.rank() != 3) {
+    throw Error(
+        fmt::format("[{}] y must have the shape (T, N, K), got {} dimensions", loss.kind(), shape.rank()));
+  }
+  return signal;
+}
+
+nb::tuple loss_forward(const Loss& self, nb::handle y, nb::handle labels) {
+  const OwnedSignal signal = output_from(self, y);
+  const std::vector<std::uint8_t> values = labels_from(fmt::format("[{}] labels", self.kind()), labels);
+  Tensor scores;
+  const double loss = alone([&] { return self.forward(view(signal), values, scores); });
+  return nb::make_tuple(loss, to_array(scores));
+}
+
+nb::object loss_backward(const Loss& self, nb::handle y, nb::handle labels, nb::handle scores) {
+  const OwnedSignal signal = output_from(self, y);
+  const std::vector<std::uint8_t> values = labels_from(fmt::format("[{}] labels", self.kind()), labels);
+  const std::string what = fmt::format("[{}] scores", self.kind());
+  const Tensor given = tensor_from(what, scores);
+  const Shape expected{view(signal).samples(), view(signal).features()};
+  if (!(given.shape() == expected)) {
+    throw Error(fmt::format("{} must be those that forward returned, of shape {}, got {}", what,
+                            expected.text(), given.shape().text()));
+  }
+  Tensor dy;
+  alone([&] {
+    Tensor checked;
+    self.forward(view(signal), values, checked);  // refuses labels that do not fit
+    self.backward(view(signal), values, given, dy);
+  });
+  return to_array(Signal(dy));
+}
+
+void bind_loss(nb::module_& m) {
+  nb::class_<Loss>(m, "Loss", "Scores the output of a network: the mean over the batch.")
+      .def(
+          "forward", loss_forward, nb::arg("y"), nb::arg("labels"),
+          nb::sig(
+              "def forward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_], labels: "
+              "numpy.typing.ArrayLike) -> tuple[float, numpy.typing.NDArray[numpy.float32]]"),
+          "y: (T, N, K), spikes or float32; labels: integers (N,), 0 to K - 1.\n\n"
+          "Returns the loss and the scores, float32 (N, K): the class of the highest is the prediction. "
+          "Raises "
+          "ValueError\nfor labels that do not fit.")
+      .def("backward", loss_backward, nb::arg("y"), nb::arg("labels"), nb::arg("scores"),
+           nb::sig("def backward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_], "
+                   "labels: "
+                   "numpy.typing.ArrayLike, scores: numpy.typing.NDArray[numpy.float32]) -> "
+                   "numpy.typing.NDArray[numpy.float32]"),
+           "dy, float32 (T, N, K): the gradient of the loss with respect to y, given the scores of forward.");
+}
+
+template <class L>
+std::string repr_of_loss(const L& loss) {
+  return repr_of(nb::cast<std::string>(nb::type<L>().attr("__name__")), loss.options());
+}
+
+void bind_losses_of_spikes(nb::module_& m) {
+  nb::class_<RateMse, Loss>(
+      m, "RateMse",
+      "scale times the mean over batch and classes of (r - onehot)^2, r being the firing rate, the "
+      "mean over T.\n\nscale: > 0; 1.0 unless given.")
+      .def(
+          "__init__", [](RateMse* self, float scale) { new (self) RateMse({.scale = scale}); },
+          nb::arg("scale") = 1.0f)
+      .def("__repr__", &repr_of_loss<RateMse>);
+  nb::class_<CountMse, Loss>(
+      m, "CountMse",
+      "scale times the mean over batch and classes of (c - target)^2, c being the spike count, the sum over "
+      "T.\n\n"
+      "The target is correct_rate T for the label, incorrect_rate T for the others; both 0 to 1.")
+      .def(
+          "__init__",
+          [](CountMse* self, float scale, float correct_rate, float incorrect_rate) {
+            new (self)
+                CountMse({.scale = scale, .correct_rate = correct_rate, .incorrect_rate = incorrect_rate});
+          },
+          nb::arg("scale") = 1.0f, nb::arg("correct_rate") = 1.0f, nb::arg("incorrect_rate") = 0.0f)
+      .def("__repr__", &repr_of_loss<CountMse>);
+  nb::class_<RateCrossEntropy, Loss>(
+      m, "RateCrossEntropy",
+      "Mean over the batch of -log softmax(r)[label], with r the firing rate as the logit.\n\n"
+      "label_smoothing: 0 to 1, PyTorch's.")
+      .def(
+          "__init__",
+          [](RateCrossEntropy* self, float label_smoothing) {
+            new (self) RateCrossEntropy({.label_smoothing = label_smoothing});
+          },
+          nb::arg("label_smoothing") = 0.0f)
+      .def("__repr__", &repr_of_loss<RateCrossEntropy>);
+  nb::class_<CountCrossEntropy, Loss>(
+      m, "CountCrossEntropy",
+      "Mean over the batch of -log softmax(c)[label], with c the spike count as the logit.\n\n"
+      "label_smoothing: 0 to 1, PyTorch's.")
+      .def(
+          "__init__",
+          [](CountCrossEntropy* self, float label_smoothing) {
+            new (self) CountCrossEntropy({.label_smoothing = label_smoothing});
+          },
+          nb::arg("label_smoothing") = 0.0f)
+      .def("__repr__", &repr_of_loss<CountCrossEntropy>);
+}
+
+void bind_losses_of_membranes(nb::module_& m) {
+  nb::class_<MembraneMse, Loss>(
+      m, "MembraneMse",
+      "scale times the mean over batch and classes of (v - onehot)^2, v being a real-valued output.\n\n"
+      "readout: which v, \"last\" (of the last step) or \"mean\" (over T).")
+      .def(
+          "__init__",
+          [](MembraneMse* self, float scale, const std::string& readout) {
+            new (self) MembraneMse(
+                {.scale = scale, .readout = choice_from<Readout>("membrane_mse", "readout", readout)});
+          },
+          nb::arg("scale") = 1.0f, nb::arg("readout") = "last")
+      .def("__repr__", &repr_of_loss<MembraneMse>);
+  nb::class_<MembraneCrossEntropy, Loss>(
+      m, "MembraneCrossEntropy",
+      "Mean over the batch of -log softmax(v)[label], with v a real-valued output as the logit.\n\n"
+      "label_smoothing: 0 to 1, PyTorch's. readout: which v, \"last\" (of the last step) or \"mean\" (over "
+      "T).")
+      .def(
+          "__init__",
+          [](MembraneCrossEntropy* self, float label_smoothing, const std::string& readout) {
+            new (self) MembraneCrossEntropy(
+                {.label_smoothing = label_smoothing,
+                 .readout = choice_from<Readout>("membrane_cross_entropy", "readout", readout)});
+          },
+          nb::arg("label_smoothing") = 0.0f, nb::arg("readout") = "last")
+      .def("__repr__", &repr_of_loss<MembraneCrossEntropy>);
+  nb::class_<Tet, Loss>(
+      m, "Tet",
+      "Temporal efficient training: (1 - lamb) mean over t of CE(y[t], label) + lamb mean of (y - "
+      "means)^2.\n\n"
+      "lamb, label_smoothing: 0 to 1. For spikes or real values; scores are the means over T.")
+      .def(
+          "__init__",
+          [](Tet* self, float lamb, float means, float label_smoothing) {
+            new (self) Tet({.lamb = lamb, .means = means, .label_smoothing = label_smoothing});
+          },
+          nb::arg("lamb") = 1e-3f, nb::arg("means") = 1.0f, nb::arg("label_smoothing") = 0.0f)
+      .def("__repr__", &repr_of_loss<Tet>);
+}
+
+}  // namespace
+
+void bind_losses(nb::module_& m) {
+  bind_loss(m);
+  bind_losses_of_spikes(m);
+  bind_losses_of_membranes(m);
+}
+
+}  // namespace volley::python

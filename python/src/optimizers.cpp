@@ -1,0 +1,198 @@
+#include <fmt/format.h>
+#include <nanobind/stl/shared_ptr.h>
+
+#include <cmath>
+
+#include <volley/error.hpp>
+#include <volley/optimizer.hpp>
+#include <volley/schedule.hpp>
+
+#include "layers.hpp"
+#include "module.hpp"
+
+namespace volley::python {
+namespace {
+
+/// An optimizer, and the network whose state it has.
+struct Stepper {
+  virtual ~Stepper() = default;
+  virtual Optimizer& optimizer() = 0;
+
+  void step(const std::shared_ptr<Layer>& layer) {
+    if (net != nullptr && net.get() != layer.get()) {
+      throw Error(fmt::format(
+          "[{}] step must be given the same network every time, got another; make an optimizer for each",
+          optimizer().kind()));
+    }
+    const std::shared_ptr<ThreadPool> pool = threads();
+    alone([&] { optimizer().step(layer->parameters(), *pool); });
+    net = layer;
+  }
+
+  std::shared_ptr<Layer> net;
+};
+
+template <class O>
+struct StepperOf final : Stepper {
+  explicit StepperOf(const typename O::Options& options) : own(options) {}
+  Optimizer& optimizer() override { return own; }
+  const typename O::Options& options() const { return own.options(); }
+
+  O own;
+};
+
+void bind_optimizer_classes(nb::module_& m) {
+  nb::class_<Stepper>(m, "Optimizer", "Changes the parameters of a network by their gradients.")
+      .def("step", &Stepper::step, nb::arg("net"),
+           "One update of every parameter of `net`, which must be the same at every call. Gradients stay: "
+           "clear them "
+           "with\nnet.zero_gradients() before the next backward.")
+      .def_prop_ro("steps_taken", [](Stepper& self) { return self.optimizer().steps_taken(); })
+      .def_prop_rw(
+          "lr", [](Stepper& self) { return self.optimizer().lr(); },
+          [](Stepper& self, float lr) {
+            check_range(self.optimizer().kind(), "lr", lr, at_least(0));
+            self.optimizer().set_lr(lr);
+          },
+          "The learning rate of the steps to come; a schedule may set it.")
+      .def_prop_ro(
+          "base_lr", [](Stepper& self) { return self.optimizer().base_lr(); },
+          "The learning rate it was made with.");
+
+  nb::class_<StepperOf<Sgd>, Stepper>(
+      m, "Sgd",
+      "g += weight_decay w; b = momentum b + g (b = g at first); w -= lr (nesterov ? g + momentum b : b).\n\n"
+      "PyTorch's formula. lr >= 0; momentum >= 0 and < 1; weight_decay >= 0; nesterov needs momentum.")
+      .def(
+          "__init__",
+          [](StepperOf<Sgd>* self, float lr, float momentum, float weight_decay, bool nesterov) {
+            new (self) StepperOf<Sgd>(
+                {.lr = lr, .momentum = momentum, .weight_decay = weight_decay, .nesterov = nesterov});
+          },
+          nb::arg("lr") = 0.01f, nb::arg("momentum") = 0.0f, nb::arg("weight_decay") = 0.0f,
+          nb::arg("nesterov") = false)
+      .def("__repr__", [](const StepperOf<Sgd>& self) { return repr_of("Sgd", self.options()); });
+
+  nb::class_<StepperOf<Adam>, Stepper>(
+      m, "Adam",
+      "Adam as PyTorch computes it; weight_decay is added to the gradient (not AdamW).\n\n"
+      "lr >= 0; beta1, beta2 >= 0 and < 1; eps >= 0; weight_decay >= 0.")
+      .def(
+          "__init__",
+          [](StepperOf<Adam>* self, float lr, float beta1, float beta2, float eps, float weight_decay) {
+            new (self) StepperOf<Adam>(
+                {.lr = lr, .beta1 = beta1, .beta2 = beta2, .eps = eps, .weight_decay = weight_decay});
+          },
+          nb::arg("lr") = 1e-3f, nb::arg("beta1") = 0.9f, nb::arg("beta2") = 0.999f, nb::arg("eps") = 1e-8f,
+          nb::arg("weight_decay") = 0.0f)
+      .def("__repr__", [](const StepperOf<Adam>& self) { return repr_of("Adam", self.options()); });
+
+  nb::class_<StepperOf<AdamW>, Stepper>(m, "AdamW",
+                                        "Adam with decoupled weight decay as PyTorch computes it: w *= 1 - "
+                                        "lr weight_decay, then Adam's step.\n\n"
+                                        "lr >= 0; beta1, beta2 >= 0 and < 1; eps >= 0; weight_decay >= 0.")
+      .def(
+          "__init__",
+          [](StepperOf<AdamW>* self, float lr, float beta1, float beta2, float eps, float weight_decay) {
+            new (self) StepperOf<AdamW>(
+                {.lr = lr, .beta1 = beta1, .beta2 = beta2, .eps = eps, .weight_decay = weight_decay});
+          },
+          nb::arg("lr") = 1e-3f, nb::arg("beta1") = 0.9f, nb::arg("beta2") = 0.999f, nb::arg("eps") = 1e-8f,
+          nb::arg("weight_decay") = 0.01f)
+      .def("__repr__", [](const StepperOf<AdamW>& self) { return repr_of("AdamW", self.options()); });
+}
+
+/// A schedule that `make` makes of its own arguments, named by `args`; the rest is common to all.
+template <class S, class... Own, class... Args>
+void bind_schedule(nb::module_& m, const char* name, const std::string& doc, S (*make)(Own...),
+                   const Args&... args) {
+  const std::string common =
+      "\n\nunit: what is counted, \"epoch\" or \"step\". warmup: linear warm-up over the first so many, from "
+      "the "
+      "factor\nwarmup_start; the schedule itself counts from its end.";
+  nb::class_<S>(m, name, (doc + common).c_str())
+      .def(
+          "__init__",
+          [make](S* self, Own... own, const std::string& unit, std::size_t warmup, double warmup_start) {
+            S schedule = make(std::move(own)...);
+            schedule.unit = choice_from<ScheduleUnit>(S::kKind, "unit", unit);
+            schedule.warmup = warmup;
+            schedule.warmup_start = warmup_start;
+            check_schedule(schedule);
+            new (self) S(std::move(schedule));
+          },
+          args..., nb::arg("unit") = "epoch", nb::arg("warmup") = 0, nb::arg("warmup_start") = 1.0 / 3)
+      .def(
+          "lr",
+          [](const S& self, double base_lr, std::uint64_t epochs, std::uint64_t steps) {
+            return scheduled_lr(self, base_lr, epochs, steps);
+          },
+          nb::arg("base_lr"), nb::arg("epochs"), nb::arg("steps") = 0,
+          "The learning rate when so many whole epochs and so many steps are done.")
+      .def("__repr__", [name](const S& self) { return repr_of(name, self); });
+}
+
+void bind_schedules(nb::module_& m) {
+  using Count = std::size_t;
+  bind_schedule(
+      m, "ConstantSchedule", "The learning rate as it is; with a warm-up, PyTorch's LinearLR.",
+      +[] { return ConstantSchedule{}; });
+  bind_schedule(
+      m, "StepSchedule", "Times gamma after every step_size: PyTorch's StepLR.",
+      +[](Count step_size, double gamma) {
+        return StepSchedule{{}, step_size, gamma};
+      },
+      nb::arg("step_size"), nb::arg("gamma") = 0.1);
+  bind_schedule(
+      m, "MultiStepSchedule", "Times gamma at each milestone, which ascend: PyTorch's MultiStepLR.",
+      +[](std::vector<Count> milestones, double gamma) {
+        return MultiStepSchedule{{}, std::move(milestones), gamma};
+      },
+      nb::arg("milestones"), nb::arg("gamma") = 0.1);
+  bind_schedule(
+      m, "ExponentialSchedule", "Times gamma at every one: PyTorch's ExponentialLR.",
+      +[](double gamma) {
+        return ExponentialSchedule{{}, gamma};
+      },
+      nb::arg("gamma"));
+  bind_schedule(
+      m, "CosineSchedule",
+      "Half a cosine from the learning rate to eta_min over T_max: PyTorch's CosineAnnealingLR.",
+      +[](Count T_max, double eta_min) {
+        return CosineSchedule{{}, T_max, eta_min};
+      },
+      nb::arg("T_max"), nb::arg("eta_min") = 0.0);
+}
+
+/// Clips the gradients of `net`; returns their norm before.
+double clip_norm(const std::shared_ptr<Layer>& net, float max_norm) {
+  check_range("clip_gradient_norm", "max_norm", max_norm, above(0));
+  const std::shared_ptr<ThreadPool> pool = threads();
+  return alone([&] {
+    const std::vector<NamedParameter> parameters = net->parameters();
+    const double norm = gradient_norm(parameters);
+    clip_gradient_norm(parameters, max_norm, norm, *pool);
+    return norm;
+  });
+}
+
+void clip_value(const std::shared_ptr<Layer>& net, float most) {
+  check_range("clip_gradient_value", "most", most, above(0));
+  const std::shared_ptr<ThreadPool> pool = threads();
+  alone([&] { clip_gradient_value(net->parameters(), most, *pool); });
+}
+
+}  // namespace
+
+void bind_optimizers(nb::module_& m) {
+  bind_optimizer_classes(m);
+  bind_schedules(m);
+  m.def(
+      "clip_gradient_norm", clip_norm, nb::arg("net"), nb::arg("max_norm"),
+      "Scales the gradients of `net` so that the norm of all together is max_norm at most; returns the norm "
+      "before.\nAs torch.nn.utils.clip_grad_norm_.");
+  m.def("clip_gradient_value", clip_value, nb::arg("net"), nb::arg("most"),
+        "Brings every gradient of `net` into [-most, most]. As torch.nn.utils.clip_grad_value_.");
+}
+
+}  // namespace volley::python

@@ -1,0 +1,118 @@
+#include <volley/rate_penalty.hpp>
+
+#include <algorithm>
+
+#include "reference/rate_penalty.hpp"
+
+namespace volley {
+namespace {
+
+constexpr std::size_t kSamples = 16;    // whose counts are kept at once
+constexpr std::size_t kFeatures = 256;  // of one piece of work
+
+struct Saved {
+  Signal x;
+  Tensor rates;                  // (F), as the features lie in memory
+  Buffer<std::uint32_t> counts;  // (samples, F), as they are numbered
+  Buffer<std::uint64_t> totals;  // (F), as they are numbered
+  Tensor dr;                     // (F)
+  Tensor dx;
+};
+
+/// Where feature f lies in a step of x.
+std::size_t place_of(std::size_t f, const Signal& x) {
+  if (x.layout() == Layout::row_major) return f;
+  const std::size_t C = x.shape()[2];
+  const std::size_t P = x.features() / C;
+  return f % P * C + f / P;
+}
+
+void count_spikes(Saved& saved, ThreadPool& threads) {
+  const Signal& x = saved.x;
+  const std::size_t N = x.samples();
+  const std::size_t F = x.features();
+  saved.counts.resize(std::min(N, kSamples) * F);
+  saved.totals.resize(F);
+  saved.totals.zero();
+  for (std::size_t first = 0; first < N; first += kSamples) {
+    const std::size_t size = std::min(kSamples, N - first);
+    parallel_for(threads, size, 1, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
+        x.spikes().count_by_feature(first + i, saved.counts.span().subspan(i * F, F));
+      }
+    });
+    parallel_for(threads, F, kFeatures, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = 0; i < size; ++i) {
+        for (std::size_t f = begin; f < end; ++f) saved.totals[f] += saved.counts[i * F + f];
+      }
+    });
+  }
+}
+
+/// (G1) The mean of every feature over the batch and T.
+void compute_rates(Saved& saved, ThreadPool& threads) {
+  const Signal& x = saved.x;
+  const std::size_t F = x.features();
+  const std::size_t rows = x.samples() * x.stored_steps();
+  saved.rates.resize({F});
+  float* rates = saved.rates.data();
+  if (x.is_spikes()) {
+    count_spikes(saved, threads);
+    for (std::size_t f = 0; f < F; ++f) {
+      const double rate = static_cast<double>(saved.totals[f]) / static_cast<double>(rows);
+      rates[place_of(f, x)] = static_cast<float>(rate);
+    }
+    return;
+  }
+  parallel_for(threads, F, kFeatures, [&](std::size_t begin, std::size_t end) {
+    std::fill(rates + begin, rates + end, 0.0f);
+    for (std::size_t row = 0; row < rows; ++row) {
+      for (std::size_t i = begin; i < end; ++i) rates[i] += x.values()[row * F + i];
+    }
+    for (std::size_t i = begin; i < end; ++i) rates[i] /= static_cast<float>(rows);
+  });
+}
+
+}  // namespace
+
+RatePenalty::RatePenalty(const RatePenaltyOptions& options) : options_(options) {
+  check_fields(RatePenaltyOptions::kKind, options);
+}
+
+Signal RatePenalty::forward(const Signal& x, Tape& tape) const {
+  tape.saved<Saved>().x = x;
+  return x;
+}
+
+Signal RatePenalty::backward(Tape& tape, const Signal& dy) {
+  if (!tape.needs_input_gradient()) return {};
+  Saved& saved = tape.saved<Saved>();
+  compute_rates(saved, tape.threads());
+  const std::size_t F = dy.features();
+  const std::size_t rows = dy.samples() * dy.stored_steps();
+  saved.dr.resize({F});
+  // A rate is a mean over the rows: each has that share of its gradient, (G4).
+  reference::rate_penalty_backward(saved.dr.data(), saved.rates.data(),
+                                   options_.weight / static_cast<float>(rows), options_.target,
+                                   options_.norm == Norm::l2, F);
+  saved.dx.resize(dy.stored_shape());
+  parallel_for(tape.threads(), rows, std::max<std::size_t>(1, 4096 / F),
+               [&](std::size_t begin, std::size_t end) {
+                 for (std::size_t row = begin; row < end; ++row) {
+                   const float* from = dy.values() + row * F;
+                   float* to = saved.dx.data() + row * F;
+                   for (std::size_t i = 0; i < F; ++i) to[i] = from[i] + saved.dr.data()[i];
+                 }
+               });
+  return dy.with_values(saved.dx);
+}
+
+double RatePenalty::penalty(Tape& tape) const {
+  Saved& saved = tape.saved<Saved>();
+  if (saved.x.empty()) return 0;
+  compute_rates(saved, tape.threads());
+  return static_cast<double>(reference::rate_penalty_forward(
+      saved.rates.data(), options_.weight, options_.target, options_.norm == Norm::l2, saved.x.features()));
+}
+
+}  // namespace volley
