@@ -33,11 +33,10 @@ struct Conv2dOptions {
 };
 
 /// A convolution (a cross-correlation, as in PyTorch): (N, T, in_channels, H, W), spikes or real values ->
-/// (N, T, out_channels, H', W'), real-valued and channels-last, H' = (H + 2 padding - dilation (kernel_size -
-/// 1)
-/// - 1) / stride + 1, rounded down. `weight` (out_channels, in_channels / groups, kernel_size) and `bias`
-/// (out_channels), drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)) with fan_in = in_channels / groups
-/// kernel_size, PyTorch's default. The mathematics is in docs/math/conv.md.
+/// (N, T, out_channels, H', W'), real-valued and channels-last, with PyTorch's H' and W' (Window::outputs).
+/// `weight` (out_channels, in_channels / groups, kernel_size) and `bias` (out_channels) are drawn from
+/// U(-1/sqrt(fan_in), 1/sqrt(fan_in)), fan_in being the inputs of one output, PyTorch's default. The
+/// mathematics is in docs/math/conv.md.
 class Conv2d final : public Layer {
  public:
   using Options = Conv2dOptions;

@@ -88,10 +88,9 @@ struct AdaptiveAvgPool2dOptions {
   }
 };
 
-/// The mean of each of output_size windows that cover the picture, as evenly as they can; output i of H'
-/// looks at the rows from i H / H' rounded down to (i + 1) H / H' rounded up. (N, T, C, H, W), spikes or real
-/// values
-/// -> (N, T, C, H', W'), real-valued and channels-last.
+/// The mean of each of output_size windows that cover the picture as evenly as they can: output i of H' looks
+/// at the rows from i H / H', rounded down, to (i + 1) H / H', rounded up. (N, T, C, H, W), spikes or real
+/// values -> (N, T, C, H', W'), real-valued and channels-last.
 class AdaptiveAvgPool2d final : public Layer {
  public:
   using Options = AdaptiveAvgPool2dOptions;

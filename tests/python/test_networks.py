@@ -62,7 +62,8 @@ def test_conv_and_pools_take_spikes_and_values(rng: np.random.Generator) -> None
     )
     assert net.output_shape((2, 6, 8)) == (8,)
     assert repr(net[0]) == (
-        "Conv2d(in_channels=2, out_channels=5, kernel_size=3, stride=1, padding=1, dilation=1, groups=1, bias=False)"
+        "Conv2d(in_channels=2, out_channels=5, kernel_size=3, stride=1, padding=1, dilation=1, groups=1, "
+        "bias=False)"
     )
     assert repr(net[2]) == "MaxPool2d(kernel_size=2, stride=None, padding=0)"
     for x in (spikes_of(rng, 4, 3, 2, 6, 8), rng.normal(size=(4, 3, 2, 6, 8)).astype(np.float32)):
@@ -73,7 +74,7 @@ def test_conv_and_pools_take_spikes_and_values(rng: np.random.Generator) -> None
     conv = net[0]
     spikes = spikes_of(rng, 4, 3, 2, 6, 8)
     np.testing.assert_array_equal(conv.forward(spikes)[0], conv.forward(spikes.astype(np.float32))[0])
-    with pytest.raises(ValueError, match=r"layer 0: \[conv2d\] input features must be \(2, H, W\), got \(3, 6, 8\)"):
+    with pytest.raises(ValueError, match=r"layer 0: \[conv2d\] .* must be \(2, H, W\), got \(3, 6, 8\)"):
         net.forward(np.zeros((1, 1, 3, 6, 8), np.float32))
     with pytest.raises(ValueError, match=r"\[max_pool2d\] padding must be at most half"):
         volley.MaxPool2d(2, padding=2)
