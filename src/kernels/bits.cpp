@@ -66,15 +66,7 @@ void trains_to_steps(std::uint64_t* steps, const std::uint64_t* trains, const st
 
 namespace {
 
-/// `count` <= 64 bits of `words` from bit `first` on; reads no word behind the last of them.
-std::uint64_t bits_at(const std::uint64_t* words, std::size_t first, std::size_t count) {
-  const std::size_t shift = first % 64;
-  std::uint64_t bits = words[first / 64] >> shift;
-  if (shift + count > 64) bits |= words[first / 64 + 1] << (64 - shift);
-  return count < 64 ? bits & ((std::uint64_t{1} << count) - 1) : bits;
-}
-
-/// The other way: into words whose bits there are 0.
+/// The other way from bits_at: into words whose bits there are 0.
 void put_bits(std::uint64_t* words, std::size_t first, std::size_t count, std::uint64_t bits) {
   const std::size_t shift = first % 64;
   words[first / 64] |= bits << shift;

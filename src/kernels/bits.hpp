@@ -29,6 +29,14 @@ void bits_to_row_major(std::uint64_t* out, const std::uint64_t* in, std::size_t 
 /// many.
 std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits);
 
+/// `count` <= 64 bits of `words` from bit `first` on; reads no word behind the last of them.
+inline std::uint64_t bits_at(const std::uint64_t* words, std::size_t first, std::size_t count) {
+  const std::size_t shift = first % 64;
+  std::uint64_t bits = words[first / 64] >> shift;
+  if (shift + count > 64) bits |= words[first / 64 + 1] << (64 - shift);
+  return count < 64 ? bits & ((std::uint64_t{1} << count) - 1) : bits;
+}
+
 /// Calls body(i) for each i below `bits` at which bit `first` + i of `words` is 1, ascending.
 template <class Body>
 void for_each_bit_from(const std::uint64_t* words, std::size_t first, std::size_t bits, const Body& body) {

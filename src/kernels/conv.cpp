@@ -1,6 +1,8 @@
 #include "kernels/conv.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <type_traits>
 
 #include "kernels/bits.hpp"
@@ -340,13 +342,19 @@ void conv_weight_gradient(float* sum, const float* x, const float* dy, const Con
 
 void conv_nibbles(std::uint8_t* nibbles, const PictureBits& spikes, std::size_t step_words, std::size_t steps,
                   std::size_t positions, std::size_t in) {
-  std::fill_n(nibbles, positions * in, std::uint8_t{0});
-  for (std::size_t t = 0; t < steps; ++t) {
-    const std::uint64_t* words = spikes.data + t * step_words;
-    for (std::size_t p = 0; p < positions; ++p) {
-      std::uint8_t* at = nibbles + p * in;
-      for_each_bit_from(words + p * spikes.words, spikes.bit, in,
-                        [&](std::size_t i) { at[i] = static_cast<std::uint8_t>(at[i] | 1u << t); });
+  static_assert(std::endian::native == std::endian::little, "bytes are spread eight at a time");
+  for (std::size_t p = 0; p < positions; ++p, nibbles += in) {
+    const std::uint64_t* words = spikes.data + p * spikes.words;
+    for (std::size_t i = 0; i < in; i += 8) {
+      const std::size_t count = std::min<std::size_t>(8, in - i);
+      std::uint64_t eight = 0;  // channels i to i + 7, a byte each
+      for (std::size_t t = 0; t < steps; ++t) {
+        const std::uint64_t bits = bits_at(words + t * step_words, spikes.bit + i, count);
+        constexpr std::uint64_t kOnes = 0x0101010101010101;
+        const std::uint64_t spread = bits * kOnes & 0x8040201008040201;  // bit k alone in byte k
+        eight |= ((spread + 0x7f * kOnes) >> 7 & kOnes) << t;
+      }
+      std::memcpy(nibbles + i, &eight, count);
     }
   }
 }

@@ -57,6 +57,21 @@ TEST(Weights, ANetworkComesBackFromItsFile) {
   EXPECT_EQ(network_toml(layers_of(net)), network_toml(layers_of(back)));
 }
 
+TEST(Weights, LayersOnPicturesComeBackToo) {
+  const test::TempFolder folder;
+  Sequential net{Conv2d{2, 4, {3, 1}, {.stride = 2, .padding = {1, 0}, .groups = 2}},
+                 LIF{},
+                 MaxPool2d{2},
+                 AvgPool2d{2, {.stride = Size2{1, 2}}},
+                 AdaptiveAvgPool2d{Size2{1, 2}},
+                 Flatten{}};
+  net.initialize(7);
+  save_network(folder / "net.safetensors", net);
+  Sequential back = load_network(folder / "net.safetensors");
+  expect_same_values(net, back);
+  EXPECT_EQ(network_toml(layers_of(net)), network_toml(layers_of(back)));
+}
+
 TEST(Weights, AStateDictIsTakenByNameWithOrWithoutAPrefix) {
   Sequential net = example(), other = example();
   for (const std::string prefix : {"", "layer.", "module.net."}) {
@@ -98,6 +113,9 @@ TEST(Weights, ADescriptionThatAsksForMoreThanTheFileHasIsRefused) {
                 .find("(16777216, 16777216), found (1, 1)"),
             std::string::npos);
   EXPECT_NE(text("[[network]]\nkind='linear'\nin=1\nout=1\n").find("'0.bias' of shape (1), found none"),
+            std::string::npos);
+  EXPECT_NE(text("[[network]]\nkind='conv2d'\nin_channels=1048576\nout_channels=1048576\nkernel_size=4096\n")
+                .find("(1048576, 1048576, 4096, 4096), found (1, 1)"),
             std::string::npos);
   EXPECT_NE(text("[[network]]\nkind='lif'\n").find("found a parameter '0.weight'"), std::string::npos);
   EXPECT_NE(text("").find("network"), std::string::npos);
