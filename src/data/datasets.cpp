@@ -44,9 +44,9 @@ IdxArray read_known_file(const KnownSet& set, const KnownFile& known, const fs::
 Dataset load_from(const KnownSet& set, const SetPlace& place, datasets::Part part) {
   const bool train = part == datasets::Part::train;
   const std::size_t first = train ? 0 : 2;
-  return make_dataset(set.name + (train ? " train" : " test"),
-                      read_known_file(set, set.files[first], place.files[first]),
-                      read_known_file(set, set.files[first + 1], place.files[first + 1]), set.classes);
+  const auto pictures = read_known_file(set, set.files[first], place.files[first]);
+  const auto labels = read_known_file(set, set.files[first + 1], place.files[first + 1]);
+  return make_dataset(set.name + (train ? " train" : " test"), pictures, labels, set.classes);
 }
 
 Split load_place(const KnownSet& set, const SetPlace& place) {
