@@ -32,6 +32,18 @@ struct MakeLayer {
   std::unique_ptr<Layer> operator()(const SoftLIFOptions& options) const {
     return std::make_unique<SoftLIF>(options);
   }
+  std::unique_ptr<Layer> operator()(const BatchNormRecipe& recipe) const {
+    return std::make_unique<BatchNorm>(recipe.channels, recipe);
+  }
+  std::unique_ptr<Layer> operator()(const ThresholdDependentBatchNormRecipe& recipe) const {
+    return std::make_unique<ThresholdDependentBatchNorm>(recipe.channels, recipe);
+  }
+  std::unique_ptr<Layer> operator()(const DropoutOptions& options) const {
+    return std::make_unique<Dropout>(options);
+  }
+  std::unique_ptr<Layer> operator()(const VotingOptions& options) const {
+    return std::make_unique<Voting>(options);
+  }
 };
 
 struct MakeEncoder {
@@ -79,6 +91,13 @@ bool describes<Linear>(const Layer& layer, LayerRecipe& recipe) {
   return linear != nullptr;
 }
 
+template <class Norm>
+bool describes_norm(const Layer& layer, LayerRecipe& recipe) {
+  const Norm* norm = layer.kind() == Norm::Options::kKind ? dynamic_cast<const Norm*>(&layer) : nullptr;
+  if (norm != nullptr) recipe = NormRecipe<typename Norm::Options>{norm->options(), norm->channels()};
+  return norm != nullptr;
+}
+
 }  // namespace
 
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe) { return std::visit(MakeLayer{}, recipe); }
@@ -88,6 +107,9 @@ LayerRecipe recipe_of(const Layer& layer) {
   const bool known = describes<Flatten>(layer, recipe) || describes<Linear>(layer, recipe) ||
                      describes<Conv2d>(layer, recipe) || describes<MaxPool2d>(layer, recipe) ||
                      describes<AvgPool2d>(layer, recipe) || describes<AdaptiveAvgPool2d>(layer, recipe) ||
+                     describes_norm<BatchNorm>(layer, recipe) ||
+                     describes_norm<ThresholdDependentBatchNorm>(layer, recipe) ||
+                     describes<Dropout>(layer, recipe) || describes<Voting>(layer, recipe) ||
                      describes<LIF>(layer, recipe) || describes<SoftLIF>(layer, recipe);
   if (!known) throw Error(fmt::format("[recipe] a layer of kind '{}' cannot be described", layer.kind()));
   return recipe;
