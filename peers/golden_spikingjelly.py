@@ -3,7 +3,7 @@
     python peers/golden_spikingjelly.py [FOLDER]
 
 Files, all little: lif.safetensors (neurons), network.safetensors (whole networks, one pass),
-trajectory.safetensors (50 steps of Adam), and manifest.json (versions, seeds, cases, SHA-256 of each file).
+trajectory.safetensors (50 steps of Adam), norm.safetensors (golden_norm.py), and manifest.json (versions, seeds, cases, SHA-256 of each file).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 import common
+import golden_norm
 import run_spikingjelly
 
 SEED = 20240607
@@ -230,6 +231,7 @@ def main() -> None:
     hashes["network.safetensors"] = write(folder / "network.safetensors", networks)
     arrays, run = trajectory(rng)
     hashes["trajectory.safetensors"] = write(folder / "trajectory.safetensors", arrays)
+    hashes["norm.safetensors"] = write(folder / "norm.safetensors", golden_norm.arrays(rng))
     versions = {name: common.version_of(name, sys.modules[name]) for name in run_spikingjelly.PEER.modules}
     manifest = {
         "made_by": "peers/golden_spikingjelly.py",

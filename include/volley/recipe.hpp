@@ -6,7 +6,9 @@
 #include <variant>
 #include <vector>
 
+#include <volley/batch_norm.hpp>
 #include <volley/conv.hpp>
+#include <volley/dropout.hpp>
 #include <volley/encoder.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>
@@ -15,6 +17,7 @@
 #include <volley/pool.hpp>
 #include <volley/rate_penalty.hpp>
 #include <volley/trainer.hpp>
+#include <volley/voting.hpp>
 
 namespace volley {
 
@@ -37,9 +40,24 @@ struct LinearRecipe : LinearOptions {
   }
 };
 
+/// A batch normalisation in a recipe: its channels beside its options.
+template <class Options>
+struct NormRecipe : Options {
+  std::size_t channels = 0;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("channels", self.channels, between(1, 1 << 24));
+    Options::fields(self, visit);
+  }
+};
+using BatchNormRecipe = NormRecipe<BatchNormOptions>;
+using ThresholdDependentBatchNormRecipe = NormRecipe<ThresholdDependentBatchNormOptions>;
+
 using LayerRecipe =
     std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions, AvgPool2dOptions,
-                 AdaptiveAvgPool2dOptions, LIFOptions, SoftLIFOptions, RatePenaltyOptions>;
+                 AdaptiveAvgPool2dOptions, BatchNormRecipe, ThresholdDependentBatchNormRecipe, DropoutOptions,
+                 VotingOptions, LIFOptions, SoftLIFOptions, RatePenaltyOptions>;
 /// The layer that a recipe describes, with its weights drawn from seed 0.
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);
 /// What describes `layer`, without its weights. Throws Error for a kind that recipes do not know.

@@ -2,8 +2,10 @@
 
 // Everything: spiking neural networks trained by surrogate-gradient backpropagation through time.
 
+#include <volley/batch_norm.hpp>
 #include <volley/conv.hpp>
 #include <volley/dataset.hpp>
+#include <volley/dropout.hpp>
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
 #include <volley/layer.hpp>
@@ -21,4 +23,5 @@
 #include <volley/surrogate.hpp>
 #include <volley/trainer.hpp>
 #include <volley/version.hpp>
+#include <volley/voting.hpp>
 #include <volley/weights.hpp>

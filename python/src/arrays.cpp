@@ -200,9 +200,9 @@ std::vector<std::uint8_t> labels_from(std::string_view what, nb::handle object) 
 
 Tensor tensor_from(std::string_view what, nb::handle object) {
   nb::object array = as_numpy(object);
-  if (str_of(array.attr("dtype").attr("kind")) != "f") {
-    wrong_type(what, "an array of floats", array);
-  }
+  const std::string kind = str_of(array.attr("dtype").attr("kind"));
+  const bool counter = kind == "i" && nb::cast<int>(array.attr("ndim")) == 0;  // num_batches_tracked
+  if (kind != "f" && !counter) wrong_type(what, "an array of floats", array);
   array = nb::module_::import_("numpy").attr("asarray")(array, "float32", "C");
   const Array values = array_from(what, "an array of floats", "f", array);
   if (values.shape.size() > Shape::kMaxRank) {

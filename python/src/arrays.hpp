@@ -46,7 +46,7 @@ Array pictures_from(std::string_view what, nb::handle array);
 Dataset dataset_from(std::string_view what, nb::handle pixels);
 /// One dimension of integers, 0 to 255.
 std::vector<std::uint8_t> labels_from(std::string_view what, nb::handle array);
-/// `array` of floats of any rank and precision, as float32.
+/// `array` of floats of any rank and precision, or a single integer, as float32.
 Tensor tensor_from(std::string_view what, nb::handle array);
 /// A mapping of names to arrays.
 NamedTensors tensors_from(std::string_view what, nb::handle mapping);

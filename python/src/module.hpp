@@ -24,6 +24,7 @@ namespace nb = nanobind;
 // Each area of the module adds its classes and functions; module.cpp calls them in order.
 void bind_layers(nb::module_& m);
 void bind_conv_and_pools(nb::module_& m);
+void bind_norm(nb::module_& m);
 void bind_sequential(nb::module_& m);
 void bind_data(nb::module_& m);
 void bind_encoders(nb::module_& m);

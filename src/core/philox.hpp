@@ -27,7 +27,13 @@ constexpr PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key) {
 }
 
 /// What a draw is for. Together with the seed and the epoch it is the key; what is drawn is the counter.
-enum class Purpose : std::uint32_t { encode_train = 0, encode_test = 1, shuffle = 2, initialize = 3 };
+enum class Purpose : std::uint32_t {
+  encode_train = 0,
+  encode_test = 1,
+  shuffle = 2,
+  initialize = 3,
+  dropout = 4,
+};
 
 /// `epoch` below 2^24.
 constexpr PhiloxKey philox_key(std::uint32_t seed, Purpose purpose, std::uint32_t epoch) {

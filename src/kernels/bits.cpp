@@ -104,6 +104,15 @@ void bits_to_row_major(std::uint64_t* out, const std::uint64_t* in, std::size_t 
   }
 }
 
+void bits_to_values(float* values, const std::uint64_t* words, std::size_t bits) {
+  std::fill_n(values, bits, 0.0f);
+  for (std::size_t w = 0; w * 64 < bits; ++w) {
+    for (std::uint64_t word = words[w]; word != 0; word &= word - 1) {
+      values[w * 64 + static_cast<std::size_t>(std::countr_zero(word))] = 1;
+    }
+  }
+}
+
 std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits) {
   std::size_t count = 0;
   for_each_bit_from(words, 0, bits, [&](std::size_t i) { list[count++] = static_cast<std::uint32_t>(i); });

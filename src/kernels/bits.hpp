@@ -25,6 +25,9 @@ void bits_to_channels_last(std::uint64_t* out, const std::uint64_t* in, std::siz
 /// The other way.
 void bits_to_row_major(std::uint64_t* out, const std::uint64_t* in, std::size_t C, std::size_t P);
 
+/// 0 or 1 for each of `bits` bits of `words`.
+void bits_to_values(float* values, const std::uint64_t* words, std::size_t bits);
+
 /// The positions of the bits that are 1 among `bits` bits of `words`, ascending, into `list`. Returns how
 /// many.
 std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits);

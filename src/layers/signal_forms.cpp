@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/bits.hpp"
 #include "kernels/linear.hpp"
 #include "layers/spike_words.hpp"
 #include "reference/constant.hpp"
@@ -54,6 +55,29 @@ Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, ThreadPoo
   if (!x.is_spikes()) return converted(x, layout, x.stored_steps(), memory.values, threads);
   SpikeWords::to_layout(memory.spikes, x.spikes(), layout, threads);
   return memory.spikes;
+}
+
+Signal real_values(const Signal& x, SignalMemory& memory, ThreadPool& threads) {
+  if (!x.is_spikes()) return x;
+  const Spikes* spikes = &x.spikes();
+  if (SpikeWords::in_trains(*spikes)) {
+    SpikeWords::to_steps(memory.spikes, *spikes, threads);
+    spikes = &memory.spikes;
+  }
+  const std::size_t positions = SpikeWords::positions(*spikes);
+  const std::size_t words = SpikeWords::row_words(*spikes) / positions;
+  const std::size_t rows = x.steps() * positions;  // of a sample; each begins a word
+  const std::size_t columns = x.features() / positions;
+  memory.values.resize(x.stored_shape());
+  parallel_for(threads, x.samples(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = begin; n < end; ++n) {
+      for (std::size_t r = 0; r < rows; ++r) {
+        kernels::bits_to_values(memory.values.data() + (n * rows + r) * columns,
+                                SpikeWords::steps(*spikes, n) + r * words, columns);
+      }
+    }
+  });
+  return Signal(memory.values, x.shape(), x.layout());
 }
 
 Signal plain(const Signal& x, SignalMemory& memory, ThreadPool& threads) {

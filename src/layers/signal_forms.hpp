@@ -9,6 +9,9 @@ namespace volley {
 /// order.
 Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, ThreadPool& threads);
 
+/// x as real values, 0 and 1 where it is spikes, in the layout that it has.
+Signal real_values(const Signal& x, SignalMemory& memory, ThreadPool& threads);
+
 /// x in the plain form, row-major with every step stored, for those who can read no other: losses, Python,
 /// and layers that have not learned more.
 Signal plain(const Signal& x, SignalMemory& memory, ThreadPool& threads);

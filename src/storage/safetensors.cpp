@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
@@ -32,6 +33,7 @@ struct Extent {
   std::size_t begin;
   std::size_t end;
   std::string name;
+  bool integers;  // int64, not float32
 };
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& text) {
@@ -87,8 +89,9 @@ Extent read_extent(const std::filesystem::path& path, const std::string& name, c
   if (!tensor.is_object())
     fail(path, fmt::format("tensor '{}': expected a table, found {}", name, tensor.type_name()));
   const auto dtype = tensor.find("dtype");
-  if (dtype == tensor.end() || *dtype != "F32") {
-    fail(path, fmt::format("tensor '{}': expected dtype \"F32\", found {}", name,
+  const bool integers = dtype != tensor.end() && *dtype == "I64";
+  if (!integers && (dtype == tensor.end() || *dtype != "F32")) {
+    fail(path, fmt::format("tensor '{}': expected dtype \"F32\" or \"I64\", found {}", name,
                            dtype == tensor.end() ? "none" : dtype->dump()));
   }
   const std::vector<std::size_t> sizes = read_sizes(path, name, tensor, "shape");
@@ -96,7 +99,7 @@ Extent read_extent(const std::filesystem::path& path, const std::string& name, c
     fail(path, fmt::format("tensor '{}': expected at most {} dimensions, found {}", name, Shape::kMaxRank,
                            sizes.size()));
   }
-  std::size_t bytes = sizeof(float);
+  std::size_t bytes = integers ? sizeof(std::int64_t) : sizeof(float);
   for (const std::size_t size : sizes) {
     if (__builtin_mul_overflow(bytes, size, &bytes)) {
       fail(path, fmt::format("tensor '{}': expected a shape that fits in memory, found {}", name,
@@ -109,7 +112,7 @@ Extent read_extent(const std::filesystem::path& path, const std::string& name, c
     fail(path, fmt::format("tensor '{}': expected two data_offsets {} bytes apart for its shape {}, found {}",
                            name, bytes, shape.text(), tensor["data_offsets"].dump()));
   }
-  return {offsets[0], offsets[1], name};
+  return {offsets[0], offsets[1], name, integers};
 }
 
 /// The tensors' bytes must follow one another without overlap or gap, and end where the file does.
@@ -138,6 +141,22 @@ void read_metadata(const std::filesystem::path& path, const Json& header, Safete
       fail(path, fmt::format("__metadata__ '{}': expected a text, found {}", key, value.type_name()));
     }
     file.metadata[key] = value.get<std::string>();
+  }
+}
+
+/// Counters, such as PyTorch's num_batches_tracked, as floats.
+void read_integers(const std::filesystem::path& path, const std::string& name, Tensor& tensor,
+                   const char* from) {
+  constexpr std::int64_t kExact = std::int64_t{1} << std::numeric_limits<float>::digits;
+  for (float& value : tensor.values()) {
+    std::int64_t integer = 0;
+    std::memcpy(&integer, from, sizeof integer);
+    from += sizeof integer;
+    if (integer < -kExact || integer > kExact) {
+      fail(path,
+           fmt::format("tensor '{}': expected integers that a float can hold, found {}", name, integer));
+    }
+    value = static_cast<float>(integer);
   }
 }
 
@@ -193,8 +212,12 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   check_extents(path, extents, data.size());
   for (std::size_t i = 0; i < extents.size(); ++i) {
     Tensor tensor(shapes[i]);
-    if (tensor.size() > 0)
-      std::memcpy(tensor.data(), data.data() + extents[i].begin, tensor.size() * sizeof(float));
+    const char* from = data.data() + extents[i].begin;
+    if (extents[i].integers) {
+      read_integers(path, extents[i].name, tensor, from);
+    } else if (tensor.size() > 0) {
+      std::memcpy(tensor.data(), from, tensor.size() * sizeof(float));
+    }
     file.tensors.emplace(extents[i].name, std::move(tensor));
   }
   return file;

@@ -32,27 +32,36 @@ std::optional<std::string> common_prefix(const std::vector<NamedTensor>& state, 
   return std::nullopt;
 }
 
-/// The shape of a layer's parameter `weight`, where it has one.
-std::optional<Shape> weight_shape(const LayerRecipe& layer) {
-  if (const auto* linear = std::get_if<LinearRecipe>(&layer)) return Shape{linear->out, linear->in};
-  if (const auto* conv = std::get_if<Conv2dOptions>(&layer)) {
-    return Shape{conv->out_channels, conv->in_channels / conv->groups, conv->kernel_size.h,
-                 conv->kernel_size.w};
-  }
-  return std::nullopt;
+/// A tensor of a layer whose size is in its recipe, and its shape; no name where there is none.
+struct Sized {
+  const char* name = nullptr;
+  Shape shape;
+};
+template <class Options>
+Sized sized_tensor(const Options&) {
+  return {};
+}
+Sized sized_tensor(const LinearRecipe& linear) { return {"weight", {linear.out, linear.in}}; }
+Sized sized_tensor(const Conv2dOptions& conv) {
+  return {"weight",
+          {conv.out_channels, conv.in_channels / conv.groups, conv.kernel_size.h, conv.kernel_size.w}};
+}
+template <class Options>
+Sized sized_tensor(const NormRecipe<Options>& norm) {
+  return {"running_mean", {norm.channels}};
 }
 
 /// A hostile description may ask for more weights than the file has: nothing is built before this.
 void check_sizes(const std::filesystem::path& path, const SavedNetwork& saved) {
   for (std::size_t i = 0; i < saved.layers.size(); ++i) {
-    const std::optional<Shape> expected = weight_shape(saved.layers[i]);
-    if (!expected.has_value()) continue;
-    const std::string name = fmt::format("{}.weight", i);
-    const auto weight = saved.state.find(name);
-    if (weight == saved.state.end() || !(weight->second.shape() == *expected)) {
+    const Sized sized = std::visit([](const auto& recipe) { return sized_tensor(recipe); }, saved.layers[i]);
+    if (sized.name == nullptr) continue;
+    const std::string name = fmt::format("{}.{}", i, sized.name);
+    const auto tensor = saved.state.find(name);
+    if (tensor == saved.state.end() || !(tensor->second.shape() == sized.shape)) {
       throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found {}", path.string(), name,
-                              expected->text(),
-                              weight == saved.state.end() ? "none" : weight->second.shape().text()));
+                              sized.shape.text(),
+                              tensor == saved.state.end() ? "none" : tensor->second.shape().text()));
     }
   }
 }

@@ -35,6 +35,18 @@ struct MakeLayer {
   std::unique_ptr<Layer> operator()(const RatePenaltyOptions& options) const {
     return std::make_unique<RatePenalty>(options);
   }
+  std::unique_ptr<Layer> operator()(const BatchNormRecipe& recipe) const {
+    return std::make_unique<BatchNorm>(recipe.channels, recipe);
+  }
+  std::unique_ptr<Layer> operator()(const ThresholdDependentBatchNormRecipe& recipe) const {
+    return std::make_unique<ThresholdDependentBatchNorm>(recipe.channels, recipe);
+  }
+  std::unique_ptr<Layer> operator()(const DropoutOptions& options) const {
+    return std::make_unique<Dropout>(options);
+  }
+  std::unique_ptr<Layer> operator()(const VotingOptions& options) const {
+    return std::make_unique<Voting>(options);
+  }
 };
 
 struct MakeLoss {
@@ -92,6 +104,13 @@ bool describes<Linear>(const Layer& layer, LayerRecipe& recipe) {
   return linear != nullptr;
 }
 
+template <class Norm>
+bool describes_norm(const Layer& layer, LayerRecipe& recipe) {
+  const Norm* norm = layer.kind() == Norm::Options::kKind ? dynamic_cast<const Norm*>(&layer) : nullptr;
+  if (norm != nullptr) recipe = NormRecipe<typename Norm::Options>{norm->options(), norm->channels()};
+  return norm != nullptr;
+}
+
 }  // namespace
 
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe) { return std::visit(MakeLayer{}, recipe); }
@@ -101,8 +120,10 @@ LayerRecipe recipe_of(const Layer& layer) {
   const bool known = describes<Flatten>(layer, recipe) || describes<Linear>(layer, recipe) ||
                      describes<Conv2d>(layer, recipe) || describes<MaxPool2d>(layer, recipe) ||
                      describes<AvgPool2d>(layer, recipe) || describes<AdaptiveAvgPool2d>(layer, recipe) ||
-                     describes<LIF>(layer, recipe) || describes<SoftLIF>(layer, recipe) ||
-                     describes<RatePenalty>(layer, recipe);
+                     describes_norm<BatchNorm>(layer, recipe) ||
+                     describes_norm<ThresholdDependentBatchNorm>(layer, recipe) ||
+                     describes<Dropout>(layer, recipe) || describes<Voting>(layer, recipe) ||
+                     describes<LIF>(layer, recipe) || describes<SoftLIF>(layer, recipe) || describes<RatePenalty>(layer, recipe);
   if (!known) throw Error(fmt::format("[recipe] a layer of kind '{}' cannot be described", layer.kind()));
   return recipe;
 }

@@ -75,6 +75,22 @@ TEST_F(Safetensors, TheBytesAreThoseOfTheFormat) {
             std::string("\x38\0\0\0\0\0\0\0", 8) + padded + std::string("\0\0\x80\x3f", 4));
 }
 
+// PyTorch counts the batches of a batch normalisation so.
+TEST_F(Safetensors, IntegersAreReadWhereAFloatHoldsThem) {
+  const std::string header = R"({"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}   )";
+  ASSERT_EQ(header.size(), 56u);
+  const auto file_of = [&](const std::string& number) {
+    write_bytes(std::string("\x38\0\0\0\0\0\0\0", 8) + header + number);
+  };
+  file_of(std::string("\x05\x01\0\0\0\0\0\0", 8));
+  EXPECT_EQ(read_safetensors(path_).tensors.at("n").shape(), Shape{});
+  EXPECT_EQ(read_safetensors(path_).tensors.at("n").data()[0], 261);
+  file_of(std::string("\0\0\0\x02\0\0\0\0", 8));
+  EXPECT_EQ(error(), "tensor 'n': expected integers that a float can hold, found 33554432");
+  file_of(std::string("\0\0\0\0", 4));
+  EXPECT_EQ(error(), "expected 8 bytes of data, found 4");
+}
+
 TEST_F(Safetensors, TwoTensorsOfOneNameAreNotWritten) {
   const Tensor a(Shape{1});
   try {
@@ -140,8 +156,9 @@ TEST_F(Safetensors, ATensorThatContradictsItselfIsRefused) {
   };
   EXPECT_EQ(error(tensor("[2]", "[0,8]"), 8), "(no error)");
   EXPECT_EQ(error(R"({"a":3})", 0), "tensor 'a': expected a table, found number");
-  EXPECT_EQ(error(R"({"a":{}})", 0), "tensor 'a': expected dtype \"F32\", found none");
-  EXPECT_EQ(error(R"({"a":{"dtype":"F16"}})", 0), "tensor 'a': expected dtype \"F32\", found \"F16\"");
+  EXPECT_EQ(error(R"({"a":{}})", 0), "tensor 'a': expected dtype \"F32\" or \"I64\", found none");
+  EXPECT_EQ(error(R"({"a":{"dtype":"F16"}})", 0),
+            "tensor 'a': expected dtype \"F32\" or \"I64\", found \"F16\"");
   EXPECT_EQ(error(R"({"a":{"dtype":"F32"}})", 0), "tensor 'a': expected a list 'shape', found none");
   EXPECT_EQ(error(R"({"a":{"dtype":"F32","shape":[2]}})", 8),
             "tensor 'a': expected a list 'data_offsets', found none");

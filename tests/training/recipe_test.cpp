@@ -289,7 +289,8 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
       {"[[network]]\nkind = 3", "my.toml:2: key 'network.0.kind': expected a string, got 3"},
       {"[[network]]\ntau = 3",
        "my.toml:1: key 'network.0.kind': missing; expected one of 'flatten', 'linear', 'conv2d', "
-       "'max_pool2d', 'avg_pool2d', 'adaptive_avg_pool2d', 'lif', 'soft_lif', 'rate_penalty'"},
+       "'max_pool2d', 'avg_pool2d', 'adaptive_avg_pool2d', 'batch_norm', "
+       "'threshold_dependent_batch_norm', 'dropout', 'voting', 'lif', 'soft_lif', 'rate_penalty'"},
       {"[optimizer]\nlr = 0.1\n" + kNetwork,
        "my.toml:1: key 'optimizer.kind': missing; expected one of 'adam', 'adamw', 'sgd'"},
       {"[optimizer]\nkind = \"adam\"\nmomentum = 0.9\n" + kNetwork,

@@ -1,0 +1,53 @@
+#include <volley/voting.hpp>
+
+#include <fmt/format.h>
+
+#include <volley/error.hpp>
+
+#include "layers/signal_forms.hpp"
+#include "reference/voting.hpp"
+
+namespace volley {
+namespace {
+
+struct Saved {
+  Signal x;
+  SignalMemory x_memory;
+  Tensor y;
+  Tensor dx;
+};
+
+}  // namespace
+
+Voting::Voting(const VotingOptions& options) : options_(options) {
+  check_fields(VotingOptions::kKind, options);
+}
+
+Shape Voting::output_shape(const Shape& features) const {
+  if (features.rank() != 1 || features[0] % options_.voting_size != 0) {
+    throw Error(fmt::format("[voting] input features must be (K x {}), got {}", options_.voting_size,
+                            features.text()));
+  }
+  return {features[0] / options_.voting_size};
+}
+
+Signal Voting::forward(const Signal& x, Tape& tape) const {
+  const Shape out = output_shape(x.shape().from(2));
+  Saved& saved = tape.saved<Saved>();
+  saved.x = real_values(x, saved.x_memory, tape.threads());
+  saved.y.resize(out.after({x.samples(), x.stored_steps()}));
+  reference::voting_forward(saved.y.data(), saved.x.values(), x.samples() * x.stored_steps(), out[0],
+                            options_.voting_size);
+  return Signal(saved.y, out.after({x.samples(), x.steps()}));
+}
+
+Signal Voting::backward(Tape& tape, const Signal& dy) {
+  Saved& saved = tape.saved<Saved>();
+  if (!tape.needs_input_gradient()) return {};
+  saved.dx.resize(saved.x.stored_shape());
+  reference::voting_backward(saved.dx.data(), dy.values(), dy.samples() * dy.stored_steps(), dy.features(),
+                             options_.voting_size);
+  return saved.x.with_values(saved.dx);
+}
+
+}  // namespace volley
