@@ -12,6 +12,7 @@
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
+#include <volley/parallel_neuron.hpp>
 #include <volley/pool.hpp>
 #include <volley/trainer.hpp>
 
@@ -36,8 +37,11 @@ struct LinearRecipe : LinearOptions {
   }
 };
 
-using LayerRecipe = std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions,
-                                 AvgPool2dOptions, AdaptiveAvgPool2dOptions, LIFOptions, SoftLIFOptions>;
+using LayerRecipe =
+    std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions, AvgPool2dOptions,
+                 AdaptiveAvgPool2dOptions, IFOptions, LIFOptions, PLIFOptions, QIFOptions, EIFOptions,
+                 IzhikevichOptions, CUBALIFOptions, ALIFOptions, PSNOptions, MaskedPSNOptions,
+                 SlidingPSNOptions, LIOptions, SoftLIFOptions>;
 /// The layer that a recipe describes, with its weights drawn from seed 0.
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);
 /// What describes `layer`, without its weights. Throws Error for a kind that recipes do not know.

@@ -11,6 +11,7 @@
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
+#include <volley/parallel_neuron.hpp>
 #include <volley/pool.hpp>
 #include <volley/recipe.hpp>
 #include <volley/recorder.hpp>

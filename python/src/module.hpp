@@ -13,6 +13,8 @@
 #include <volley/fields.hpp>
 #include <volley/threads.hpp>
 
+#include "surrogate_caster.hpp"
+
 namespace volley::python {
 
 namespace nb = nanobind;
@@ -20,6 +22,7 @@ namespace nb = nanobind;
 // Each area of the module adds its classes and functions; module.cpp calls them in order.
 void bind_layers(nb::module_& m);
 void bind_conv_and_pools(nb::module_& m);
+void bind_neurons(nb::module_& m);
 void bind_sequential(nb::module_& m);
 void bind_data(nb::module_& m);
 void bind_losses_and_optimizers(nb::module_& m);
