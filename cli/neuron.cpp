@@ -407,5 +407,6 @@ void add_neuron_command(CLI::App& app) {
   add_neuron<EIFOptions>(*neuron, "An exponential integrate-and-fire neuron");
   add_neuron<IzhikevichOptions>(*neuron, "Izhikevich's neuron");
   add_neuron<CUBALIFOptions>(*neuron, "A LIF neuron with a synaptic current");
+  add_neuron<KLIFOptions>(*neuron, "A LIF neuron with a learned scale");
   add_neuron<ALIFOptions>(*neuron, "A LIF neuron with an adaptive threshold");
 }

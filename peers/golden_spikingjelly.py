@@ -115,6 +115,7 @@ NODES: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "qif": ("QIFNode", [{}, {"tau": 3.0, "v_c": 0.5, "a0": 0.75}]),
     "eif": ("EIFNode", [{}, {"tau": 4.0, "delta_T": 0.5, "theta_rh": 0.75}]),
     "izhikevich": ("IzhikevichNode", [{}, {"tau": 3.0, "w_rest": 0.25, "tau_w": 4.0, "a": 0.5, "b": 0.25}]),
+    "klif": ("KLIFNode", [{}, {"tau": 3.0, "decay_input": False, "scale_reset": True}]),
 }
 NODE_STEPS = 12
 
@@ -131,6 +132,8 @@ def other_neurons() -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     cases: list[dict[str, Any]] = []
     for kind, (node, levels) in NODES.items():
         for options, v_reset, detach in itertools.product(levels, (0.0, -0.25, None), (False, True)):
+            if kind == "klif" and v_reset is None:
+                continue  # this version's node takes no soft reset
             made = getattr(neuron, node)(
                 v_reset=v_reset, detach_reset=detach, step_mode="m", surrogate_function=surrogate.ATan(), **options
             )

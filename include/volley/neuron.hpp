@@ -45,6 +45,7 @@ using EIF = Neuron<EIFOptions>;
 using Izhikevich = Neuron<IzhikevichOptions>;
 using CUBALIF = Neuron<CUBALIFOptions>;
 using ALIF = Neuron<ALIFOptions>;
+using KLIF = Neuron<KLIFOptions>;
 
 /// Fields of the leaky integrator.
 struct LIOptions {

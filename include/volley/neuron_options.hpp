@@ -268,4 +268,33 @@ struct ALIFOptions {
   }
 };
 
+/// LIF whose potential is scaled by a trained number k, and cut off at 0:
+///
+///     charge  h = k h where k h > 0, else 0, with the h of LIF
+///     reset   under scale_reset, of h / k, with v_threshold / k to subtract
+///
+/// Parameter: `k`, at first 1.
+struct KLIFOptions {
+  static constexpr const char* kKind = "klif";
+
+  float tau = 2.0f;  // > 1
+  float v_threshold = 1.0f;
+  std::optional<float> v_reset = 0.0f;
+  bool decay_input = true;
+  bool detach_reset = false;
+  Surrogate surrogate = ATan{};
+  bool fires_at_threshold = true;
+  bool scale_reset = false;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("tau", self.tau, above(1));
+    visit("decay_input", self.decay_input, any());
+    detail::visit_firing(self, visit);
+    visit("scale_reset", self.scale_reset, any());
+  }
+
+  std::vector<NeuronParameter> parameters() const { return {{"k", 1.0f}}; }
+};
+
 }  // namespace volley

@@ -40,7 +40,7 @@ struct LinearRecipe : LinearOptions {
 using LayerRecipe =
     std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions, AvgPool2dOptions,
                  AdaptiveAvgPool2dOptions, IFOptions, LIFOptions, PLIFOptions, QIFOptions, EIFOptions,
-                 IzhikevichOptions, CUBALIFOptions, ALIFOptions, PSNOptions, MaskedPSNOptions,
+                 IzhikevichOptions, CUBALIFOptions, ALIFOptions, KLIFOptions, PSNOptions, MaskedPSNOptions,
                  SlidingPSNOptions, LIOptions, SoftLIFOptions>;
 /// The layer that a recipe describes, with its weights drawn from seed 0.
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);

@@ -201,6 +201,12 @@ void bind_neurons(nb::module_& m) {
       "fire    where h >= v_threshold + beta a; that is also what a soft reset takes off\n"
       "        a = a + (s - a) / tau_a");
 
+  bind_neuron<KLIFOptions>(
+      m, "KLIF",
+      "LIF neurons whose potential is scaled by a trained number k, and cut off at 0; SpikingJelly's.\n\n"
+      "charge  h = k h where k h > 0, else 0, with the h of LIF\n"
+      "reset   under scale_reset, of h / k, with v_threshold / k to subtract\n\n"
+      "Parameter k, at first 1.");
   bind_parallel_neuron<PSNOptions>(
       m, "PSN",
       "Parallel spiking neurons; SpikingJelly's conventions. Every step sees every other.\n\n"

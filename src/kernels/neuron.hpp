@@ -85,6 +85,7 @@ VOLLEY_NEURON(EIFOptions)
 VOLLEY_NEURON(IzhikevichOptions)
 VOLLEY_NEURON(CUBALIFOptions)
 VOLLEY_NEURON(ALIFOptions)
+VOLLEY_NEURON(KLIFOptions)
 #undef VOLLEY_NEURON
 
 /// gradient (1 or F) += the sums over samples and positions of `partial` (rows, F), each in one order; all of

@@ -144,5 +144,6 @@ template class Neuron<EIFOptions>;
 template class Neuron<IzhikevichOptions>;
 template class Neuron<CUBALIFOptions>;
 template class Neuron<ALIFOptions>;
+template class Neuron<KLIFOptions>;
 
 }  // namespace volley

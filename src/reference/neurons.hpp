@@ -3,6 +3,7 @@
 #include "reference/alif.hpp"
 #include "reference/cuba_lif.hpp"
 #include "reference/izhikevich.hpp"
+#include "reference/klif.hpp"
 #include "reference/lif.hpp"
 #include "reference/qif.hpp"
 
@@ -40,6 +41,10 @@ CUBALIFNeuron<Real> neuron_of(const CUBALIFOptions& o) {
 template <class Real>
 ALIFNeuron<Real> neuron_of(const ALIFOptions& o) {
   return ALIFNeuron<Real>(o);
+}
+template <class Real>
+KLIFNeuron<Real> neuron_of(const KLIFOptions& o) {
+  return KLIFNeuron<Real>(o);
 }
 
 }  // namespace volley::reference

@@ -113,6 +113,18 @@ TEST(NeuronReference, BackwardIsTheGradientOfThePLIFsParameters) {
   });
 }
 
+TEST(NeuronReference, BackwardIsTheGradientOfTheKLIFsScale) {
+  test::for_every_neuron(ATan{}, [&](const auto& options, const std::string& name) {
+    if constexpr (std::is_same_v<decltype(options), const KLIFOptions&>) {
+      using Neuron = reference::KLIFNeuron<double>;
+      Checked<Neuron> check{Neuron(options), ATan{}};
+      check.neuron.k = 1.3;
+      EXPECT_LT(check.of_input(check.neuron), 1e-7) << name;
+      EXPECT_LT(check.of_parameter(0, &Neuron::k), 1e-6) << name;
+    }
+  });
+}
+
 template <class Neuron>
 std::vector<double> trace(const Neuron& neuron, const Values& x) {
   Values z(Neuron::kStates);

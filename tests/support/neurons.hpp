@@ -74,6 +74,8 @@ void for_every_neuron(const Surrogate& surrogate, const Body& body) {
   cross(CUBALIFOptions{.c_decay = 0.8f, .v_decay = 0.6f, .v_threshold = 1.1f});
   cross(ALIFOptions{});
   cross(ALIFOptions{.tau = 3.0f, .tau_a = 5.0f, .beta = 0.7f, .v_threshold = 0.5f, .decay_input = false});
+  cross(KLIFOptions{.v_threshold = 0.8f});
+  cross(KLIFOptions{.tau = 3.0f, .decay_input = false, .scale_reset = true});
 }
 
 }  // namespace volley::test
