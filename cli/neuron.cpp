@@ -2,11 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +21,7 @@
 #include "commands.hpp"
 #include "core/files.hpp"
 #include "data/current_csv.hpp"
-#include "reference/lif.hpp"
+#include "reference/neurons.hpp"
 
 namespace {
 
@@ -28,16 +30,20 @@ using volley::Error;
 constexpr std::size_t kMaxSteps = 1'000'000;
 constexpr double kDefaultTime = 100;  // steps, or ms
 
-/// What the command line says.
-struct Arguments {
+/// What the command line says for every neuron.
+struct Common {
   std::string current;
   std::optional<std::size_t> steps;
+  std::string out;
+};
+
+/// What it says for LIF, which has a continuous form too.
+struct Arguments : Common {
   double v_threshold = 1;
   std::string v_reset = "0";
   std::optional<double> tau;
   bool no_decay_input = false;
   std::optional<double> tau_m, resistance, dt, duration;
-  std::string out;
 
   bool continuous() const { return tau_m.has_value(); }
 };
@@ -48,20 +54,36 @@ struct Segment {
   double value;
 };
 
+struct Row {
+  double x, h, v;
+  bool spike;
+};
+
 /// A neuron, its input, and what turns steps into time: docs/math/neuron_time.md.
 struct Simulation {
-  volley::reference::LIFParameters<double> neuron;
-  double start = 0;       // v before the first step
-  double dt = 1;          // of a step: 1, or ms
+  std::string_view model;
+  std::function<Row(double x)> step;
+  double dt = 1;  // of a step: 1, or ms
+  bool continuous = false;
   double resistance = 1;  // 1, or MOhm
   double shift = 0;       // added to every input, so that the neuron leaks to 0 whatever its v_reset
   std::vector<double> current;
 };
 
-struct Row {
-  double x, h, v;
-  bool spike;
-};
+/// One neuron's life, a step a call.
+template <class Neuron>
+std::function<Row(double)> life_of(const Neuron& neuron, std::optional<double> start = {}) {
+  std::array<double, Neuron::kStates> z{};
+  neuron.start(z.data());
+  if (start.has_value()) z[0] = *start;
+  return [neuron, z](double x) mutable {
+    neuron.charge(z.data(), x);
+    const double h = z[0];
+    const double s = volley::reference::spike_of(neuron, z.data(), {}, volley::reference::Fire::hard);
+    neuron.reset(z.data(), s, s);
+    return Row{x, h, s != 0 ? z[0] : h, s != 0};
+  };
+}
 
 [[noreturn]] void usage(const std::string& text) { throw CLI::ValidationError(text); }
 
@@ -162,8 +184,8 @@ void check_form(const Arguments& a) {
   if (!(*a.dt < *a.tau_m)) usage(fmt::format("[neuron] dt must be < tau_m = {}, got {}", *a.tau_m, *a.dt));
 }
 
-volley::reference::LIFParameters<double> neuron_parameters(const Arguments& a) {
-  volley::reference::LIFParameters<double> p;
+volley::reference::LIFNeuron<double> neuron_parameters(const Arguments& a) {
+  volley::reference::LIFNeuron<double> p;
   p.tau = a.continuous() ? *a.tau_m / *a.dt : a.tau.value_or(p.tau);
   p.v_threshold = a.v_threshold;
   p.decay_input = !a.no_decay_input;
@@ -183,10 +205,10 @@ volley::reference::LIFParameters<double> neuron_parameters(const Arguments& a) {
   return p;
 }
 
-std::size_t count_steps(const Arguments& a, const Current& current, double dt) {
+std::size_t count_steps(const Common& a, std::optional<double> duration, const Current& current, double dt) {
   std::optional<std::size_t> steps = a.steps;
-  if (a.duration.has_value()) {
-    const double count = std::round(*a.duration / dt);
+  if (duration.has_value()) {
+    const double count = std::round(*duration / dt);
     checked([&] { volley::check_range("neuron", "duration / dt", count, volley::between(1, kMaxSteps)); });
     steps = static_cast<std::size_t>(count);
   }
@@ -202,32 +224,33 @@ std::size_t count_steps(const Arguments& a, const Current& current, double dt) {
 
 Simulation plan(const Arguments& a) {
   check_form(a);
-  Simulation simulation;
-  simulation.neuron = neuron_parameters(a);
+  const volley::reference::LIFNeuron<double> neuron = neuron_parameters(a);
+  Simulation simulation{.model = "lif", .continuous = a.continuous()};
   if (a.continuous()) {
     simulation.dt = *a.dt;
     simulation.resistance = *a.resistance;
-    simulation.shift = -simulation.neuron.rest();  // (N6)
+    simulation.shift = -neuron.rest();  // (N6)
+    simulation.step = life_of(neuron, 0.0);
   } else {
-    simulation.start = simulation.neuron.rest();
+    simulation.step = life_of(neuron);
   }
   const Current current = parse_current(a.current, simulation.dt);
-  simulation.current = sample(current.segments, simulation.dt, count_steps(a, current, simulation.dt));
+  simulation.current =
+      sample(current.segments, simulation.dt, count_steps(a, a.duration, current, simulation.dt));
   return simulation;
 }
 
 std::vector<Row> simulate(const Simulation& simulation) {
   std::vector<Row> rows;
   rows.reserve(simulation.current.size());
-  double v = simulation.start;
   for (const double x : simulation.current) {
-    double h = 0;
-    double s = 0;
-    volley::reference::lif_step(h, s, v, simulation.resistance * x + simulation.shift, simulation.neuron);
-    if (!std::isfinite(h)) {
-      throw Error(fmt::format("[neuron] the potential must stay finite, got {} at step {}", h, rows.size()));
+    Row row = simulation.step(simulation.resistance * x + simulation.shift);
+    row.x = x;
+    if (!std::isfinite(row.h)) {
+      throw Error(
+          fmt::format("[neuron] the potential must stay finite, got {} at step {}", row.h, rows.size()));
     }
-    rows.push_back({x, h, v, s != 0});
+    rows.push_back(row);
   }
   return rows;
 }
@@ -245,18 +268,20 @@ std::string to_csv(const std::vector<Row>& rows, double dt) {
   return csv;
 }
 
-std::string summary(const std::vector<Row>& rows, bool continuous, double dt) {
+std::string summary(const std::vector<Row>& rows, const Simulation& simulation) {
+  const double dt = simulation.dt;
+  const std::string_view model = simulation.model;
   const auto fired = [](const Row& row) { return row.spike; };
   const auto spikes = std::count_if(rows.begin(), rows.end(), fired);
   const double rate = static_cast<double>(spikes) / static_cast<double>(rows.size());
-  std::string text =
-      continuous ? fmt::format("lif: {} steps of {} ms, {} spikes, rate {:.6g} Hz", rows.size(), dt, spikes,
-                               rate / dt * 1000)
-                 : fmt::format("lif: {} steps, {} spikes, rate {:.6g} per step", rows.size(), spikes, rate);
+  std::string text = simulation.continuous ? fmt::format("{}: {} steps of {} ms, {} spikes, rate {:.6g} Hz",
+                                                         model, rows.size(), dt, spikes, rate / dt * 1000)
+                                           : fmt::format("{}: {} steps, {} spikes, rate {:.6g} per step",
+                                                         model, rows.size(), spikes, rate);
   if (spikes == 0) return text;
   const auto first = std::find_if(rows.begin(), rows.end(), fired) - rows.begin();
   return text + fmt::format(", first at t = {}{}", time_text(dt, static_cast<std::size_t>(first)),
-                            continuous ? " ms" : "");
+                            simulation.continuous ? " ms" : "");
 }
 
 void write_standard_output(const std::string& text) {
@@ -266,16 +291,79 @@ void write_standard_output(const std::string& text) {
   }
 }
 
-void run(const Arguments& a) {
-  const Simulation simulation = plan(a);
+void run(const Simulation& simulation, const std::string& out) {
   const std::vector<Row> rows = simulate(simulation);
   const std::string csv = to_csv(rows, simulation.dt);
-  if (a.out.empty()) {
+  if (out.empty()) {
     write_standard_output(csv);
   } else {
-    volley::write_file_whole(a.out, csv);
+    volley::write_file_whole(out, csv);
   }
-  fmt::print(stderr, "{}\n", summary(rows, a.continuous(), simulation.dt));
+  fmt::print(stderr, "{}\n", summary(rows, simulation));
+}
+
+void add_common(CLI::App& command, Common& a) {
+  command
+      .add_option(
+          "--current", a.current,
+          "constant:A, step:A@FROM, step:A@FROM-TO, or a CSV file: one value per step, or columns t,x")
+      ->required();
+  command.add_option("--steps", a.steps, "Steps to simulate (default: 100, or as many as the CSV file has)")
+      ->check(CLI::Range(std::size_t{1}, kMaxSteps));
+  command.add_option("--out", a.out, "Write the CSV to this file and not to the standard output");
+}
+
+/// An option for each field that has a part in the simulation: --v-threshold for v_threshold.
+struct AddOption {
+  CLI::App& command;
+
+  static std::string flag(std::string_view prefix, std::string_view name) {
+    std::string text = fmt::format("--{}{}", prefix, name);
+    std::ranges::replace(text, '_', '-');
+    return text;
+  }
+  void operator()(std::string_view name, float& value, const volley::Range&) const {
+    command.add_option(flag("", name), value)->capture_default_str();
+  }
+  void operator()(std::string_view name, std::optional<float>& value, const volley::Range&) const {
+    const auto read = [&value, name](const std::string& text) {
+      double number = 0;
+      if (text != "none" && !volley::parse_number(text, number)) {
+        usage(fmt::format("[neuron] {} must be a finite number or none, got '{}'", flag("", name), text));
+      }
+      value.reset();
+      if (text != "none") value = static_cast<float>(number);
+    };
+    command.add_option_function<std::string>(flag("", name), read, "A number, or none for a soft reset")
+        ->default_str(fmt::format("{}", *value));
+  }
+  void operator()(std::string_view name, bool& value, const volley::Range&) const {
+    if (value) command.add_flag_callback(flag("no-", name), [&value] { value = false; });
+  }
+  template <class T>
+  void operator()(std::string_view, T&, const volley::Range&) const {}
+};
+
+/// A neuron that counts in steps only.
+template <class Options>
+void add_neuron(CLI::App& neuron, const std::string& what) {
+  struct Both : Common {
+    Options options;
+  };
+  CLI::App* command =
+      neuron.add_subcommand(Options::kKind, fmt::format("{} under a given current: CSV of t,x,h,v,s", what));
+  command->footer(fmt::format("Example: volley neuron {} --current constant:1.5 --steps 20", Options::kKind));
+  const auto a = std::make_shared<Both>();
+  add_common(*command, *a);
+  Options::fields(a->options, AddOption{*command});
+  command->callback([a] {
+    checked([&] { volley::check_fields(Options::kKind, a->options); });
+    Simulation simulation{.model = Options::kKind,
+                          .step = life_of(volley::reference::neuron_of<double>(a->options))};
+    const Current current = parse_current(a->current, 1);
+    simulation.current = sample(current.segments, 1, count_steps(*a, {}, current, 1));
+    run(simulation, a->out);
+  });
 }
 
 void add_lif(CLI::App& neuron) {
@@ -292,12 +380,7 @@ void add_lif(CLI::App& neuron) {
       "  volley neuron lif --current constant:2 --tau-m 20 --resistance 10 --dt 0.1 --v-threshold 15 "
       "--duration 200");
   const auto a = std::make_shared<Arguments>();
-  lif->add_option(
-         "--current", a->current,
-         "constant:A, step:A@FROM, step:A@FROM-TO, or a CSV file: one value per step, or columns t,x")
-      ->required();
-  lif->add_option("--steps", a->steps, "Steps to simulate (default: 100, or as many as the CSV file has)")
-      ->check(CLI::Range(std::size_t{1}, kMaxSteps));
+  add_common(*lif, *a);
   lif->add_option("--tau", a->tau, "Membrane time constant in steps, > 1 (default: 2)");
   lif->add_option("--v-threshold", a->v_threshold, "Fires when h >= this")->capture_default_str();
   lif->add_option("--v-reset", a->v_reset, "Potential after a spike; none: h - v_threshold")
@@ -308,8 +391,7 @@ void add_lif(CLI::App& neuron) {
   lif->add_option("--dt", a->dt, "Euler step in ms, < tau-m (continuous form)");
   lif->add_option("--duration", a->duration,
                   "Time to simulate in ms, in place of --steps (continuous form; default: 100)");
-  lif->add_option("--out", a->out, "Write the CSV to this file and not to the standard output");
-  lif->callback([a] { run(*a); });
+  lif->callback([a] { run(plan(*a), a->out); });
 }
 
 }  // namespace
@@ -318,4 +400,13 @@ void add_neuron_command(CLI::App& app) {
   CLI::App* neuron = app.add_subcommand("neuron", "Simulate one neuron under a given current");
   neuron->require_subcommand(1);
   add_lif(*neuron);
+  using namespace volley;
+  add_neuron<IFOptions>(*neuron, "An integrate-and-fire neuron");
+  add_neuron<PLIFOptions>(*neuron, "A LIF neuron of the kind whose tau is learned");
+  add_neuron<QIFOptions>(*neuron, "A quadratic integrate-and-fire neuron");
+  add_neuron<EIFOptions>(*neuron, "An exponential integrate-and-fire neuron");
+  add_neuron<IzhikevichOptions>(*neuron, "Izhikevich's neuron");
+  add_neuron<CUBALIFOptions>(*neuron, "A LIF neuron with a synaptic current");
+  add_neuron<KLIFOptions>(*neuron, "A LIF neuron with a learned scale");
+  add_neuron<ALIFOptions>(*neuron, "A LIF neuron with an adaptive threshold");
 }

@@ -2,8 +2,9 @@
 
     python peers/golden_spikingjelly.py [FOLDER]
 
-Files, all little: lif.safetensors (neurons), network.safetensors (whole networks, one pass),
-trajectory.safetensors (50 steps of Adam), norm.safetensors (golden_norm.py), and manifest.json (versions, seeds, cases, SHA-256 of each file).
+Files, all little: lif.safetensors (LIF in many cases), neurons.safetensors (the other neurons, and the
+surrogates), network.safetensors (whole networks, one pass), trajectory.safetensors (50 steps of Adam),
+norm.safetensors (golden_norm.py), and manifest.json (versions, seeds, cases, SHA-256 of each file).
 """
 
 from __future__ import annotations
@@ -75,9 +76,12 @@ def batch_first(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().numpy().swapaxes(0, 1)
 
 
-def run_neuron(case: dict[str, Any], x: np.ndarray, ds: np.ndarray) -> dict[str, np.ndarray]:
+def run_lif(case: dict[str, Any], x: np.ndarray, ds: np.ndarray) -> dict[str, np.ndarray]:
     kind, alpha = case["surrogate"]
-    node = run_spikingjelly.lif({**case, "surrogate": {"kind": kind, "alpha": alpha}})
+    return run_node(run_spikingjelly.lif({**case, "surrogate": {"kind": kind, "alpha": alpha}}), x, ds)
+
+
+def run_node(node: Any, x: np.ndarray, ds: np.ndarray) -> dict[str, np.ndarray]:
     node.train()
     h = []
     fire = node.neuronal_fire
@@ -90,7 +94,8 @@ def run_neuron(case: dict[str, Any], x: np.ndarray, ds: np.ndarray) -> dict[str,
     x_seq = time_first(x).requires_grad_()
     s = node(x_seq)
     s.backward(time_first(ds))
-    return {"s": batch_first(s), "h": batch_first(torch.stack(h)), "dx": batch_first(x_seq.grad)}
+    arrays = {"s": batch_first(s), "h": batch_first(torch.stack(h)), "dx": batch_first(x_seq.grad)}
+    return arrays | {f"d{name}": p.grad.numpy().reshape(1) for name, p in node.named_parameters()}
 
 
 def neurons(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
@@ -99,8 +104,79 @@ def neurons(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], list[dict[
     for i, case in enumerate(cases):
         case["gain"] = float(2 ** round(np.log2(case["tau"]))) if case["decay_input"] else 1.0
         x, ds = arrays[f"x.{case['steps']}"], arrays[f"ds.{case['steps']}"]
-        for name, array in run_neuron(case, x * np.float32(case["gain"]), ds).items():
+        for name, array in run_lif(case, x * np.float32(case["gain"]), ds).items():
             arrays[f"{i}.{name}"] = array
+    return arrays, cases
+
+
+# Volley's names of options and SpikingJelly's node, with their values away from the defaults.
+NODES: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "if": ("IFNode", [{}]),
+    "plif": ("ParametricLIFNode", [{}, {"init_tau": 3.0, "decay_input": False}]),
+    "qif": ("QIFNode", [{}, {"tau": 3.0, "v_c": 0.5, "a0": 0.75}]),
+    "eif": ("EIFNode", [{}, {"tau": 4.0, "delta_T": 0.5, "theta_rh": 0.75}]),
+    "izhikevich": ("IzhikevichNode", [{}, {"tau": 3.0, "w_rest": 0.25, "tau_w": 4.0, "a": 0.5, "b": 0.25}]),
+    "klif": ("KLIFNode", [{}, {"tau": 3.0, "decay_input": False, "scale_reset": True}]),
+}
+NODE_STEPS = 12
+
+
+def other_neurons() -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Each under every kind of reset, detached or not; ATan."""
+    from spikingjelly.activation_based import neuron, surrogate
+
+    rng = np.random.default_rng(SEED + 1)
+    arrays = {
+        "x": rng.integers(-32, 160, (N, NODE_STEPS, F)).astype(np.float32) / 64,
+        "ds": rng.integers(-64, 65, (N, NODE_STEPS, F)).astype(np.float32) / 64,
+    }
+    cases: list[dict[str, Any]] = []
+    for kind, (node, levels) in NODES.items():
+        for options, v_reset, detach in itertools.product(levels, (0.0, -0.25, None), (False, True)):
+            if kind == "klif" and v_reset is None:
+                continue  # this version's node takes no soft reset
+            made = getattr(neuron, node)(
+                v_reset=v_reset, detach_reset=detach, step_mode="m", surrogate_function=surrogate.ATan(), **options
+            )
+            for name, array in run_node(made, arrays["x"], arrays["ds"]).items():
+                arrays[f"{len(cases)}.{name}"] = array
+            shown = "none" if v_reset is None else v_reset
+            cases.append({"kind": kind, "v_reset": shown, "detach_reset": detach, **options})
+    return arrays, cases
+
+
+SURROGATES: dict[str, tuple[str, list[dict[str, float]]]] = {
+    "atan": ("ATan", [{}, {"alpha": 0.5}]),
+    "sigmoid": ("Sigmoid", [{}, {"alpha": 1.5}]),
+    "piecewise_quadratic": ("PiecewiseQuadratic", [{}, {"alpha": 2.5}]),
+    "piecewise_exp": ("PiecewiseExp", [{}, {"alpha": 3.0}]),
+    "soft_sign": ("SoftSign", [{}, {"alpha": 0.75}]),
+    "erf": ("Erf", [{}, {"alpha": 0.5}]),
+    "piecewise_leaky_relu": ("PiecewiseLeakyReLU", [{}, {"w": 0.5, "c": 0.125}]),
+    "leaky_k_relu": ("LeakyKReLU", [{}, {"leak": 0.25, "k": 0.75}]),
+    "log_tailed_relu": ("LogTailedReLU", [{}, {"alpha": 0.125}]),
+    "s2nn": ("S2NN", [{}, {"alpha": 2.0, "beta": 0.5}]),
+    "q_pseudo_spike": ("QPseudoSpike", [{}, {"alpha": 1.5}]),
+    "nonzero_sign_log_abs": ("NonzeroSignLogAbs", [{}, {"alpha": 2.0}]),
+}
+
+WRONG_BACKWARD = ("piecewise_leaky_relu", "nonzero_sign_log_abs")
+
+
+def surrogates() -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """The derivatives that backward uses, but for two that are wrong in this version: PiecewiseLeakyReLU's is not
+    that of its own step (1 / w and not 1 / (2 w) in the middle), NonzeroSignLogAbs's raises. There the
+    derivative of the step is taken."""
+    from spikingjelly.activation_based import surrogate
+
+    grid = (np.arange(-80, 81) / 32 + 1 / 128).astype(np.float32)
+    arrays, cases = {"surrogate.x": grid}, []
+    for kind, (name, levels) in SURROGATES.items():
+        for options in levels:
+            x = torch.from_numpy(grid).requires_grad_()
+            getattr(surrogate, name)(spiking=kind not in WRONG_BACKWARD, **options)(x).sum().backward()
+            arrays[f"surrogate.{len(cases)}"] = x.grad.numpy()
+            cases.append({"kind": kind, **options})
     return arrays, cases
 
 
@@ -224,6 +300,9 @@ def main() -> None:
     hashes = {}
     arrays, cases = neurons(rng)
     hashes["lif.safetensors"] = write(folder / "lif.safetensors", arrays)
+    arrays, others = other_neurons()
+    derivatives, steps = surrogates()
+    hashes["neurons.safetensors"] = write(folder / "neurons.safetensors", arrays | derivatives)
     networks, passes = {}, {}
     for name, recipe in NETWORKS.items():
         arrays, passes[name] = one_pass(recipe, rng)
@@ -239,11 +318,13 @@ def main() -> None:
         "seed": SEED,
         "sha256": hashes,
         "lif": cases,
+        "neurons": others,
+        "surrogates": steps,
         "network": passes,
         "trajectory": run,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    print(f"{folder}: {len(cases)} neuron cases, {len(passes)} networks, {TRAJECTORY_STEPS} steps of Adam")
+    print(f"{folder}: {len(cases)} cases of LIF, {len(others)} of other neurons, {len(passes)} networks, {TRAJECTORY_STEPS} steps of Adam")
 
 
 if __name__ == "__main__":

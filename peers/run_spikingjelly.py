@@ -10,7 +10,14 @@ import common
 def surrogate_of(table: common.Recipe) -> Any:
     from spikingjelly.activation_based import surrogate
 
-    kinds = {"atan": surrogate.ATan, "sigmoid": surrogate.Sigmoid}
+    kinds = {
+        "atan": surrogate.ATan,
+        "sigmoid": surrogate.Sigmoid,
+        "piecewise_quadratic": surrogate.PiecewiseQuadratic,
+        "piecewise_exp": surrogate.PiecewiseExp,
+        "soft_sign": surrogate.SoftSign,
+        "erf": surrogate.Erf,
+    }
     if table["kind"] not in kinds:
         raise common.Unmatched(f"surrogate {table['kind']}")
     return kinds[table["kind"]](alpha=float(table["alpha"]))
@@ -19,6 +26,8 @@ def surrogate_of(table: common.Recipe) -> Any:
 def lif(table: common.Recipe) -> Any:
     from spikingjelly.activation_based import neuron
 
+    if not table.get("fires_at_threshold", True):
+        raise common.Unmatched("lif with fires_at_threshold = false")
     v_reset = table["v_reset"]
     return neuron.LIFNode(
         tau=float(table["tau"]),

@@ -10,8 +10,8 @@ namespace {
 constexpr std::size_t kSamples = 64;
 constexpr std::size_t kVerified = 2;
 
-const reference::LIFParameters<double> kNeuron{};  // tau 2, threshold 1, hard reset to 0, decayed input
-const kernels::LIFKernel kLowered{{1.0f, 0.0f, 0.0f, 0.0f, false}, 0.5f, 0.5f, 0.5f, true};
+const LIFOptions kOptions;  // tau 2, threshold 1, hard reset to 0, decayed input
+const reference::LIFNeuron<double> kNeuron(kOptions);
 
 /// A layer of F neurons over T steps, with currents under which they fire at about one step in five.
 struct Pass {
@@ -29,11 +29,11 @@ struct Pass {
         scratch(kernels::neuron_scratch_size(T)),
         s(kSamples * T * words) {}
 
-  void forward() { kernels::lif_forward(s.data(), x.data(), kLowered, shape()); }
+  void forward() { kernels::neuron_forward(s.data(), x.data(), kOptions, {}, shape()); }
   void backward() {
-    kernels::lif_backward(dx.data(), ds.data(), x.data(), kLowered, ATan{}, shape(), scratch.data());
+    kernels::neuron_backward({dx.data()}, ds.data(), x.data(), kOptions, {}, shape(), scratch.data());
   }
-  kernels::NeuronShape shape() const { return {kSamples, T, F, words}; }
+  kernels::NeuronShape shape() const { return {kSamples, T, 1, F, words}; }
   bool fired(std::size_t row, std::size_t f) const { return (s[row * words + f / 64] >> f % 64 & 1) != 0; }
   double values() const { return static_cast<double>(x.size()); }
 
@@ -48,8 +48,11 @@ struct Pass {
     double worst = 0;
     for (std::size_t n = 0; n < kVerified; ++n) {
       const std::size_t first = n * T * F;
-      reference::lif_forward(&sd[first], &h[first], &xd[first], kNeuron, ATan{}, reference::Fire::hard, T, F);
-      reference::lif_backward(&expected[first], &dsd[first], &sd[first], &h[first], kNeuron, ATan{}, T, F);
+      const auto neuron = reference::everywhere(kNeuron);
+      reference::neuron_forward(&sd[first], &h[first], &xd[first], neuron, ATan{}, reference::Fire::hard, T,
+                                F);
+      reference::neuron_backward<double>(&expected[first], nullptr, &dsd[first], &sd[first], &h[first],
+                                         &xd[first], neuron, ATan{}, T, F);
       for (std::size_t f = 0; f < F; ++f) worst = std::max(worst, train_error(n, f, sd, h, expected));
     }
     return worst;

@@ -1,58 +1,85 @@
 #pragma once
 
-#include <optional>
+#include <vector>
 
-#include <volley/fields.hpp>
 #include <volley/layer.hpp>
-#include <volley/surrogate.hpp>
+#include <volley/neuron_options.hpp>
 
 namespace volley {
 
-/// Fields of the leaky integrate-and-fire neuron. Names and defaults are SpikingJelly's.
-struct LIFOptions {
-  static constexpr const char* kKind = "lif";
+/// What neuron_options.hpp has one of for each kind of neuron.
+template <class Options>
+concept NeuronOptions = requires(const Options& o) {
+  o.fires_at_threshold;
+};
 
-  float tau = 2.0f;                     // membrane time constant in steps, > 1
-  float v_threshold = 1.0f;             // fires when h >= v_threshold
-  std::optional<float> v_reset = 0.0f;  // potential after a spike (hard reset); none: h - v_threshold (soft)
-  bool decay_input = true;              // whether the input current is divided by tau too
-  bool detach_reset = false;            // whether backward ignores the spike's part in the reset
-  Surrogate surrogate = ATan{};
+/// Neurons of one kind, one per feature, from rest at the start of every pass: currents x (N, T, features...)
+/// -> spikes s of the same shape. The kinds, their equations and their options are in neuron_options.hpp.
+template <NeuronOptions OptionsType>
+class Neuron final : public Layer {
+ public:
+  using Options = OptionsType;
+
+  explicit Neuron(const Options& options = {});
+
+  const Options& options() const { return options_; }
+  std::string_view kind() const override { return Options::kKind; }
+  /// Throws Error where the options want another number of channels.
+  Shape output_shape(const Shape& features) const override;
+  Signal forward(const Signal& x, Tape& tape) const override;
+  Signal backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> parameters() override;
+  /// Draws nothing: a neuron's parameters begin where its options say.
+  void initialize(std::uint32_t seed, std::uint32_t layer) override;
+
+ private:
+  Options options_;
+  std::vector<Parameter> parameters_;  // in the order of options_.parameters()
+};
+
+using IF = Neuron<IFOptions>;
+using LIF = Neuron<LIFOptions>;
+using PLIF = Neuron<PLIFOptions>;
+using QIF = Neuron<QIFOptions>;
+using EIF = Neuron<EIFOptions>;
+using Izhikevich = Neuron<IzhikevichOptions>;
+using CUBALIF = Neuron<CUBALIFOptions>;
+using ALIF = Neuron<ALIFOptions>;
+using KLIF = Neuron<KLIFOptions>;
+
+/// Fields of the leaky integrator.
+struct LIOptions {
+  static constexpr const char* kKind = "li";
+
+  float tau = 2.0f;         // membrane time constant in steps, > 1
+  bool decay_input = true;  // whether the input current is divided by tau too
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("tau", self.tau, above(1));
-    visit("v_threshold", self.v_threshold, any());
-    visit("v_reset", self.v_reset, any());
     visit("decay_input", self.decay_input, any());
-    visit("detach_reset", self.detach_reset, any());
-    visit("surrogate", self.surrogate, any());
   }
 };
 
-/// Leaky integrate-and-fire neurons, one per feature, from rest (v_reset, or 0) at the start of every pass.
+/// A LIF that never fires, and gives its potential: for readouts.
 ///
-///     charge  h = v + (x - (v - v_reset)) / tau        decay_input; otherwise h = v - (v - v_reset) / tau +
-///     x fire    s = 1 if h >= v_threshold else 0 reset   v = v_reset where s = 1                   hard;
-///     soft (v_reset none): v = h - v_threshold where s = 1
+///     v = v + (x - v) / tau        decay_input; otherwise v = v - v / tau + x
 ///
-/// x (N, T, features...) currents -> s (N, T, features...) spikes. Forward Euler with a step of 1; backward
-/// is the exact gradient of the unrolled recursion with the surrogate for the step's derivative
-/// (docs/math/lif.md).
-class LIF final : public Layer {
+/// x (N, T, features...) -> v of the same shape, real-valued, from 0. Backward is exact (docs/math/li.md).
+class LI final : public Layer {
  public:
-  using Options = LIFOptions;
+  using Options = LIOptions;
 
-  explicit LIF(const LIFOptions& options = {});
+  explicit LI(const LIOptions& options = {});
 
-  const LIFOptions& options() const { return options_; }
-  std::string_view kind() const override { return LIFOptions::kKind; }
+  const LIOptions& options() const { return options_; }
+  std::string_view kind() const override { return LIOptions::kKind; }
   Shape output_shape(const Shape& features) const override { return features; }
   Signal forward(const Signal& x, Tape& tape) const override;
   Signal backward(Tape& tape, const Signal& dy) override;
 
  private:
-  LIFOptions options_;
+  LIOptions options_;
 };
 
 /// Fields of the soft LIF neuron.

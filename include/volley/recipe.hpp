@@ -14,6 +14,7 @@
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
+#include <volley/parallel_neuron.hpp>
 #include <volley/pool.hpp>
 #include <volley/rate_penalty.hpp>
 #include <volley/trainer.hpp>
@@ -57,7 +58,9 @@ using ThresholdDependentBatchNormRecipe = NormRecipe<ThresholdDependentBatchNorm
 using LayerRecipe =
     std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions, AvgPool2dOptions,
                  AdaptiveAvgPool2dOptions, BatchNormRecipe, ThresholdDependentBatchNormRecipe, DropoutOptions,
-                 VotingOptions, LIFOptions, SoftLIFOptions, RatePenaltyOptions>;
+                 VotingOptions, IFOptions, LIFOptions, PLIFOptions, QIFOptions, EIFOptions, IzhikevichOptions,
+                 CUBALIFOptions, ALIFOptions, KLIFOptions, PSNOptions, MaskedPSNOptions, SlidingPSNOptions,
+                 LIOptions, SoftLIFOptions, RatePenaltyOptions>;
 /// The layer that a recipe describes, with its weights drawn from seed 0.
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);
 /// What describes `layer`, without its weights. Throws Error for a kind that recipes do not know.

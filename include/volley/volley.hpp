@@ -13,6 +13,7 @@
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
+#include <volley/parallel_neuron.hpp>
 #include <volley/pool.hpp>
 #include <volley/rate_penalty.hpp>
 #include <volley/recipe.hpp>

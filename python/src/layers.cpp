@@ -70,38 +70,6 @@ nb::tuple output_shape(const LayerPtr& self, const std::vector<std::size_t>& fea
   return nb::tuple(sizes);
 }
 
-void bind_surrogates(nb::module_& m) {
-  nb::class_<ATan>(
-      m, "ATan",
-      "Surrogate derivative g(x) = (alpha / 2) / (1 + (pi alpha x / 2)^2) with x = h - v_threshold.\n\n"
-      "alpha: steepness, > 0; 2.0 unless given. SpikingJelly's ATan.")
-      .def(
-          "__init__",
-          [](ATan* self, float alpha) {
-            const ATan surrogate{alpha};
-            check_fields(ATan::kKind, surrogate);
-            new (self) ATan(surrogate);
-          },
-          nb::arg("alpha") = ATan{}.alpha)
-      .def_ro("alpha", &ATan::alpha)
-      .def("__repr__", [](const ATan& self) { return repr_of("ATan", self); });
-  nb::class_<Sigmoid>(
-      m, "Sigmoid",
-      "Surrogate derivative g(x) = alpha s (1 - s) with s = 1 / (1 + exp(-alpha x)) and x = h - "
-      "v_threshold.\n\n"
-      "alpha: steepness, > 0; 4.0 unless given. SpikingJelly's Sigmoid.")
-      .def(
-          "__init__",
-          [](Sigmoid* self, float alpha) {
-            const Sigmoid surrogate{alpha};
-            check_fields(Sigmoid::kKind, surrogate);
-            new (self) Sigmoid(surrogate);
-          },
-          nb::arg("alpha") = Sigmoid{}.alpha)
-      .def_ro("alpha", &Sigmoid::alpha)
-      .def("__repr__", [](const Sigmoid& self) { return repr_of("Sigmoid", self); });
-}
-
 constexpr const char* kBackwardDoc =
     "The gradient of the loss with respect to x, float32 of x's shape, given dy, float32 of the output's "
     "shape.\n\n"
@@ -225,60 +193,6 @@ void bind_linear(nb::module_& m) {
       });
 }
 
-void bind_neurons(nb::module_& m) {
-  auto lif = nb::class_<LIF, Layer>(
-      m, "LIF",
-      "Leaky integrate-and-fire neurons, one per feature; SpikingJelly's conventions and defaults.\n\n"
-      "    charge  h = v + (x - (v - v_reset)) / tau         decay_input\n"
-      "            h = v - (v - v_reset) / tau + x           not decay_input\n"
-      "    fire    s = 1 if h >= v_threshold else 0\n"
-      "    reset   v = v_reset where s = 1                   hard\n"
-      "            v = h - v_threshold where s = 1           soft: v_reset None, which counts as 0 above\n\n"
-      "tau: membrane time constant in steps, > 1. detach_reset: whether backward ignores the spike's part in "
-      "the "
-      "reset.\nsurrogate: the derivative that stands in for the step's. x: currents (T, N, features...) "
-      "float32 -> "
-      "spikes uint8.");
-  def_forward(lif, kReal, kSpikes);
-  lif.def(
-         "__init__",
-         [](LIF* self, float tau, float v_threshold, std::optional<float> v_reset, bool decay_input,
-            bool detach_reset, const Surrogate& surrogate) {
-           new (self) LIF({.tau = tau,
-                           .v_threshold = v_threshold,
-                           .v_reset = v_reset,
-                           .decay_input = decay_input,
-                           .detach_reset = detach_reset,
-                           .surrogate = surrogate});
-         },
-         nb::arg("tau") = 2.0f, nb::arg("v_threshold") = 1.0f, nb::arg("v_reset").none() = 0.0f,
-         nb::arg("decay_input") = true, nb::arg("detach_reset") = false, nb::arg("surrogate") = ATan{})
-      .def("__repr__", [](const LIF& self) { return repr_of("LIF", self.options()); });
-  option<&LIFOptions::tau>(lif, "tau");
-  option<&LIFOptions::v_threshold>(lif, "v_threshold");
-  option<&LIFOptions::v_reset>(lif, "v_reset");
-  option<&LIFOptions::decay_input>(lif, "decay_input");
-  option<&LIFOptions::detach_reset>(lif, "detach_reset");
-  option<&LIFOptions::surrogate>(lif, "surrogate");
-
-  auto soft = nb::class_<SoftLIF, Layer>(
-      m, "SoftLIF",
-      "A LIF neuron that gives, in place of the spike, its probability p = sigmoid(h - v_threshold):\n\n"
-      "    h = v + (x - (v - v_reset)) / tau        v = (1 - p) h + p v_reset\n\n"
-      "tau in steps, > 1. x: currents (T, N, features...) float32 -> p of the same shape, float32.");
-  def_forward(soft, kReal, kReal);
-  soft.def(
-          "__init__",
-          [](SoftLIF* self, float tau, float v_threshold, float v_reset) {
-            new (self) SoftLIF({.tau = tau, .v_threshold = v_threshold, .v_reset = v_reset});
-          },
-          nb::arg("tau") = 2.0f, nb::arg("v_threshold") = 1.0f, nb::arg("v_reset") = 0.0f)
-      .def("__repr__", [](const SoftLIF& self) { return repr_of("SoftLIF", self.options()); });
-  option<&SoftLIFOptions::tau>(soft, "tau");
-  option<&SoftLIFOptions::v_threshold>(soft, "v_threshold");
-  option<&SoftLIFOptions::v_reset>(soft, "v_reset");
-}
-
 void bind_rate_penalty(nb::module_& m) {
   nb::class_<RatePenalty, Layer>(
       m, "RatePenalty",
@@ -343,10 +257,8 @@ nb::tuple forward(const std::shared_ptr<Layer>& self, nb::handle x, const PassAr
 }
 
 void bind_layers(nb::module_& m) {
-  bind_surrogates(m);
   bind_layer(m);
   bind_linear(m);
-  bind_neurons(m);
   bind_rate_penalty(m);
 }
 

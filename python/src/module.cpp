@@ -85,6 +85,7 @@ NB_MODULE(_volley, m) {
   bind_layers(m);
   bind_conv_and_pools(m);
   bind_norm(m);
+  bind_neurons(m);
   bind_sequential(m);
   bind_data(m);
   bind_encoders(m);

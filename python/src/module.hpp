@@ -16,6 +16,7 @@
 
 #include "core/nearest.hpp"
 #include "storage/recipe_choices.hpp"
+#include "surrogate_caster.hpp"
 
 namespace volley::python {
 
@@ -25,6 +26,7 @@ namespace nb = nanobind;
 void bind_layers(nb::module_& m);
 void bind_conv_and_pools(nb::module_& m);
 void bind_norm(nb::module_& m);
+void bind_neurons(nb::module_& m);
 void bind_sequential(nb::module_& m);
 void bind_data(nb::module_& m);
 void bind_encoders(nb::module_& m);

@@ -1,6 +1,6 @@
-// A kernel unit has four parts: (1) this file's name, for the inclusion once per target; (2) the kernels,
-// inside HWY_NAMESPACE; (3) under HWY_ONCE, the table of their versions; (4) plain functions that pick one as
-// the program runs.
+// IF, LIF and PLIF. A kernel unit has four parts: (1) this file's name, for the inclusion once per target;
+// (2) the kernels, inside HWY_NAMESPACE; (3) under HWY_ONCE, the table of their versions; (4) plain functions
+// that pick one as the program runs. For a neuron, VOLLEY_EXPORT_NEURON is (3) and (4).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/lif.cpp"
 #include "kernels/simd_targets.hpp"
@@ -15,44 +15,169 @@ namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
 template <bool kDecayInput>
-struct LIFNeuron {
-  NeuronReset reset;
-  float dh_dx, dh_dv;
-  VF inv_tau, v_rest;
+struct LIFNeuron : FiresAtThreshold {
+  VF inv_tau, dh_dx, dh_dv;
 
-  explicit LIFNeuron(const LIFKernel& k)
-      : reset(k.reset),
-        dh_dx(k.dh_dx),
-        dh_dv(k.dh_dv),
-        inv_tau(hn::Set(F32(), k.inv_tau)),
-        v_rest(hn::Set(F32(), k.reset.v_rest)) {}
+  /// The constants in double; without decay_input and with inv_tau 0 it is IF.
+  LIFNeuron(const NeuronReset& reset, double inverse_tau)
+      : FiresAtThreshold(reset),
+        inv_tau(all(inverse_tau)),
+        dh_dx(all(kDecayInput ? inverse_tau : 1)),
+        dh_dv(all(1 - inverse_tau)) {}
 
-  HWY_INLINE VF charge(VF v, VF x) const {
-    const VF leak = hn::Sub(v, v_rest);
-    if constexpr (kDecayInput) return hn::MulAdd(hn::Sub(x, leak), inv_tau, v);  // (L1)
-    return hn::Add(hn::NegMulAdd(leak, inv_tau, v), x);                          // (L2)
+  HWY_INLINE void charge(VF* z, VF x) const {
+    const VF leak = hn::Sub(z[0], v_rest);
+    if constexpr (kDecayInput) {
+      z[0] = hn::MulAdd(hn::Sub(x, leak), inv_tau, z[0]);  // (L1)
+    } else {
+      z[0] = hn::Add(hn::NegMulAdd(leak, inv_tau, z[0]), x);  // (L2)
+    }
+  }
+
+  HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF*, const VF*, VF) const {
+    const VF dx = hn::Mul(dz[0], dh_dx);  // (L9)
+    dz[0] = hn::Mul(dz[0], dh_dv);        // (L10)
+    return dx;
+  }
+};
+
+/// LIF whose numbers are parameters: w, of which 1 / tau is the sigmoid, and the threshold.
+template <bool kDecayInput>
+struct PLIFNeuron : LIFNeuron<kDecayInput> {
+  using LIF = LIFNeuron<kDecayInput>;
+  static constexpr std::size_t kParameters = 2;
+  static constexpr bool kPerFeature = true;
+
+  const PLIFOptions* options;
+  const NeuronParameters* parameters;
+  VF dinv_tau_dw, soft;
+
+  PLIFNeuron(const PLIFOptions& o, const NeuronParameters& p)
+      : LIF(reset_of(o), 0),
+        options(&o),
+        parameters(&p),
+        dinv_tau_dw(hn::Zero(F32())),
+        soft(all(o.v_reset.has_value() ? 0 : 1)) {
+    if (!p.per_feature) take(0, kLanes);
+  }
+
+  HWY_INLINE PLIFNeuron at(std::size_t f, std::size_t lanes) const {
+    PLIFNeuron n = *this;
+    if (parameters->per_feature) n.take(f, lanes);
+    return n;
+  }
+
+  /// The numbers of the features from f on.
+  HWY_INLINE void take(std::size_t f, std::size_t lanes) {
+    const F32 d;
+    const VF one = hn::Set(d, 1.0f);
+    const VF w = parameter_at(parameters->value[0], parameters->per_feature, f, lanes);
+    this->inv_tau = hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(w))));  // (L11)
+    dinv_tau_dw = hn::Mul(this->inv_tau, hn::Sub(one, this->inv_tau));
+    this->dh_dv = hn::Sub(one, this->inv_tau);
+    if constexpr (kDecayInput) this->dh_dx = this->inv_tau;
+    if (parameters->value[1] == nullptr) return;
+    this->v_threshold = parameter_at(parameters->value[1], parameters->per_feature, f, lanes);
+    this->fire_from = options->fires_at_threshold ? this->v_threshold : next_after(this->v_threshold);
+    if (!options->v_reset.has_value()) this->c = hn::Neg(this->v_threshold);
+  }
+
+  static VF next_after(VF v) {
+    HWY_ALIGN float lanes[kLanes];
+    hn::Store(v, F32(), lanes);
+    for (float& lane : lanes) lane = std::nextafter(lane, std::numeric_limits<float>::infinity());
+    return hn::Load(F32(), lanes);
+  }
+
+  HWY_INLINE void fire_adjoint(VF* dz, VF* dp, const VF* z, MF fired, VF g, VF ds) const {
+    // (L13): the threshold acts as -h does at the step, and by itself in a soft reset.
+    const VF by_spike = hn::MulAdd(hn::Sub(this->kappa, hn::Set(F32(), 1.0f)), z[0], this->c);
+    const VF ds_all = hn::MulAdd(hn::Mul(by_spike, this->through_spike), dz[0], ds);
+    dp[1] = hn::NegMulAdd(ds_all, g, dp[1]);
+    dp[1] = hn::Sub(dp[1], hn::IfThenElseZero(fired, hn::Mul(soft, dz[0])));
+    LIF::fire_adjoint(dz, dp, z, fired, g, ds);
+  }
+
+  HWY_INLINE VF charge_adjoint(VF* dz, VF* dp, const VF* before, const VF* z, VF x) const {
+    const VF leak = hn::Sub(before[0], this->v_rest);
+    VF dh_dinv_tau = hn::Neg(leak);
+    if constexpr (kDecayInput) dh_dinv_tau = hn::Sub(x, leak);
+    dp[0] = hn::MulAdd(hn::Mul(dz[0], dh_dinv_tau), dinv_tau_dw, dp[0]);  // (L12)
+    return LIF::charge_adjoint(dz, dp, before, z, x);
   }
 };
 
 /// Calls body with the neuron in its compile-time form.
 template <class Body>
-HWY_INLINE void with_lif(const LIFKernel& k, const Body& body) {
-  if (k.decay_input) {
-    body(LIFNeuron<true>(k));
+HWY_INLINE void with_neuron(const IFOptions& o, const NeuronParameters&, const Body& body) {
+  body(LIFNeuron<false>(reset_of(o), 0));
+}
+template <class Body>
+HWY_INLINE void with_neuron(const LIFOptions& o, const NeuronParameters&, const Body& body) {
+  const double inv_tau = 1 / static_cast<double>(o.tau);
+  if (o.decay_input) {
+    body(LIFNeuron<true>(reset_of(o), inv_tau));
   } else {
-    body(LIFNeuron<false>(k));
+    body(LIFNeuron<false>(reset_of(o), inv_tau));
+  }
+}
+template <class Body>
+HWY_INLINE void with_neuron(const PLIFOptions& o, const NeuronParameters& p, const Body& body) {
+  if (o.decay_input) {
+    body(PLIFNeuron<true>(o, p));
+  } else {
+    body(PLIFNeuron<false>(o, p));
   }
 }
 
-void lif_forward(std::uint64_t* s, const float* x, const LIFKernel& k, const NeuronShape& shape) {
-  with_lif(k, [&](const auto& neuron) { neuron_forward(s, x, neuron, shape); });
+template <class Options>
+HWY_INLINE void forward_of(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
+                           const NeuronShape& shape) {
+  with_neuron(o, p, [&](const auto& neuron) { forward(s, x, neuron, shape); });
 }
 
-void lif_backward(float* dx, const float* ds, const float* x, const LIFKernel& k, const Surrogate& surrogate,
-                  const NeuronShape& shape, float* scratch) {
-  with_lif(k, [&](const auto& neuron) {
-    with_derivative(surrogate, [&](const auto& g) { neuron_backward(dx, ds, x, neuron, g, shape, scratch); });
+/// The two surrogates that are used most are compiled into IF and LIF; the others go by tile
+/// (docs/decisions/neurons.md).
+template <class Options>
+HWY_INLINE void backward_of(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
+                            const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
+  with_neuron(o, p, [&](const auto& neuron) {
+    if constexpr (!std::is_same_v<Options, PLIFOptions>) {
+      if (const ATan* f = std::get_if<ATan>(&o.surrogate)) {
+        return backward(out, ds, x, neuron, ATanDerivative(*f), shape, scratch);
+      }
+      if (const Sigmoid* f = std::get_if<Sigmoid>(&o.surrogate)) {
+        return backward(out, ds, x, neuron, SigmoidDerivative(*f), shape, scratch);
+      }
+    }
+    backward(out, ds, x, neuron, TileDerivative{o.surrogate}, shape, scratch);
   });
+}
+
+void if_forward(std::uint64_t* s, const float* x, const IFOptions& o, const NeuronParameters& p,
+                const NeuronShape& shape) {
+  forward_of(s, x, o, p, shape);
+}
+void lif_forward(std::uint64_t* s, const float* x, const LIFOptions& o, const NeuronParameters& p,
+                 const NeuronShape& shape) {
+  forward_of(s, x, o, p, shape);
+}
+void plif_forward(std::uint64_t* s, const float* x, const PLIFOptions& o, const NeuronParameters& p,
+                  const NeuronShape& shape) {
+  forward_of(s, x, o, p, shape);
+}
+
+void if_backward(const NeuronGradients& out, const float* ds, const float* x, const IFOptions& o,
+                 const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
+  backward_of(out, ds, x, o, p, shape, scratch);
+}
+void lif_backward(const NeuronGradients& out, const float* ds, const float* x, const LIFOptions& o,
+                  const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
+  backward_of(out, ds, x, o, p, shape, scratch);
+}
+void plif_backward(const NeuronGradients& out, const float* ds, const float* x, const PLIFOptions& o,
+                   const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
+  backward_of(out, ds, x, o, p, shape, scratch);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -62,16 +187,20 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace volley::kernels {
 
-HWY_EXPORT(lif_forward);
-HWY_EXPORT(lif_backward);
+VOLLEY_EXPORT_NEURON(if, IFOptions)
+VOLLEY_EXPORT_NEURON(lif, LIFOptions)
+VOLLEY_EXPORT_NEURON(plif, PLIFOptions)
 
-void lif_forward(std::uint64_t* s, const float* x, const LIFKernel& neuron, const NeuronShape& shape) {
-  HWY_DYNAMIC_DISPATCH(lif_forward)(s, x, neuron, shape);
-}
-
-void lif_backward(float* dx, const float* ds, const float* x, const LIFKernel& neuron,
-                  const Surrogate& surrogate, const NeuronShape& shape, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(lif_backward)(dx, ds, x, neuron, surrogate, shape, scratch);
+void add_neuron_gradient(float* gradient, const float* partial, std::size_t rows, std::size_t F,
+                         bool per_feature) {
+  double all = 0;
+  for (std::size_t f = 0; f < F; ++f) {
+    double sum = 0;
+    for (std::size_t row = 0; row < rows; ++row) sum += static_cast<double>(partial[row * F + f]);
+    if (per_feature) gradient[f] += static_cast<float>(sum);
+    all += sum;
+  }
+  if (!per_feature) *gradient += static_cast<float>(all);
 }
 
 }  // namespace volley::kernels

@@ -1,10 +1,24 @@
 // The time loops that every neuron shares. A neuron is a struct with
-//   VF charge(VF v, VF x) const;           h from the potential before the step and the current
-//   float dh_dx, dh_dv;                    its derivatives, constants for neurons that are linear below
-//   threshold NeuronReset reset;                     what happens after a spike
+//
+//   kStates                                what goes from step to step; z[0] is the potential
+//   kParameters                            how many numbers are trained
+//   start(z)                               z before the first step
+//   charge(z, x)                           z after charge, (v, ...) -> (h, ...)
+//   above(z), fired(z)                     how far h is above the threshold; where it fires
+//   reset(z, fired)                        z after the step
+//
+// and their adjoints, from the end of a step to its beginning. dz is the gradient of z, dp of the parameters:
+//
+//   fire_adjoint(dz, dp, z, fired, g, ds)       through reset and fire: dz from after the step to after
+//   charge charge_adjoint(dz, dp, before, z, x) -> dx  through charge: dz from after charge to before the
+//   step
+//
+// Most take all but charge and charge_adjoint from FiresAtThreshold. A neuron whose numbers differ from
+// feature to feature has kPerFeature, and at(f, lanes), which is the neuron of these lanes.
+//
 // Lanes are neurons. Several independent slices of lanes run side by side, so that one does not wait for
-// another's arithmetic; they are taken from samples and features alike, so that ten neurons of many samples
-// fill them too.
+// another's arithmetic; they are taken from samples, positions and features alike, so that ten neurons of
+// many samples fill them too.
 #if defined(VOLLEY_KERNELS_NEURON_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef VOLLEY_KERNELS_NEURON_INL_H_
 #undef VOLLEY_KERNELS_NEURON_INL_H_
@@ -12,10 +26,12 @@
 #define VOLLEY_KERNELS_NEURON_INL_H_
 #endif
 
+#include <algorithm>
 #include <bit>
 
 #include "kernels/neuron.hpp"
 #include "kernels/simd-inl.h"
+#include "kernels/surrogate.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
@@ -27,20 +43,65 @@ static_assert(kLanes == 4 || kLanes == 8 || kLanes == 16);
 
 constexpr std::size_t kSlices = 4;  // slices that run side by side
 
-/// A vector's worth of neighbouring features of one sample.
-struct Slice {
-  std::size_t values;  // index of its first value of step 0 in arrays (N, T, F)
-  std::size_t bits;    // index of its first bit of step 0, counted in bits from the words' start
-  std::size_t lanes;   // features in it
+/// What most neurons do at the threshold.
+struct FiresAtThreshold {
+  static constexpr std::size_t kStates = 1;
+  static constexpr std::size_t kParameters = 0;
+  static constexpr bool kPerFeature = false;
+
+  VF v_threshold, fire_from, kappa, c, v_rest, through_spike;
+
+  explicit FiresAtThreshold(const NeuronReset& r)
+      : v_threshold(hn::Set(F32(), r.v_threshold)),
+        fire_from(hn::Set(F32(), r.fire_from)),
+        kappa(hn::Set(F32(), r.kappa)),
+        c(hn::Set(F32(), r.c)),
+        v_rest(hn::Set(F32(), r.v_rest)),
+        through_spike(hn::Set(F32(), r.detached ? 0.0f : 1.0f)) {}
+
+  HWY_INLINE void start(VF* z) const { z[0] = v_rest; }
+  HWY_INLINE VF above(const VF* z) const { return hn::Sub(z[0], v_threshold); }
+  HWY_INLINE MF fired(const VF* z) const { return hn::Ge(z[0], fire_from); }  // (L3)
+  HWY_INLINE void reset(VF* z, MF fired) const {                              // (L6)
+    z[0] = hn::IfThenElse(fired, hn::MulAdd(kappa, z[0], c), z[0]);
+  }
+
+  HWY_INLINE void fire_adjoint(VF* dz, VF*, const VF* z, MF fired, VF g, VF ds) const {
+    const VF one = hn::Set(F32(), 1.0f);
+    const VF kept = hn::IfThenElse(fired, kappa, one);  // 1 - s (1 - kappa)
+    const VF by_spike = hn::MulAdd(hn::Sub(kappa, one), z[0], c);
+    const VF dv_dh = hn::MulAdd(hn::Mul(by_spike, g), through_spike, kept);  // (L7)
+    dz[0] = hn::MulAdd(dz[0], dv_dh, hn::Mul(ds, g));                        // (L8)
+  }
 };
 
-/// The slice number j of a pass: samples outermost, then features.
+/// Where a vector's worth of neighbouring features of one sample and position lies, at step 0.
+struct Slice {
+  std::size_t values;   // in arrays (N, T, P, F)
+  std::size_t current;  // in arrays (N, T or 1, P, F)
+  std::size_t bits;     // counted in bits from the words' start
+  std::size_t neuron;   // in arrays (N, P, F)
+  std::size_t feature;
+  std::size_t lanes;  // features in it
+};
+
+inline std::size_t slices_of(const NeuronShape& shape) {
+  return shape.N * shape.P * ((shape.F + kLanes - 1) / kLanes);
+}
+
+/// The slice number j of a pass: samples outermost, then positions, then features.
 HWY_INLINE Slice slice_at(std::size_t j, const NeuronShape& shape) {
-  const std::size_t per_sample = (shape.F + kLanes - 1) / kLanes;
-  const std::size_t n = j / per_sample;
-  const std::size_t f = (j % per_sample) * kLanes;
-  return {.values = n * shape.T * shape.F + f,
-          .bits = n * shape.T * shape.row_words * 64 + f,
+  const std::size_t per_row = (shape.F + kLanes - 1) / kLanes;
+  const std::size_t row = j / per_row;
+  const std::size_t f = (j % per_row) * kLanes;
+  const std::size_t n = shape.P == 1 ? row : row / shape.P;
+  const std::size_t p = row - n * shape.P;
+  const std::size_t place = n * shape.T * shape.P + p;
+  return {.values = place * shape.F + f,
+          .current = (n * shape.current_steps() * shape.P + p) * shape.F + f,
+          .bits = place * shape.row_words * 64 + f,
+          .neuron = row * shape.F + f,
+          .feature = f,
           .lanes = HWY_MIN(kLanes, shape.F - f)};
 }
 
@@ -70,44 +131,85 @@ HWY_INLINE void store_spikes(std::uint8_t* words, std::size_t bit, std::uint32_t
   }
 }
 
-/// The potential after the step.
-HWY_INLINE VF after_step(VF h, MF fired, VF kappa, VF c) {
-  return hn::IfThenElse(fired, hn::MulAdd(kappa, h, c), h);
+/// A parameter in the lanes of features from f on.
+HWY_INLINE VF parameter_at(const float* value, bool per_feature, std::size_t f, std::size_t lanes) {
+  return per_feature ? load_first(value + f, lanes) : hn::Set(F32(), *value);
+}
+
+/// The neurons of kCount slices: one that all share, or one for each. Copies, so that the compiler sees that
+/// no store changes them.
+template <class Neuron, std::size_t kCount, bool kPerFeature = Neuron::kPerFeature>
+struct NeuronsOf {
+  Neuron neuron;
+  NeuronsOf(const Neuron& n, const Slice*) : neuron(n) {}
+  HWY_INLINE const Neuron& operator[](std::size_t) const { return neuron; }
+};
+template <class Neuron>
+struct NeuronsOf<Neuron, 1, true> {
+  Neuron neuron;
+  NeuronsOf(const Neuron& n, const Slice* s) : neuron(n.at(s->feature, s->lanes)) {}
+  HWY_INLINE const Neuron& operator[](std::size_t) const { return neuron; }
+};
+template <class Neuron>
+struct NeuronsOf<Neuron, kSlices, true> {
+  static_assert(kSlices == 4);
+  Neuron neurons[kSlices];
+  NeuronsOf(const Neuron& n, const Slice* s)
+      : neurons{n.at(s[0].feature, s[0].lanes), n.at(s[1].feature, s[1].lanes),
+                n.at(s[2].feature, s[2].lanes), n.at(s[3].feature, s[3].lanes)} {}
+  HWY_INLINE const Neuron& operator[](std::size_t i) const { return neurons[i]; }
+};
+
+/// The pass as the loops take it: positions whose features fill whole words lie as one row of features does.
+template <class Neuron>
+HWY_INLINE NeuronShape rows_of(const Neuron& neuron, const NeuronShape& shape) {
+  if constexpr (Neuron::kPerFeature) {
+    if (neuron.parameters->per_feature) return shape;
+  }
+  if (shape.F % 64 != 0) return shape;
+  return {.N = shape.N,
+          .T = shape.T,
+          .P = 1,
+          .F = shape.P * shape.F,
+          .row_words = shape.P * shape.row_words,
+          .constant = shape.constant};
 }
 
 template <std::size_t kCount, bool kFull, class Neuron>
 HWY_INLINE void forward_slices(std::uint64_t* s, const float* x, const Neuron& neuron,
                                const NeuronShape& shape, std::size_t first) {
   const F32 d;
-  const VF threshold = hn::Set(d, neuron.reset.v_threshold);
-  const VF kappa = hn::Set(d, neuron.reset.kappa);
-  const VF c = hn::Set(d, neuron.reset.c);
   std::uint8_t* bytes = reinterpret_cast<std::uint8_t*>(s);
+  const std::size_t T = shape.T;
+  const std::size_t step = shape.P * shape.F;
+  const std::size_t current_step = shape.constant ? 0 : step;
+  const std::size_t bits_step = shape.P * shape.row_words * 64;
   Slice slice[kCount];
-  VF v[kCount];
+  VF z[kCount][Neuron::kStates];
   MF live[kCount];
+  for (std::size_t i = 0; i < kCount; ++i) slice[i] = slice_at(first + i, shape);
+  const NeuronsOf<Neuron, kCount> neurons(neuron, slice);
   for (std::size_t i = 0; i < kCount; ++i) {
-    slice[i] = slice_at(first + i, shape);
-    v[i] = hn::Set(d, neuron.reset.v_rest);
+    neurons[i].start(z[i]);
     live[i] = hn::FirstN(d, slice[i].lanes);
   }
-  for (std::size_t t = 0; t < shape.T; ++t) {
+  for (std::size_t t = 0; t < T; ++t) {
     for (std::size_t i = 0; i < kCount; ++i) {
-      const VF h = neuron.charge(v[i], load_slice<kFull>(x + slice[i].values + t * shape.F, slice[i].lanes));
-      MF fired = hn::Ge(h, threshold);
+      neurons[i].charge(z[i], load_slice<kFull>(x + slice[i].current + t * current_step, slice[i].lanes));
+      MF fired = neurons[i].fired(z[i]);
       if constexpr (!kFull) fired = hn::And(fired, live[i]);
-      v[i] = after_step(h, fired, kappa, c);
-      store_spikes(bytes, slice[i].bits + t * shape.row_words * 64, bits_from_mask(fired));
+      neurons[i].reset(z[i], fired);
+      store_spikes(bytes, slice[i].bits + t * bits_step, bits_from_mask(fired));
     }
   }
 }
 
-/// Spikes s (N, T, words) in step order, padding bits 0, from currents x (N, T, F).
+/// Spikes s (N, T, P, words) in step order, padding bits 0, from currents x (N, T or 1, P, F).
 template <class Neuron>
-HWY_INLINE void neuron_forward(std::uint64_t* s, const float* x, const Neuron& neuron,
-                               const NeuronShape& shape) {
-  std::memset(s, 0, shape.N * shape.T * shape.row_words * sizeof *s);
-  const std::size_t slices = shape.N * ((shape.F + kLanes - 1) / kLanes);
+HWY_NOINLINE void forward(std::uint64_t* s, const float* x, const Neuron& neuron, const NeuronShape& given) {
+  const NeuronShape shape = rows_of(neuron, given);
+  std::memset(s, 0, shape.N * shape.T * shape.P * shape.row_words * sizeof *s);
+  const std::size_t slices = slices_of(shape);
   std::size_t j = 0;
   if (shape.F % kLanes == 0) {
     for (; j + kSlices <= slices; j += kSlices) forward_slices<kSlices, true>(s, x, neuron, shape, j);
@@ -118,66 +220,129 @@ HWY_INLINE void neuron_forward(std::uint64_t* s, const float* x, const Neuron& n
   }
 }
 
-/// h is recomputed from x into `scratch` (T, kCount vectors), then time runs backward.
+/// A surrogate whose derivatives are written for a whole tile at once, by a function that no neuron is
+/// compiled into: what most pairs of neuron and surrogate do (docs/decisions/neurons.md).
+struct TileDerivative {
+  const Surrogate& surrogate;
+};
+template <class Derivative>
+inline constexpr bool kByTile = std::is_same_v<Derivative, TileDerivative>;
+
+/// Everything a backward works on.
+struct BackwardArrays {
+  NeuronGradients out;
+  const float* ds;
+  const float* x;
+  float* HWY_RESTRICT z;  // of scratch: (T, slices, states) vectors after charge
+  float* HWY_RESTRICT u;  // (T, slices) vectors: how far above the threshold; by tile only
+  float* HWY_RESTRICT g;  // (T, slices) vectors: the derivative there; by tile only
+};
+
+/// Forward again, to have z after charge at all steps, and by tile the derivatives.
 template <std::size_t kCount, bool kFull, class Neuron, class Derivative>
-HWY_INLINE void backward_slices(float* dx, const float* ds, const float* x, const Neuron& neuron,
-                                const Derivative& derivative, const NeuronShape& shape,
-                                float* HWY_RESTRICT scratch, std::size_t first) {
+HWY_INLINE void recompute(const BackwardArrays& a, const NeuronsOf<Neuron, kCount>& neurons,
+                          const Slice* slice, const Derivative& derivative, const NeuronShape& shape) {
   const F32 d;
-  const VF threshold = hn::Set(d, neuron.reset.v_threshold);
-  const VF kappa = hn::Set(d, neuron.reset.kappa);
-  const VF c = hn::Set(d, neuron.reset.c);
-  const VF one = hn::Set(d, 1.0f);
-  Slice slice[kCount];
-  VF v[kCount];
-  for (std::size_t i = 0; i < kCount; ++i) {
-    slice[i] = slice_at(first + i, shape);
-    v[i] = hn::Set(d, neuron.reset.v_rest);
-  }
-  for (std::size_t t = 0; t < shape.T; ++t) {
+  constexpr std::size_t kStates = Neuron::kStates;
+  const std::size_t T = shape.T;
+  const std::size_t current_step = shape.constant ? 0 : shape.P * shape.F;
+  VF z[kCount][kStates];
+  for (std::size_t i = 0; i < kCount; ++i) neurons[i].start(z[i]);
+  for (std::size_t t = 0; t < T; ++t) {
     for (std::size_t i = 0; i < kCount; ++i) {
-      const VF h = neuron.charge(v[i], load_slice<kFull>(x + slice[i].values + t * shape.F, slice[i].lanes));
-      hn::Store(h, d, scratch + (t * kCount + i) * kLanes);
-      v[i] = after_step(h, hn::Ge(h, threshold), kappa, c);
+      neurons[i].charge(z[i], load_slice<kFull>(a.x + slice[i].current + t * current_step, slice[i].lanes));
+      for (std::size_t k = 0; k < kStates; ++k) {
+        hn::Store(z[i][k], d, a.z + ((t * kCount + i) * kStates + k) * kLanes);
+      }
+      if constexpr (kByTile<Derivative>) {
+        hn::Store(neurons[i].above(z[i]), d, a.u + (t * kCount + i) * kLanes);
+      }
+      neurons[i].reset(z[i], neurons[i].fired(z[i]));
     }
   }
-  const VF dh_dx = hn::Set(d, neuron.dh_dx);
-  const VF dh_dv = hn::Set(d, neuron.dh_dv);
-  const VF kappa_minus_1 = hn::Sub(kappa, one);
-  // (L7) with the spike's part in the reset switched off where it is detached.
-  const VF through_spike = hn::Set(d, neuron.reset.detached ? 0.0f : 1.0f);
-  VF dv[kCount];
-  for (std::size_t i = 0; i < kCount; ++i) dv[i] = hn::Zero(d);
+  if constexpr (kByTile<Derivative>) {
+    surrogate_derivatives(a.g, a.u, T * kCount * kLanes, derivative.surrogate);
+  }
+}
+
+template <std::size_t kCount, bool kFull, class Neuron, class Derivative>
+HWY_INLINE void backward_slices(const BackwardArrays a, const Neuron& neuron, const Derivative derivative,
+                                const NeuronShape shape, std::size_t first) {
+  const F32 d;
+  constexpr std::size_t kStates = Neuron::kStates;
+  constexpr std::size_t kParameters = Neuron::kParameters;
+  const std::size_t step = shape.P * shape.F;
+  Slice slice[kCount];
+  for (std::size_t i = 0; i < kCount; ++i) slice[i] = slice_at(first + i, shape);
+  const NeuronsOf<Neuron, kCount> neurons(neuron, slice);
+  recompute<kCount, kFull>(a, neurons, slice, derivative, shape);
+  VF dz[kCount][kStates], dp[kCount][kParameters + 1], sum[kCount];
+  for (std::size_t i = 0; i < kCount; ++i) {
+    sum[i] = hn::Zero(d);
+    for (std::size_t k = 0; k < kStates; ++k) dz[i][k] = hn::Zero(d);
+    for (std::size_t k = 0; k < kParameters; ++k) dp[i][k] = hn::Zero(d);
+  }
   for (std::size_t t = shape.T; t-- > 0;) {
     for (std::size_t i = 0; i < kCount; ++i) {
-      const std::size_t at = slice[i].values + t * shape.F;
-      const VF h = hn::Load(d, scratch + (t * kCount + i) * kLanes);
-      const VF g = derivative(hn::Sub(h, threshold));
-      const VF kept = hn::IfThenElse(hn::Ge(h, threshold), kappa, one);  // 1 - s (1 - kappa)
-      const VF dv_dh = hn::MulAdd(hn::Mul(hn::MulAdd(kappa_minus_1, h, c), g), through_spike, kept);   // (L7)
-      const VF dh = hn::MulAdd(dv[i], dv_dh, hn::Mul(load_slice<kFull>(ds + at, slice[i].lanes), g));  // (L8)
-      store_slice<kFull>(hn::Mul(dh, dh_dx), dx + at, slice[i].lanes);                                 // (L9)
-      dv[i] = hn::Mul(dh, dh_dv);  // (L10)
+      const std::size_t tile = t * kCount + i;
+      VF z[kStates], before[kStates];
+      for (std::size_t k = 0; k < kStates; ++k) z[k] = hn::Load(d, a.z + (tile * kStates + k) * kLanes);
+      VF g;
+      if constexpr (kByTile<Derivative>) {
+        g = hn::Load(d, a.g + tile * kLanes);
+      } else {
+        g = derivative(neurons[i].above(z));
+      }
+      const VF ds = load_slice<kFull>(a.ds + slice[i].values + t * step, slice[i].lanes);
+      neurons[i].fire_adjoint(dz[i], dp[i], z, neurons[i].fired(z), g, ds);
+      if (t > 0) {
+        for (std::size_t k = 0; k < kStates; ++k) {
+          before[k] = hn::Load(d, a.z + ((tile - kCount) * kStates + k) * kLanes);
+        }
+        neurons[i].reset(before, neurons[i].fired(before));
+      } else {
+        neurons[i].start(before);
+      }
+      const std::size_t current = slice[i].current + (shape.constant ? 0 : t * step);
+      const VF x = load_slice<kFull>(a.x + current, slice[i].lanes);
+      const VF dx = neurons[i].charge_adjoint(dz[i], dp[i], before, z, x);
+      if (shape.constant) {
+        sum[i] = hn::Add(sum[i], dx);
+      } else {
+        store_slice<kFull>(dx, a.out.dx + current, slice[i].lanes);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < kCount; ++i) {
+    if (shape.constant) store_slice<kFull>(sum[i], a.out.dx + slice[i].current, slice[i].lanes);
+    for (std::size_t k = 0; k < kParameters; ++k) {
+      if (a.out.parameter[k] != nullptr) {
+        store_slice<kFull>(dp[i][k], a.out.parameter[k] + slice[i].neuron, slice[i].lanes);
+      }
     }
   }
 }
 
-/// dx (N, T, F) from ds (N, T, F) and the currents x (N, T, F). `scratch` has neuron_scratch_size(T) floats.
+/// The gradients from ds (N, T, P, F) and the currents. `scratch` has neuron_scratch_size(T) floats.
 template <class Neuron, class Derivative>
-HWY_INLINE void neuron_backward(float* dx, const float* ds, const float* x, const Neuron& neuron,
-                                const Derivative& derivative, const NeuronShape& shape, float* scratch) {
-  const std::size_t slices = shape.N * ((shape.F + kLanes - 1) / kLanes);
+HWY_NOINLINE void backward(const NeuronGradients& out, const float* ds, const float* x, const Neuron& neuron,
+                           const Derivative& derivative, const NeuronShape& given, float* scratch) {
+  const NeuronShape shape = rows_of(neuron, given);
+  static_assert(Neuron::kStates <= 2 && Neuron::kParameters <= kMaxNeuronParameters);
+  const std::size_t tile = shape.T * kSlices * kLanes;
+  const BackwardArrays a{out, ds, x, scratch, scratch + 2 * tile, scratch + 3 * tile};
+  const std::size_t slices = slices_of(shape);
   std::size_t j = 0;
   if (shape.F % kLanes == 0) {
     for (; j + kSlices <= slices; j += kSlices) {
-      backward_slices<kSlices, true>(dx, ds, x, neuron, derivative, shape, scratch, j);
+      backward_slices<kSlices, true>(a, neuron, derivative, shape, j);
     }
-    for (; j < slices; ++j) backward_slices<1, true>(dx, ds, x, neuron, derivative, shape, scratch, j);
+    for (; j < slices; ++j) backward_slices<1, true>(a, neuron, derivative, shape, j);
   } else {
     for (; j + kSlices <= slices; j += kSlices) {
-      backward_slices<kSlices, false>(dx, ds, x, neuron, derivative, shape, scratch, j);
+      backward_slices<kSlices, false>(a, neuron, derivative, shape, j);
     }
-    for (; j < slices; ++j) backward_slices<1, false>(dx, ds, x, neuron, derivative, shape, scratch, j);
+    for (; j < slices; ++j) backward_slices<1, false>(a, neuron, derivative, shape, j);
   }
 }
 
@@ -186,3 +351,19 @@ HWY_INLINE void neuron_backward(float* dx, const float* ds, const float* x, cons
 HWY_AFTER_NAMESPACE();
 
 #endif  // include guard per target
+
+// The end of a neuron's kernel unit: the overloads of neuron_forward and neuron_backward for `Options`, which
+// pick among the targets' versions of `name`_forward and `name`_backward.
+#undef VOLLEY_EXPORT_NEURON
+#define VOLLEY_EXPORT_NEURON(name, Options)                                                               \
+  HWY_EXPORT(name##_forward);                                                                             \
+  HWY_EXPORT(name##_backward);                                                                            \
+  void neuron_forward(std::uint64_t* s, const float* x, const Options& neuron, const NeuronParameters& p, \
+                      const NeuronShape& shape) {                                                         \
+    HWY_DYNAMIC_DISPATCH(name##_forward)(s, x, neuron, p, shape);                                         \
+  }                                                                                                       \
+  void neuron_backward(const NeuronGradients& gradients, const float* ds, const float* x,                 \
+                       const Options& neuron, const NeuronParameters& p, const NeuronShape& shape,        \
+                       float* scratch) {                                                                  \
+    HWY_DYNAMIC_DISPATCH(name##_backward)(gradients, ds, x, neuron, p, shape, scratch);                   \
+  }

@@ -1,48 +1,96 @@
 #pragma once
 
+#include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <optional>
 
-#include <volley/surrogate.hpp>
+#include <volley/neuron_options.hpp>
 
 namespace volley::kernels {
 
-/// A pass of neurons: N samples, T steps, F features; spikes are packed 64 features to a word, `row_words`
-/// words for each (sample, step), padding bits 0.
+/// A pass of neurons: N samples, T steps, P positions with F features each (channels-last; P is 1 for
+/// features of one dimension). Values lie (N, T, P, F); spikes are packed 64 features to a word, `row_words`
+/// words for each (sample, step, position), padding bits 0. The currents have T steps, or one step that is
+/// read T times.
 struct NeuronShape {
   std::size_t N;
   std::size_t T;
+  std::size_t P;
   std::size_t F;
   std::size_t row_words;
+  bool constant = false;  // whether the currents have one step; so has dx then, the sum over all t
+
+  std::size_t current_steps() const { return constant ? 1 : T; }
 };
 
-/// What happens at the threshold: (L3) and (L6) of docs/math/lif.md.
+constexpr std::size_t kMaxNeuronParameters = 2;
+
+/// The values of a neuron's parameters, in the order of its options; nullptr where there is none.
+struct NeuronParameters {
+  std::array<const float*, kMaxNeuronParameters> value{};
+  bool per_feature = false;  // whether each has F numbers, or one
+};
+
+/// What backward writes: dx (N, T or 1, P, F), and for each parameter the sums over t (N, P, F).
+struct NeuronGradients {
+  float* dx;
+  std::array<float*, kMaxNeuronParameters> parameter{};
+};
+
+/// Floats of scratch that a neuron's backward needs for T steps, whatever the target: for each of 4 slices of
+/// up to 16 lanes at most 2 state variables, the distance from the threshold and the derivative there.
+constexpr std::size_t neuron_scratch_size(std::size_t T) { return T * 64 * 4; }
+
+/// What happens at the threshold: (L3) and (L6) of docs/math/lif.md. Lowered once, the same for all neurons.
 struct NeuronReset {
   float v_threshold;
-  float kappa;  // after a spike v = kappa h + c
+  float fire_from;  // fires when h >= this
+  float kappa;      // after a spike v = kappa h + c
   float c;
   float v_rest;  // potential at the start of a pass
   bool detached;
 };
 
-/// Floats of scratch that a neuron's backward needs for T steps, whatever the target.
-constexpr std::size_t neuron_scratch_size(std::size_t T) { return T * 64; }
+template <class Options>
+NeuronReset reset_of(const Options& o) {
+  // In floats, h > a is h >= the number after a.
+  const float above = std::nextafter(o.v_threshold, std::numeric_limits<float>::infinity());
+  return {.v_threshold = o.v_threshold,
+          .fire_from = o.fires_at_threshold ? o.v_threshold : above,
+          .kappa = o.v_reset.has_value() ? 0.0f : 1.0f,
+          .c = o.v_reset.value_or(-o.v_threshold),
+          .v_rest = o.v_reset.value_or(0.0f),
+          .detached = o.detach_reset};
+}
 
-/// LIF, lowered: constants computed once, in double.
-struct LIFKernel {
-  NeuronReset reset;
-  float inv_tau;
-  float dh_dx;
-  float dh_dv;
-  bool decay_input;
-};
+// For each neuron, two overloads, in the kernel unit of its name; twins in reference/.
+//
+// neuron_forward: s (N, T, P, row_words) from the currents x (N, T or 1, P, F).
+// neuron_backward: the gradients from ds (N, T, P, F) and the currents x of the forward pass, from which the
+// potentials are recomputed. `scratch` has neuron_scratch_size(T) floats, 64-byte aligned.
+#define VOLLEY_NEURON(Options)                                                                            \
+  void neuron_forward(std::uint64_t* s, const float* x, const Options& neuron, const NeuronParameters& p, \
+                      const NeuronShape& shape);                                                          \
+  void neuron_backward(const NeuronGradients& gradients, const float* ds, const float* x,                 \
+                       const Options& neuron, const NeuronParameters& p, const NeuronShape& shape,        \
+                       float* scratch);
+VOLLEY_NEURON(IFOptions)
+VOLLEY_NEURON(LIFOptions)
+VOLLEY_NEURON(PLIFOptions)
+VOLLEY_NEURON(QIFOptions)
+VOLLEY_NEURON(EIFOptions)
+VOLLEY_NEURON(IzhikevichOptions)
+VOLLEY_NEURON(CUBALIFOptions)
+VOLLEY_NEURON(ALIFOptions)
+VOLLEY_NEURON(KLIFOptions)
+#undef VOLLEY_NEURON
 
-/// s (N, T, row_words) from currents x (N, T, F). Twin: reference/lif.hpp.
-void lif_forward(std::uint64_t* s, const float* x, const LIFKernel& neuron, const NeuronShape& shape);
-
-/// dx (N, T, F) from ds (N, T, F); h is recomputed from x (N, T, F), the currents of the forward pass.
-/// `scratch` has neuron_scratch_size(T) floats, 64-byte aligned.
-void lif_backward(float* dx, const float* ds, const float* x, const LIFKernel& neuron,
-                  const Surrogate& surrogate, const NeuronShape& shape, float* scratch);
+/// gradient (1 or F) += the sums over samples and positions of `partial` (rows, F), each in one order; all of
+/// them in one order, where there is one number.
+void add_neuron_gradient(float* gradient, const float* partial, std::size_t rows, std::size_t F,
+                         bool per_feature);
 
 }  // namespace volley::kernels

@@ -7,6 +7,7 @@
 #define VOLLEY_KERNELS_SURROGATE_INL_H_
 #endif
 
+#include <limits>
 #include <numbers>
 
 #include <hwy/contrib/math/math-inl.h>
@@ -19,13 +20,16 @@ HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
+HWY_INLINE VF all(double value) { return hn::Set(F32(), static_cast<float>(value)); }
+HWY_INLINE VF square(VF x) { return hn::Mul(x, x); }
+
 /// (S2)
 struct ATanDerivative {
   VF half_alpha, slope;
 
   explicit ATanDerivative(const ATan& f)
       : half_alpha(hn::Set(F32(), f.alpha / 2)),
-        slope(hn::Set(F32(), static_cast<float>(std::numbers::pi / 2 * static_cast<double>(f.alpha)))) {}
+        slope(all(std::numbers::pi / 2 * static_cast<double>(f.alpha))) {}
 
   HWY_INLINE VF operator()(VF x) const {
     const VF u = hn::Mul(slope, x);
@@ -48,14 +52,175 @@ struct SigmoidDerivative {
   }
 };
 
+/// (S6)
+struct PiecewiseQuadraticDerivative {
+  VF alpha, square_alpha;
+
+  explicit PiecewiseQuadraticDerivative(const PiecewiseQuadratic& f)
+      : alpha(hn::Set(F32(), f.alpha)), square_alpha(square(alpha)) {}
+
+  HWY_INLINE VF operator()(VF x) const {
+    return hn::Max(hn::Zero(F32()), hn::NegMulAdd(square_alpha, hn::Abs(x), alpha));
+  }
+};
+
+/// (S8)
+struct PiecewiseExpDerivative {
+  VF half_alpha, minus_alpha;
+
+  explicit PiecewiseExpDerivative(const PiecewiseExp& f)
+      : half_alpha(hn::Set(F32(), f.alpha / 2)), minus_alpha(hn::Set(F32(), -f.alpha)) {}
+
+  HWY_INLINE VF operator()(VF x) const {
+    return hn::Mul(half_alpha, hn::Exp(F32(), hn::Mul(minus_alpha, hn::Abs(x))));
+  }
+};
+
+/// (S10)
+struct SoftSignDerivative {
+  VF half_alpha, alpha;
+
+  explicit SoftSignDerivative(const SoftSign& f)
+      : half_alpha(hn::Set(F32(), f.alpha / 2)), alpha(hn::Set(F32(), f.alpha)) {}
+
+  HWY_INLINE VF operator()(VF x) const {
+    return hn::Div(half_alpha, square(hn::MulAdd(alpha, hn::Abs(x), hn::Set(F32(), 1.0f))));
+  }
+};
+
+/// (S12)
+struct SuperSpikeDerivative {
+  VF alpha;
+
+  explicit SuperSpikeDerivative(const SuperSpike& f) : alpha(hn::Set(F32(), f.alpha)) {}
+
+  HWY_INLINE VF operator()(VF x) const {
+    return hn::Div(alpha, square(hn::Add(hn::Abs(x), hn::Set(F32(), 1.0f))));
+  }
+};
+
+/// (S14)
+struct ErfDerivative {
+  VF height, alpha;
+
+  explicit ErfDerivative(const Erf& f)
+      : height(all(static_cast<double>(f.alpha) * std::numbers::inv_sqrtpi)),
+        alpha(hn::Set(F32(), f.alpha)) {}
+
+  HWY_INLINE VF operator()(VF x) const {
+    return hn::Mul(height, hn::Exp(F32(), hn::Neg(square(hn::Mul(alpha, x)))));
+  }
+};
+
+/// (S16)
+struct RectDerivative {
+  VF alpha, half_width;
+
+  explicit RectDerivative(const Rect& f)
+      : alpha(hn::Set(F32(), f.alpha)), half_width(hn::Set(F32(), 1 / (2 * f.alpha))) {}
+
+  HWY_INLINE VF operator()(VF x) const { return hn::IfThenElseZero(hn::Lt(hn::Abs(x), half_width), alpha); }
+};
+
+/// (S18)
+struct PiecewiseLeakyReLUDerivative {
+  VF w, inside, outside;
+
+  explicit PiecewiseLeakyReLUDerivative(const PiecewiseLeakyReLU& f)
+      : w(hn::Set(F32(), f.w)), inside(hn::Set(F32(), 1 / (2 * f.w))), outside(hn::Set(F32(), f.c)) {}
+
+  HWY_INLINE VF operator()(VF x) const { return hn::IfThenElse(hn::Lt(hn::Abs(x), w), inside, outside); }
+};
+
+/// (S20)
+struct LeakyKReLUDerivative {
+  VF leak, k;
+
+  explicit LeakyKReLUDerivative(const LeakyKReLU& f) : leak(hn::Set(F32(), f.leak)), k(hn::Set(F32(), f.k)) {}
+
+  HWY_INLINE VF operator()(VF x) const { return hn::IfThenElse(hn::Ge(x, hn::Zero(F32())), k, leak); }
+};
+
+/// (S22)
+struct LogTailedReLUDerivative {
+  VF alpha;
+
+  explicit LogTailedReLUDerivative(const LogTailedReLU& f) : alpha(hn::Set(F32(), f.alpha)) {}
+
+  HWY_INLINE VF operator()(VF x) const {
+    const VF one = hn::Set(F32(), 1.0f);
+    return hn::IfThenElse(hn::Le(x, hn::Zero(F32())), alpha, hn::Div(one, hn::Max(x, one)));
+  }
+};
+
+/// (S24)
+struct S2NNDerivative {
+  SigmoidDerivative below;
+  VF beta;
+
+  explicit S2NNDerivative(const S2NN& f) : below(Sigmoid{f.alpha}), beta(hn::Set(F32(), f.beta)) {}
+
+  HWY_INLINE VF operator()(VF x) const {
+    const VF zero = hn::Zero(F32());
+    const VF above = hn::Div(beta, hn::Add(hn::Max(x, zero), hn::Set(F32(), 1.0f)));
+    return hn::IfThenElse(hn::Lt(x, zero), below(x), above);
+  }
+};
+
+/// (S26)
+struct QPseudoSpikeDerivative {
+  VF minus_alpha, slope;
+
+  explicit QPseudoSpikeDerivative(const QPseudoSpike& f)
+      : minus_alpha(hn::Set(F32(), -f.alpha)), slope(all(2 / (static_cast<double>(f.alpha) - 1))) {}
+
+  HWY_INLINE VF operator()(VF x) const {
+    const F32 d;
+    const VF base = hn::MulAdd(slope, hn::Abs(x), hn::Set(d, 1.0f));
+    const VF largest = hn::Set(d, std::numeric_limits<float>::max());  // the logarithm wants finite numbers
+    return hn::Exp(d, hn::Mul(minus_alpha, hn::Log(d, hn::Min(base, largest))));
+  }
+};
+
+/// (S28)
+struct NonzeroSignLogAbsDerivative {
+  VF alpha;
+
+  explicit NonzeroSignLogAbsDerivative(const NonzeroSignLogAbs& f) : alpha(hn::Set(F32(), f.alpha)) {}
+
+  HWY_INLINE VF operator()(VF x) const {
+    return hn::Div(alpha, hn::MulAdd(alpha, hn::Abs(x), hn::Set(F32(), 1.0f)));
+  }
+};
+
+/// (S30)
+struct StraightThroughDerivative {
+  HWY_INLINE VF operator()(VF) const { return hn::Set(F32(), 1.0f); }
+};
+
 HWY_INLINE ATanDerivative derivative_of(const ATan& f) { return ATanDerivative(f); }
 HWY_INLINE SigmoidDerivative derivative_of(const Sigmoid& f) { return SigmoidDerivative(f); }
-
-/// Calls body with the surrogate's derivative, g(h - v_threshold).
-template <class Body>
-HWY_INLINE void with_derivative(const Surrogate& surrogate, const Body& body) {
-  std::visit([&](const auto& f) { body(derivative_of(f)); }, surrogate);
+HWY_INLINE PiecewiseQuadraticDerivative derivative_of(const PiecewiseQuadratic& f) {
+  return PiecewiseQuadraticDerivative(f);
 }
+HWY_INLINE PiecewiseExpDerivative derivative_of(const PiecewiseExp& f) { return PiecewiseExpDerivative(f); }
+HWY_INLINE SoftSignDerivative derivative_of(const SoftSign& f) { return SoftSignDerivative(f); }
+HWY_INLINE SuperSpikeDerivative derivative_of(const SuperSpike& f) { return SuperSpikeDerivative(f); }
+HWY_INLINE ErfDerivative derivative_of(const Erf& f) { return ErfDerivative(f); }
+HWY_INLINE RectDerivative derivative_of(const Rect& f) { return RectDerivative(f); }
+HWY_INLINE PiecewiseLeakyReLUDerivative derivative_of(const PiecewiseLeakyReLU& f) {
+  return PiecewiseLeakyReLUDerivative(f);
+}
+HWY_INLINE LeakyKReLUDerivative derivative_of(const LeakyKReLU& f) { return LeakyKReLUDerivative(f); }
+HWY_INLINE LogTailedReLUDerivative derivative_of(const LogTailedReLU& f) {
+  return LogTailedReLUDerivative(f);
+}
+HWY_INLINE S2NNDerivative derivative_of(const S2NN& f) { return S2NNDerivative(f); }
+HWY_INLINE QPseudoSpikeDerivative derivative_of(const QPseudoSpike& f) { return QPseudoSpikeDerivative(f); }
+HWY_INLINE NonzeroSignLogAbsDerivative derivative_of(const NonzeroSignLogAbs& f) {
+  return NonzeroSignLogAbsDerivative(f);
+}
+HWY_INLINE StraightThroughDerivative derivative_of(const StraightThrough&) { return {}; }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include <volley/surrogate.hpp>
@@ -35,6 +37,184 @@ template <class Real>
 Real step_derivative(const Sigmoid& f, Real x) {
   const Real s = smooth_step(f, x);
   return static_cast<Real>(f.alpha) * s * (1 - s);
+}
+
+/// (S5)
+template <class Real>
+Real smooth_step(const PiecewiseQuadratic& f, Real x) {
+  const Real u = static_cast<Real>(f.alpha) * x;
+  if (std::abs(u) > 1) return u > 0 ? Real(1) : Real(0);
+  return Real(0.5) + u - u * std::abs(u) / 2;
+}
+/// (S6)
+template <class Real>
+Real step_derivative(const PiecewiseQuadratic& f, Real x) {
+  const Real alpha = static_cast<Real>(f.alpha);
+  return std::max(Real(0), alpha - alpha * alpha * std::abs(x));
+}
+
+/// (S7)
+template <class Real>
+Real smooth_step(const PiecewiseExp& f, Real x) {
+  const Real half = std::exp(-static_cast<Real>(f.alpha) * std::abs(x)) / 2;
+  return x < 0 ? half : 1 - half;
+}
+/// (S8)
+template <class Real>
+Real step_derivative(const PiecewiseExp& f, Real x) {
+  const Real alpha = static_cast<Real>(f.alpha);
+  return alpha / 2 * std::exp(-alpha * std::abs(x));
+}
+
+/// (S9)
+template <class Real>
+Real smooth_step(const SoftSign& f, Real x) {
+  const Real u = static_cast<Real>(f.alpha) * x;
+  return (u / (1 + std::abs(u)) + 1) / 2;
+}
+/// (S10)
+template <class Real>
+Real step_derivative(const SoftSign& f, Real x) {
+  const Real alpha = static_cast<Real>(f.alpha);
+  const Real q = 1 + alpha * std::abs(x);
+  return alpha / 2 / (q * q);
+}
+
+/// (S11)
+template <class Real>
+Real smooth_step(const SuperSpike& f, Real x) {
+  return static_cast<Real>(f.alpha) * x / (1 + std::abs(x)) + Real(0.5);
+}
+/// (S12)
+template <class Real>
+Real step_derivative(const SuperSpike& f, Real x) {
+  const Real q = 1 + std::abs(x);
+  return static_cast<Real>(f.alpha) / (q * q);
+}
+
+/// (S13)
+template <class Real>
+Real smooth_step(const Erf& f, Real x) {
+  return std::erfc(-static_cast<Real>(f.alpha) * x) / 2;
+}
+/// (S14)
+template <class Real>
+Real step_derivative(const Erf& f, Real x) {
+  const Real u = static_cast<Real>(f.alpha) * x;
+  return static_cast<Real>(f.alpha) * std::numbers::inv_sqrtpi_v<Real> * std::exp(-u * u);
+}
+
+/// (S15)
+template <class Real>
+Real smooth_step(const Rect& f, Real x) {
+  return std::min(Real(1), std::max(Real(0), static_cast<Real>(f.alpha) * x + Real(0.5)));
+}
+/// (S16)
+template <class Real>
+Real step_derivative(const Rect& f, Real x) {
+  const Real alpha = static_cast<Real>(f.alpha);
+  return std::abs(x) < 1 / (2 * alpha) ? alpha : Real(0);
+}
+
+/// (S17)
+template <class Real>
+Real smooth_step(const PiecewiseLeakyReLU& f, Real x) {
+  const Real w = static_cast<Real>(f.w);
+  const Real c = static_cast<Real>(f.c);
+  if (x < -w) return c * (x + w);
+  return x > w ? c * (x - w) + 1 : x / (2 * w) + Real(0.5);
+}
+/// (S18)
+template <class Real>
+Real step_derivative(const PiecewiseLeakyReLU& f, Real x) {
+  const Real w = static_cast<Real>(f.w);
+  return std::abs(x) < w ? 1 / (2 * w) : static_cast<Real>(f.c);
+}
+
+/// (S19)
+template <class Real>
+Real smooth_step(const LeakyKReLU& f, Real x) {
+  return static_cast<Real>(x >= 0 ? f.k : f.leak) * x;
+}
+/// (S20)
+template <class Real>
+Real step_derivative(const LeakyKReLU& f, Real x) {
+  return static_cast<Real>(x >= 0 ? f.k : f.leak);
+}
+
+/// (S21)
+template <class Real>
+Real smooth_step(const LogTailedReLU& f, Real x) {
+  if (x <= 0) return static_cast<Real>(f.alpha) * x;
+  return x <= 1 ? x : std::log(x) + 1;
+}
+/// (S22)
+template <class Real>
+Real step_derivative(const LogTailedReLU& f, Real x) {
+  if (x <= 0) return static_cast<Real>(f.alpha);
+  return x <= 1 ? Real(1) : 1 / x;
+}
+
+/// (S23)
+template <class Real>
+Real smooth_step(const S2NN& f, Real x) {
+  if (x < 0) return smooth_step(Sigmoid{f.alpha}, x);
+  return static_cast<Real>(f.beta) * std::log(x + 1) + Real(0.5);
+}
+/// (S24)
+template <class Real>
+Real step_derivative(const S2NN& f, Real x) {
+  return x < 0 ? step_derivative(Sigmoid{f.alpha}, x) : static_cast<Real>(f.beta) / (x + 1);
+}
+
+/// (S25)
+template <class Real>
+Real smooth_step(const QPseudoSpike& f, Real x) {
+  const Real alpha = static_cast<Real>(f.alpha);
+  const Real half = std::pow(1 + 2 / (alpha - 1) * std::abs(x), 1 - alpha) / 2;
+  return x < 0 ? half : 1 - half;
+}
+/// (S26)
+template <class Real>
+Real step_derivative(const QPseudoSpike& f, Real x) {
+  const Real alpha = static_cast<Real>(f.alpha);
+  return std::pow(1 + 2 / (alpha - 1) * std::abs(x), -alpha);
+}
+
+/// (S27)
+template <class Real>
+Real smooth_step(const NonzeroSignLogAbs& f, Real x) {
+  return std::copysign(std::log(static_cast<Real>(f.alpha) * std::abs(x) + 1), x);
+}
+/// (S28)
+template <class Real>
+Real step_derivative(const NonzeroSignLogAbs& f, Real x) {
+  const Real alpha = static_cast<Real>(f.alpha);
+  return alpha / (1 + alpha * std::abs(x));
+}
+
+/// (S29)
+template <class Real>
+Real smooth_step(const StraightThrough&, Real x) {
+  return x;
+}
+/// (S30)
+template <class Real>
+Real step_derivative(const StraightThrough&, Real) {
+  return 1;
+}
+
+/// What a user's own is the derivative of is not known.
+template <class Real>
+Real smooth_step(const CustomSurrogate&, Real) {
+  return std::numeric_limits<Real>::quiet_NaN();
+}
+template <class Real>
+Real step_derivative(const CustomSurrogate& f, Real x) {
+  const float at = static_cast<float>(x);
+  float g = 0;
+  f.derivative(f.context.get(), &g, &at, 1);
+  return static_cast<Real>(g);
 }
 
 template <class Real>

@@ -26,9 +26,20 @@ struct MakeLayer {
   std::unique_ptr<Layer> operator()(const AdaptiveAvgPool2dOptions& options) const {
     return std::make_unique<AdaptiveAvgPool2d>(options);
   }
-  std::unique_ptr<Layer> operator()(const LIFOptions& options) const {
-    return std::make_unique<LIF>(options);
+  template <NeuronOptions Options>
+  std::unique_ptr<Layer> operator()(const Options& neuron) const {
+    return std::make_unique<Neuron<Options>>(neuron);
   }
+  std::unique_ptr<Layer> operator()(const PSNOptions& options) const {
+    return std::make_unique<PSN>(options);
+  }
+  std::unique_ptr<Layer> operator()(const MaskedPSNOptions& options) const {
+    return std::make_unique<MaskedPSN>(options);
+  }
+  std::unique_ptr<Layer> operator()(const SlidingPSNOptions& options) const {
+    return std::make_unique<SlidingPSN>(options);
+  }
+  std::unique_ptr<Layer> operator()(const LIOptions& options) const { return std::make_unique<LI>(options); }
   std::unique_ptr<Layer> operator()(const SoftLIFOptions& options) const {
     return std::make_unique<SoftLIF>(options);
   }
@@ -111,6 +122,17 @@ bool describes_norm(const Layer& layer, LayerRecipe& recipe) {
   return norm != nullptr;
 }
 
+/// The recipe of a Neuron<Options>, whichever of the kinds that recipes know.
+bool describes_neuron(const Layer& layer, LayerRecipe& recipe) {
+  const auto is = [&]<class Options>(const Options*) {
+    if constexpr (NeuronOptions<Options>) return describes<Neuron<Options>>(layer, recipe);
+    return false;
+  };
+  return [&]<class... Options>(const std::variant<Options...>*) {
+    return (is(static_cast<const Options*>(nullptr)) || ...);
+  }(static_cast<const LayerRecipe*>(nullptr));
+}
+
 }  // namespace
 
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe) { return std::visit(MakeLayer{}, recipe); }
@@ -123,7 +145,10 @@ LayerRecipe recipe_of(const Layer& layer) {
                      describes_norm<BatchNorm>(layer, recipe) ||
                      describes_norm<ThresholdDependentBatchNorm>(layer, recipe) ||
                      describes<Dropout>(layer, recipe) || describes<Voting>(layer, recipe) ||
-                     describes<LIF>(layer, recipe) || describes<SoftLIF>(layer, recipe) || describes<RatePenalty>(layer, recipe);
+                     describes<PSN>(layer, recipe) || describes<MaskedPSN>(layer, recipe) ||
+                     describes<SlidingPSN>(layer, recipe) || describes<LI>(layer, recipe) ||
+                     describes<SoftLIF>(layer, recipe) || describes<RatePenalty>(layer, recipe) ||
+                     describes_neuron(layer, recipe);
   if (!known) throw Error(fmt::format("[recipe] a layer of kind '{}' cannot be described", layer.kind()));
   return recipe;
 }

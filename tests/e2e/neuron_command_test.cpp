@@ -237,5 +237,38 @@ TEST(NeuronCommand, AFullDiskOrAClosedPipeIsAnError) {
   EXPECT_NE(closed.err.find("code 1"), std::string::npos) << closed.err;
 }
 
+// The other neurons, by hand; c and w are not shown but felt.
+TEST(NeuronCommand, KnowsTheOtherNeurons) {
+  const auto trace = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "neuron");
+    const ProgramResult result = run_volley(arguments);
+    EXPECT_TRUE(result.ok()) << result.err;
+    return result.out;
+  };
+  EXPECT_EQ(trace({"if", "--current", "constant:0.5", "--steps", "3"}),
+            "t,x,h,v,s\n0,0.5,0.5,0.5,0\n1,0.5,1,0,1\n2,0.5,0.5,0.5,0\n");
+  EXPECT_EQ(trace({"if", "--current", "constant:0.5", "--steps", "3", "--no-fires-at-threshold", "--v-reset",
+                   "none"}),
+            "t,x,h,v,s\n0,0.5,0.5,0.5,0\n1,0.5,1,1,0\n2,0.5,1.5,0.5,1\n");
+  EXPECT_EQ(trace({"cuba_lif", "--current", "step:1@0-1", "--steps", "3"}),
+            "t,x,h,v,s\n0,1,1,0,1\n1,0,0.5,0,1\n2,0,0.25,0.25,0\n");
+  EXPECT_EQ(trace({"izhikevich", "--current", "constant:2", "--steps", "2", "--v-c", "0.5", "--v-rest", "0",
+                   "--b", "1"}),
+            "t,x,h,v,s\n0,2,1,0,1\n1,2,0.5,0.5,0\n");
+  for (const std::string name : {"if", "plif", "qif", "eif", "izhikevich", "cuba_lif", "alif"}) {
+    EXPECT_EQ(rows_of(trace({name, "--current", "constant:1.5"})).size(), 100u) << name;
+  }
+}
+
+TEST(NeuronCommand, RefusesWhatTheOtherNeuronsCannotBe) {
+  const ProgramResult tau = run_volley({"neuron", "qif", "--current", "constant:1", "--tau", "1"});
+  EXPECT_EQ(tau.exit_code, 2);
+  EXPECT_NE(tau.err.find("[qif] tau must be > 1, got 1"), std::string::npos) << tau.err;
+  const ProgramResult reset = run_volley({"neuron", "if", "--current", "constant:1", "--v-reset", "soft"});
+  EXPECT_EQ(reset.exit_code, 2);
+  EXPECT_NE(reset.err.find("--v-reset must be a finite number or none, got 'soft'"), std::string::npos)
+      << reset.err;
+}
+
 }  // namespace
 }  // namespace volley::test

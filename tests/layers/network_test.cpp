@@ -71,21 +71,20 @@ struct ReferenceNetwork {
       return V(v.begin(), v.end());
     };
     const V w1 = value(0), b1 = value(1), w2 = value(2), xd(x.begin(), x.end());
-    reference::LIFParameters<double> q{.tau = static_cast<double>(o.tau), .decay_input = o.decay_input};
-    q.v_reset.reset();
-    if (o.v_reset.has_value()) q.v_reset = static_cast<double>(*o.v_reset);
+    const auto q = reference::everywhere(reference::LIFNeuron<double>(o));
     V a1(N * kT * hidden), s1 = a1, h1 = a1, da1 = a1, ds1 = a1, a2(N * kT * out), s2 = a2, h2 = a2, da2 = a2,
                            ds2 = a2;
     const auto lif = [&](V& s, V& h, const V& a, std::size_t F) {
       for (std::size_t n = 0; n < N; ++n) {
         const std::size_t i = n * kT * F;
-        reference::lif_forward(&s[i], &h[i], &a[i], q, o.surrogate, reference::Fire::hard, kT, F);
+        reference::neuron_forward(&s[i], &h[i], &a[i], q, o.surrogate, reference::Fire::hard, kT, F);
       }
     };
-    const auto lif_back = [&](V& da, const V& ds, const V& s, const V& h, std::size_t F) {
+    const auto lif_back = [&](V& da, const V& ds, const V& s, const V& h, const V& a, std::size_t F) {
       for (std::size_t n = 0; n < N; ++n) {
         const std::size_t i = n * kT * F;
-        reference::lif_backward(&da[i], &ds[i], &s[i], &h[i], q, o.surrogate, kT, F);
+        reference::neuron_backward<double>(&da[i], nullptr, &ds[i], &s[i], &h[i], &a[i], q, o.surrogate, kT,
+                                           F);
       }
     };
     reference::linear_forward(a1.data(), xd.data(), w1.data(), b1.data(), N * kT, in, hidden);
@@ -98,10 +97,10 @@ struct ReferenceNetwork {
     g.loss = reference::mse_forward(rates.data(), labels.data(), 1.0, 1.0, 0.0, N, out);
     reference::mse_backward(dr.data(), rates.data(), labels.data(), 1.0, 1.0, 0.0, N, out);
     for (std::size_t i = 0; i < ds2.size(); ++i) ds2[i] = dr[i / (kT * out) * out + i % out] / kT;
-    lif_back(da2, ds2, s2, h2, out);
+    lif_back(da2, ds2, s2, h2, a2, out);
     reference::linear_weight_gradient(dw2.data(), da2.data(), s1.data(), N * kT, hidden, out);
     reference::linear_input_gradient(ds1.data(), da2.data(), w2.data(), N * kT, hidden, out);
-    lif_back(da1, ds1, s1, h1, hidden);
+    lif_back(da1, ds1, s1, h1, a1, hidden);
     reference::linear_weight_gradient(dw1.data(), da1.data(), xd.data(), N * kT, in, hidden);
     reference::linear_bias_gradient(db1.data(), da1.data(), N * kT, hidden);
     reference::linear_input_gradient(dx.data(), da1.data(), w1.data(), N * kT, in, hidden);

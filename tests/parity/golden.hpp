@@ -24,6 +24,7 @@ class Golden {
   static std::filesystem::path folder();
   const nlohmann::json& manifest() const { return manifest_; }
   const Tensor& tensor(const std::string& name) const;
+  bool has(const std::string& name) const { return file_.tensors.contains(name); }
   std::span<const float> values(const std::string& name) const { return tensor(name).values(); }
   std::vector<std::uint8_t> bytes(const std::string& name) const;
   /// The tensors PREFIX.pixels and PREFIX.labels as a data set of ten classes.

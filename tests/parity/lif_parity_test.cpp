@@ -41,10 +41,6 @@ std::vector<Case> cases_of(const Golden& golden) {
   return cases;
 }
 
-reference::LIFParameters<float> parameters_of(const LIFOptions& o) {
-  return {o.tau, o.v_threshold, o.v_reset, o.decay_input, o.detach_reset};
-}
-
 /// What is wrong with a backward, on purpose.
 enum class Mistake { none, sign, no_reset_term, off_by_one, wrong_tau, detach_ignored, no_leak };
 
@@ -59,7 +55,7 @@ struct Traces {
 /// The backward of src/reference/lif.hpp with a mistake in it; one sample.
 void mistaken_backward(float* dx, const float* ds, const float* s, const float* h, const LIFOptions& o,
                        Mistake mistake, std::size_t T, std::size_t F) {
-  reference::LIFParameters<float> p = parameters_of(o);
+  reference::LIFNeuron<float> p(o);
   if (mistake == Mistake::wrong_tau) p.tau *= 1.01f;
   if (mistake == Mistake::detach_ignored) p.detach_reset = !p.detach_reset;
   const float dh_dx = p.decay_input ? 1 / p.tau : 1.0f;
@@ -83,11 +79,12 @@ void mistaken_backward(float* dx, const float* ds, const float* s, const float* 
 Traces run_reference(const Case& c) {
   const std::size_t size = c.N * c.T * c.F;
   Traces r{std::vector<float>(size), std::vector<float>(size), std::vector<float>(size)};
-  const auto p = parameters_of(c.options);
+  const auto p = reference::everywhere(reference::LIFNeuron<float>(c.options));
   for (std::size_t i = 0; i < size; i += c.T * c.F) {
-    reference::lif_forward(&r.s[i], &r.h[i], &c.x[i], p, c.options.surrogate, reference::Fire::hard, c.T,
-                           c.F);
-    reference::lif_backward(&r.dx[i], &c.ds[i], &r.s[i], &r.h[i], p, c.options.surrogate, c.T, c.F);
+    reference::neuron_forward(&r.s[i], &r.h[i], &c.x[i], p, c.options.surrogate, reference::Fire::hard, c.T,
+                              c.F);
+    reference::neuron_backward<float>(&r.dx[i], nullptr, &c.ds[i], &r.s[i], &r.h[i], &c.x[i], p,
+                                      c.options.surrogate, c.T, c.F);
   }
   return r;
 }

@@ -14,7 +14,8 @@ from conftest import Currents
 Array = NDArray[np.float64]
 
 
-def derivative(surrogate: volley.ATan | volley.Sigmoid, x: Array) -> Array:
+def derivative(surrogate: object, x: Array) -> Array:
+    assert isinstance(surrogate, (volley.ATan, volley.Sigmoid))
     alpha = surrogate.alpha
     if isinstance(surrogate, volley.ATan):
         return np.asarray(alpha / 2 / (1 + (np.pi * alpha * x / 2) ** 2))

@@ -18,7 +18,7 @@ using Values = std::vector<double>;
 constexpr std::size_t N = 3, T = 7, kIn = 5, kHidden = 6, kOut = 4;
 
 struct Network {
-  LIFParameters<double> p;
+  LIFNeuron<double> p;
   Surrogate surrogate;
   bool cross_entropy = false;
   Values x = test::Random(1).spikes<double>(N * T * kIn, 0.4);
@@ -37,14 +37,14 @@ struct Network {
     linear_forward<double>(q.a1.data(), x.data(), w.data(), nullptr, N * T, kIn, kHidden);
     for (std::size_t n = 0; n < N; ++n) {
       const std::size_t i = n * T * kHidden;
-      lif_forward(&q.s1[i], &q.h1[i], &q.a1[i], p, surrogate, Fire::smooth, T, kHidden,
-                  frozen != nullptr ? &frozen->s1[i] : nullptr);
+      neuron_forward(&q.s1[i], &q.h1[i], &q.a1[i], everywhere(p), surrogate, Fire::smooth, T, kHidden,
+                     frozen != nullptr ? &frozen->s1[i] : nullptr);
     }
     linear_forward<double>(q.a2.data(), q.s1.data(), w.data() + kIn * kHidden, nullptr, N * T, kHidden, kOut);
     for (std::size_t n = 0; n < N; ++n) {
       const std::size_t i = n * T * kOut;
-      lif_forward(&q.s2[i], &q.h2[i], &q.a2[i], p, surrogate, Fire::smooth, T, kOut,
-                  frozen != nullptr ? &frozen->s2[i] : nullptr);
+      neuron_forward(&q.s2[i], &q.h2[i], &q.a2[i], everywhere(p), surrogate, Fire::smooth, T, kOut,
+                     frozen != nullptr ? &frozen->s2[i] : nullptr);
       for (std::size_t k = 0; k < kOut; ++k) {
         for (std::size_t t = 0; t < T; ++t) q.rates[n * kOut + k] += q.s2[i + t * kOut + k] / T;
       }
@@ -64,12 +64,14 @@ struct Network {
     for (std::size_t i = 0; i < ds2.size(); ++i) ds2[i] = dr[i / (T * kOut) * kOut + i % kOut] / T;
     for (std::size_t n = 0; n < N; ++n) {
       const std::size_t i = n * T * kOut;
-      lif_backward(&da2[i], &ds2[i], &q.s2[i], &q.h2[i], p, surrogate, T, kOut);
+      neuron_backward<double>(&da2[i], nullptr, &ds2[i], &q.s2[i], &q.h2[i], &q.a2[i], everywhere(p),
+                              surrogate, T, kOut);
     }
     linear_input_gradient(ds1.data(), da2.data(), w.data() + kIn * kHidden, N * T, kHidden, kOut);
     for (std::size_t n = 0; n < N; ++n) {
       const std::size_t i = n * T * kHidden;
-      lif_backward(&da1[i], &ds1[i], &q.s1[i], &q.h1[i], p, surrogate, T, kHidden);
+      neuron_backward<double>(&da1[i], nullptr, &ds1[i], &q.s1[i], &q.h1[i], &q.a1[i], everywhere(p),
+                              surrogate, T, kHidden);
     }
     Values dw(w.size());
     linear_weight_gradient(dw.data(), da1.data(), x.data(), N * T, kIn, kHidden);
@@ -83,7 +85,10 @@ TEST(NetworkReference, GradientOfTheWholeUnrolling) {
   for (const bool cross_entropy : {false, true}) {
     for (const bool detach_reset : {false, true}) {
       for (const std::optional<double> v_reset : {std::optional<double>{0.0}, std::optional<double>{}}) {
-        const Network net{{.v_reset = v_reset, .detach_reset = detach_reset}, ATan{}, cross_entropy};
+        LIFNeuron<double> p;
+        p.v_reset = v_reset;
+        p.detach_reset = detach_reset;
+        const Network net{p, ATan{}, cross_entropy};
         const Network::Pass base = net.forward(w);
         const auto loss = [&](const Values& at) {
           return net.forward(at, detach_reset ? &base : nullptr).loss;

@@ -1,0 +1,300 @@
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include <volley/fields.hpp>
+#include <volley/surrogate.hpp>
+
+namespace volley {
+
+// The neurons that fire, by their options. Names, equations and defaults are SpikingJelly's where it has the
+// neuron. All of them take currents x (N, T, features...), start every pass from rest, and give spikes of the
+// same shape. What they share:
+//
+//     fire    s = 1 if h >= v_threshold else 0       fires_at_threshold; otherwise h > v_threshold
+//     reset   v = v_reset where s = 1                hard
+//             v = h - v_threshold where s = 1        soft: v_reset none, which counts as 0 elsewhere
+//     start   v = v_reset, or 0
+//
+// and each says how it charges: how h comes from v and x. tau is in steps. Backward is the exact gradient of
+// the unrolled recursion with the surrogate for the step's derivative; detach_reset leaves out the spike's
+// part in the reset. Derivations: docs/math.
+
+namespace detail {
+/// The fields that all of them have, after their own.
+template <class Self, class Visit>
+void visit_firing(Self& self, Visit&& visit) {
+  visit("v_threshold", self.v_threshold, any());
+  visit("v_reset", self.v_reset, any());
+  visit("detach_reset", self.detach_reset, any());
+  visit("surrogate", self.surrogate, any());
+  visit("fires_at_threshold", self.fires_at_threshold, any());
+}
+}  // namespace detail
+
+/// A trained number of a neuron, one for all or one for each channel, and where it begins.
+struct NeuronParameter {
+  const char* name;
+  float initial;
+};
+
+/// Integrate-and-fire:
+///
+///     charge  h = v + x
+struct IFOptions {
+  static constexpr const char* kKind = "if";
+
+  float v_threshold = 1.0f;
+  std::optional<float> v_reset = 0.0f;  // potential after a spike (hard reset); none: h - v_threshold (soft)
+  bool detach_reset = false;            // whether backward ignores the spike's part in the reset
+  Surrogate surrogate = ATan{};
+  bool fires_at_threshold = true;  // whether h = v_threshold fires
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    detail::visit_firing(self, visit);
+  }
+};
+
+/// Leaky integrate-and-fire:
+///
+///     charge  h = v + (x - (v - v_reset)) / tau         decay_input
+///             h = v - (v - v_reset) / tau + x           otherwise
+struct LIFOptions {
+  static constexpr const char* kKind = "lif";
+
+  float tau = 2.0f;  // membrane time constant in steps, > 1
+  float v_threshold = 1.0f;
+  std::optional<float> v_reset = 0.0f;  // potential after a spike (hard reset); none: h - v_threshold (soft)
+  bool decay_input = true;              // whether the input current is divided by tau too
+  bool detach_reset = false;            // whether backward ignores the spike's part in the reset
+  Surrogate surrogate = ATan{};
+  bool fires_at_threshold = true;  // whether h = v_threshold fires
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("tau", self.tau, above(1));
+    visit("v_threshold", self.v_threshold, any());
+    visit("v_reset", self.v_reset, any());
+    visit("decay_input", self.decay_input, any());
+    visit("detach_reset", self.detach_reset, any());
+    visit("surrogate", self.surrogate, any());
+    visit("fires_at_threshold", self.fires_at_threshold, any());
+  }
+};
+
+/// LIF with a learned tau, and if wanted a learned threshold:
+///
+///     charge  as LIF, with 1 / tau = sigmoid(w)
+///
+/// Parameters: `w`, at first -ln(init_tau - 1), and with learn_threshold `v_threshold`; one number each, or
+/// one for each of so many channels (of neurons, where the features have one dimension).
+struct PLIFOptions {
+  static constexpr const char* kKind = "plif";
+
+  float init_tau = 2.0f;  // > 1
+  float v_threshold = 1.0f;
+  std::optional<float> v_reset = 0.0f;
+  bool decay_input = true;
+  bool detach_reset = false;
+  Surrogate surrogate = ATan{};
+  bool fires_at_threshold = true;
+  bool learn_threshold = false;
+  std::size_t channels = 0;  // 0: one number for all
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("init_tau", self.init_tau, above(1));
+    visit("decay_input", self.decay_input, any());
+    detail::visit_firing(self, visit);
+    visit("learn_threshold", self.learn_threshold, any());
+    visit("channels", self.channels, between(0, 1 << 24));
+  }
+
+  std::vector<NeuronParameter> parameters() const {
+    std::vector<NeuronParameter> all{{"w", -std::log(init_tau - 1)}};
+    if (learn_threshold) all.push_back({"v_threshold", v_threshold});
+    return all;
+  }
+};
+
+/// Quadratic integrate-and-fire:
+///
+///     charge  h = v + (x + a0 (v - v_rest) (v - v_c)) / tau
+struct QIFOptions {
+  static constexpr const char* kKind = "qif";
+
+  float tau = 2.0f;  // > 1
+  float v_c = 0.8f;  // the potential beyond which v grows by itself
+  float a0 = 1.0f;   // > 0
+  float v_threshold = 1.0f;
+  float v_rest = 0.0f;
+  std::optional<float> v_reset = -0.1f;
+  bool detach_reset = false;
+  Surrogate surrogate = ATan{};
+  bool fires_at_threshold = true;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("tau", self.tau, above(1));
+    visit("v_c", self.v_c, any());
+    visit("a0", self.a0, above(0));
+    visit("v_rest", self.v_rest, any());
+    detail::visit_firing(self, visit);
+  }
+};
+
+/// Exponential integrate-and-fire:
+///
+///     charge  h = v + (x + v_rest - v + delta_T exp((v - theta_rh) / delta_T)) / tau
+struct EIFOptions {
+  static constexpr const char* kKind = "eif";
+
+  float tau = 2.0f;       // > 1
+  float delta_T = 1.0f;   // sharpness of the rise, > 0
+  float theta_rh = 0.8f;  // rheobase threshold
+  float v_threshold = 1.0f;
+  float v_rest = 0.0f;
+  std::optional<float> v_reset = -0.1f;
+  bool detach_reset = false;
+  Surrogate surrogate = ATan{};
+  bool fires_at_threshold = true;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("tau", self.tau, above(1));
+    visit("delta_T", self.delta_T, above(0));
+    visit("theta_rh", self.theta_rh, any());
+    visit("v_rest", self.v_rest, any());
+    detail::visit_firing(self, visit);
+  }
+};
+
+/// Izhikevich's neuron, with a recovery current w:
+///
+///     charge  h = v + (x + a0 (v - v_rest) (v - v_c) - w) / tau
+///             w = w + (a (h - v_rest) - w) / tau_w
+///     fire    w = w + b where s = 1
+///     start   w = w_rest
+///
+/// detach_reset is SpikingJelly's: it holds for the 1 - s of the reset, not for the b s and s v_reset.
+struct IzhikevichOptions {
+  static constexpr const char* kKind = "izhikevich";
+
+  float tau = 2.0f;  // > 1
+  float v_c = 0.8f;
+  float a0 = 1.0f;  // > 0
+  float v_threshold = 1.0f;
+  std::optional<float> v_reset = 0.0f;
+  float v_rest = -0.1f;
+  float w_rest = 0.0f;
+  float tau_w = 2.0f;  // time constant of the recovery in steps, >= 1
+  float a = 0.0f;      // how the recovery follows the potential
+  float b = 0.0f;      // how much a spike adds to it
+  bool detach_reset = false;
+  Surrogate surrogate = ATan{};
+  bool fires_at_threshold = true;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("tau", self.tau, above(1));
+    visit("v_c", self.v_c, any());
+    visit("a0", self.a0, above(0));
+    visit("v_rest", self.v_rest, any());
+    visit("w_rest", self.w_rest, any());
+    visit("tau_w", self.tau_w, at_least(1));
+    visit("a", self.a, any());
+    visit("b", self.b, any());
+    detail::visit_firing(self, visit);
+  }
+};
+
+/// Current-based LIF, with a synaptic current c:
+///
+///     charge  c = c_decay c + x
+///             h = v_decay v + c
+///     start   c = 0
+struct CUBALIFOptions {
+  static constexpr const char* kKind = "cuba_lif";
+
+  float c_decay = 0.5f;   // >= 0 and <= 1
+  float v_decay = 0.75f;  // >= 0 and <= 1
+  float v_threshold = 0.5f;
+  std::optional<float> v_reset = 0.0f;
+  bool detach_reset = false;
+  Surrogate surrogate = Rect{};
+  bool fires_at_threshold = true;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("c_decay", self.c_decay, between(0, 1));
+    visit("v_decay", self.v_decay, between(0, 1));
+    detail::visit_firing(self, visit);
+  }
+};
+
+/// LIF with an adaptive threshold, after Yin, Corradi and Bohte (2021), in Euler steps as all neurons here:
+///
+///     charge  as LIF
+///     fire    s = 1 if h >= theta, theta = v_threshold + beta a
+///     reset   as above; soft: v = h - theta where s = 1
+///             a = a + (s - a) / tau_a
+///     start   a = 0
+///
+/// detach_reset holds for the reset of v, not for the adaptation.
+struct ALIFOptions {
+  static constexpr const char* kKind = "alif";
+
+  float tau = 2.0f;          // > 1
+  float tau_a = 100.0f;      // time constant of the adaptation in steps, >= 1
+  float beta = 1.8f;         // how much a spike train raises the threshold
+  float v_threshold = 1.0f;  // at rest
+  std::optional<float> v_reset = 0.0f;
+  bool decay_input = true;
+  bool detach_reset = false;
+  Surrogate surrogate = ATan{};
+  bool fires_at_threshold = true;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("tau", self.tau, above(1));
+    visit("tau_a", self.tau_a, at_least(1));
+    visit("beta", self.beta, any());
+    visit("decay_input", self.decay_input, any());
+    detail::visit_firing(self, visit);
+  }
+};
+
+/// LIF whose potential is scaled by a trained number k, and cut off at 0:
+///
+///     charge  h = k h where k h > 0, else 0, with the h of LIF
+///     reset   under scale_reset, of h / k, with v_threshold / k to subtract
+///
+/// Parameter: `k`, at first 1.
+struct KLIFOptions {
+  static constexpr const char* kKind = "klif";
+
+  float tau = 2.0f;  // > 1
+  float v_threshold = 1.0f;
+  std::optional<float> v_reset = 0.0f;
+  bool decay_input = true;
+  bool detach_reset = false;
+  Surrogate surrogate = ATan{};
+  bool fires_at_threshold = true;
+  bool scale_reset = false;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("tau", self.tau, above(1));
+    visit("decay_input", self.decay_input, any());
+    detail::visit_firing(self, visit);
+    visit("scale_reset", self.scale_reset, any());
+  }
+
+  std::vector<NeuronParameter> parameters() const { return {{"k", 1.0f}}; }
+};
+
+}  // namespace volley

@@ -1,0 +1,83 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/alif.cpp"
+#include "kernels/simd_targets.hpp"
+
+#include <hwy/foreach_target.h>  // must come before highway.h
+
+#include "kernels/neuron-inl.h"
+#include "kernels/surrogate-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace volley::kernels {
+namespace HWY_NAMESPACE {
+
+/// z is (v, a), a the adaptation of the threshold.
+struct ALIFNeuron : FiresAtThreshold {
+  static constexpr std::size_t kStates = 2;
+
+  VF inv_tau, dh_dx, dh_dv, inv_tau_a, beta;
+  bool soft, strict;
+
+  explicit ALIFNeuron(const ALIFOptions& o)
+      : FiresAtThreshold(reset_of(o)),
+        inv_tau(all(1 / static_cast<double>(o.tau))),
+        dh_dx(all(o.decay_input ? 1 / static_cast<double>(o.tau) : 1)),
+        dh_dv(all(1 - 1 / static_cast<double>(o.tau))),
+        inv_tau_a(all(1 / static_cast<double>(o.tau_a))),
+        beta(hn::Set(F32(), o.beta)),
+        soft(!o.v_reset.has_value()),
+        strict(!o.fires_at_threshold) {}
+
+  HWY_INLINE VF theta(const VF* z) const { return v_threshold + beta * z[1]; }  // (D1)
+  HWY_INLINE VF above(const VF* z) const { return z[0] - theta(z); }
+  HWY_INLINE MF fired(const VF* z) const { return strict ? hn::Gt(z[0], theta(z)) : hn::Ge(z[0], theta(z)); }
+
+  HWY_INLINE void start(VF* z) const {
+    z[0] = v_rest;
+    z[1] = hn::Zero(F32());
+  }
+
+  HWY_INLINE void charge(VF* z, VF x) const { z[0] = z[0] - (z[0] - v_rest) * inv_tau + x * dh_dx; }
+
+  HWY_INLINE void reset(VF* z, MF fired) const {
+    const VF s = hn::IfThenElseZero(fired, hn::Set(F32(), 1.0f));
+    z[0] = hn::IfThenElse(fired, soft ? z[0] - theta(z) : c, z[0]);  // (D2)
+    z[1] = z[1] + (s - z[1]) * inv_tau_a;                            // (D3)
+  }
+
+  HWY_INLINE void fire_adjoint(VF* dz, VF*, const VF* z, MF fired, VF g, VF ds) const {
+    const VF by_spike = soft ? hn::Neg(theta(z)) : c - z[0];
+    const VF du = g * (ds + through_spike * dz[0] * by_spike + dz[1] * inv_tau_a);  // (D4)
+    const VF lost = hn::IfThenElseZero(fired, dz[0]);
+    const VF da = soft ? beta * lost : hn::Zero(F32());
+    dz[0] = (soft ? dz[0] : dz[0] - lost) + du;          // (D5)
+    dz[1] = dz[1] - dz[1] * inv_tau_a - da - beta * du;  // (D6)
+  }
+
+  HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF*, const VF*, VF) const {
+    const VF dx = dz[0] * dh_dx;
+    dz[0] = dz[0] * dh_dv;
+    return dx;
+  }
+};
+
+void alif_forward(std::uint64_t* s, const float* x, const ALIFOptions& o, const NeuronParameters&,
+                  const NeuronShape& shape) {
+  forward(s, x, ALIFNeuron(o), shape);
+}
+void alif_backward(const NeuronGradients& out, const float* ds, const float* x, const ALIFOptions& o,
+                   const NeuronParameters&, const NeuronShape& shape, float* scratch) {
+  backward(out, ds, x, ALIFNeuron(o), TileDerivative{o.surrogate}, shape, scratch);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace volley::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace volley::kernels {
+
+VOLLEY_EXPORT_NEURON(alif, ALIFOptions)
+
+}  // namespace volley::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,93 @@
+// QIF and EIF: neurons whose charge is not linear in v.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/qif.cpp"
+#include "kernels/simd_targets.hpp"
+
+#include <hwy/foreach_target.h>  // must come before highway.h
+
+#include "kernels/neuron-inl.h"
+#include "kernels/surrogate-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace volley::kernels {
+namespace HWY_NAMESPACE {
+
+struct QIFNeuron : FiresAtThreshold {
+  VF inv_tau, a0_by_tau, v_q, v_c, rest_and_c;
+
+  explicit QIFNeuron(const QIFOptions& o)
+      : FiresAtThreshold(reset_of(o)),
+        inv_tau(all(1 / static_cast<double>(o.tau))),
+        a0_by_tau(all(static_cast<double>(o.a0) / static_cast<double>(o.tau))),
+        v_q(hn::Set(F32(), o.v_rest)),
+        v_c(hn::Set(F32(), o.v_c)),
+        rest_and_c(all(static_cast<double>(o.v_rest) + static_cast<double>(o.v_c))) {}
+
+  HWY_INLINE void charge(VF* z, VF x) const {
+    const VF v = z[0];
+    z[0] = v + x * inv_tau + a0_by_tau * (v - v_q) * (v - v_c);  // (Q1)
+  }
+
+  HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF* before, const VF*, VF) const {
+    const VF dx = dz[0] * inv_tau;
+    const VF v = before[0];
+    dz[0] = dz[0] + dz[0] * (a0_by_tau * (v + v - rest_and_c));  // (Q2)
+    return dx;
+  }
+};
+
+struct EIFNeuron : FiresAtThreshold {
+  VF inv_tau, v_r, delta_T, inv_delta_T, theta_rh;
+
+  explicit EIFNeuron(const EIFOptions& o)
+      : FiresAtThreshold(reset_of(o)),
+        inv_tau(all(1 / static_cast<double>(o.tau))),
+        v_r(hn::Set(F32(), o.v_rest)),
+        delta_T(hn::Set(F32(), o.delta_T)),
+        inv_delta_T(all(1 / static_cast<double>(o.delta_T))),
+        theta_rh(hn::Set(F32(), o.theta_rh)) {}
+
+  HWY_INLINE VF rise(VF v) const { return hn::Exp(F32(), (v - theta_rh) * inv_delta_T); }
+
+  HWY_INLINE void charge(VF* z, VF x) const {
+    const VF v = z[0];
+    z[0] = v + (x + v_r - v + delta_T * rise(v)) * inv_tau;  // (Q3)
+  }
+
+  HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF* before, const VF*, VF) const {
+    const VF dx = dz[0] * inv_tau;
+    dz[0] = dz[0] + dx * (rise(before[0]) - hn::Set(F32(), 1.0f));  // (Q4)
+    return dx;
+  }
+};
+
+void qif_forward(std::uint64_t* s, const float* x, const QIFOptions& o, const NeuronParameters&,
+                 const NeuronShape& shape) {
+  forward(s, x, QIFNeuron(o), shape);
+}
+void qif_backward(const NeuronGradients& out, const float* ds, const float* x, const QIFOptions& o,
+                  const NeuronParameters&, const NeuronShape& shape, float* scratch) {
+  backward(out, ds, x, QIFNeuron(o), TileDerivative{o.surrogate}, shape, scratch);
+}
+
+void eif_forward(std::uint64_t* s, const float* x, const EIFOptions& o, const NeuronParameters&,
+                 const NeuronShape& shape) {
+  forward(s, x, EIFNeuron(o), shape);
+}
+void eif_backward(const NeuronGradients& out, const float* ds, const float* x, const EIFOptions& o,
+                  const NeuronParameters&, const NeuronShape& shape, float* scratch) {
+  backward(out, ds, x, EIFNeuron(o), TileDerivative{o.surrogate}, shape, scratch);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace volley::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace volley::kernels {
+
+VOLLEY_EXPORT_NEURON(qif, QIFOptions)
+VOLLEY_EXPORT_NEURON(eif, EIFOptions)
+
+}  // namespace volley::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+
+#include <volley/surrogate.hpp>
+
+namespace volley::kernels {
+
+/// g(x) for each of `count` values of x = h - v_threshold. Twin: reference/surrogate.hpp.
+void surrogate_derivatives(float* g, const float* x, std::size_t count, const Surrogate& surrogate);
+
+}  // namespace volley::kernels

@@ -1,0 +1,149 @@
+#include <volley/neuron.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <volley/error.hpp>
+
+#include "kernels/neuron.hpp"
+#include "layers/neuron_pass.hpp"
+#include "layers/signal_forms.hpp"
+
+namespace volley {
+namespace {
+
+// Samples that one piece of work covers: enough to fill the kernel's slices when a layer has few neurons.
+constexpr std::size_t kSamples = 8;
+
+struct Saved {
+  Signal given;
+  Signal x;  // the same; channels-last where the neurons of a channel share their numbers
+  SignalMemory x_memory, dx_memory;
+  Spikes s;
+  Tensor dx;
+  std::vector<Buffer<float>> partial;  // for each parameter, its gradient by neuron
+};
+
+template <class Options>
+std::vector<NeuronParameter> parameters_of(const Options& options) {
+  if constexpr (requires { options.parameters(); }) return options.parameters();
+  return {};
+}
+
+/// How many numbers each parameter has; 0: one for all.
+template <class Options>
+std::size_t channels_of(const Options& options) {
+  if constexpr (requires { options.channels; }) return options.channels;
+  return 0;
+}
+
+kernels::NeuronParameters lower(const std::vector<Parameter>& parameters, bool per_feature) {
+  kernels::NeuronParameters lowered{.per_feature = per_feature};
+  for (std::size_t k = 0; k < parameters.size(); ++k) lowered.value[k] = parameters[k].value.data();
+  return lowered;
+}
+
+}  // namespace
+
+void check_surrogate(const Surrogate& surrogate) {
+  std::visit([](const auto& f) { check_fields(f.kKind, f); }, surrogate);
+  const CustomSurrogate* custom = std::get_if<CustomSurrogate>(&surrogate);
+  if (custom != nullptr && custom->derivative == nullptr) {
+    throw Error("[custom] a surrogate of one's own must have a derivative, got none");
+  }
+}
+
+template <NeuronOptions Options>
+Neuron<Options>::Neuron(const Options& options) : options_(options) {
+  check_fields(Options::kKind, options);
+  check_surrogate(options.surrogate);
+  const std::size_t size = std::max<std::size_t>(1, channels_of(options));
+  for (std::size_t k = 0; k < parameters_of(options).size(); ++k) parameters_.emplace_back(Shape{size});
+  initialize(0, 0);
+}
+
+template <NeuronOptions Options>
+Shape Neuron<Options>::output_shape(const Shape& features) const {
+  const std::size_t channels = channels_of(options_);
+  if (channels != 0 && features[0] != channels) {
+    throw Error(fmt::format("[{}] input must have {} channels, got features {}", Options::kKind, channels,
+                            features.text()));
+  }
+  return features;
+}
+
+template <NeuronOptions Options>
+Signal Neuron<Options>::forward(const Signal& x, Tape& tape) const {
+  check_real_input(Options::kKind, x);
+  Saved& saved = tape.saved<Saved>();
+  const bool per_feature = channels_of(options_) != 0;
+  saved.given = x;
+  saved.x = per_feature && x.shape().rank() > 3
+                ? in_layout(x, Layout::channels_last, saved.x_memory, tape.threads())
+                : x;
+  std::uint64_t* s = SpikeWords::make_steps(saved.s, x.shape(), saved.x.layout());
+  const kernels::NeuronShape shape = shape_of(saved.x, saved.s);
+  const kernels::NeuronParameters parameters = lower(parameters_, per_feature);
+  parallel_for(tape.threads(), shape.N, kSamples, [&](std::size_t begin, std::size_t end) {
+    const NeuronPlace place = place_of(begin, shape);
+    kernels::neuron_forward(s + place.words, saved.x.values() + place.current, options_, parameters,
+                            part_of(shape, begin, end));
+  });
+  return saved.s;
+}
+
+template <NeuronOptions Options>
+Signal Neuron<Options>::backward(Tape& tape, const Signal& dy) {
+  Saved& saved = tape.saved<Saved>();
+  const bool per_feature = channels_of(options_) != 0;
+  const kernels::NeuronShape shape = shape_of(saved.x, saved.s);
+  const kernels::NeuronParameters parameters = lower(parameters_, per_feature);
+  saved.dx.resize(saved.x.stored_shape());
+  saved.partial.resize(parameters_.size());
+  for (Buffer<float>& partial : saved.partial) partial.resize(shape.N * shape.P * shape.F);
+  parallel_for(tape.threads(), shape.N, kSamples, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> scratch;
+    scratch.resize(kernels::neuron_scratch_size(shape.T));
+    const NeuronPlace place = place_of(begin, shape);
+    kernels::NeuronGradients gradients{saved.dx.data() + place.current};
+    for (std::size_t k = 0; k < parameters_.size(); ++k) {
+      gradients.parameter[k] = saved.partial[k].data() + place.neuron;
+    }
+    kernels::neuron_backward(gradients, dy.values() + place.values, saved.x.values() + place.current,
+                             options_, parameters, part_of(shape, begin, end), scratch.data());
+  });
+  for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    kernels::add_neuron_gradient(parameters_[k].gradient.data(), saved.partial[k].data(), shape.N * shape.P,
+                                 shape.F, per_feature);
+  }
+  return in_layout(saved.x.with_values(saved.dx), saved.given.layout(), saved.dx_memory, tape.threads());
+}
+
+template <NeuronOptions Options>
+std::vector<NamedParameter> Neuron<Options>::parameters() {
+  const std::vector<NeuronParameter> known = parameters_of(options_);
+  std::vector<NamedParameter> all;
+  for (std::size_t k = 0; k < known.size(); ++k) all.push_back({known[k].name, &parameters_[k]});
+  return all;
+}
+
+template <NeuronOptions Options>
+void Neuron<Options>::initialize(std::uint32_t, std::uint32_t) {
+  const std::vector<NeuronParameter> known = parameters_of(options_);
+  for (std::size_t k = 0; k < known.size(); ++k) {
+    std::ranges::fill(parameters_[k].value.values(), known[k].initial);
+  }
+}
+
+template class Neuron<IFOptions>;
+template class Neuron<LIFOptions>;
+template class Neuron<PLIFOptions>;
+template class Neuron<QIFOptions>;
+template class Neuron<EIFOptions>;
+template class Neuron<IzhikevichOptions>;
+template class Neuron<CUBALIFOptions>;
+template class Neuron<ALIFOptions>;
+template class Neuron<KLIFOptions>;
+
+}  // namespace volley

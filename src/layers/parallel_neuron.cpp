@@ -1,0 +1,130 @@
+#include <volley/parallel_neuron.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <volley/error.hpp>
+
+#include "core/philox.hpp"
+#include "kernels/psn.hpp"
+#include "layers/neuron_pass.hpp"
+#include "reference/psn.hpp"
+
+namespace volley {
+namespace {
+
+struct Saved {
+  Signal x;
+  Spikes s;
+  Tensor dx;
+  Buffer<float> matrix, bias;  // as they are for T steps
+  Buffer<float> partial;       // (N, T T + T)
+  Buffer<float> dmatrix;       // (T T + T)
+};
+
+template <class Options>
+Shape weight_shape(const Options& o) {
+  return {o.steps, o.steps};
+}
+template <>
+Shape weight_shape(const SlidingPSNOptions& o) {
+  return {o.k};
+}
+template <class Options>
+Shape bias_shape(const Options& o) {
+  return {o.steps};
+}
+template <>
+Shape bias_shape(const SlidingPSNOptions&) {
+  return {1};
+}
+
+template <class Options>
+void check_steps(const Options& o, std::size_t T) {
+  if constexpr (requires { o.steps; }) {
+    if (T != o.steps) throw Error(fmt::format("[{}] input must have {} steps, got {}", o.kKind, o.steps, T));
+  }
+}
+
+}  // namespace
+
+template <class Options>
+ParallelNeuron<Options>::ParallelNeuron(const Options& options)
+    : options_(options), weight_(weight_shape(options)), bias_(bias_shape(options)) {
+  check_fields(Options::kKind, options);
+  check_surrogate(options.surrogate);
+  initialize(0, 0);
+}
+
+template <class Options>
+Signal ParallelNeuron<Options>::forward(const Signal& x, Tape& tape) const {
+  check_real_input(Options::kKind, x);
+  check_steps(options_, x.steps());
+  Saved& saved = tape.saved<Saved>();
+  saved.x = x;
+  std::uint64_t* s = SpikeWords::make_steps(saved.s, x.shape(), x.layout());
+  const kernels::NeuronShape shape = shape_of(x, saved.s);
+  saved.matrix.resize(shape.T * shape.T);
+  saved.bias.resize(shape.T);
+  reference::psn_expand(saved.matrix.data(), saved.bias.data(), weight_.value.data(), bias_.value.data(),
+                        options_, shape.T);
+  parallel_for(tape.threads(), shape.N, 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> scratch;
+    scratch.resize(kernels::psn_scratch_size(shape));
+    const NeuronPlace place = place_of(begin, shape);
+    kernels::psn_forward(s + place.words, x.values() + place.current, saved.matrix.data(), saved.bias.data(),
+                         part_of(shape, begin, end), scratch.data());
+  });
+  return saved.s;
+}
+
+template <class Options>
+Signal ParallelNeuron<Options>::backward(Tape& tape, const Signal& dy) {
+  Saved& saved = tape.saved<Saved>();
+  const Signal& x = saved.x;
+  const kernels::NeuronShape shape = shape_of(x, saved.s);
+  const std::size_t numbers = shape.T * shape.T + shape.T;
+  saved.dx.resize(x.stored_shape());
+  saved.partial.resize(shape.N * numbers);
+  parallel_for(tape.threads(), shape.N, 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> scratch;
+    scratch.resize(kernels::psn_scratch_size(shape));
+    const NeuronPlace place = place_of(begin, shape);
+    kernels::psn_backward(saved.dx.data() + place.current, saved.partial.data() + begin * numbers,
+                          dy.values() + place.values, x.values() + place.current, saved.matrix.data(),
+                          saved.bias.data(), options_.surrogate, part_of(shape, begin, end), scratch.data());
+  });
+  saved.dmatrix.resize(numbers);
+  saved.dmatrix.zero();
+  kernels::add_neuron_gradient(saved.dmatrix.data(), saved.partial.data(), shape.N, numbers, true);
+  reference::psn_fold(weight_.gradient.data(), bias_.gradient.data(), saved.dmatrix.data(),
+                      saved.dmatrix.data() + shape.T * shape.T, options_, shape.T);
+  return x.with_values(saved.dx);
+}
+
+template <class Options>
+std::vector<NamedParameter> ParallelNeuron<Options>::parameters() {
+  return {{"weight", &weight_}, {"bias", &bias_}};
+}
+
+template <class Options>
+void ParallelNeuron<Options>::initialize(std::uint32_t seed, std::uint32_t layer) {
+  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), layer);
+  const std::size_t n = weight_.value.shape()[weight_.value.shape().rank() - 1];
+  const double bound = 1 / std::sqrt(static_cast<double>(n));
+  for (float& w : weight_.value.values()) w = static_cast<float>((2 * random.uniform() - 1) * bound);
+  if constexpr (requires { options_.exp_init; }) {
+    for (std::size_t i = 0; options_.exp_init && i < n; ++i) {
+      weight_.value.data()[i] = std::ldexp(1.0f, -static_cast<int>(n - 1 - i));
+    }
+  }
+  std::ranges::fill(bias_.value.values(), -1.0f);
+}
+
+template class ParallelNeuron<PSNOptions>;
+template class ParallelNeuron<MaskedPSNOptions>;
+template class ParallelNeuron<SlidingPSNOptions>;
+
+}  // namespace volley

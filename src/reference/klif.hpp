@@ -1,0 +1,60 @@
+#pragma once
+
+#include <algorithm>
+
+#include "reference/neuron.hpp"
+
+namespace volley::reference {
+
+/// What kernels/klif.cpp must compute; z is the scaled potential after charge, v before. Equation numbers are
+/// those of docs/math/klif.md.
+template <class Real>
+struct KLIFNeuron : FiresAtThreshold<Real> {
+  static constexpr std::size_t kParameters = 1;
+
+  Real k = 1;
+  Real tau = 2;
+  bool decay_input = true;
+  bool scale_reset = false;
+
+  KLIFNeuron() = default;
+  explicit KLIFNeuron(const KLIFOptions& o)
+      : FiresAtThreshold<Real>(o),
+        tau(static_cast<Real>(o.tau)),
+        decay_input(o.decay_input),
+        scale_reset(o.scale_reset) {}
+
+  /// What the reset multiplies the potential by.
+  Real back() const { return scale_reset ? 1 / k : Real(1); }
+  /// (K1): LIF's charge.
+  Real charged(Real v, Real x) const { return v + (this->rest() - v) / tau + (decay_input ? x / tau : x); }
+
+  void charge(Real* z, Real x) const { z[0] = std::max(Real(0), k * charged(z[0], x)); }  // (K2)
+
+  /// (K3)
+  void reset(Real* z, Real, Real r) const {
+    const Real hard = this->v_reset.value_or(Real(0));
+    z[0] = this->v_reset.has_value() ? (1 - r) * z[0] * back() + r * hard
+                                     : (z[0] - r * this->v_threshold) * back();
+  }
+  /// (K4), (K5)
+  Real reset_adjoint(Real* dz, Real* dp, const Real* z, Real s) const {
+    const bool hard = this->v_reset.has_value();
+    const Real dv = dz[0];
+    const Real by_spike = hard ? *this->v_reset - z[0] * back() : -this->v_threshold * back();
+    const Real kept = hard ? (1 - s) * z[0] : z[0] - s * this->v_threshold;
+    if (scale_reset) dp[0] -= dv * kept / (k * k);
+    dz[0] = dv * (hard ? 1 - s : Real(1)) * back();
+    return this->detach_reset ? Real(0) : dv * by_spike;
+  }
+  /// (K6), (K7)
+  Real charge_adjoint(Real* dz, Real* dp, const Real* before, const Real* z, Real x) const {
+    const Real open = z[0] > 0 ? dz[0] : Real(0);
+    dp[0] += open * charged(before[0], x);
+    const Real dh = open * k;
+    dz[0] = dh * (1 - 1 / tau);
+    return decay_input ? dh / tau : dh;
+  }
+};
+
+}  // namespace volley::reference

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+
+#include <volley/neuron_options.hpp>
+
+#include "reference/surrogate.hpp"
+
+namespace volley::reference {
+
+// The time loops that every neuron shares, forward and backward: what kernels/neuron-inl.h must compute. A
+// neuron is a struct with
+//
+//   kStates                          what goes from step to step; z[0] is the potential
+//   kParameters                      how many numbers are trained
+//   start(z)                         z before the first step
+//   charge(z, x)                     z after charge, (v, ...) -> (h, ...)
+//   above(z)                         how far h is above the threshold: what the step is taken of
+//   reset(z, s, r)                   z after the step; r is the spike that a detached reset sees, in value s
+//
+// and the adjoints, from the end of a step to its beginning. dz is the gradient of z, dp of the parameters:
+//
+//   reset_adjoint(dz, dp, z, s) -> ds      from after the step to after charge, and what comes by the spike
+//   above_adjoint(dz, dp, du)              adds what comes by above(z)
+//   charge_adjoint(dz, dp, before, z, x) -> dx    from after charge to before the step
+
+/// How the step is taken. `smooth` is the surrogate's own step, for gradient checks.
+enum class Fire { hard, smooth };
+
+/// What most neurons do at the threshold: equations (L3) to (L8) of docs/math/lif.md.
+template <class Real>
+struct FiresAtThreshold {
+  static constexpr std::size_t kStates = 1;
+  static constexpr std::size_t kParameters = 0;
+
+  Real v_threshold = 1;
+  std::optional<Real> v_reset = Real(0);
+  bool detach_reset = false;
+  bool fires_at_threshold = true;
+
+  FiresAtThreshold() = default;
+  template <class Options>
+  explicit FiresAtThreshold(const Options& o)
+      : v_threshold(static_cast<Real>(o.v_threshold)),
+        detach_reset(o.detach_reset),
+        fires_at_threshold(o.fires_at_threshold) {
+    v_reset.reset();
+    if (o.v_reset.has_value()) v_reset = static_cast<Real>(*o.v_reset);
+  }
+
+  /// Potential at the start of a pass, and the one that a leak pulls to.
+  Real rest() const { return v_reset.value_or(Real(0)); }
+  /// (L6) The potential after a spike is kappa h + c.
+  Real kappa() const { return v_reset.has_value() ? Real(0) : Real(1); }
+  Real c() const { return v_reset.has_value() ? *v_reset : -v_threshold; }
+
+  void start(Real* z) const { z[0] = rest(); }
+  Real above(const Real* z) const { return z[0] - v_threshold; }
+  void reset(Real* z, Real, Real r) const { z[0] = (1 - r) * z[0] + r * (kappa() * z[0] + c()); }  // (L6)
+
+  /// (L7)
+  Real reset_adjoint(Real* dz, Real*, const Real* z, Real s) const {
+    const Real ds = detach_reset ? Real(0) : dz[0] * ((kappa() - 1) * z[0] + c());
+    dz[0] *= 1 - s * (1 - kappa());
+    return ds;
+  }
+  void above_adjoint(Real* dz, Real*, Real du) const { dz[0] += du; }
+};
+
+/// (L3)
+template <class Real, class Neuron>
+Real spike_of(const Neuron& neuron, const Real* z, const Surrogate& surrogate, Fire fire) {
+  const Real u = neuron.above(z);
+  if (fire == Fire::smooth) return smooth_step(surrogate, u);
+  return neuron.fires_at_threshold ? Real(u >= 0) : Real(u > 0);
+}
+
+/// The same neuron for every feature.
+template <class Neuron>
+auto everywhere(const Neuron& neuron) {
+  return [neuron](std::size_t) { return neuron; };
+}
+
+/// s (T, F) and z after charge (T, F, kStates) from x (T, F), one sample. neuron(f) is the neuron of feature
+/// f. With `reset_spikes` (T, F), a detached reset sees those: what detach_reset means to a finite
+/// difference.
+template <class Real, class NeuronOf>
+void neuron_forward(Real* s, Real* z, const Real* x, const NeuronOf& neuron, const Surrogate& surrogate,
+                    Fire fire, std::size_t T, std::size_t F, const Real* reset_spikes = nullptr) {
+  for (std::size_t f = 0; f < F; ++f) {
+    const auto n = neuron(f);
+    constexpr std::size_t kStates = decltype(n)::kStates;
+    Real now[kStates];
+    n.start(now);
+    for (std::size_t t = 0; t < T; ++t) {
+      const std::size_t i = t * F + f;
+      n.charge(now, x[i]);
+      for (std::size_t k = 0; k < kStates; ++k) z[i * kStates + k] = now[k];
+      s[i] = spike_of(n, now, surrogate, fire);
+      n.reset(now, s[i], reset_spikes != nullptr ? reset_spikes[i] : s[i]);
+    }
+  }
+}
+
+/// dx (T, F), and dp (F, kParameters), the sums over t, from ds (T, F), with s and z as forward left them.
+template <class Real, class NeuronOf>
+void neuron_backward(Real* dx, Real* dp, const Real* ds, const Real* s, const Real* z, const Real* x,
+                     const NeuronOf& neuron, const Surrogate& surrogate, std::size_t T, std::size_t F) {
+  for (std::size_t f = 0; f < F; ++f) {
+    const auto n = neuron(f);
+    constexpr std::size_t kStates = decltype(n)::kStates;
+    constexpr std::size_t kParameters = decltype(n)::kParameters;
+    Real dz[kStates] = {};
+    Real* dp_f = kParameters > 0 ? dp + f * kParameters : nullptr;
+    for (std::size_t k = 0; k < kParameters; ++k) dp_f[k] = 0;
+    for (std::size_t t = T; t-- > 0;) {
+      const std::size_t i = t * F + f;
+      const Real* after = z + i * kStates;
+      const Real g = step_derivative(surrogate, n.above(after));
+      const Real by_reset = n.reset_adjoint(dz, dp_f, after, s[i]);
+      n.above_adjoint(dz, dp_f, g * (ds[i] + by_reset));
+      Real before[kStates];
+      n.start(before);
+      if (t > 0) {
+        for (std::size_t k = 0; k < kStates; ++k) before[k] = z[(i - F) * kStates + k];
+        n.reset(before, s[i - F], s[i - F]);
+      }
+      dx[i] = n.charge_adjoint(dz, dp_f, before, after, x[i]);
+    }
+  }
+}
+
+}  // namespace volley::reference

@@ -1,0 +1,279 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include <volley/buffer.hpp>
+
+#include "kernels/neuron.hpp"
+#include "reference/neurons.hpp"
+#include "support/every_target.hpp"
+#include "support/neurons.hpp"
+#include "support/random.hpp"
+
+// The kernels of every neuron against the reference in double, on every target.
+
+namespace volley {
+namespace {
+
+struct Pass {
+  std::size_t N, T, P, F;
+  bool constant = false;
+
+  std::size_t neurons() const { return P * F; }
+  std::size_t values() const { return N * T * P * F; }
+  std::size_t currents() const { return constant ? N * P * F : values(); }
+  kernels::NeuronShape shape() const { return {N, T, P, F, (F + 63) / 64, constant}; }
+};
+
+struct Result {
+  std::vector<float> s, dx, dp[2];
+  std::vector<std::uint64_t> words;
+};
+
+/// What a PLIF begins with, for all neurons; nothing for the others.
+template <class Options>
+std::vector<float> initial_parameters(const Options& o) {
+  std::vector<float> all;
+  if constexpr (requires { o.parameters(); }) {
+    for (const NeuronParameter& p : o.parameters()) all.push_back(p.initial);
+  }
+  return all;
+}
+
+template <class Options>
+Result run_kernel(const Options& o, const std::vector<float>& x, const std::vector<float>& ds,
+                  const Pass& p) {
+  const kernels::NeuronShape shape = p.shape();
+  const std::vector<float> numbers = initial_parameters(o);
+  kernels::NeuronParameters parameters;
+  Result r;
+  r.words.assign(p.N * p.T * p.P * shape.row_words, 0xAAAAAAAAAAAAAAAA);
+  r.dx.assign(p.currents(), NAN);
+  kernels::NeuronGradients gradients{r.dx.data()};
+  for (std::size_t k = 0; k < numbers.size(); ++k) {
+    parameters.value[k] = &numbers[k];
+    r.dp[k].assign(p.N * p.neurons(), NAN);
+    gradients.parameter[k] = r.dp[k].data();
+  }
+  Buffer<float> scratch(kernels::neuron_scratch_size(p.T));
+  kernels::neuron_forward(r.words.data(), x.data(), o, parameters, shape);
+  kernels::neuron_backward(gradients, ds.data(), x.data(), o, parameters, shape, scratch.data());
+  for (std::size_t row = 0; row < p.N * p.T * p.P; ++row) {
+    for (std::size_t f = 0; f < p.F; ++f) {
+      r.s.push_back(static_cast<float>(r.words[row * shape.row_words + f / 64] >> f % 64 & 1));
+    }
+  }
+  return r;
+}
+
+/// The reference in double; u is how far from the threshold.
+struct Expected {
+  std::vector<double> s, u, dx, dp[2];
+};
+
+template <class Options>
+Expected run_reference(const Options& o, const std::vector<float>& x, const std::vector<float>& ds,
+                       const Pass& p) {
+  const auto neuron = reference::neuron_of<double>(o);
+  using Neuron = std::remove_const_t<decltype(neuron)>;
+  constexpr std::size_t K = Neuron::kStates;
+  constexpr std::size_t kParameters = Neuron::kParameters;
+  const std::size_t size = p.T * p.neurons();
+  Expected e;
+  for (std::size_t n = 0; n < p.N; ++n) {
+    std::vector<double> x_n(size), ds_n(ds.begin() + static_cast<std::ptrdiff_t>(n * size),
+                                        ds.begin() + static_cast<std::ptrdiff_t>((n + 1) * size));
+    for (std::size_t i = 0; i < size; ++i) {
+      x_n[i] = static_cast<double>(p.constant ? x[n * p.neurons() + i % p.neurons()] : x[n * size + i]);
+    }
+    std::vector<double> s(size), z(size * K), dx(size), dp(p.neurons() * (kParameters + 1));
+    reference::neuron_forward(s.data(), z.data(), x_n.data(), reference::everywhere(neuron), o.surrogate,
+                              reference::Fire::hard, p.T, p.neurons());
+    reference::neuron_backward(dx.data(), dp.data(), ds_n.data(), s.data(), z.data(), x_n.data(),
+                               reference::everywhere(neuron), o.surrogate, p.T, p.neurons());
+    for (std::size_t i = 0; i < size; ++i) e.u.push_back(neuron.above(&z[i * K]));
+    e.s.insert(e.s.end(), s.begin(), s.end());
+    e.dx.insert(e.dx.end(), dx.begin(), dx.end());
+    for (std::size_t i = 0; i < p.neurons(); ++i) {
+      for (std::size_t k = 0; k < kParameters; ++k) e.dp[k].push_back(dp[i * kParameters + k]);
+    }
+  }
+  return e;
+}
+
+/// How far rounding may carry a gradient: a charge that is not linear in v makes it grow from step to step.
+template <class Options>
+double tolerance_of(const Options& o) {
+  return requires { o.v_rest; }
+  ? 1e-3 : 3e-5;
+}
+
+/// Spikes wherever h is not within rounding of the threshold; gradients of neurons whose spikes all agree.
+/// Returns how many neurons were too close.
+std::size_t compare(const Result& r, const Expected& e, const Pass& p, double tolerance) {
+  std::size_t close = 0;
+  double scale = 1e-3, parameter_scale = 1e-3;
+  for (const double dx : e.dx) scale = std::max(scale, std::abs(dx));
+  for (const double dp : e.dp[0]) parameter_scale = std::max(parameter_scale, std::abs(dp));
+  for (std::size_t neuron = 0; neuron < p.N * p.neurons(); ++neuron) {
+    const std::size_t n = neuron / p.neurons(), f = neuron % p.neurons();
+    double sum = 0;
+    bool same = true;
+    for (std::size_t t = 0; t < p.T && same; ++t) {
+      const std::size_t i = (n * p.T + t) * p.neurons() + f;
+      same = static_cast<double>(r.s[i]) == e.s[i];
+      if (!same) {
+        EXPECT_LT(std::abs(e.u[i]), 2e-5) << "a spike differs far from the threshold";
+      }
+      sum += e.dx[i];
+    }
+    close += !same;
+    if (!same) continue;
+    for (std::size_t t = 0; t < p.T && !p.constant; ++t) {
+      const std::size_t i = (n * p.T + t) * p.neurons() + f;
+      EXPECT_NEAR(static_cast<double>(r.dx[i]), e.dx[i], tolerance * scale);
+    }
+    if (p.constant) {
+      EXPECT_NEAR(static_cast<double>(r.dx[neuron]), sum, tolerance * scale * 10);
+    }
+    for (std::size_t k = 0; k < 2; ++k) {
+      if (r.dp[k].empty()) continue;
+      EXPECT_NEAR(static_cast<double>(r.dp[k][neuron]), e.dp[k][neuron], tolerance * parameter_scale * 10);
+    }
+  }
+  return close;
+}
+
+/// Currents under which the neuron fires now and then.
+template <class Options>
+std::vector<float> currents(const Options& o, const Pass& p) {
+  double high = 1.2;
+  if constexpr (requires { o.decay_input; }) high = o.decay_input ? 4.0 : 1.5;
+  if constexpr (requires { o.a0; }) high = 2.0;
+  if constexpr (requires { o.delta_T; }) high = 2.0;
+  return test::Random(static_cast<std::uint32_t>(p.F + p.T)).values<float>(p.currents(), -high / 4, high);
+}
+
+TEST(NeuronKernel, FollowsTheDoubleReferenceWithEveryOption) {
+  test::on_every_target([] {
+    std::size_t close = 0;
+    for (const Surrogate& surrogate :
+         {Surrogate{ATan{}}, Surrogate{Sigmoid{}}, Surrogate{SuperSpike{}}, Surrogate{QPseudoSpike{}}}) {
+      test::for_every_neuron(surrogate, [&](const auto& o, const std::string& name) {
+        SCOPED_TRACE(name);
+        const Pass p{.N = 5, .T = 30, .P = 1, .F = 37};
+        const std::vector<float> x = currents(o, p), ds = test::Random(9).values<float>(p.values());
+        close += compare(run_kernel(o, x, ds, p), run_reference(o, x, ds, p), p, tolerance_of(o));
+      });
+    }
+    EXPECT_LT(close, 200u) << "neurons too close to the threshold to compare";
+  });
+}
+
+TEST(NeuronKernel, EverySizeAndForm) {
+  test::on_every_target([] {
+    for (const std::size_t F : test::kEdgeSizes) {
+      for (const std::size_t T : {1u, 2u, 7u}) {
+        for (const auto& [N, P] : {std::pair<std::size_t, std::size_t>{1, 1}, {3, 1}, {2, 3}, {1, 6}}) {
+          for (const bool constant : {false, true}) {
+            const Pass p{N, T, P, F, constant};
+            const auto check = [&](const auto& o) {
+              SCOPED_TRACE(testing::Message() << o.kKind << " N " << N << " T " << T << " P " << P << " F "
+                                              << F << (constant ? " constant" : ""));
+              const std::vector<float> x = currents(o, p), ds = test::Random(9).values<float>(p.values());
+              compare(run_kernel(o, x, ds, p), run_reference(o, x, ds, p), p, tolerance_of(o));
+            };
+            check(LIFOptions{.v_reset = std::nullopt});
+            check(PLIFOptions{.learn_threshold = true});
+            check(IzhikevichOptions{.b = 0.3f});
+          }
+        }
+      }
+    }
+  });
+}
+
+// With tau 2, thresholds and currents that are multiples of 1/16 the first steps are exact in float, so
+// spikes must agree without exception.
+TEST(NeuronKernel, SpikesAreExactOnDyadicData) {
+  test::on_every_target([] {
+    for (const std::size_t F : test::kEdgeSizes) {
+      const Pass p{.N = 3, .T = 7, .P = 1, .F = F};
+      const std::vector<float> x = test::Random(static_cast<std::uint32_t>(F)).dyadic(p.values(), 40);
+      const auto check = [&](const auto& o) {
+        const std::vector<double> expected = run_reference(o, x, x, p).s;
+        EXPECT_EQ(run_kernel(o, x, x, p).s, std::vector<float>(expected.begin(), expected.end()))
+            << o.kKind << " F " << F << " at " << o.fires_at_threshold;
+      };
+      for (const bool at : {true, false}) {
+        for (const std::optional<float> v_reset :
+             {std::optional<float>{0.0f}, std::optional<float>{-0.25f}, std::optional<float>{}}) {
+          check(IFOptions{.v_reset = v_reset, .fires_at_threshold = at});
+          check(LIFOptions{.v_reset = v_reset, .fires_at_threshold = at});
+          check(LIFOptions{.v_reset = v_reset, .decay_input = false, .fires_at_threshold = at});
+          check(PLIFOptions{.v_reset = v_reset, .fires_at_threshold = at});
+          check(CUBALIFOptions{.v_reset = v_reset, .fires_at_threshold = at});
+          check(ALIFOptions{.tau_a = 2, .beta = 2, .v_reset = v_reset, .fires_at_threshold = at});
+        }
+      }
+    }
+  });
+}
+
+TEST(NeuronKernel, PaddingBitsAreNought) {
+  test::on_every_target([] {
+    const Pass p{.N = 3, .T = 4, .P = 2, .F = 70};
+    const std::vector<float> x(p.values(), 5.0f);  // all fire at every step
+    const Result r = run_kernel(LIFOptions{}, x, x, p);
+    for (std::size_t i = 0; i < r.words.size(); i += 2) {
+      EXPECT_EQ(r.words[i], ~std::uint64_t{0});
+      EXPECT_EQ(r.words[i + 1], (std::uint64_t{1} << 6) - 1);
+    }
+  });
+}
+
+TEST(NeuronKernel, FusedTargetsGiveTheSameBits) {
+  for (const Surrogate& surrogate : {Surrogate{ATan{}}, Surrogate{Sigmoid{}}, Surrogate{Erf{}}}) {
+    test::for_every_neuron(surrogate, [&](const auto& o, const std::string& name) {
+      const Pass p{.N = 5, .T = 40, .P = 1, .F = 75};
+      const std::vector<float> x = currents(o, p), ds = test::Random(6).values<float>(p.values());
+      std::vector<Result> results;
+      test::on_every_target([&] {
+        const std::string target = kernels::active_target();
+        if (target == "avx2" || target == "avx512") results.push_back(run_kernel(o, x, ds, p));
+      });
+      for (const Result& r : results) {
+        EXPECT_EQ(r.words, results.front().words) << name;
+        EXPECT_EQ(r.dx, results.front().dx) << name;
+        for (std::size_t k = 0; k < 2; ++k) EXPECT_EQ(r.dp[k], results.front().dp[k]) << name;
+      }
+    });
+  }
+}
+
+// The derivatives by tile are those that are compiled in.
+TEST(NeuronKernel, AUsersOwnSurrogateIsAsGoodAsOurs) {
+  const Pass p{.N = 4, .T = 20, .P = 1, .F = 33};
+  LIFOptions o;
+  const std::vector<float> x = currents(o, p), ds = test::Random(6).values<float>(p.values());
+  const Result ours = run_kernel(o, x, ds, p);
+  o.surrogate = CustomSurrogate::of([](float* g, const float* u, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) g[i] = reference::step_derivative(ATan{}, u[i]);
+  });
+  const Result own = run_kernel(o, x, ds, p);
+  for (std::size_t i = 0; i < own.dx.size(); ++i) EXPECT_NEAR(own.dx[i], ours.dx[i], 1e-5f);
+}
+
+TEST(NeuronKernel, AGradientIsAddedUpInOneOrder) {
+  std::vector<float> partial(6 * 3);
+  for (std::size_t i = 0; i < partial.size(); ++i) partial[i] = static_cast<float>(i);
+  std::vector<float> each(3, 1.0f);
+  float all = 1.0f;
+  kernels::add_neuron_gradient(each.data(), partial.data(), 6, 3, true);
+  kernels::add_neuron_gradient(&all, partial.data(), 6, 3, false);
+  EXPECT_EQ(each, (std::vector<float>{46, 52, 58}));
+  EXPECT_EQ(all, 154.0f);
+}
+
+}  // namespace
+}  // namespace volley

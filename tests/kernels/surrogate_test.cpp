@@ -1,0 +1,97 @@
+#include "kernels/surrogate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include <volley/error.hpp>
+
+#include "reference/surrogate.hpp"
+#include "support/error_text.hpp"
+#include "support/every_target.hpp"
+#include "support/neurons.hpp"
+#include "support/random.hpp"
+
+namespace volley {
+namespace {
+
+std::vector<float> derivatives(const std::vector<float>& x, const Surrogate& f) {
+  std::vector<float> g(x.size());
+  kernels::surrogate_derivatives(g.data(), x.data(), x.size(), f);
+  return g;
+}
+
+TEST(SurrogateKernel, FollowsTheDoubleReference) {
+  test::on_every_target([] {
+    for (const Surrogate& f : test::every_surrogate()) {
+      std::vector<float> x = test::Random(3).values<float>(1001, -4, 4);
+      for (const float special : {0.0f, -0.0f, 1e-30f, -1e-30f, 50.0f, -50.0f}) x.push_back(special);
+      const std::vector<float> g = derivatives(x, f);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const double expected = reference::step_derivative(f, static_cast<double>(x[i]));
+        ASSERT_NEAR(static_cast<double>(g[i]), expected, 4e-6 * std::abs(expected) + 1e-12)
+            << "surrogate " << f.index() << ", x = " << x[i];
+      }
+    }
+  });
+}
+
+TEST(SurrogateKernel, EverySizeIsWrittenAndNoMore) {
+  test::on_every_target([] {
+    for (const std::size_t count : test::kEdgeSizes) {
+      const std::vector<float> x = test::Random(4).values<float>(count, -2, 2);
+      std::vector<float> g(count + 1, -7.0f);
+      kernels::surrogate_derivatives(g.data(), x.data(), count, SoftSign{});
+      for (std::size_t i = 0; i < count; ++i) EXPECT_GT(g[i], 0.0f);
+      EXPECT_EQ(g[count], -7.0f);
+    }
+  });
+}
+
+TEST(SurrogateKernel, FarFromTheThresholdIsNeitherNaNNorInfinite) {
+  const float most = std::numeric_limits<float>::max(), inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> x{-inf, -most, -1e30f, -1e10f, -1e4f, 1e4f, 1e10f, 1e30f, most, inf};
+  test::on_every_target([&] {
+    for (const Surrogate& f : test::every_surrogate()) {
+      const std::vector<float> g = derivatives(x, f);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        EXPECT_TRUE(std::isfinite(g[i])) << "surrogate " << f.index() << ", x = " << x[i];
+        EXPECT_GE(g[i], 0.0f) << "surrogate " << f.index() << ", x = " << x[i];
+        EXPECT_LE(g[i], 1.0f) << "surrogate " << f.index() << ", x = " << x[i];
+      }
+    }
+  });
+}
+
+TEST(SurrogateKernel, FusedTargetsGiveTheSameBits) {
+  const std::vector<float> x = test::Random(5).values<float>(4099, -5, 5);
+  for (const Surrogate& f : test::every_surrogate()) {
+    std::vector<std::vector<float>> results;
+    test::on_every_target([&] {
+      const std::string target = kernels::active_target();
+      if (target == "avx2" || target == "avx512") results.push_back(derivatives(x, f));
+    });
+    for (const auto& g : results) EXPECT_EQ(g, results.front()) << "surrogate " << f.index();
+  }
+}
+
+TEST(SurrogateKernel, AUsersOwnIsCalled) {
+  const Surrogate own = CustomSurrogate::of([](float* g, const float* x, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) g[i] = 2 * x[i];
+  });
+  EXPECT_EQ(derivatives({1, -3}, own), (std::vector<float>{2, -6}));
+  EXPECT_NO_THROW(check_surrogate(own));
+  EXPECT_EQ(test::error_text([] { check_surrogate(CustomSurrogate{}); }),
+            "[custom] a surrogate of one's own must have a derivative, got none");
+}
+
+TEST(SurrogateKernel, ParametersOutOfRangeAreRefused) {
+  EXPECT_EQ(test::error_text([] { check_surrogate(QPseudoSpike{1.0f}); }),
+            "[q_pseudo_spike] alpha must be > 1, got 1");
+  EXPECT_EQ(test::error_text([] { check_surrogate(PiecewiseLeakyReLU{0.0f}); }),
+            "[piecewise_leaky_relu] w must be > 0, got 0");
+}
+
+}  // namespace
+}  // namespace volley

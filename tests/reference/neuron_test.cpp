@@ -1,0 +1,171 @@
+#include "reference/neurons.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support/gradient_check.hpp"
+#include "support/neurons.hpp"
+#include "support/random.hpp"
+
+namespace volley {
+namespace {
+
+using reference::Fire;
+using Values = std::vector<double>;
+
+constexpr std::size_t kT = 9;
+constexpr std::size_t kF = 4;
+
+/// s and z after a smooth forward.
+struct Smooth {
+  Values s, z;
+};
+template <class Neuron>
+Smooth forward(const Neuron& neuron, const Surrogate& surrogate, const Values& x,
+               const Values* reset_spikes = nullptr) {
+  Smooth r{Values(kT * kF), Values(kT * kF * Neuron::kStates)};
+  reference::neuron_forward(r.s.data(), r.z.data(), x.data(), reference::everywhere(neuron), surrogate,
+                            Fire::smooth, kT, kF, reset_spikes != nullptr ? reset_spikes->data() : nullptr);
+  return r;
+}
+
+template <class Neuron>
+struct Checked {
+  Neuron neuron;
+  Surrogate surrogate;
+  Values x = test::Random(1).values<double>(kT * kF, -0.5, 1.5);
+  Values ds = test::Random(2).values<double>(kT * kF);
+
+  /// Error of `wrong`'s backward against finite differences of <ds, s(x)> of `neuron`.
+  double of_input(const Neuron& wrong) const {
+    const Smooth base = forward(neuron, surrogate, x);
+    Values dx(kT * kF), dp(kF * (Neuron::kParameters + 1));
+    reference::neuron_backward(dx.data(), dp.data(), ds.data(), base.s.data(), base.z.data(), x.data(),
+                               reference::everywhere(wrong), surrogate, kT, kF);
+    const Values* seen = neuron.detach_reset ? &base.s : nullptr;
+    return test::gradient_error(
+        [&](const Values& at) { return test::dot(ds, forward(neuron, surrogate, at, seen).s); }, x, dx);
+  }
+
+  /// The same for parameter k of the neuron, `member`.
+  double of_parameter(std::size_t k, double Neuron::*member) const {
+    const Smooth base = forward(neuron, surrogate, x);
+    Values dx(kT * kF), dp(kF * Neuron::kParameters);
+    reference::neuron_backward(dx.data(), dp.data(), ds.data(), base.s.data(), base.z.data(), x.data(),
+                               reference::everywhere(neuron), surrogate, kT, kF);
+    double sum = 0;
+    for (std::size_t f = 0; f < kF; ++f) sum += dp[f * Neuron::kParameters + k];
+    const Values* seen = neuron.detach_reset ? &base.s : nullptr;
+    return test::gradient_error(
+        [&](const Values& at) {
+          Neuron moved = neuron;
+          moved.*member = at[0];
+          return test::dot(ds, forward(moved, surrogate, x, seen).s);
+        },
+        {neuron.*member}, {sum});
+  }
+};
+
+TEST(NeuronReference, BackwardIsTheGradientOfEveryNeuron) {
+  for (const Surrogate& surrogate : {Surrogate{ATan{}}, Surrogate{Sigmoid{3.0f}}, Surrogate{Erf{1.0f}}}) {
+    test::for_every_neuron(surrogate, [&](const auto& options, const std::string& name) {
+      const auto neuron = reference::neuron_of<double>(options);
+      const Checked<std::remove_const_t<decltype(neuron)>> check{neuron, surrogate};
+      EXPECT_LT(check.of_input(neuron), 1e-7) << name;
+    });
+  }
+}
+
+// The check above must be able to fail: a backward of another neuron, in one detail, does not pass it.
+TEST(NeuronReference, TheGradientCheckCatchesMistakes) {
+  test::for_every_neuron(ATan{}, [&](const auto& options, const std::string& name) {
+    const auto neuron = reference::neuron_of<double>(options);
+    using Neuron = std::remove_const_t<decltype(neuron)>;
+    const Checked<Neuron> check{neuron, ATan{}};
+    const auto mistake = [&](const auto& change) {
+      Neuron wrong = neuron;
+      change(wrong);
+      return check.of_input(wrong);
+    };
+    EXPECT_GT(mistake([](Neuron& n) { n.detach_reset = !n.detach_reset; }), 1e-4) << name;
+    EXPECT_GT(mistake([](Neuron& n) { n.v_threshold += 0.05; }), 1e-4) << name;
+    if constexpr (requires { neuron.tau; }) {
+      EXPECT_GT(mistake([](Neuron& n) { n.tau += 0.1; }), 1e-4) << name;
+    }
+    if constexpr (requires { neuron.b; }) {
+      EXPECT_GT(mistake([](Neuron& n) { n.a += 0.05; }), 1e-4) << name;
+      EXPECT_GT(mistake([](Neuron& n) { n.b += 0.05; }), 1e-4) << name;
+    }
+    if constexpr (requires { neuron.tau_a; }) {
+      EXPECT_GT(mistake([](Neuron& n) { n.tau_a += 3; }), 1e-5) << name;
+      EXPECT_GT(mistake([](Neuron& n) { n.beta += 0.05; }), 1e-5) << name;
+    }
+  });
+}
+
+TEST(NeuronReference, BackwardIsTheGradientOfThePLIFsParameters) {
+  test::for_every_neuron(ATan{}, [&](const auto& options, const std::string& name) {
+    if constexpr (std::is_same_v<decltype(options), const PLIFOptions&>) {
+      using Neuron = reference::PLIFNeuron<double>;
+      const Checked<Neuron> check{Neuron(options), ATan{}};
+      EXPECT_LT(check.of_parameter(0, &Neuron::w), 1e-6) << name;
+      EXPECT_LT(check.of_parameter(1, &Neuron::v_threshold), 1e-6) << name;
+    }
+  });
+}
+
+TEST(NeuronReference, BackwardIsTheGradientOfTheKLIFsScale) {
+  test::for_every_neuron(ATan{}, [&](const auto& options, const std::string& name) {
+    if constexpr (std::is_same_v<decltype(options), const KLIFOptions&>) {
+      using Neuron = reference::KLIFNeuron<double>;
+      Checked<Neuron> check{Neuron(options), ATan{}};
+      check.neuron.k = 1.3;
+      EXPECT_LT(check.of_input(check.neuron), 1e-7) << name;
+      EXPECT_LT(check.of_parameter(0, &Neuron::k), 1e-6) << name;
+    }
+  });
+}
+
+template <class Neuron>
+std::vector<double> trace(const Neuron& neuron, const Values& x) {
+  Values z(Neuron::kStates);
+  Values h;
+  neuron.start(z.data());
+  for (const double current : x) {
+    neuron.charge(z.data(), current);
+    h.push_back(z[0]);
+    const double s = reference::spike_of(neuron, z.data(), {}, Fire::hard);
+    neuron.reset(z.data(), s, s);
+  }
+  return h;
+}
+
+// By hand, a few steps each.
+TEST(NeuronReference, ChargesAsByHand) {
+  EXPECT_EQ(trace(reference::IFNeuron<double>{}, {0.5, 0.25, 0.5, 0.5}), (Values{0.5, 0.75, 1.25, 0.5}));
+  // v = -0.1: -0.1 + (1 + 0.1 * 0.9) / 2
+  EXPECT_NEAR(trace(reference::QIFNeuron<double>(QIFOptions{}), {1.0})[0], 0.445, 1e-7);
+  EXPECT_NEAR(trace(reference::EIFNeuron<double>(EIFOptions{}), {1.0})[0], -0.1 + (1.1 + std::exp(-0.9)) / 2,
+              1e-7);
+  // c = 1, 0.5; h = 1 (fires, back to 0), 0.5, fires at 0.5
+  EXPECT_EQ(trace(reference::CUBALIFNeuron<double>(CUBALIFOptions{}), {1.0, 0.0, 0.0}),
+            (Values{1.0, 0.5, 0.25}));
+  // A spike raises the threshold from 1 to 1 + 2 / 4.
+  const ALIFOptions adaptive{.tau_a = 4, .beta = 2, .decay_input = false};
+  EXPECT_EQ(trace(reference::ALIFNeuron<double>(adaptive), {1.0, 1.25, 1.0}), (Values{1.0, 1.25, 1.625}));
+  // w jumps by b at the first spike, and the next charge feels it.
+  const IzhikevichOptions izhikevich{.v_c = 0.5f, .v_rest = 0, .tau_w = 2, .a = 0, .b = 1};
+  EXPECT_EQ(trace(reference::IzhikevichNeuron<double>(izhikevich), {2.0, 2.0}), (Values{1.0, 0.5}));
+}
+
+TEST(NeuronReference, FiresAtTheThresholdOrAboveIt) {
+  reference::IFNeuron<double> n;
+  const double at = 1.0;
+  EXPECT_EQ(reference::spike_of(n, &at, {}, Fire::hard), 1);
+  n.fires_at_threshold = false;
+  EXPECT_EQ(reference::spike_of(n, &at, {}, Fire::hard), 0);
+  const double above = std::nextafter(1.0, 2.0);
+  EXPECT_EQ(reference::spike_of(n, &above, {}, Fire::hard), 1);
+}
+
+}  // namespace
+}  // namespace volley
