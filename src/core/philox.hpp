@@ -3,6 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
+#include <span>
+#include <utility>
 
 namespace volley {
 
@@ -27,7 +30,14 @@ constexpr PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key) {
 }
 
 /// What a draw is for. Together with the seed and the epoch it is the key; what is drawn is the counter.
-enum class Purpose : std::uint32_t { encode_train = 0, encode_test = 1, shuffle = 2, initialize = 3 };
+enum class Purpose : std::uint32_t {
+  encode_train = 0,
+  encode_test = 1,
+  shuffle = 2,
+  initialize = 3,
+  augment = 5,
+  hold_out = 6,
+};
 
 /// `epoch` below 2^24.
 constexpr PhiloxKey philox_key(std::uint32_t seed, Purpose purpose, std::uint32_t epoch) {
@@ -70,5 +80,13 @@ class PhiloxSequence {
   PhiloxCounter words_{};
   std::size_t used_ = 4;
 };
+
+/// 0, 1, 2, ... in an order drawn from `random` (Fisher and Yates).
+inline void shuffle(std::span<std::uint32_t> order, PhiloxSequence random) {
+  std::iota(order.begin(), order.end(), 0u);
+  for (std::size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
+  }
+}
 
 }  // namespace volley
