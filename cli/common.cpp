@@ -49,10 +49,7 @@ Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options) {
 }
 
 Split load_data(const Recipe& recipe, const std::string& folder) {
-  Split data = datasets::load(recipe.data, folder);
-  if (recipe.train_samples > 0) data.train = data.train.first(recipe.train_samples);
-  if (recipe.test_samples > 0) data.test = data.test.first(recipe.test_samples);
-  return data;
+  return recipe.take(datasets::load(recipe.data, folder));
 }
 
 }  // namespace volley::cli

@@ -42,7 +42,7 @@ struct RecipeOption {
 /// The recipe with the options that were given. Throws RecipeError naming the option.
 Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options);
 
-/// Both parts of the recipe's data set, no longer than it says.
+/// What the recipe uses of its data set.
 Split load_data(const Recipe& recipe, const std::string& folder);
 
 }  // namespace volley::cli

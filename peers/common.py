@@ -294,6 +294,8 @@ class Training:
 
         if recipe["encoder"]["kind"] != "poisson":
             raise Unmatched(f"encoder {recipe['encoder']['kind']}")
+        if recipe["validation"] or any(recipe["augment"].values()):
+            raise Unmatched("validation or augmentation")
         torch.manual_seed(seed)
         self.torch = torch
         self.peer = peer

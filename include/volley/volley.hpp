@@ -2,6 +2,7 @@
 
 // Everything: spiking neural networks trained by surrogate-gradient backpropagation through time.
 
+#include <volley/augment.hpp>
 #include <volley/conv.hpp>
 #include <volley/dataset.hpp>
 #include <volley/encoder.hpp>
@@ -9,6 +10,7 @@
 #include <volley/layer.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>
+#include <volley/monitor.hpp>
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
 #include <volley/pool.hpp>
