@@ -89,7 +89,7 @@ void Monitor::count_layer(const std::string& name, const Trace& trace) {
     if (x.is_spikes()) {
       counts.synops += static_cast<double>(x.spikes().count()) * (macs / static_cast<double>(x.features()));
     } else {
-      counts.macs += static_cast<double>(x.samples() * x.steps()) * macs;
+      counts.macs += static_cast<double>(x.samples() * x.stored_steps()) * macs;
     }
   }
   if (trace.y.is_spikes() && !x.is_spikes()) count_spikes(counts, trace.y.spikes());
