@@ -75,8 +75,21 @@ std::vector<fs::path> entries_of_type(const fs::path& folder, fs::file_type type
   return entries;
 }
 
+/// The folders of the classes; there is at least one.
 std::vector<fs::path> class_folders(const fs::path& folder, Problems& problems) {
-  return entries_of_type(folder, fs::file_type::directory, "no folder of a class", problems);
+  const auto folders = entries_of_type(folder, fs::file_type::directory, "no folder of a class", problems);
+  if (folders.empty() || folders.size() > kMostClasses) {
+    problems.add(folder,
+                 fmt::format("must have 1 to {} folders of classes, got {}", kMostClasses, folders.size()));
+    problems.check();
+  }
+  return folders;
+}
+
+std::vector<std::string> names_of(const std::vector<fs::path>& folders) {
+  std::vector<std::string> names;
+  for (const fs::path& folder : folders) names.push_back(folder.filename().string());
+  return names;
 }
 
 void add_picture(Dataset& data, const Dataset& picture, const fs::path& path, Problems& problems) {
@@ -92,11 +105,11 @@ void add_picture(Dataset& data, const Dataset& picture, const fs::path& path, Pr
   data.pixels.insert(data.pixels.end(), picture.pixels.begin(), picture.pixels.end());
 }
 
-/// The pictures below `folder`. Labels are places in `classes`.
-Dataset read_part(const fs::path& folder, std::string name, std::vector<std::string> classes,
+/// The pictures in `folders`. Labels are places in `classes`.
+Dataset read_part(std::string name, std::vector<std::string> classes, const std::vector<fs::path>& folders,
                   Problems& problems) {
   Dataset data{std::move(name), {}, {}, {}, std::move(classes)};
-  for (const fs::path& of_class : class_folders(folder, problems)) {
+  for (const fs::path& of_class : folders) {
     const auto found = std::ranges::find(data.classes, of_class.filename().string());
     if (found == data.classes.end()) {
       problems.add(of_class, "there is no such class in the training set");
@@ -117,17 +130,6 @@ Dataset read_part(const fs::path& folder, std::string name, std::vector<std::str
   return data;
 }
 
-std::vector<std::string> class_names(const fs::path& folder, Problems& problems) {
-  std::vector<std::string> names;
-  for (const fs::path& path : class_folders(folder, problems)) names.push_back(path.filename().string());
-  if (names.size() < 1 || names.size() > kMostClasses) {
-    problems.add(folder,
-                 fmt::format("must have 1 to {} folders of classes, got {}", kMostClasses, names.size()));
-  }
-  problems.check();
-  return names;
-}
-
 }  // namespace
 
 Split read_picture_folder(const fs::path& folder) {
@@ -137,9 +139,10 @@ Split read_picture_folder(const fs::path& folder) {
   problems.check();
   Split split;
   if (parts == std::vector{folder / "test", folder / "train"}) {
-    const std::vector<std::string> classes = class_names(folder / "train", problems);
-    split.train = read_part(folder / "train", name + " train", classes, problems);
-    split.test = read_part(folder / "test", name + " test", classes, problems);
+    const std::vector<fs::path> folders = class_folders(folder / "train", problems);
+    split.train = read_part(name + " train", names_of(folders), folders, problems);
+    split.test =
+        read_part(name + " test", names_of(folders), class_folders(folder / "test", problems), problems);
     if (split.test.shape != split.train.shape) {
       problems.add(folder / "test", fmt::format("its pictures must be of the training set's shape {}, got {}",
                                                 split.train.shape.text(), split.test.shape.text()));
@@ -147,7 +150,8 @@ Split read_picture_folder(const fs::path& folder) {
     problems.check();
     return split;
   }
-  split.train = read_part(folder, name + " train", class_names(folder, problems), problems);
+  const std::vector<fs::path> folders = class_folders(folder, problems);
+  split.train = read_part(name + " train", names_of(folders), folders, problems);
   problems.check();
   hold_out(split, std::max<std::size_t>(1, split.train.size() / kTestShare), 0);
   split.test = std::exchange(split.validation, {});

@@ -53,9 +53,10 @@ void transpose_pictures(Dataset& data) {
 }
 
 Dataset read_idx_part(const KnownSet& set, const SetPlace& place, std::size_t first, const char* part) {
-  Dataset data = make_dataset(
-      fmt::format("{} {}", set.name, part), read_idx_file(set, set.files[first], place.files[first]),
-      read_idx_file(set, set.files[first + 1], place.files[first + 1]), set.classes, set.first_label);
+  IdxArray pictures = read_idx_file(set, set.files[first], place.files[first]);
+  IdxArray labels = read_idx_file(set, set.files[first + 1], place.files[first + 1]);
+  Dataset data = make_dataset(fmt::format("{} {}", set.name, part), std::move(pictures), std::move(labels),
+                              set.classes, set.first_label);
   if (data.shape != set.shape) {
     throw Error(fmt::format("[data] {} must hold pictures of {}, got {}", place.files[first].string(),
                             set.shape.text(), data.shape.text()));

@@ -74,7 +74,8 @@ TEST_F(PictureFolder, ColoursAreThreeChannels) {
 
 TEST_F(PictureFolder, WithoutATestSetKeepsOneInFive) {
   for (int i = 0; i < 10; ++i)
-    put_pgm(root_ / (i % 2 ? "a" : "b") / (std::to_string(i) + ".pgm"), 2, 2, 10 + i);
+    put_pgm(root_ / (i % 2 ? "a" : "b") / (std::to_string(i) + ".pgm"), 2, 2,
+            static_cast<std::uint8_t>(10 + i));
   const Split split = read_picture_folder(root_ / "");
   EXPECT_EQ(split.train.size(), 8u);
   EXPECT_EQ(split.test.size(), 2u);

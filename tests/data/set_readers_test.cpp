@@ -101,12 +101,13 @@ struct SmallCifar {
   explicit SmallCifar(const std::string& name) : set(known_set(name)), labels(name == "cifar100" ? 2 : 1) {
     for (KnownFile& file : set.files) file.bytes = 2 * (labels + kCifarPixels);
   }
-  /// File i's records have the labels 2 i and 2 i + 1; its pixels begin with the file's number.
+  /// File i's records have the labels 2 i and 2 i + 1, from 0 again where these end; its pixels begin with
+  /// the file's number.
   std::string contents(std::size_t i) const {
     std::string bytes;
     for (std::size_t record = 0; record < 2; ++record) {
       if (labels == 2) bytes += '\23';  // the coarse label, which does not count
-      bytes += static_cast<char>(2 * i + record);
+      bytes += static_cast<char>((2 * i + record) % set.classes.size());
       std::string pixels = test::some_values(kCifarPixels);
       pixels[0] = static_cast<char>(i);
       bytes += pixels;
