@@ -33,7 +33,7 @@ struct TrainerOptions {
   std::size_t threads = 0;  // 0: one per processor
   bool drop_last = true;    // whether an incomplete last batch is left out of training
   OnNonFinite on_non_finite = OnNonFinite::stop;
-  bool monitors = true;     // whether evaluations count what the layers do (monitor.hpp)
+  bool monitors = true;  // whether evaluations count what the layers do (monitor.hpp)
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -56,10 +56,10 @@ struct TrainerPosition {
   double loss_sum = 0;         // over the samples that this epoch has seen
   std::size_t right = 0;       // of them
   std::size_t seen = 0;
-  double max_test_acc = 0;  // of the epochs before
+  double max_test_acc = 0;                 // of the epochs before
   double max_validation_acc = 0;           // of the epochs before, where a part is held out
   double test_acc_at_best_validation = 0;  // of the first epoch that had it
-  double seconds = 0;       // that the steps of this epoch took
+  double seconds = 0;                      // that the steps of this epoch took
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {

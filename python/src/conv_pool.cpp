@@ -36,10 +36,12 @@ void size_option(Class& bound, const char* name) {
 void bind_conv(nb::module_& m) {
   auto conv = nb::class_<Conv2d, Layer>(
       m, "Conv2d",
-      "PyTorch's Conv2d on whole passes: (T, N, in_channels, H, W), spikes or float32 -> (T, N, out_channels, "
+      "PyTorch's Conv2d on whole passes: (T, N, in_channels, H, W), spikes or float32 -> (T, N, "
+      "out_channels, "
       "H', W')\nfloat32.\n\n"
       "Parameters: weight (out_channels, in_channels / groups, *kernel_size), bias (out_channels), drawn as "
-      "PyTorch\ndraws them; from seed 0 until initialize() draws anew. Sizes are one int, or (height, width).");
+      "PyTorch\ndraws them; from seed 0 until initialize() draws anew. Sizes are one int, or (height, "
+      "width).");
   conv.def(
           "__init__",
           [](Conv2d* self, std::size_t in, std::size_t out, const SizeArgument& kernel_size,
@@ -71,7 +73,8 @@ void bind_pool(nb::module_& m, const char* name, const char* doc) {
           "__init__",
           [](Pool* self, const SizeArgument& kernel_size, const std::optional<SizeArgument>& stride,
              const SizeArgument& padding) {
-            new (self) Pool(size_from(kernel_size), {.stride = size_from(stride), .padding = size_from(padding)});
+            new (self)
+                Pool(size_from(kernel_size), {.stride = size_from(stride), .padding = size_from(padding)});
           },
           nb::arg("kernel_size"), nb::arg("stride").none() = nb::none(), nb::arg("padding") = 0)
       .def("__repr__", [name](const Pool& self) { return repr_of(name, self.options()); });
@@ -83,10 +86,10 @@ void bind_pool(nb::module_& m, const char* name, const char* doc) {
 
 void bind_conv_and_pools(nb::module_& m) {
   bind_conv(m);
-  bind_pool<MaxPool2d>(
-      m, "MaxPool2d",
-      "PyTorch's MaxPool2d on whole passes: (T, N, C, H, W) -> (T, N, C, H', W'). Of spikes it is their OR, and\n"
-      "spikes again. stride None is kernel_size.");
+  bind_pool<MaxPool2d>(m, "MaxPool2d",
+                       "PyTorch's MaxPool2d on whole passes: (T, N, C, H, W) -> (T, N, C, H', W'). Of spikes "
+                       "it is their OR, and\n"
+                       "spikes again. stride None is kernel_size.");
   bind_pool<AvgPool2d>(
       m, "AvgPool2d",
       "PyTorch's AvgPool2d on whole passes: (T, N, C, H, W), spikes or float32 -> (T, N, C, H', W') float32. "
@@ -102,7 +105,8 @@ void bind_conv_and_pools(nb::module_& m) {
             new (self) AdaptiveAvgPool2d(size_from(output_size));
           },
           nb::arg("output_size"))
-      .def("__repr__", [](const AdaptiveAvgPool2d& self) { return repr_of("AdaptiveAvgPool2d", self.options()); });
+      .def("__repr__",
+           [](const AdaptiveAvgPool2d& self) { return repr_of("AdaptiveAvgPool2d", self.options()); });
   size_option<&AdaptiveAvgPool2dOptions::output_size>(adaptive, "output_size");
 }
 

@@ -47,7 +47,8 @@ HWY_INLINE void for_columns(std::size_t columns, const Tile& tile) {
   if (o < columns) tile(o, Row<1, false>{columns - o});
 }
 
-// ---- dense -------------------------------------------------------------------------------------------------
+// ---- dense
+// -------------------------------------------------------------------------------------------------
 
 struct Dense {
   float* y;
@@ -99,7 +100,8 @@ void conv_dense(float* y, const float* x, const float* weight, const float* bias
   // A panel of outputs at a time, so that its weights stay in the cache for all positions.
   for_columns<kPanel>(s.out, [&](std::size_t o, const auto& row) {
     for (std::size_t n = 0; n < pictures; ++n) {
-      const Dense k{y + n * s.taps.positions * s.y_row, x + n * s.x_positions * s.x_row, weight, bias, zeros, &s};
+      const Dense k{
+          y + n * s.taps.positions * s.y_row, x + n * s.x_positions * s.x_row, weight, bias, zeros, &s};
       std::size_t p = 0;
       for (; p + kRows <= s.taps.positions; p += kRows) dense_tile<kRows>(k, p, o, row);
       for (; p + 2 <= s.taps.positions; p += 2) dense_tile<2>(k, p, o, row);
@@ -108,11 +110,12 @@ void conv_dense(float* y, const float* x, const float* weight, const float* bias
   });
 }
 
-// ---- spikes ------------------------------------------------------------------------------------------------
+// ---- spikes
+// ------------------------------------------------------------------------------------------------
 
 /// The rows of the weights (taps, in, out) that output position p adds: appended tap by tap.
-HWY_INLINE std::size_t list_rows(std::uint32_t* rows, const std::uint32_t* starts, const std::uint32_t* channels,
-                                 const ConvShape& s, std::size_t p) {
+HWY_INLINE std::size_t list_rows(std::uint32_t* rows, const std::uint32_t* starts,
+                                 const std::uint32_t* channels, const ConvShape& s, std::size_t p) {
   const hn::ScalableTag<std::uint32_t> d;
   std::size_t count = 0;
   for (std::size_t tap = 0; tap < s.taps.taps; ++tap) {
@@ -130,7 +133,8 @@ HWY_INLINE std::size_t list_rows(std::uint32_t* rows, const std::uint32_t* start
 
 template <std::size_t kVectors, bool kFull>
 HWY_INLINE void gather_tile(float* y, const std::uint32_t* rows, std::size_t count, const float* weight,
-                            const float* bias, std::size_t out, std::size_t o, const Row<kVectors, kFull>& row) {
+                            const float* bias, std::size_t out, std::size_t o,
+                            const Row<kVectors, kFull>& row) {
   const F32 d;
   const VF one = hn::Set(d, 1.0f);
   VF sum[kVectors];
@@ -169,10 +173,11 @@ void conv_spikes(float* y, const PictureBits& x, const float* weight, const floa
   }
 }
 
-// ---- weight gradient ---------------------------------------------------------------------------------------
+// ---- weight gradient
+// ---------------------------------------------------------------------------------------
 
-/// Calls block(count, j, tap, channel), `count` a constant, for blocks of rows (tap, channel) that cover [begin,
-/// end); a block has rows of one tap, kMost of them as long as they fit, then fewer.
+/// Calls block(count, j, tap, channel), `count` a constant, for blocks of rows (tap, channel) that cover
+/// [begin, end); a block has rows of one tap, kMost of them as long as they fit, then fewer.
 template <std::size_t kMost, class Block>
 HWY_INLINE void for_row_blocks(std::size_t begin, std::size_t end, std::size_t in, const Block& block) {
   for (std::size_t j = begin; j < end;) {
@@ -194,34 +199,39 @@ HWY_INLINE void for_row_blocks(std::size_t begin, std::size_t end, std::size_t i
 void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& s, std::size_t begin,
                           std::size_t end, std::size_t columns) {
   const F32 d;
-  for_columns<kPanel>(columns, [&]<std::size_t kVectors, bool kFull>(std::size_t o,
-                                                                     const Row<kVectors, kFull>& row) {
-    for_row_blocks<kRows>(begin, end, s.in, [&](auto count, std::size_t j, std::size_t tap, std::size_t channel) {
-      float* total = sum + (j - begin) * kConvColumns + o;
-      VF sums[count][kVectors];
-      for (std::size_t r = 0; r < count; ++r) {
-        for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::LoadU(d, total + r * kConvColumns + v * kLanes);
-      }
-      for (std::size_t p = 0; p < s.taps.positions; ++p) {
-        const std::int32_t at = s.taps.index[p * s.taps.taps + tap];
-        if (at == kOutside) continue;
-        const float* a = x + static_cast<std::size_t>(at) * s.x_row + channel;
-        VF b[kVectors];
-        for (std::size_t v = 0; v < kVectors; ++v) b[v] = row.load(dy + p * s.y_row + o, v);
-        for (std::size_t r = 0; r < count; ++r) {
-          const VF value = hn::Set(d, a[r]);
-          for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(value, b[v], sums[r][v]);
-        }
-      }
-      for (std::size_t r = 0; r < count; ++r) {
-        for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sums[r][v], d, total + r * kConvColumns + v * kLanes);
-      }
-    });
-  });
+  for_columns<kPanel>(
+      columns, [&]<std::size_t kVectors, bool kFull>(std::size_t o, const Row<kVectors, kFull>& row) {
+        for_row_blocks<kRows>(begin, end, s.in,
+                              [&](auto count, std::size_t j, std::size_t tap, std::size_t channel) {
+                                float* total = sum + (j - begin) * kConvColumns + o;
+                                VF sums[count][kVectors];
+                                for (std::size_t r = 0; r < count; ++r) {
+                                  for (std::size_t v = 0; v < kVectors; ++v)
+                                    sums[r][v] = hn::LoadU(d, total + r * kConvColumns + v * kLanes);
+                                }
+                                for (std::size_t p = 0; p < s.taps.positions; ++p) {
+                                  const std::int32_t at = s.taps.index[p * s.taps.taps + tap];
+                                  if (at == kOutside) continue;
+                                  const float* a = x + static_cast<std::size_t>(at) * s.x_row + channel;
+                                  VF b[kVectors];
+                                  for (std::size_t v = 0; v < kVectors; ++v)
+                                    b[v] = row.load(dy + p * s.y_row + o, v);
+                                  for (std::size_t r = 0; r < count; ++r) {
+                                    const VF value = hn::Set(d, a[r]);
+                                    for (std::size_t v = 0; v < kVectors; ++v)
+                                      sums[r][v] = hn::MulAdd(value, b[v], sums[r][v]);
+                                  }
+                                }
+                                for (std::size_t r = 0; r < count; ++r) {
+                                  for (std::size_t v = 0; v < kVectors; ++v)
+                                    hn::StoreU(sums[r][v], d, total + r * kConvColumns + v * kLanes);
+                                }
+                              });
+      });
 }
 
-/// table (16, kSpikeColumns) of one position: entry m is the sum of those of its `steps` rows of dy whose bit is
-/// in m, added in the order of the steps. Columns beyond `columns` are 0.
+/// table (16, kSpikeColumns) of one position: entry m is the sum of those of its `steps` rows of dy whose bit
+/// is in m, added in the order of the steps. Columns beyond `columns` are 0.
 HWY_INLINE void build_table(float* HWY_RESTRICT table, const float* dy, std::size_t y_step, std::size_t steps,
                             std::size_t columns) {
   const F32 d;
@@ -251,41 +261,46 @@ void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const 
       build_table(table + (p - first) * 16 * kSpikeColumns, dy + p * s.y_row, y_step, steps, columns);
     }
     for (std::size_t o = 0; o < columns; o += kVectors * kLanes) {
-      for_row_blocks<kMost>(begin, end, s.in, [&](auto count, std::size_t j, std::size_t tap, std::size_t channel) {
-        float* total = sum + (j - begin) * kSpikeColumns + o;
-        VF sums[count][kVectors];
-        for (std::size_t r = 0; r < count; ++r) {
-          for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::LoadU(d, total + r * kSpikeColumns + v * kLanes);
-        }
-        const float* entries = table + o;
-        const std::int32_t* index = s.taps.index + first * s.taps.taps + tap;
-        for (std::size_t p = first; p < last; ++p, entries += 16 * kSpikeColumns, index += s.taps.taps) {
-          if (*index == kOutside) continue;
-          const std::uint8_t* nibble = nibbles + static_cast<std::size_t>(*index) * s.in + channel;
-          for (std::size_t r = 0; r < count; ++r) {
-            const float* entry = entries + nibble[r] * kSpikeColumns;
-            sums[r][0] = hn::Add(sums[r][0], hn::Load(d, entry));
-            sums[r][1] = hn::MulAdd(hn::Load(d, entry + kLanes), one, sums[r][1]);  // the same; see gather_tile
-          }
-        }
-        for (std::size_t r = 0; r < count; ++r) {
-          for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sums[r][v], d, total + r * kSpikeColumns + v * kLanes);
-        }
-      });
+      for_row_blocks<kMost>(
+          begin, end, s.in, [&](auto count, std::size_t j, std::size_t tap, std::size_t channel) {
+            float* total = sum + (j - begin) * kSpikeColumns + o;
+            VF sums[count][kVectors];
+            for (std::size_t r = 0; r < count; ++r) {
+              for (std::size_t v = 0; v < kVectors; ++v)
+                sums[r][v] = hn::LoadU(d, total + r * kSpikeColumns + v * kLanes);
+            }
+            const float* entries = table + o;
+            const std::int32_t* index = s.taps.index + first * s.taps.taps + tap;
+            for (std::size_t p = first; p < last; ++p, entries += 16 * kSpikeColumns, index += s.taps.taps) {
+              if (*index == kOutside) continue;
+              const std::uint8_t* nibble = nibbles + static_cast<std::size_t>(*index) * s.in + channel;
+              for (std::size_t r = 0; r < count; ++r) {
+                const float* entry = entries + nibble[r] * kSpikeColumns;
+                sums[r][0] = hn::Add(sums[r][0], hn::Load(d, entry));
+                sums[r][1] =
+                    hn::MulAdd(hn::Load(d, entry + kLanes), one, sums[r][1]);  // the same; see gather_tile
+              }
+            }
+            for (std::size_t r = 0; r < count; ++r) {
+              for (std::size_t v = 0; v < kVectors; ++v)
+                hn::StoreU(sums[r][v], d, total + r * kSpikeColumns + v * kLanes);
+            }
+          });
     }
   }
 }
 
 void add_rows(float* sum, const float* x, std::size_t rows, std::size_t columns) {
-  for_columns<kPanel>(columns, [&]<std::size_t kVectors, bool kFull>(std::size_t o,
-                                                                      const Row<kVectors, kFull>& row) {
-    VF total[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) total[v] = row.load(sum + o, v);
-    for (std::size_t r = 0; r < rows; ++r) {
-      for (std::size_t v = 0; v < kVectors; ++v) total[v] = hn::Add(total[v], row.load(x + r * columns + o, v));
-    }
-    for (std::size_t v = 0; v < kVectors; ++v) row.store(total[v], sum + o, v);
-  });
+  for_columns<kPanel>(columns,
+                      [&]<std::size_t kVectors, bool kFull>(std::size_t o, const Row<kVectors, kFull>& row) {
+                        VF total[kVectors];
+                        for (std::size_t v = 0; v < kVectors; ++v) total[v] = row.load(sum + o, v);
+                        for (std::size_t r = 0; r < rows; ++r) {
+                          for (std::size_t v = 0; v < kVectors; ++v)
+                            total[v] = hn::Add(total[v], row.load(x + r * columns + o, v));
+                        }
+                        for (std::size_t v = 0; v < kVectors; ++v) row.store(total[v], sum + o, v);
+                      });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -306,8 +321,8 @@ void conv_dense(float* y, const float* x, const float* weight, const float* bias
   HWY_DYNAMIC_DISPATCH(conv_dense)(y, x, weight, bias, zeros, shape, pictures);
 }
 
-void conv_spikes(float* y, const PictureBits& x, const float* weight, const float* bias, const ConvShape& shape,
-                 std::size_t pictures, std::uint32_t* list) {
+void conv_spikes(float* y, const PictureBits& x, const float* weight, const float* bias,
+                 const ConvShape& shape, std::size_t pictures, std::uint32_t* list) {
   HWY_DYNAMIC_DISPATCH(conv_spikes)(y, x, weight, bias, shape, pictures, list);
 }
 
@@ -318,8 +333,8 @@ void conv_unpack(float* x, const PictureBits& spikes, std::size_t positions, std
   }
 }
 
-void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& shape, std::size_t begin,
-                          std::size_t end, std::size_t columns) {
+void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& shape,
+                          std::size_t begin, std::size_t end, std::size_t columns) {
   HWY_DYNAMIC_DISPATCH(conv_weight_gradient)(sum, x, dy, shape, begin, end, columns);
 }
 
@@ -337,8 +352,8 @@ void conv_nibbles(std::uint8_t* nibbles, const PictureBits& spikes, std::size_t 
 }
 
 void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const float* dy, std::size_t y_step,
-                                 std::size_t steps, const ConvShape& shape, std::size_t begin, std::size_t end,
-                                 std::size_t columns, float* table) {
+                                 std::size_t steps, const ConvShape& shape, std::size_t begin,
+                                 std::size_t end, std::size_t columns, float* table) {
   HWY_DYNAMIC_DISPATCH(conv_weight_gradient_spikes)
   (sum, nibbles, dy, y_step, steps, shape, begin, end, columns, table);
 }
@@ -361,8 +376,8 @@ void conv_weight_forward(float* to, const float* weight, std::size_t groups, std
   }
 }
 
-void conv_weight_backward(float* to, const float* weight, std::size_t groups, std::size_t taps, std::size_t in,
-                          std::size_t out) {
+void conv_weight_backward(float* to, const float* weight, std::size_t groups, std::size_t taps,
+                          std::size_t in, std::size_t out) {
   for (std::size_t g = 0; g < groups; ++g, weight += out * in * taps) {
     for (std::size_t tap = 0; tap < taps; ++tap) {
       for (std::size_t j = 0; j < out * in; ++j) *to++ = weight[j * taps + tap];

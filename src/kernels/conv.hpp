@@ -8,10 +8,11 @@
 namespace volley::kernels {
 
 // Convolutions of pictures that lie channels-last; twins in reference/conv.hpp, derivation in
-// docs/math/conv.md. One call works on one group of channels; pointers to values and weights are to its first.
+// docs/math/conv.md. One call works on one group of channels; pointers to values and weights are to its
+// first.
 
-/// What an output looks at. A picture has rows of `x_row` floats, or bits from `x_bit` on of `x_words` words, at
-/// each position; an output picture has rows of `y_row` floats.
+/// What an output looks at. A picture has rows of `x_row` floats, or bits from `x_bit` on of `x_words` words,
+/// at each position; an output picture has rows of `y_row` floats.
 struct ConvShape {
   Taps taps;
   std::size_t in;   // channels of the group
@@ -28,15 +29,16 @@ struct PictureBits {
   std::size_t bit;
 };
 
-/// y = bias + the sum over taps and channels of weight x, for `pictures` pictures; weight (taps, in, out), bias
-/// (out) or null. `zeros` has `in` zeros: what a tap outside of the picture reads. Serves y from x and dx from dy.
+/// y = bias + the sum over taps and channels of weight x, for `pictures` pictures; weight (taps, in, out),
+/// bias (out) or null. `zeros` has `in` zeros: what a tap outside of the picture reads. Serves y from x and
+/// dx from dy.
 void conv_dense(float* y, const float* x, const float* weight, const float* bias, const float* zeros,
                 const ConvShape& shape, std::size_t pictures);
 
-/// The same from spikes: the weight rows of the channels that fired are added. The same sums in the same order,
-/// so the same bits. `list` has room for conv_list_size(shape) numbers.
-void conv_spikes(float* y, const PictureBits& x, const float* weight, const float* bias, const ConvShape& shape,
-                 std::size_t pictures, std::uint32_t* list);
+/// The same from spikes: the weight rows of the channels that fired are added. The same sums in the same
+/// order, so the same bits. `list` has room for conv_list_size(shape) numbers.
+void conv_spikes(float* y, const PictureBits& x, const float* weight, const float* bias,
+                 const ConvShape& shape, std::size_t pictures, std::uint32_t* list);
 inline constexpr std::size_t kListSlack = 16;  // behind a list, for a vector that is read or written whole
 constexpr std::size_t conv_list_size(const ConvShape& s) {
   return s.x_positions + 1 + s.x_positions * s.in + s.taps.taps * s.in + 2 * kListSlack;
@@ -48,35 +50,36 @@ void conv_unpack(float* x, const PictureBits& spikes, std::size_t positions, std
 /// Output channels that conv_weight_gradient takes at a time, whatever the target.
 inline constexpr std::size_t kConvColumns = 64;
 
-/// sum (rows [begin, end) of (taps, in), kConvColumns) += the sum over the positions of one picture of x dy; dy
-/// from the first of at most kConvColumns `columns` on.
-void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& shape, std::size_t begin,
-                          std::size_t end, std::size_t columns);
+/// sum (rows [begin, end) of (taps, in), kConvColumns) += the sum over the positions of one picture of x dy;
+/// dy from the first of at most kConvColumns `columns` on.
+void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& shape,
+                          std::size_t begin, std::size_t end, std::size_t columns);
 
-/// The same for spikes, four steps at a time, through a table of the 16 subset sums of a position's four rows of
-/// dy. Twin: conv2d_weight_gradient_by_fours. `steps` <= 4 of them are there, y_step floats apart; `sum` has rows
-/// of kSpikeColumns; `table` has kTableSize floats, 64-byte aligned.
+/// The same for spikes, four steps at a time, through a table of the 16 subset sums of a position's four rows
+/// of dy. Twin: conv2d_weight_gradient_by_fours. `steps` <= 4 of them are there, y_step floats apart; `sum`
+/// has rows of kSpikeColumns; `table` has kTableSize floats, 64-byte aligned.
 inline constexpr std::size_t kSpikeColumns = 32;
 inline constexpr std::size_t kTablePositions = 14;
 inline constexpr std::size_t kTableSize = kTablePositions * 16 * kSpikeColumns;
 void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const float* dy, std::size_t y_step,
-                                 std::size_t steps, const ConvShape& shape, std::size_t begin, std::size_t end,
-                                 std::size_t columns, float* table);
+                                 std::size_t steps, const ConvShape& shape, std::size_t begin,
+                                 std::size_t end, std::size_t columns, float* table);
 /// Its input, nibbles (positions, in): bit t says whether a channel fired at step t. The steps are step_words
 /// apart.
 void conv_nibbles(std::uint8_t* nibbles, const PictureBits& spikes, std::size_t step_words, std::size_t steps,
                   std::size_t positions, std::size_t in);
 
-/// Adds `sum`, with rows of `row` floats, to dweight (columns, in, taps), the gradient of its output channels.
+/// Adds `sum`, with rows of `row` floats, to dweight (columns, in, taps), the gradient of its output
+/// channels.
 void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::size_t taps, std::size_t in,
                        std::size_t begin, std::size_t end, std::size_t columns);
 
-/// The weights (groups, out, in, taps) as the kernels read them: (groups, taps, in, out) for y, (groups, taps,
-/// out, in) for dx.
+/// The weights (groups, out, in, taps) as the kernels read them: (groups, taps, in, out) for y, (groups,
+/// taps, out, in) for dx.
 void conv_weight_forward(float* to, const float* weight, std::size_t groups, std::size_t taps, std::size_t in,
                          std::size_t out);
-void conv_weight_backward(float* to, const float* weight, std::size_t groups, std::size_t taps, std::size_t in,
-                          std::size_t out);
+void conv_weight_backward(float* to, const float* weight, std::size_t groups, std::size_t taps,
+                          std::size_t in, std::size_t out);
 
 /// sum (columns) += x (rows, columns), over the rows, ascending.
 void add_rows(float* sum, const float* x, std::size_t rows, std::size_t columns);

@@ -128,8 +128,8 @@ void avg_pool_forward_spikes(float* y, const std::uint64_t* x, const float* scal
   avg_forward(y, SpikesIn{x, (C + 63) / 64}, scale, taps, C);
 }
 
-void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps, std::size_t x_positions,
-                       std::size_t C) {
+void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps,
+                       std::size_t x_positions, std::size_t C) {
   const F32 d;
   std::fill_n(dx, x_positions * C, 0.0f);
   for (std::size_t p = 0; p < taps.positions; ++p, dy += C) {
@@ -192,8 +192,8 @@ void avg_pool_forward(float* y, const std::uint64_t* x, const float* scale, cons
   HWY_DYNAMIC_DISPATCH(avg_pool_forward_spikes)(y, x, scale, taps, C);
 }
 
-void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps, std::size_t x_positions,
-                       std::size_t C) {
+void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps,
+                       std::size_t x_positions, std::size_t C) {
   HWY_DYNAMIC_DISPATCH(avg_pool_backward)(dx, dy, scale, taps, x_positions, C);
 }
 

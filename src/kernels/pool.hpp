@@ -24,7 +24,7 @@ void max_pool_backward(float* dx, const float* dy, const std::uint64_t* x, const
 void avg_pool_forward(float* y, const float* x, const float* scale, const Taps& taps, std::size_t C);
 void avg_pool_forward(float* y, const std::uint64_t* x, const float* scale, const Taps& taps, std::size_t C);
 /// dx (x_positions, C) from dy.
-void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps, std::size_t x_positions,
-                       std::size_t C);
+void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps,
+                       std::size_t x_positions, std::size_t C);
 
 }  // namespace volley::kernels

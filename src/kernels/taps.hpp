@@ -5,8 +5,9 @@
 
 namespace volley::kernels {
 
-/// Which positions of one picture each position of another looks at: index (positions, taps) holds a position,
-/// or kOutside. Convolutions and pools, forward and backward, know of windows, strides and padding only this.
+/// Which positions of one picture each position of another looks at: index (positions, taps) holds a
+/// position, or kOutside. Convolutions and pools, forward and backward, know of windows, strides and padding
+/// only this.
 inline constexpr std::int32_t kOutside = -1;
 
 struct Taps {

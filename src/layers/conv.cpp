@@ -88,7 +88,8 @@ void forward_dense(float* y, const Saved& saved, const float* bias, const Sizes&
     shape.x_row = s.in;
     unpacked.resize(s.x_positions * s.in);
     for (std::size_t t = 0; t < s.steps; ++t) {
-      kernels::conv_unpack(unpacked.data(), bits_of(saved.x.spikes(), sample, t, g, s.in), s.x_positions, s.in);
+      kernels::conv_unpack(unpacked.data(), bits_of(saved.x.spikes(), sample, t, g, s.in), s.x_positions,
+                           s.in);
       kernels::conv_dense(y + t * s.y_step() + g * s.out, unpacked.data(), weight, group_bias,
                           saved.zeros.data(), shape, 1);
     }
@@ -137,8 +138,9 @@ void add_spikes(float* sum, const float* dy, const Saved& saved, const Sizes& s,
       const std::size_t steps = std::min<std::size_t>(4, s.steps - t);
       kernels::conv_nibbles(nibbles.data(), bits_of(spikes, n, t, piece.group, s.in),
                             SpikeWords::row_words(spikes), steps, s.x_positions, s.in);
-      kernels::conv_weight_gradient_spikes(sum, nibbles.data(), dy + (n * s.steps + t) * s.y_step(), s.y_step(),
-                                           steps, shape, piece.begin, piece.end, piece.columns, table.data());
+      kernels::conv_weight_gradient_spikes(sum, nibbles.data(), dy + (n * s.steps + t) * s.y_step(),
+                                           s.y_step(), steps, shape, piece.begin, piece.end, piece.columns,
+                                           table.data());
     }
   }
 }
@@ -181,6 +183,10 @@ Conv2d::Conv2d(std::size_t in_channels, std::size_t out_channels, const Size2& k
         return options;
       }()) {}
 
+std::size_t Conv2d::macs(const Shape& features) const {
+  return output_shape(features).size() * (weight_.value.size() / options_.out_channels);
+}
+
 Shape Conv2d::output_shape(const Shape& features) const {
   if (features.rank() != 3 || features[0] != options_.in_channels) {
     throw Error(fmt::format("[conv2d] input features must be ({}, H, W), got {}", options_.in_channels,
@@ -201,8 +207,7 @@ void Conv2d::initialize(std::uint32_t seed, std::uint32_t layer) {
   const std::size_t fan_in = options_.in_channels / options_.groups * options_.kernel_size.area();
   const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
   for (const NamedParameter& p : parameters()) {
-    for (float& w : p.parameter->value.values())
-      w = static_cast<float>((2 * random.uniform() - 1) * bound);
+    for (float& w : p.parameter->value.values()) w = static_cast<float>((2 * random.uniform() - 1) * bound);
   }
 }
 
@@ -237,7 +242,8 @@ Signal Conv2d::backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   const Sizes s(options_, saved);
   const std::size_t pictures = saved.x.samples() * s.steps;
-  // Pieces of so many outputs; where these are too few for the threads, cut the rows too. No cut changes a result.
+  // Pieces of so many outputs; where these are too few for the threads, cut the rows too. No cut changes a
+  // result.
   const std::size_t panel = saved.x.is_spikes() ? kernels::kSpikeColumns : kernels::kConvColumns;
   const std::size_t panels = (s.out + panel - 1) / panel;
   const std::size_t cuts = (tape.threads().size() + s.groups * panels - 1) / (s.groups * panels);

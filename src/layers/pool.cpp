@@ -138,8 +138,8 @@ Signal MaxPool2d::forward(const Signal& given, Tape& tape) const {
   }
   saved.y.values.resize(stored_shape(shape, Layout::channels_last, x.stored_steps()));
   for_pictures(x, tape.threads(), [&](std::size_t n) {
-    kernels::max_pool_forward(saved.y.values.data() + n * features.size(), x.values() + n * x.features(), taps,
-                              features[0]);
+    kernels::max_pool_forward(saved.y.values.data() + n * features.size(), x.values() + n * x.features(),
+                              taps, features[0]);
   });
   return {saved.y.values, shape, Layout::channels_last};
 }

@@ -26,7 +26,9 @@ std::int32_t position(std::int32_t row, std::int32_t column, std::size_t width) 
 }
 
 /// Where window i of `outputs` begins, and where it ends, on `size` places.
-std::size_t adaptive_begin(std::size_t i, std::size_t size, std::size_t outputs) { return i * size / outputs; }
+std::size_t adaptive_begin(std::size_t i, std::size_t size, std::size_t outputs) {
+  return i * size / outputs;
+}
 std::size_t adaptive_end(std::size_t i, std::size_t size, std::size_t outputs) {
   return ((i + 1) * size + outputs - 1) / outputs;
 }
@@ -45,11 +47,10 @@ void TapTable::window(TapTable& table, const Window& window, const Size2& pictur
   std::int32_t* index = table.make(outputs.area(), k.area());
   for (std::size_t p = 0; p < outputs.area(); ++p) {
     for (std::size_t tap = 0; tap < k.area(); ++tap) {
-      *index++ = position(seen(p / outputs.w, tap / k.w, window.stride.h, window.padding.h, window.dilation.h,
-                               picture.h),
-                          seen(p % outputs.w, tap % k.w, window.stride.w, window.padding.w, window.dilation.w,
-                               picture.w),
-                          picture.w);
+      *index++ = position(
+          seen(p / outputs.w, tap / k.w, window.stride.h, window.padding.h, window.dilation.h, picture.h),
+          seen(p % outputs.w, tap % k.w, window.stride.w, window.padding.w, window.dilation.w, picture.w),
+          picture.w);
     }
   }
 }
@@ -59,11 +60,10 @@ void TapTable::turned_window(TapTable& table, const Window& window, const Size2&
   std::int32_t* index = table.make(picture.area(), k.area());
   for (std::size_t p = 0; p < picture.area(); ++p) {
     for (std::size_t tap = 0; tap < k.area(); ++tap) {
-      *index++ = position(seeing(p / picture.w, tap / k.w, window.stride.h, window.padding.h, window.dilation.h,
-                                 outputs.h),
-                          seeing(p % picture.w, tap % k.w, window.stride.w, window.padding.w, window.dilation.w,
-                                 outputs.w),
-                          outputs.w);
+      *index++ = position(
+          seeing(p / picture.w, tap / k.w, window.stride.h, window.padding.h, window.dilation.h, outputs.h),
+          seeing(p % picture.w, tap % k.w, window.stride.w, window.padding.w, window.dilation.w, outputs.w),
+          outputs.w);
     }
   }
 }

@@ -18,8 +18,8 @@ Size2 Window::check_outputs(std::string_view kind, const Shape& features) const 
   const Size2 picture{features[1], features[2]};
   const Size2 padded{picture.h + 2 * padding.h, picture.w + 2 * padding.w};
   if (padded.h < extent().h || padded.w < extent().w) {
-    throw Error(fmt::format("[{}] input must be, padded, at least as large as the window {}, got {} for {}", kind,
-                            extent().text(), padded.text(), features.text()));
+    throw Error(fmt::format("[{}] input must be, padded, at least as large as the window {}, got {} for {}",
+                            kind, extent().text(), padded.text(), features.text()));
   }
   return outputs(picture);
 }

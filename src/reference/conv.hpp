@@ -14,8 +14,8 @@ struct Conv2dShape {
   Size2 picture;  // H, W
   Window window;
 
-  /// Calls body(y, x, w) with the indices of every output, input and weight that meet: outputs in order, and for
-  /// each the taps of the window, row by row, and for each tap the channels, ascending.
+  /// Calls body(y, x, w) with the indices of every output, input and weight that meet: outputs in order, and
+  /// for each the taps of the window, row by row, and for each tap the channels, ascending.
   template <class Body>
   void for_each(const Body& body) const {
     const Size2 outputs = window.outputs(picture), k = window.kernel_size;
@@ -61,8 +61,9 @@ void conv2d_weight_gradient(Real* dweight, const Real* dy, const Real* x, const 
   shape.for_each([&](std::size_t o, std::size_t i, std::size_t w) { dweight[w] += dy[o] * x[i]; });
 }
 
-/// (C6) dweight += the sum over T pictures of spikes, x (T, in, H, W), four at a time: at each position the group of
-/// four is summed by itself, as a table of the 16 subset sums gives it. Positions ascend within a group.
+/// (C6) dweight += the sum over T pictures of spikes, x (T, in, H, W), four at a time: at each position the
+/// group of four is summed by itself, as a table of the 16 subset sums gives it. Positions ascend within a
+/// group.
 template <class Real>
 void conv2d_weight_gradient_by_fours(Real* dweight, const Real* dy, const Real* x, std::size_t T,
                                      const Conv2dShape& shape) {

@@ -6,12 +6,13 @@
 
 namespace volley::reference {
 
-// One picture, row-major: x (C, positions), y (C, windows). A window is the list of the positions it sees, row
-// by row; docs/math/pool.md says which they are. Equation numbers are those of that page.
+// One picture, row-major: x (C, positions), y (C, windows). A window is the list of the positions it sees,
+// row by row; docs/math/pool.md says which they are. Equation numbers are those of that page.
 
 using Windows = std::vector<std::vector<std::size_t>>;
 
-/// The place in the window of the value that max_pool takes: the first of the highest; NaN is higher than all.
+/// The place in the window of the value that max_pool takes: the first of the highest; NaN is higher than
+/// all.
 template <class Real>
 std::size_t first_of_highest(const Real* x, const std::vector<std::size_t>& window) {
   std::size_t best = 0;

@@ -9,8 +9,8 @@
 namespace volley {
 namespace {
 
-/// The columns in order: name, value, and the format of those that no one computes with. Those of a validation
-/// are the last, where there is one.
+/// The columns in order: name, value, and the format of those that no one computes with. Those of a
+/// validation are the last, where there is one.
 template <class Self, class Visit>
 void columns(Self& epoch, Visit&& visit) {
   visit("epoch", epoch.epoch, "{}");

@@ -63,7 +63,8 @@ std::size_t monitor_rows(const fs::path& path, std::size_t epochs) {
   std::size_t rows = 0;
   for (std::getline(file, row); std::getline(file, row); ++rows) {
     std::size_t epoch = 0;
-    if (std::from_chars(row.data(), row.data() + row.size(), epoch).ec != std::errc() || epoch > epochs) break;
+    if (std::from_chars(row.data(), row.data() + row.size(), epoch).ec != std::errc() || epoch > epochs)
+      break;
   }
   return rows;
 }
@@ -129,9 +130,9 @@ void RunRecorder::epoch(const EpochRecord& record, Trainer& trainer) {
   iterations_.flush();
   if (!monitors_.has_value()) return;
   for (const LayerActivity& a : record.activity) {
-    monitors_->row(fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}", record.epoch, a.layer, a.kind, a.neurons,
-                               a.rate, a.dead, a.saturated, a.synops, a.macs, a.dense_macs, a.energy(),
-                               a.dense_energy()));
+    monitors_->row(fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}", record.epoch, a.layer, a.kind,
+                               a.neurons, a.rate, a.dead, a.saturated, a.synops, a.macs, a.dense_macs,
+                               a.energy(), a.dense_energy()));
   }
   monitors_->flush();
 }

@@ -24,7 +24,8 @@ struct CheckpointEvery {
 
 /// Writes a run folder as training goes: the latest checkpoint before the first step, as often as it is told
 /// to and at the end; the best one after the first epoch with the highest score (EpochRecord::score); rows of
-/// metrics.csv, and of monitors.csv where monitors are on, after each epoch. Goes on with the files of a run whose state `trainer` was given.
+/// metrics.csv, and of monitors.csv where monitors are on, after each epoch. Goes on with the files of a run
+/// whose state `trainer` was given.
 class RunRecorder final : public Recorder {
  public:
   RunRecorder(run_folder::Lock lock, RunState run, Trainer& trainer, const CheckpointEvery& every = {});

@@ -62,7 +62,8 @@ History Trainer::fit(const Sets& data, std::size_t epochs, Recorder* recorder) {
                     "done, got {}",
                     train.name, position_.iteration, batches));
   }
-  report.begin(position_.epoch - 1 + epochs, batches, batches_of(data.validation.size(), false) + batches_of(data.test.size(), false));
+  report.begin(position_.epoch - 1 + epochs, batches,
+               batches_of(data.validation.size(), false) + batches_of(data.test.size(), false));
   History history;
   while (history.epochs.size() < epochs && !history.stopped) {
     history.stopped = !fit_epoch(data, report, history);
@@ -84,14 +85,14 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
   const auto seen = static_cast<double>(position_.seen);
   const auto samples = static_cast<double>(std::min(batches * options_.batch, train.size()));
   EpochRecord record{.epoch = position_.epoch,
-                           .train_loss = position_.loss_sum / seen,
-                           .train_acc = static_cast<double>(position_.right) / seen,
-                           .test_loss = evaluation.loss,
-                           .test_acc = evaluation.accuracy,
-                           .max_test_acc = std::max(position_.max_test_acc, evaluation.accuracy),
-                           .train_samples_per_second = samples / position_.seconds,
-                           .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
-                           .seconds = position_.seconds + seconds_since(start)};
+                     .train_loss = position_.loss_sum / seen,
+                     .train_acc = static_cast<double>(position_.right) / seen,
+                     .test_loss = evaluation.loss,
+                     .test_acc = evaluation.accuracy,
+                     .max_test_acc = std::max(position_.max_test_acc, evaluation.accuracy),
+                     .train_samples_per_second = samples / position_.seconds,
+                     .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
+                     .seconds = position_.seconds + seconds_since(start)};
   record.activity = std::move(evaluation.activity);
   double max_validation_acc = position_.max_validation_acc;
   double test_acc_at_best = position_.test_acc_at_best_validation;

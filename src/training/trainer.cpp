@@ -106,7 +106,8 @@ std::span<const std::uint32_t> Trainer::shuffled(const Dataset& train, std::uint
 
 /// The set that has the pictures `order` as this epoch shows them: all are augmented before the first is
 /// encoded, which goes on beside the steps.
-const Dataset& Trainer::as_shown(const Dataset& train, std::span<const std::uint32_t> order, const Draw& draw) {
+const Dataset& Trainer::as_shown(const Dataset& train, std::span<const std::uint32_t> order,
+                                 const Draw& draw) {
   if (!parts_.augment.active()) return train;
   parts_.augment.apply(pass_->augmented, train, order, draw, pass_->pool);
   return pass_->augmented;

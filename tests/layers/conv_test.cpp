@@ -33,7 +33,8 @@ const Case kCases[] = {
     {{.in_channels = 5, .out_channels = 7, .kernel_size = {2, 3}, .stride = {2, 1}, .bias = false}, {5, 8}},
     {{.in_channels = 63, .out_channels = 64, .kernel_size = 3, .padding = 1}, {4, 5}},
     {{.in_channels = 65, .out_channels = 130, .kernel_size = 1, .stride = 2}, {5, 5}},
-    {{.in_channels = 64, .out_channels = 65, .kernel_size = 2, .padding = {2, 1}, .dilation = {2, 3}}, {4, 6}},
+    {{.in_channels = 64, .out_channels = 65, .kernel_size = 2, .padding = {2, 1}, .dilation = {2, 3}},
+     {4, 6}},
     {{.in_channels = 6, .out_channels = 8, .kernel_size = 3, .stride = 2, .padding = 1, .groups = 2}, {7, 6}},
     {{.in_channels = 70, .out_channels = 70, .kernel_size = 3, .padding = 1, .groups = 70}, {4, 4}},
     {{.in_channels = 4, .out_channels = 6, .kernel_size = 3, .stride = 4, .padding = 2}, {9, 9}},
@@ -60,7 +61,8 @@ struct Expected {
     dw_by_fours.resize(w.size());
     db.resize(o.out_channels);
     for (std::size_t n = 0; n < kN; ++n) {
-      reference::conv2d_weight_gradient_by_fours(dw_by_fours.data(), &dout[n * kT * out], &x[n * kT * in], kT, shape);
+      reference::conv2d_weight_gradient_by_fours(dw_by_fours.data(), &dout[n * kT * out], &x[n * kT * in], kT,
+                                                 shape);
     }
     for (std::size_t n = 0; n < kN * kT; ++n) {
       reference::conv2d_forward(&y[n * out], &x[n * in], w.data(), o.bias ? b.data() : nullptr, shape);
@@ -153,8 +155,7 @@ TEST(Conv2d, SameBitsForAnyNumberOfThreadsAndEveryForm) {
     const Shape shape = features.after({kN, kT});
     const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 6);
     const Tensor values = test::random_tensor(shape, 7);
-    const Spikes spikes =
-        Spikes::from_bytes(shape, test::Random(8).spikes<std::uint8_t>(shape.size(), 0.2));
+    const Spikes spikes = Spikes::from_bytes(shape, test::Random(8).spikes<std::uint8_t>(shape.size(), 0.2));
     for (const Signal& x : {Signal(values), Signal(spikes)}) {
       const test::PassResult one = test::run_pass(conv, x, dy, 1);
       for (const std::size_t threads : {2u, 5u}) {
@@ -182,12 +183,19 @@ TEST(Conv2d, RefusesOptionsAndShapes) {
   EXPECT_EQ(error_text([] { Conv2d(4, 3, 3, {.groups = 2}); }),
             "[conv2d] out_channels must be a multiple of groups, got 3 and 2");
   const Sequential net{Conv2d(3, 8, 5), Flatten{}, Linear(8, 2)};
-  EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({1, 28, 28})); }),
+  EXPECT_EQ(error_text([&] {
+              static_cast<void>(net.output_shape({1, 28, 28}));
+            }),
             "layer 0: [conv2d] input features must be (3, H, W), got (1, 28, 28)");
-  EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({3, 4, 28})); }),
-            "layer 0: [conv2d] input must be, padded, at least as large as the window (5, 5), got (4, 28) for (3, "
-            "4, 28)");
-  EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({3, 28, 28})); }),
+  EXPECT_EQ(
+      error_text([&] {
+        static_cast<void>(net.output_shape({3, 4, 28}));
+      }),
+      "layer 0: [conv2d] input must be, padded, at least as large as the window (5, 5), got (4, 28) for (3, "
+      "4, 28)");
+  EXPECT_EQ(error_text([&] {
+              static_cast<void>(net.output_shape({3, 28, 28}));
+            }),
             "layer 2: [linear] input features must be (8), got (4608)");
 }
 

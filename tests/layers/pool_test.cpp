@@ -25,11 +25,8 @@ struct Case {
 };
 
 const Case kCases[] = {
-    {2, 2, 0, {4, 6}},
-    {3, 2, 1, {5, 6}},
-    {{2, 3}, {1, 2}, {0, 1}, {4, 7}},
-    {1, 1, 0, {1, 3}},
-    {3, 4, 0, {7, 8}},
+    {2, 2, 0, {4, 6}}, {3, 2, 1, {5, 6}}, {{2, 3}, {1, 2}, {0, 1}, {4, 7}},
+    {1, 1, 0, {1, 3}}, {3, 4, 0, {7, 8}},
 };
 
 /// The positions that a sliding window sees, written as PyTorch describes it.
@@ -43,7 +40,8 @@ reference::Windows sliding(const Case& c) {
       auto& window = windows.emplace_back();
       for (std::size_t i = 0; i < c.kernel.h; ++i) {
         for (std::size_t j = 0; j < c.kernel.w; ++j) {
-          const auto row = static_cast<std::ptrdiff_t>(r * c.stride.h + i) - static_cast<std::ptrdiff_t>(c.padding.h);
+          const auto row =
+              static_cast<std::ptrdiff_t>(r * c.stride.h + i) - static_cast<std::ptrdiff_t>(c.padding.h);
           const auto column =
               static_cast<std::ptrdiff_t>(q * c.stride.w + j) - static_cast<std::ptrdiff_t>(c.padding.w);
           if (row < 0 || row >= static_cast<std::ptrdiff_t>(c.picture.h)) continue;
@@ -88,7 +86,8 @@ TEST(MaxPool2d, IsTheReferenceBitForBit) {
           const std::vector<float> in = test::plain_values(x);
           std::vector<float> y(dy.size()), dx(in.size());
           for (std::size_t n = 0; n < kN * kT; ++n) {
-            reference::max_pool_forward(&y[n * out.size()], &in[n * features.size()], windows, C, c.picture.area());
+            reference::max_pool_forward(&y[n * out.size()], &in[n * features.size()], windows, C,
+                                        c.picture.area());
             reference::max_pool_backward(&dx[n * features.size()], &dy.data()[n * out.size()],
                                          &in[n * features.size()], windows, C, c.picture.area());
           }
@@ -115,7 +114,8 @@ void expect_mean(Layer& pool, const Shape& features, const reference::Windows& w
     std::vector<float> y(dy.size()), dx(in.size());
     for (std::size_t n = 0; n < kN * kT; ++n) {
       reference::avg_pool_forward(&y[n * out.size()], &in[n * features.size()], windows, sizes, C, P);
-      reference::avg_pool_backward(&dx[n * features.size()], &dy.data()[n * out.size()], windows, sizes, C, P);
+      reference::avg_pool_backward(&dx[n * features.size()], &dy.data()[n * out.size()], windows, sizes, C,
+                                   P);
     }
     const test::PassResult got = test::run_pass(pool, x, dy);
     EXPECT_EQ(got.y.layout(), Layout::channels_last);
@@ -165,9 +165,11 @@ TEST(Pools, KeepAConstantConstant) {
   MaxPool2d max(2);
   AvgPool2d mean(2);
   AdaptiveAvgPool2d adaptive(Size2{3, 2});
-  for (Layer* pool : {static_cast<Layer*>(&max), static_cast<Layer*>(&mean), static_cast<Layer*>(&adaptive)}) {
+  for (Layer* pool :
+       {static_cast<Layer*>(&max), static_cast<Layer*>(&mean), static_cast<Layer*>(&adaptive)}) {
     const Tensor dy = test::random_tensor(pool->output_shape(features).after({kN, kT}), 6);
-    const test::PassResult got = test::run_pass(*pool, x, dy), expected = test::run_pass(*pool, every_step, dy);
+    const test::PassResult got = test::run_pass(*pool, x, dy),
+                           expected = test::run_pass(*pool, every_step, dy);
     EXPECT_EQ(got.y.stored_steps(), 1u);
     EXPECT_EQ(got.y_values, expected.y_values);
     const std::size_t F = features.size();
@@ -188,20 +190,28 @@ TEST(MaxPool2d, NaNIsHigherThanAll) {
 }
 
 TEST(Pools, RefuseOptionsAndShapes) {
-  EXPECT_EQ(error_text([] { MaxPool2d(Size2{0}); }), "[max_pool2d] kernel_size must be >= 1 and <= 4096, got 0");
+  EXPECT_EQ(error_text([] { MaxPool2d(Size2{0}); }),
+            "[max_pool2d] kernel_size must be >= 1 and <= 4096, got 0");
   EXPECT_EQ(error_text([] { AvgPool2d(2, {.stride = Size2{0}}); }),
             "[avg_pool2d] stride must be >= 1 and <= 4096, got 0");
   EXPECT_EQ(error_text([] { MaxPool2d(3, {.padding = 2}); }),
             "[max_pool2d] padding must be at most half of kernel_size (3, 3), got (2, 2)");
-  EXPECT_EQ(error_text([] { AdaptiveAvgPool2d(Size2{3, 0}); }),
+  EXPECT_EQ(error_text([] {
+              AdaptiveAvgPool2d(Size2{3, 0});
+            }),
             "[adaptive_avg_pool2d] output_size must be >= 1 and <= 4096, got 0");
   const Sequential net{MaxPool2d(3), AvgPool2d(2), Flatten{}, AdaptiveAvgPool2d(Size2{1})};
   EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({784})); }),
             "layer 0: [max_pool2d] input features must be (C, H, W), got (784)");
-  EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({3, 5, 9})); }),
-            "layer 1: [avg_pool2d] input must be, padded, at least as large as the window (2, 2), got (1, 3) for "
-            "(3, 1, 3)");
-  EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({3, 12, 12})); }),
+  EXPECT_EQ(
+      error_text([&] {
+        static_cast<void>(net.output_shape({3, 5, 9}));
+      }),
+      "layer 1: [avg_pool2d] input must be, padded, at least as large as the window (2, 2), got (1, 3) for "
+      "(3, 1, 3)");
+  EXPECT_EQ(error_text([&] {
+              static_cast<void>(net.output_shape({3, 12, 12}));
+            }),
             "layer 3: [adaptive_avg_pool2d] input features must be (C, H, W), got (12)");
 }
 

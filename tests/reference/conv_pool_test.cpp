@@ -46,7 +46,8 @@ TEST(PoolReference, GradientsAreThoseOfFiniteDifferences) {
   constexpr std::size_t C = 2, P = 6;
   const reference::Windows windows{{0, 1, 3, 4}, {1, 2, 4, 5}, {5}};
   const std::vector<std::size_t> sizes{4, 6, 1};
-  const Values x = test::Random(5).values<double>(C * P), dy = test::Random(6).values<double>(C * windows.size());
+  const Values x = test::Random(5).values<double>(C * P),
+               dy = test::Random(6).values<double>(C * windows.size());
   Values dx(x.size());
   reference::max_pool_backward(dx.data(), dy.data(), x.data(), windows, C, P);
   const auto max_loss = [&](const Values& at) {
