@@ -48,14 +48,13 @@ Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options) {
   return recipe;
 }
 
-Dataset load_data(const Recipe& recipe, datasets::Part part, const std::string& folder) {
-  Dataset data = datasets::load_part(recipe.data, part, folder);
-  const std::size_t samples = part == datasets::Part::train ? recipe.train_samples : recipe.test_samples;
-  return samples > 0 ? data.first(samples) : std::move(data);
+Dataset load_test_data(const Recipe& recipe, const std::string& folder) {
+  Dataset data = datasets::load_part(recipe.data, datasets::Part::test, folder);
+  return recipe.test_samples > 0 ? data.first(recipe.test_samples) : std::move(data);
 }
 
 Split load_data(const Recipe& recipe, const std::string& folder) {
-  return {load_data(recipe, datasets::Part::train, folder), load_data(recipe, datasets::Part::test, folder)};
+  return recipe.take(datasets::load(recipe.data, folder));
 }
 
 }  // namespace volley::cli

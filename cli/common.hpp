@@ -42,9 +42,9 @@ struct RecipeOption {
 /// The recipe with the options that were given. Throws RecipeError naming the option.
 Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options);
 
-/// Both parts of the recipe's data set, no longer than it says.
+/// What the recipe uses of its data set.
 Split load_data(const Recipe& recipe, const std::string& folder);
-/// One part of it.
-Dataset load_data(const Recipe& recipe, datasets::Part part, const std::string& folder);
+/// Its test pictures alone; the training set's are not read.
+Dataset load_test_data(const Recipe& recipe, const std::string& folder);
 
 }  // namespace volley::cli

@@ -70,10 +70,15 @@ Recipe recipe_from(const CompareOptions& options) {
   }
 }
 
-/// Where the four files of the recipe's set lie. They are not read here: what this process holds in memory
+/// Where the files of the recipe's set lie. They are not read here: what this process holds in memory
 /// would count as that of the programs it starts.
 fs::path data_folder(const Recipe& recipe, const std::string& folder) {
-  return require_set(known_set(recipe.data), folder).folder;
+  const KnownSet& set = known_set(recipe.data);
+  if (const std::string& file = set.files.front().name; file != known_set("mnist").files.front().name) {
+    throw Error(fmt::format("[compare] the set must be in files called as MNIST's, got {} with {}",
+                            recipe.data, file));
+  }
+  return require_set(set, folder).folder;
 }
 
 fs::path own_program() {
@@ -184,6 +189,10 @@ void check_epochs(const Outcome& outcome, const Recipe& recipe, const std::strin
 void compare(const CompareOptions& options) {
   cli::check_peer_name(options.peer);
   Recipe recipe = recipe_from(options);
+  if (recipe.validation > 0 || Augment(recipe.augment).active()) {
+    throw Error("[compare] the recipe must have no validation and no augmentation, which the peers lack");
+  }
+  recipe.training.monitors = false;  // the peers count nothing either
   const fs::path data = data_folder(recipe, options.data_dir);
   const Peer peer(options.peer, options.python);
   const cli::Interrupts interrupts;

@@ -27,15 +27,16 @@ struct DataOptions {
 
 std::string state_text(const datasets::Info& info) {
   switch (info.state) {
-    case datasets::Info::State::missing: return "missing";
-    case datasets::Info::State::ready: return "in " + info.place.string();
+    case datasets::Info::State::missing: return info.hashed ? "missing" : "missing (cannot be fetched)";
+    case datasets::Info::State::ready:
+      return "in " + info.place.string() + (info.hashed ? "" : " (lengths checked)");
     case datasets::Info::State::wrong: return "WRONG, in " + info.place.string();
   }
   return {};
 }
 
 void list_sets(const DataOptions& options) {
-  static constexpr char kRow[] = "{:<14} {:<14} {:<16} {:<12} {:>7}  {}\n";
+  static constexpr char kRow[] = "{:<15} {:<15} {:<16} {:<12} {:>7}  {}\n";
   volley::cli::say(kRow, "NAME", "SET", "TRAIN + TEST", "PICTURE", "CLASSES", "FILES");
   for (const datasets::Info& info : datasets::list(options.folder)) {
     volley::cli::say(kRow, info.name, info.title,
@@ -54,11 +55,16 @@ void fetch_set(const DataOptions& options) {
   volley::cli::say("{}\n", place.string());
 }
 
+/// The last folder's name of a path, which becomes a part of a file's name.
+std::string name_of(const std::string& set) {
+  return (std::filesystem::path(set) / "").parent_path().filename().string();
+}
+
 void show_set(const DataOptions& options) {
   const volley::Split split = datasets::load(options.name, options.folder);
   const volley::Dataset& data = options.split == "train" ? split.train : split.test;
   const std::string out =
-      options.out.empty() ? fmt::format("{}_{}.png", options.name, options.split) : options.out;
+      options.out.empty() ? fmt::format("{}_{}.png", name_of(options.name), options.split) : options.out;
   volley::dataset_sheet(data, options.first, options.count).write_png(out);
   volley::cli::say("{}\n", out);
 }
@@ -83,13 +89,19 @@ void add_data_command(CLI::App& app) {
 
   CLI::App* fetch =
       data->add_subcommand("fetch", "Gets a set, checks every file, keeps it for the next time");
-  fetch->add_option("NAME", options->name, "The set")->required()->check(CLI::IsMember(datasets::names()));
+  fetch->add_option("NAME", options->name, "The set; of those that cannot be fetched, says what to put where")
+      ->required()
+      ->check(CLI::IsMember(datasets::names()));
   add_folder_option(*fetch, *options);
   fetch->footer("Example: volley data fetch fashion_mnist --data-dir data");
   fetch->callback([options] { fetch_set(*options); });
 
   CLI::App* show = data->add_subcommand("show", "Some pictures of a set with their labels, as one PNG");
-  show->add_option("NAME", options->name, "The set")->required()->check(CLI::IsMember(datasets::names()));
+  show->add_option("NAME", options->name, "The set, or a folder of pictures by class (a path with a /)")
+      ->required()
+      ->check([](const std::string& name) {
+        return datasets::is_picture_folder(name) ? "" : CLI::IsMember(datasets::names())(name);
+      });
   show->add_option("--split", options->split, "Of the training or of the test pictures")
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();

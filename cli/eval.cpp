@@ -68,6 +68,47 @@ Run load_run(const EvalOptions& options) {
   return {std::move(recipe), Checkpoint(path)};
 }
 
+/// What the layers did, and an estimate of the energy that it would take.
+void print_activity(const std::vector<LayerActivity>& layers) {
+  say("\n{:<8}{:<12}{:>9}{:>9}{:>8}{:>11}{:>15}{:>15}{:>12}\n", "layer", "kind", "neurons", "rate", "dead",
+      "saturated", "SynOps/image", "MACs/image", "nJ/image");
+  const auto row = [](const LayerActivity& a) {
+    const std::string neurons =
+        a.neurons == 0 ? "" : fmt::format("{:>9}{:>9.4f}{:>8}{:>11}", a.neurons, a.rate, a.dead, a.saturated);
+    const std::string synapses = a.dense_macs == 0
+                                     ? ""
+                                     : fmt::format("{:>15}{:>15}{:>12.1f}", cli::grouped(a.synops),
+                                                   cli::grouped(a.macs), a.energy() / 1000);
+    say("{:<8}{:<12}{:<37}{}\n", a.layer, a.kind, neurons, synapses);
+  };
+  for (const LayerActivity& layer : layers) row(layer);
+  const LayerActivity total = total_of(layers);
+  row(total);
+  say("energy: {} pJ a synaptic operation, {} pJ a multiply-accumulate (45 nm, Horowitz 2014); arithmetic "
+      "alone\n",
+      kPicojoulesPerAC, kPicojoulesPerMAC);
+  say("the same weights without spikes, once an image: {} MACs, {:.1f} nJ\n", cli::grouped(total.dense_macs),
+      total.dense_energy() / 1000);
+}
+
+nlohmann::ordered_json activity_json(const std::vector<LayerActivity>& layers) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const LayerActivity& a : layers) {
+    json.push_back({{"layer", a.layer},
+                    {"kind", a.kind},
+                    {"neurons", a.neurons},
+                    {"rate", a.rate},
+                    {"dead", a.dead},
+                    {"saturated", a.saturated},
+                    {"synops", a.synops},
+                    {"macs", a.macs},
+                    {"dense_macs", a.dense_macs},
+                    {"energy_pj", a.energy()},
+                    {"dense_energy_pj", a.dense_energy()}});
+  }
+  return json;
+}
+
 void print_text(const EvalOptions& options, const Run& run, const Dataset& data, const Evaluation& evaluation,
                 const ClassReport& report) {
   say("run       {}, checkpoint {}, epoch {}\n", options.run, options.checkpoint,
@@ -86,6 +127,7 @@ void print_text(const EvalOptions& options, const Run& run, const Dataset& data,
     for (const std::size_t count : report.confusion[k]) say("{:>6}", count);
     say("\n");
   }
+  print_activity(evaluation.activity);
 }
 
 void print_json(const EvalOptions& options, const Run& run, const Dataset& data, const Evaluation& evaluation,
@@ -104,8 +146,16 @@ void print_json(const EvalOptions& options, const Run& run, const Dataset& data,
       {"class_accuracy", report.accuracy},
       {"class_rate", report.rate},
       {"confusion", report.confusion},
+      {"layers", activity_json(evaluation.activity)},
   };
   say("{}\n", json.dump(2));
+}
+
+/// The training set is read only where it is wanted: its pictures take longer than the test.
+Dataset evaluated_data(const Recipe& recipe, const EvalOptions& options) {
+  if (options.split == "test") return cli::load_test_data(recipe, options.data_dir);
+  Split split = cli::load_data(recipe, options.data_dir);
+  return options.split == "train" ? std::move(split.train) : std::move(split.validation);
 }
 
 void evaluate(const EvalOptions& options) {
@@ -114,9 +164,11 @@ void evaluate(const EvalOptions& options) {
                                                          {"--threads", "training.threads", options.threads},
                                                          {"--data", "data", options.data}});
   if (!options.data.empty())
-    run.recipe.train_samples = run.recipe.test_samples = 0;  // those were of its own set
-  const auto part = options.split == "train" ? datasets::Part::train : datasets::Part::test;
-  const Dataset data = cli::load_data(run.recipe, part, options.data_dir);
+    run.recipe.train_samples = run.recipe.test_samples = 0, run.recipe.validation = 0;  // of its own set
+  const Dataset data = evaluated_data(run.recipe, options);
+  if (data.size() == 0)
+    throw Error(fmt::format("{}: its recipe holds out nothing for validation", options.run));
+  run.recipe.training.monitors = true;
   Sequential net = run.recipe.build_network(data.shape);
   run.checkpoint.load_into(net);
   Trainer trainer(net, run.recipe.build_parts(), run.recipe.training);
@@ -133,8 +185,8 @@ void add_eval_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("eval", "Evaluates a trained run, class by class");
   command->add_option("RUN", options->run, "A run folder that volley train wrote")->required();
   command->add_option("--data", options->data, "Another data set than the run's own");
-  command->add_option("--split", options->split, "train or test pictures")
-      ->check(CLI::IsMember({"train", "test"}))
+  command->add_option("--split", options->split, "Training, held-out or test pictures")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
       ->capture_default_str();
   command->add_option("--checkpoint", options->checkpoint, "The best epoch's or the latest one's")
       ->check(CLI::IsMember({"best", "latest"}))

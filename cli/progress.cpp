@@ -83,10 +83,13 @@ void Progress::test_batch(std::size_t done, std::size_t total) {
 void Progress::epoch(const EpochRecord& record) {
   clear();
   const int digits = static_cast<int>(fmt::format("{}", epochs_).size());
-  say("epoch {:>{}}/{}  train loss {:.5f} acc {:.4f}  test loss {:.5f} acc {:.4f}  best {:.4f}  {} images/s  "
-      "{:.2f} s\n",
-      record.epoch, digits, epochs_, record.train_loss, record.train_acc, record.test_loss, record.test_acc,
-      record.max_test_acc, grouped(record.train_samples_per_second), record.seconds);
+  say("epoch {:>{}}/{}  train loss {:.5f} acc {:.4f}  test loss {:.5f} acc {:.4f}  best {:.4f}", record.epoch,
+      digits, epochs_, record.train_loss, record.train_acc, record.test_loss, record.test_acc,
+      record.max_test_acc);
+  if (const auto& v = record.validation; v.has_value()) {
+    say("  validation loss {:.5f} acc {:.4f}  test at best {:.4f}", v->loss, v->acc, v->test_acc_at_best);
+  }
+  say("  {} images/s  {:.2f} s\n", grouped(record.train_samples_per_second), record.seconds);
   std::fflush(stdout);
   epoch_ = record.epoch + 1;
   step_ = steps_ = 0;

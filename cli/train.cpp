@@ -103,7 +103,8 @@ void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
   say("recipe      {}{}{}\n", recipe.name, recipe.description.empty() ? "" : ": ", recipe.description);
   say("network     {} ({} parameters)\n", cli::network_text(recipe),
       cli::grouped(static_cast<double>(parameters)));
-  say("data        {}: {} training and {} test pictures, {}\n", recipe.data, data.train.size(),
+  say("data        {}: {} training{} and {} test pictures, {}\n", recipe.data, data.train.size(),
+      data.validation.size() > 0 ? fmt::format(", {} validation", data.validation.size()) : "",
       data.test.size(), kind(recipe.encoder));
   say("training    {}, {}, {}; {} epochs, T {}, batch {}, seed {}\n", recipe.rule, kind(recipe.loss),
       kind(recipe.optimizer), recipe.epochs, recipe.training.steps, recipe.training.batch,
@@ -117,13 +118,15 @@ void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
 }
 
 void print_table(const std::vector<EpochRecord>& epochs) {
-  const auto row = [](const char* what, const EpochRecord& e) {
-    say("{:<6}{:>6}{:>12.5f}{:>12.4f}{:>12.5f}{:>12.4f}\n", what, e.epoch, e.train_loss, e.train_acc,
+  const bool validated = epochs.back().validation.has_value();
+  const auto row = [&](const char* what, const EpochRecord& e) {
+    say("{:<6}{:>6}{:>12.5f}{:>12.4f}{:>12.5f}{:>12.4f}", what, e.epoch, e.train_loss, e.train_acc,
         e.test_loss, e.test_acc);
+    say("{}\n", validated ? fmt::format("{:>16.4f}", e.validation->acc) : "");
   };
-  const auto lower = [](const EpochRecord& a, const EpochRecord& b) { return a.test_acc < b.test_acc; };
-  say("\n{:<6}{:>6}{:>12}{:>12}{:>12}{:>12}\n", "", "epoch", "train loss", "train acc", "test loss",
-      "test acc");
+  const auto lower = [](const EpochRecord& a, const EpochRecord& b) { return a.score() < b.score(); };
+  say("\n{:<6}{:>6}{:>12}{:>12}{:>12}{:>12}{}\n", "", "epoch", "train loss", "train acc", "test loss",
+      "test acc", validated ? "  validation acc" : "");
   row("best", *std::max_element(epochs.begin(), epochs.end(), lower));
   row("last", epochs.back());
 }
@@ -233,7 +236,7 @@ void train(const TrainOptions& options) {
   const cli::Interrupts interrupts;
   History history;
   try {
-    history = trainer.fit(data.train, data.test, epochs, &recorder);
+    history = trainer.fit(data, epochs, &recorder);
     recorder.end(history);
   } catch (const Error&) {
     recorder.failed();

@@ -265,6 +265,8 @@ class Training:
             raise Unmatched(f"encoder {encoder['kind']}")
         if encoder["kind"] == "direct" and len(encoder["mean"]) + len(encoder["std"]) > 0:
             raise Unmatched("mean or std of the encoder")
+        if recipe["validation"] or any(recipe["augment"].values()):
+            raise Unmatched("validation or augmentation")
         torch.manual_seed(seed)
         self.torch = torch
         self.peer = peer

@@ -32,20 +32,30 @@ struct Dataset {
 struct Split {
   Dataset train;
   Dataset test;
+  Dataset validation{};  // held out of the training set; empty unless hold_out was asked for
 };
+
+/// Takes `samples` pictures out of `split.train` and makes them `split.validation`. Which, is drawn from
+/// `seed`; both parts keep their order. Throws Error unless each part gets at least one picture.
+void hold_out(Split& split, std::size_t samples, std::uint32_t seed);
 
 namespace datasets {
 
-/// The sets that Volley knows by name: "mnist", "fashion_mnist".
+/// The sets that Volley knows by name: "mnist", "fashion_mnist", ...
 std::vector<std::string> names();
+
+/// Whether `name` is the path of a folder of pictures: it has a slash, "./flowers".
+bool is_picture_folder(const std::string& name);
 
 /// Where sets are kept when no folder is given: $XDG_CACHE_HOME/volley, or ~/.cache/volley.
 std::filesystem::path default_folder();
 
 /// Loads a set from `folder` (default: default_folder()), where it lies as `fetch` leaves it or as other
-/// tools do (IDX files, raw or .gz, in NAME/, in torchvision's MNIST/raw or FashionMNIST/raw, or in the
-/// folder itself; then where the distribution's package puts it). Every unpacked file is checked by its
-/// SHA-256. Throws Error when a file is missing or wrong; never touches the network.
+/// tools do (raw or .gz, in NAME/, as torchvision or the set's own archive has it, or in the folder itself;
+/// then where the distribution's package puts it). Every unpacked file is checked by its SHA-256 where that
+/// is known, and always by its length. `name` can also be a folder of pictures by class, PNG or PGM, of one
+/// shape: NAME/CLASS/*, or NAME/train/CLASS/* and NAME/test/CLASS/*; without these two, one picture in five
+/// is for the test. Throws Error when a file is missing or wrong; never touches the network.
 Split load(const std::string& name, const std::filesystem::path& folder = {});
 /// The same, but only one part of it: the files of the other must be there, and are not read.
 enum class Part { train, test };
@@ -63,6 +73,8 @@ struct Info {
   std::size_t test_samples = 0;
   Shape shape;  // of one picture
   std::vector<std::string> classes;
+  bool hashed =
+      false;  // whether the SHA-256 of its files is known; if not, fetch only says what to put where
   State state = State::missing;
   std::filesystem::path place;  // the folder its files are in, unless missing
   std::string problem;          // wrong: which file, and why

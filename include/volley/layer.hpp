@@ -59,6 +59,13 @@ class Layer {
   /// tape.needs_input_gradient() is false.
   virtual Signal backward(Tape& tape, const Signal& dy) = 0;
 
+  /// Multiply-accumulates of one sample at one step, were each input of `features` real-valued; 0 for a layer
+  /// without weights between neurons.
+  virtual std::size_t macs(const Shape& features) const {
+    static_cast<void>(features);
+    return 0;
+  }
+
   /// The layer's parameters, always in the same order.
   virtual std::vector<NamedParameter> parameters() { return {}; }
 
@@ -73,6 +80,9 @@ class Layer {
     static_cast<void>(layer);
   }
 };
+
+/// layer.forward(x, tape) of a container's child on the child's tape; x and y stay to be seen there.
+Signal run_child(const Layer& layer, const Signal& x, Tape& tape);
 
 /// Throws Error("[kind] ...") unless x is real-valued: what neurons take is a current, not spikes.
 void check_real_input(std::string_view kind, const Signal& x);

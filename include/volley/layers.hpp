@@ -69,6 +69,7 @@ class Linear final : public Layer {
   Shape output_shape(const Shape& features) const override;
   Signal forward(const Signal& x, Tape& tape) const override;
   Signal backward(Tape& tape, const Signal& dy) override;
+  std::size_t macs(const Shape&) const override { return in_ * out_; }
   std::vector<NamedParameter> parameters() override;
   void initialize(std::uint32_t seed, std::uint32_t layer) override;
 

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include <volley/augment.hpp>
 #include <volley/batch_norm.hpp>
 #include <volley/conv.hpp>
 #include <volley/dropout.hpp>
@@ -78,7 +79,9 @@ using OptimizerRecipe = std::variant<AdamOptions, AdamWOptions, SgdOptions>;
 ///     data = "mnist"
 ///     rule = "bptt"                        # or "article"
 ///     epochs = 100
-///     [training]   steps, batch, seed, threads, drop_last, clip_norm, clip_value
+///     validation = 5000                    # of the training pictures, held out
+///     [augment]    crop_padding, flip
+///     [training]   steps, batch, seed, threads, drop_last, on_non_finite, clip_norm, clip_value, monitors
 ///     [encoder]    kind = "poisson"
 ///     [loss]       kind = "rate_mse"       and the fields of that kind
 ///     [optimizer]  kind = "adam"           and the fields of that kind
@@ -92,6 +95,8 @@ struct Recipe {
   std::size_t epochs = 10;
   std::size_t train_samples = 0;  // only the first so many; 0: all
   std::size_t test_samples = 0;   // only the first so many; 0: all
+  double validation = 0;          // held out of the training set: a number of pictures, or below 1 a share
+  AugmentOptions augment;
   TrainerOptions training;
   EncoderRecipe encoder = PoissonOptions{};
   LossRecipe loss = RateMseOptions{};
@@ -108,6 +113,8 @@ struct Recipe {
     visit("epochs", self.epochs, between(1, (1 << 24) - 1));
     visit("train_samples", self.train_samples, between(0, 4294967295.0));
     visit("test_samples", self.test_samples, between(0, 4294967295.0));
+    visit("validation", self.validation, between(0, 4294967295.0));
+    visit("augment", self.augment, any());
     visit("training", self.training, any());
     visit("encoder", self.encoder, any());
     visit("loss", self.loss, any());
@@ -119,7 +126,10 @@ struct Recipe {
   /// Every layer, built, with weights drawn from training.seed; shapes checked against what the encoder makes
   /// of a picture of shape `picture`.
   Sequential build_network(const Shape& picture) const;
-  /// Optimizer, loss, encoder, rule and schedule.
+  /// What this recipe uses of its data: the first train_samples and test_samples, less what is held out for
+  /// validation, drawn from training.seed. Throws Error when there is too little of it.
+  Split take(Split whole) const;
+  /// Optimizer, loss, encoder, augmentation, rule and schedule.
   TrainerParts build_parts() const;
 };
 

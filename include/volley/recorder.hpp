@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include <volley/monitor.hpp>
 #include <volley/tensor.hpp>
 
 namespace volley {
@@ -20,6 +22,13 @@ struct IterationRecord {
   double grad_norm = 0;  // Euclidean norm of all parameter gradients together, before any clipping
 };
 
+/// What the held-out part of the training set showed in an epoch.
+struct ValidationRecord {
+  double loss = 0;
+  double acc = 0;
+  double test_acc_at_best = 0;  // the test accuracy of the epoch, up to this one, with the highest acc
+};
+
 /// What one epoch showed. Accuracies are shares, 0 to 1.
 struct EpochRecord {
   std::size_t epoch = 0;  // from 1
@@ -30,7 +39,12 @@ struct EpochRecord {
   double max_test_acc = 0;  // of this epoch and all before it
   double train_samples_per_second = 0;
   double test_samples_per_second = 0;
-  double seconds = 0;  // of the whole epoch, training and test
+  double seconds = 0;                          // of the whole epoch, training and test
+  std::optional<ValidationRecord> validation;  // where a part of the training set was held out
+  std::vector<LayerActivity> activity;         // of the evaluation on the test set, where monitors are on
+
+  /// What tells which epoch is best: the accuracy on what was held out, or else on the test set.
+  double score() const { return validation.has_value() ? validation->acc : test_acc; }
 };
 
 struct History {
@@ -45,6 +59,7 @@ struct Evaluation {
   bool stopped = false;                   // before all batches were done, at the recorder's word
   Tensor scores;                          // (samples, classes)
   std::vector<std::uint8_t> predictions;  // (samples)
+  std::vector<LayerActivity> activity;    // where monitors are on
 };
 
 /// Listens to a training: a progress bar, CSV files, checkpoints, a test. Called from the thread that called
@@ -53,8 +68,8 @@ class Recorder {
  public:
   virtual ~Recorder() = default;
 
-  /// Before the first step. `epochs` in all, those done before included; `iterations` per epoch,
-  /// `test_batches` per evaluation.
+  /// Before the first step. `epochs` in all, those done before included; `iterations`, and `test_batches` of
+  /// all evaluations together, are per epoch.
   virtual void begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches) {
     static_cast<void>(epochs), static_cast<void>(iterations), static_cast<void>(test_batches);
   }

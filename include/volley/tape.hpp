@@ -8,6 +8,7 @@
 #include <typeinfo>
 
 #include <volley/draw.hpp>
+#include <volley/signal.hpp>
 #include <volley/threads.hpp>
 
 namespace volley {
@@ -25,12 +26,21 @@ struct PassContext {
   }
 };
 
+class Layer;
+
+/// What went into a layer and what came out, in a container's forward.
+struct Trace {
+  const Layer* layer = nullptr;  // null where no container ran one
+  Signal x;
+  Signal y;
+};
+
 /// What a pass keeps: each layer's output and whatever its backward needs. A tape belongs to whoever runs the
 /// pass and is used again for the next one, with the memory it has; layers themselves hold parameters only,
 /// so there is no state to reset, and one network can serve several tapes at once.
 ///
-/// A container gives its i-th child `tape.child(i)`; a layer keeps one struct of its own in
-/// `tape.saved<T>()`.
+/// A container gives its i-th child `tape.child(i)` and runs it with run_child (layer.hpp), which leaves a
+/// trace; a layer keeps one struct of its own in `tape.saved<T>()`.
 class Tape {
  public:
   explicit Tape(ThreadPool& threads = ThreadPool::shared()) : threads_(&threads) {}
@@ -61,6 +71,13 @@ class Tape {
     return children_[index];
   }
 
+  const std::deque<Tape>& children() const { return children_; }
+
+  /// What the last forward of this tape's layer took in and gave out; as long-lived as these are. For those
+  /// who watch a network (monitor.hpp).
+  const Trace& trace() const { return trace_; }
+  void set_trace(const Trace& trace) { trace_ = trace; }
+
   /// What the layer of this tape keeps; made at its first use.
   template <class Saved>
   Saved& saved() {
@@ -77,6 +94,7 @@ class Tape {
   PassContext context_;  // the root's is the one that counts
   std::uint64_t place_ = 0;
   bool needs_input_gradient_ = true;
+  Trace trace_;
   std::deque<Tape> children_;  // a deque, so that a child stays where it is when another is added
   std::unique_ptr<void, void (*)(void*)> saved_{nullptr, [](void*) {}};
   const std::type_info* type_ = nullptr;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <volley/augment.hpp>
 #include <volley/dataset.hpp>
 #include <volley/encoder.hpp>
 #include <volley/layers.hpp>
@@ -36,6 +37,7 @@ struct TrainerOptions {
   std::optional<float> clip_norm;   // the most that the norm of all gradients together may be
   std::optional<float> clip_value;  // the most that the size of each may be; not both
   OnNonFinite on_non_finite = OnNonFinite::stop;
+  bool monitors = true;  // whether evaluations count what the layers do (monitor.hpp)
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -47,6 +49,7 @@ struct TrainerOptions {
     visit("clip_norm", self.clip_norm, above(0));
     visit("clip_value", self.clip_value, above(0));
     visit("on_non_finite", self.on_non_finite, any());
+    visit("monitors", self.monitors, any());
   }
 };
 
@@ -59,8 +62,10 @@ struct TrainerPosition {
   double loss_sum = 0;         // over the samples that this epoch has seen
   std::size_t right = 0;       // of them
   std::size_t seen = 0;
-  double max_test_acc = 0;  // of the epochs before
-  double seconds = 0;       // that the steps of this epoch took
+  double max_test_acc = 0;                 // of the epochs before
+  double max_validation_acc = 0;           // of the epochs before, where a part is held out
+  double test_acc_at_best_validation = 0;  // of the first epoch that had it
+  double seconds = 0;                      // that the steps of this epoch took
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -71,6 +76,8 @@ struct TrainerPosition {
     visit("right", self.right, at_least(0));
     visit("seen", self.seen, at_least(0));
     visit("max_test_acc", self.max_test_acc, between(0, 1));
+    visit("max_validation_acc", self.max_validation_acc, between(0, 1));
+    visit("test_acc_at_best_validation", self.test_acc_at_best_validation, between(0, 1));
     visit("seconds", self.seconds, at_least(0));
   }
 };
@@ -80,6 +87,7 @@ struct TrainerParts {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Loss> loss;
   std::unique_ptr<Encoder> encoder;
+  Augment augment{};
   std::unique_ptr<LearningRule> rule = std::make_unique<Bptt>();
   Schedule schedule = ConstantSchedule{};
 };
@@ -102,7 +110,14 @@ class Trainer {
   /// Trains for `epochs` more epochs, the one under way included; after each, evaluates on `test`. Every
   /// epoch visits the training set in an order of its own, drawn from the seed. Stops early, after a whole
   /// step, when the recorder says so; another fit then goes on from there, as if there had been no stop.
-  History fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder = nullptr);
+  History fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder = nullptr) {
+    return fit(Sets{train, test, Dataset{}}, epochs, recorder);
+  }
+  /// The same; where `data.validation` has pictures, each epoch is evaluated on these too, and best is the
+  /// epoch that does best on them.
+  History fit(const Split& data, std::size_t epochs, Recorder* recorder = nullptr) {
+    return fit(Sets{data.train, data.test, data.validation}, epochs, recorder);
+  }
 
   /// Loss, accuracy and scores of the network as it is now, over all of `data` in order. `epoch` addresses
   /// the encoder's draw.
@@ -119,6 +134,12 @@ class Trainer {
 
  private:
   struct Pass;
+  /// The data of a fit; `validation` may be empty.
+  struct Sets {
+    const Dataset& train;
+    const Dataset& test;
+    const Dataset& validation;
+  };
   struct StepResult {
     double loss;
     std::size_t right;
@@ -126,11 +147,13 @@ class Trainer {
   };
 
   // fit.cpp: in which order what happens.
-  bool fit_epoch(const Dataset& train, const Dataset& test, Recorder& report, History& history);
+  History fit(const Sets& data, std::size_t epochs, Recorder* recorder);
+  bool fit_epoch(const Sets& data, Recorder& report, History& history);
   bool train_steps(const Dataset& train, std::size_t batches, Recorder& report);
   bool is_good(const StepResult& step) const;
   // trainer.cpp: what happens.
   std::span<const std::uint32_t> shuffled(const Dataset& train, std::uint32_t epoch);
+  const Dataset& as_shown(const Dataset& train, std::span<const std::uint32_t> order, const Draw& draw);
   BatchWalk walk(const Dataset& data, std::span<const std::uint32_t> order, const Draw& draw);
   StepResult compute_gradients(const Dataset& train, const BatchWalk& walk);
   void update(const StepResult& step);

@@ -2,6 +2,7 @@
 
 // Everything: spiking neural networks trained by surrogate-gradient backpropagation through time.
 
+#include <volley/augment.hpp>
 #include <volley/batch_norm.hpp>
 #include <volley/conv.hpp>
 #include <volley/dataset.hpp>
@@ -11,6 +12,7 @@
 #include <volley/layer.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>
+#include <volley/monitor.hpp>
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
 #include <volley/parallel_neuron.hpp>

@@ -134,6 +134,8 @@ void bind_datasets(nb::module_& m) {
       .def_ro("train_samples", &Info::train_samples)
       .def_ro("test_samples", &Info::test_samples)
       .def_ro("classes", &Info::classes)
+      .def_ro("hashed", &Info::hashed,
+              "Whether the SHA-256 of its files is known; if not, it cannot be fetched.")
       .def_prop_ro(
           "state",
           [](const Info& self) {
@@ -157,10 +159,9 @@ void bind_datasets(nb::module_& m) {
       nb::arg("name"), nb::arg("folder") = nb::none(),
       nb::sig("def load_dataset(name: str, folder: str | os.PathLike[str] | None = None) -> tuple[Dataset, "
               "Dataset]"),
-      "The training and the test set of \"mnist\" or \"fashion_mnist\", from `folder` (default: "
-      "$XDG_CACHE_HOME/volley, or\n~/.cache/volley); every file is checked by its SHA-256. Never touches the "
-      "network. "
-      "Raises ValueError when a file is\nmissing or wrong.");
+      "The training and the test set that `list` names, from `folder` (default: $XDG_CACHE_HOME/volley, or\n"
+      "~/.cache/volley); or `name` is a folder of pictures by class, a path with a slash. Never touches the "
+      "network.\nRaises ValueError when a file is missing or wrong.");
   m.def("fetch_dataset", fetch, nb::arg("name"), nb::arg("folder") = nb::none(),
         nb::arg("report") = nb::none(),
         nb::sig("def fetch_dataset(name: str, folder: str | os.PathLike[str] | None = None, report: "

@@ -5,6 +5,7 @@
 #include <nanobind/stl/unique_ptr.h>
 
 #include <volley/error.hpp>
+#include <volley/monitor.hpp>
 #include <volley/neuron.hpp>
 #include <volley/rate_penalty.hpp>
 
@@ -83,7 +84,17 @@ void bind_layer(nb::module_& m) {
   nb::class_<Pass>(
       m, "Tape",
       "What a forward pass keeps for backward: input, potentials, spikes. Made by forward only.\n\n"
-      "It keeps its layer alive. Give it to backward of the same object, as often as you like.");
+      "It keeps its layer alive. Give it to backward of the same object, as often as you like.")
+      .def(
+          "activity",
+          [](const Pass& self) {
+            Monitor monitor;
+            alone([&] { monitor.look(self.tape); });
+            return monitor.activity();
+          },
+          nb::sig("def activity(self) -> list[LayerActivity]"),
+          "What each layer of a Sequential did in this pass: firing rates, dead and saturated neurons, "
+          "synaptic operations.");
 
   auto base = nb::class_<Layer>(
       m, "Layer", "A differentiable operation on whole passes: all T steps of all N samples at once.");

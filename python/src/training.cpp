@@ -114,9 +114,7 @@ Recipe with_given(Recipe recipe, const std::vector<std::string>& settings, std::
 Split split_of(const Recipe& recipe, const DataPair& data, const Folder& data_dir) {
   Split split = data.has_value() ? Split{nb::cast<Dataset>(data->first), nb::cast<Dataset>(data->second)}
                                  : datasets::load(recipe.data, data_dir.value_or(""));
-  if (recipe.train_samples > 0) split.train = split.train.first(recipe.train_samples);
-  if (recipe.test_samples > 0) split.test = split.test.first(recipe.test_samples);
-  return split;
+  return recipe.take(std::move(split));
 }
 
 TrainHistory run(const Recipe& recipe, const Split& data, Request request, bool force) {
@@ -139,7 +137,7 @@ TrainHistory run(const Recipe& recipe, const Split& data, Request request, bool 
   }
   TrainHistory result{.epochs = state.epochs, .net = nullptr, .folder = request.out};
   PythonRecorder recorder(request, recipe, std::move(state), trainer);
-  const History history = trainer.fit(data.train, data.test, recipe.epochs - done, &recorder);
+  const History history = trainer.fit(data, recipe.epochs - done, &recorder);
   recorder.end();
   result.epochs.insert(result.epochs.end(), history.epochs.begin(), history.epochs.end());
   result.net = network_from(recipe.network, values_of(net), recipe.name);
@@ -168,6 +166,24 @@ TrainHistory resume(const std::filesystem::path& folder, std::optional<std::int6
 }
 
 void bind_records(nb::module_& m) {
+  nb::class_<LayerActivity>(m, "LayerActivity",
+                            "What one layer did: its neurons' spikes, its synapses' operations a sample.")
+      .def_ro("layer", &LayerActivity::layer, "Its place in the network, or \"input\".")
+      .def_ro("kind", &LayerActivity::kind)
+      .def_ro("neurons", &LayerActivity::neurons, "0 for a layer that makes no spikes.")
+      .def_ro("rate", &LayerActivity::rate, "Spikes per neuron and step.")
+      .def_ro("dead", &LayerActivity::dead, "Neurons that never fired.")
+      .def_ro("saturated", &LayerActivity::saturated, "Neurons that fired at every step.")
+      .def_ro("synops", &LayerActivity::synops, "Synaptic operations a sample.")
+      .def_ro("macs", &LayerActivity::macs, "Multiply-accumulates a sample, where the input was real-valued.")
+      .def_ro("dense_macs", &LayerActivity::dense_macs, "Those of one step without spikes.")
+      .def_prop_ro("energy", &LayerActivity::energy,
+                   "An estimate, picojoules a sample: 0.9 a synaptic operation, 4.6 a multiply-accumulate.")
+      .def("__repr__", [](const LayerActivity& a) {
+        return fmt::format("<LayerActivity {} {}: {} neurons, rate {:.4g}, {:.6g} SynOps, {:.6g} MACs>",
+                           a.layer, a.kind, a.neurons, a.rate, a.synops, a.macs);
+      });
+
   nb::class_<EpochRecord>(m, "EpochRecord", "What one epoch showed. Accuracies are shares, 0 to 1.")
       .def_ro("epoch", &EpochRecord::epoch, "From 1.")
       .def_ro("train_loss", &EpochRecord::train_loss)
@@ -178,6 +194,23 @@ void bind_records(nb::module_& m) {
       .def_ro("train_samples_per_second", &EpochRecord::train_samples_per_second)
       .def_ro("test_samples_per_second", &EpochRecord::test_samples_per_second)
       .def_ro("seconds", &EpochRecord::seconds, "Of the whole epoch, training and test.")
+      .def_prop_ro(
+          "validation_loss",
+          [](const EpochRecord& r) {
+            return r.validation.has_value() ? std::optional(r.validation->loss) : std::nullopt;
+          },
+          "On what the recipe holds out of the training set; None where it holds out nothing.")
+      .def_prop_ro("validation_acc",
+                   [](const EpochRecord& r) {
+                     return r.validation.has_value() ? std::optional(r.validation->acc) : std::nullopt;
+                   })
+      .def_prop_ro(
+          "test_acc_at_best_validation",
+          [](const EpochRecord& r) {
+            return r.validation.has_value() ? std::optional(r.validation->test_acc_at_best) : std::nullopt;
+          },
+          "Test accuracy of the epoch, up to this one, with the highest validation accuracy.")
+      .def_ro("activity", &EpochRecord::activity, "What each layer did on the test set.")
       .def("__repr__", [](const EpochRecord& r) {
         return fmt::format(
             "EpochRecord(epoch={}, train_loss={:.6g}, train_acc={:.6g}, test_loss={:.6g}, test_acc={:.6g}, "

@@ -3,6 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
+#include <span>
+#include <utility>
 
 namespace volley {
 
@@ -33,6 +36,8 @@ enum class Purpose : std::uint32_t {
   shuffle = 2,
   initialize = 3,
   dropout = 4,
+  augment = 5,
+  hold_out = 6,
 };
 
 /// `epoch` below 2^24.
@@ -76,5 +81,13 @@ class PhiloxSequence {
   PhiloxCounter words_{};
   std::size_t used_ = 4;
 };
+
+/// 0, 1, 2, ... in an order drawn from `random` (Fisher and Yates).
+inline void shuffle(std::span<std::uint32_t> order, PhiloxSequence random) {
+  std::iota(order.begin(), order.end(), 0u);
+  for (std::size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
+  }
+}
 
 }  // namespace volley

@@ -7,8 +7,8 @@
 #include <volley/dataset.hpp>
 #include <volley/error.hpp>
 
-#include "data/idx.hpp"
 #include "data/known_set.hpp"
+#include "data/picture_folder.hpp"
 
 namespace volley {
 namespace {
@@ -27,36 +27,16 @@ std::string dotted(std::string name) {
   return name;
 }
 
-IdxArray read_known_file(const KnownSet& set, const KnownFile& known, const fs::path& path) {
-  IdxArray array = read_idx(path, known.rank);
-  if (array.sha256 == known.sha256) return array;
-  std::string whose;
-  for (const KnownSet& other : known_sets()) {
-    for (const KnownFile& file : other.files) {
-      if (file.sha256 == array.sha256) whose = fmt::format(", which is {}'s {}", other.title, file.name);
-    }
-  }
-  throw Error(fmt::format("[data] {} is not {}'s {}: its SHA-256 must be {}, got {}{}", path.string(),
-                          set.title, known.name, known.sha256, array.sha256, whose));
-}
-
-/// Of a set's four files two are of the training part, two of the test.
-Dataset load_from(const KnownSet& set, const SetPlace& place, datasets::Part part) {
-  const bool train = part == datasets::Part::train;
-  const std::size_t first = train ? 0 : 2;
-  const auto pictures = read_known_file(set, set.files[first], place.files[first]);
-  const auto labels = read_known_file(set, set.files[first + 1], place.files[first + 1]);
-  return make_dataset(set.name + (train ? " train" : " test"), pictures, labels, set.classes);
-}
-
-Split load_place(const KnownSet& set, const SetPlace& place) {
-  return {load_from(set, place, datasets::Part::train), load_from(set, place, datasets::Part::test)};
+/// The names of a set's files, a line each.
+std::string file_lines(const KnownSet& set) {
+  std::string text;
+  for (const KnownFile& file : set.files) text += "\n    " + file.name;
+  return text;
 }
 
 std::string missing_text(const KnownSet& set, const fs::path& folder) {
-  std::string text = fmt::format("[data] {} is not there: looked for", set.title);
-  for (const KnownFile& file : set.files) text += "\n    " + file.name;
-  text += "\n  (raw or .gz), all four in one of";
+  std::string text = fmt::format("[data] {} is not there: looked for{}\n  (raw or .gz), all in one of",
+                                 set.title, file_lines(set));
   for (const fs::path& place : set_folders(set, folder)) {
     std::vector<std::string> found;
     for (const KnownFile& file : set.files) {
@@ -65,9 +45,18 @@ std::string missing_text(const KnownSet& set, const fs::path& folder) {
     text += "\n    " + place.string();
     if (!found.empty()) text += fmt::format("  (has only {})", fmt::join(found, ", "));
   }
+  if (!set.hashed())
+    return text + "\n  " + by_hand(set, (folder.empty() ? datasets::default_folder() : folder) / set.name);
   text += "\n  To get it: volley data fetch " + set.name;
   if (!folder.empty()) text += " --data-dir " + folder.string();
   return text;
+}
+
+Split read_set(const KnownSet& set, const SetPlace& place) {
+  Split both;
+  both.train = set.read(set, place, datasets::Part::train);
+  both.test = set.read(set, place, datasets::Part::test);
+  return both;
 }
 
 }  // namespace
@@ -78,6 +67,15 @@ Dataset Dataset::first(std::size_t samples) const {
   part.pixels.assign(pixels.begin(), pixels.begin() + static_cast<std::ptrdiff_t>(count * shape.size()));
   part.labels.assign(labels.begin(), labels.begin() + static_cast<std::ptrdiff_t>(count));
   return part;
+}
+
+std::string by_hand(const KnownSet& set, const fs::path& folder) {
+  return fmt::format("By hand: put these files{}, raw or .gz, into {}{}",
+                     set.home.empty() ? "" : " from " + set.home, folder.string(), file_lines(set));
+}
+
+bool KnownSet::hashed() const {
+  return std::ranges::none_of(files, [](const KnownFile& file) { return file.sha256.empty(); });
 }
 
 fs::path find_set_file(const KnownFile& file, const fs::path& folder) {
@@ -91,8 +89,10 @@ fs::path find_set_file(const KnownFile& file, const fs::path& folder) {
 
 std::vector<fs::path> set_folders(const KnownSet& set, const fs::path& folder) {
   const fs::path root = folder.empty() ? datasets::default_folder() : folder;
-  // The folder itself comes after those that bear the set's name: both sets' files are called the same.
-  std::vector<fs::path> folders{root / set.name, root / set.torchvision / "raw", root};
+  // The folder itself comes after those that bear the set's name: many sets' files are called the same.
+  std::vector<fs::path> folders{root / set.name};
+  for (const std::string& name : set.folders) folders.push_back(root / name);
+  folders.push_back(root);
   if (!set.system_folder.empty()) folders.push_back(set.system_folder);
   return folders;
 }
@@ -100,7 +100,7 @@ std::vector<fs::path> set_folders(const KnownSet& set, const fs::path& folder) {
 std::optional<SetPlace> find_set(const KnownSet& set, const fs::path& folder) {
   for (const fs::path& place : set_folders(set, folder)) {
     SetPlace found{place, {}};
-    for (std::size_t i = 0; i < found.files.size(); ++i) found.files[i] = find_set_file(set.files[i], place);
+    for (const KnownFile& file : set.files) found.files.push_back(find_set_file(file, place));
     if (std::ranges::none_of(found.files, [](const fs::path& path) { return path.empty(); })) return found;
   }
   return std::nullopt;
@@ -113,11 +113,11 @@ SetPlace require_set(const KnownSet& set, const fs::path& folder) {
 }
 
 Split load_set(const KnownSet& set, const fs::path& folder) {
-  return load_place(set, require_set(set, folder));
+  return read_set(set, require_set(set, folder));
 }
 
 Dataset load_set_part(const KnownSet& set, datasets::Part part, const fs::path& folder) {
-  return load_from(set, require_set(set, folder), part);
+  return set.read(set, require_set(set, folder), part);
 }
 
 datasets::Info look_up_set(const KnownSet& set, const fs::path& folder) {
@@ -128,11 +128,12 @@ datasets::Info look_up_set(const KnownSet& set, const fs::path& folder) {
   info.test_samples = set.test_samples;
   info.shape = set.shape;
   info.classes = set.classes;
+  info.hashed = set.hashed();
   const std::optional<SetPlace> place = find_set(set, folder);
   if (!place.has_value()) return info;
   info.place = place->folder;
   try {
-    load_place(set, *place);
+    read_set(set, *place);
     info.state = datasets::Info::State::ready;
   } catch (const Error& error) {
     info.state = datasets::Info::State::wrong;
@@ -161,9 +162,15 @@ fs::path default_folder() {
       "[data] no folder for data: HOME or XDG_CACHE_HOME must be set, or a folder given (--data-dir)");
 }
 
-Split load(const std::string& name, const fs::path& folder) { return load_set(known_set(name), folder); }
+bool is_picture_folder(const std::string& name) { return name.find('/') != std::string::npos; }
+
+Split load(const std::string& name, const fs::path& folder) {
+  return is_picture_folder(name) ? read_picture_folder(name) : load_set(known_set(name), folder);
+}
 Dataset load_part(const std::string& name, Part part, const fs::path& folder) {
-  return load_set_part(known_set(name), part, folder);
+  if (!is_picture_folder(name)) return load_set_part(known_set(name), part, folder);
+  Split both = read_picture_folder(name);
+  return part == Part::train ? std::move(both.train) : std::move(both.test);
 }
 Split mnist(const fs::path& folder) { return load("mnist", folder); }
 Split fashion_mnist(const fs::path& folder) { return load("fashion_mnist", folder); }

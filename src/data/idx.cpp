@@ -91,17 +91,20 @@ IdxArray read_idx(const std::filesystem::path& path, std::size_t rank) {
   return array;
 }
 
-Dataset make_dataset(std::string name, IdxArray pictures, IdxArray labels, std::vector<std::string> classes) {
+Dataset make_dataset(std::string name, IdxArray pictures, IdxArray labels, std::vector<std::string> classes,
+                     std::size_t first_label) {
   if (pictures.sizes[0] != labels.sizes[0]) {
     throw Error(fmt::format("[idx] {} must hold one label for each of the {} pictures in {}, got {} labels",
                             labels.path.string(), pictures.sizes[0], pictures.path.string(),
                             labels.sizes[0]));
   }
-  const auto wrong =
-      std::ranges::find_if(labels.values, [&](std::uint8_t label) { return label >= classes.size(); });
-  if (wrong != labels.values.end()) {
-    throw Error(fmt::format("[idx] {} must hold labels of 0 to {}, got {} for picture {}",
-                            labels.path.string(), classes.size() - 1, *wrong, wrong - labels.values.begin()));
+  for (std::size_t n = 0; n < labels.values.size(); ++n) {
+    const std::size_t label = labels.values[n];
+    if (label < first_label || label - first_label >= classes.size()) {
+      throw Error(fmt::format("[idx] {} must hold labels of {} to {}, got {} for picture {}",
+                              labels.path.string(), first_label, first_label + classes.size() - 1, label, n));
+    }
+    labels.values[n] = static_cast<std::uint8_t>(label - first_label);
   }
   return {std::move(name), Shape{1, pictures.sizes[1], pictures.sizes[2]}, std::move(pictures.values),
           std::move(labels.values), std::move(classes)};

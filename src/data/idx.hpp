@@ -25,8 +25,9 @@ struct IdxArray {
 /// for.
 IdxArray read_idx(const std::filesystem::path& path, std::size_t rank);
 
-/// Pictures and their labels as a set. Throws Error when they do not belong together, or a label has no
-/// class.
-Dataset make_dataset(std::string name, IdxArray pictures, IdxArray labels, std::vector<std::string> classes);
+/// Pictures and their labels, which count from `first_label`, as a set. Throws Error when they do not belong
+/// together, or a label has no class.
+Dataset make_dataset(std::string name, IdxArray pictures, IdxArray labels, std::vector<std::string> classes,
+                     std::size_t first_label = 0);
 
 }  // namespace volley

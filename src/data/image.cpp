@@ -26,9 +26,8 @@ void check_size(const std::filesystem::path& path, std::size_t width, std::size_
   }
 }
 
-Dataset one_picture(const std::filesystem::path& path, std::size_t width, std::size_t height,
-                    std::vector<std::uint8_t> pixels) {
-  return {path.filename().string(), Shape{1, height, width}, std::move(pixels), {0}, {"unlabelled"}};
+Dataset one_picture(const std::filesystem::path& path, const Shape& shape, std::vector<std::uint8_t> pixels) {
+  return {path.filename().string(), shape, std::move(pixels), {0}, {"unlabelled"}};
 }
 
 /// libpng's own handle for its simplified interface, which keeps its longjmp to itself.
@@ -41,13 +40,22 @@ struct PngImage {
   ~PngImage() { png_image_free(&image); }
 };
 
-Dataset read_png(const std::filesystem::path& path, std::string_view bytes, std::size_t most) {
+/// (height, width, 3) to (3, height, width)
+std::vector<std::uint8_t> planes_of(const std::vector<std::uint8_t>& pixels) {
+  std::vector<std::uint8_t> planes(pixels.size());
+  for (std::size_t i = 0; i < pixels.size(); ++i) planes[i % 3 * (pixels.size() / 3) + i / 3] = pixels[i];
+  return planes;
+}
+
+Dataset read_png(const std::filesystem::path& path, std::string_view bytes, std::size_t most,
+                 Colours colours) {
   PngImage png;
   if (png_image_begin_read_from_memory(&png.image, bytes.data(), bytes.size()) == 0) {
     fail(path, fmt::format("not a good PNG file: {}", png.image.message));
   }
   check_size(path, png.image.width, png.image.height, most);
-  png.image.format = PNG_FORMAT_GRAY;
+  const bool in_colour = colours == Colours::as_stored && (png.image.format & PNG_FORMAT_FLAG_COLOR) != 0;
+  png.image.format = in_colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
   png.image.flags |=
       PNG_IMAGE_FLAG_16BIT_sRGB;  // 16 bits are finer steps of the same scale, not linear light
   std::vector<std::uint8_t> pixels(PNG_IMAGE_SIZE(png.image));
@@ -55,7 +63,8 @@ Dataset read_png(const std::filesystem::path& path, std::string_view bytes, std:
   if (png_image_finish_read(&png.image, &white, pixels.data(), 0, nullptr) == 0) {
     fail(path, fmt::format("not a good PNG file: {}", png.image.message));
   }
-  return one_picture(path, png.image.width, png.image.height, std::move(pixels));
+  return one_picture(path, {in_colour ? 3u : 1u, png.image.height, png.image.width},
+                     in_colour ? planes_of(pixels) : std::move(pixels));
 }
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -162,16 +171,16 @@ std::vector<std::uint8_t> read_binary_pixels(const std::filesystem::path& path, 
 Dataset read_pgm(const std::filesystem::path& path, std::string_view bytes, std::size_t most) {
   PgmNumbers numbers(bytes.substr(2));
   const PgmHeader header = read_pgm_header(path, numbers, most);
-  return one_picture(path, header.width, header.height,
+  return one_picture(path, {1, header.height, header.width},
                      bytes[1] == '2' ? read_text_pixels(path, numbers, header)
                                      : read_binary_pixels(path, numbers.rest(), header));
 }
 
 }  // namespace
 
-Dataset read_image(const std::filesystem::path& path, std::size_t most_pixels) {
+Dataset read_image(const std::filesystem::path& path, std::size_t most_pixels, Colours colours) {
   const std::string bytes = read_file(path, kMostFileBytes);
-  if (bytes.starts_with("\x89PNG")) return read_png(path, bytes, most_pixels);
+  if (bytes.starts_with("\x89PNG")) return read_png(path, bytes, most_pixels, colours);
   if (bytes.starts_with("P2") || bytes.starts_with("P5")) return read_pgm(path, bytes, most_pixels);
   fail(path, "must be a PNG file or a PGM file (P2 or P5)");
 }

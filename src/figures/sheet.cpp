@@ -15,6 +15,18 @@ constexpr std::size_t kTextScale = 2;
 constexpr std::size_t kTextGap = 8;  // between a picture and its caption
 constexpr std::size_t kMostPixels = std::size_t{1} << 26;
 
+/// A picture as a sheet shows it: the luminance of its red, green and blue (Rec. 601), or its one channel.
+std::vector<std::uint8_t> grey_of(std::span<const std::uint8_t> pixels, std::size_t channels) {
+  if (channels != 3) return {pixels.begin(), pixels.end()};
+  const std::size_t size = pixels.size() / 3;
+  std::vector<std::uint8_t> grey(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    const unsigned luma = 299u * pixels[i] + 587u * pixels[size + i] + 114u * pixels[2 * size + i];
+    grey[i] = static_cast<std::uint8_t>((luma + 500) / 1000);
+  }
+  return grey;
+}
+
 }  // namespace
 
 Picture panel_sheet(const std::string& title, std::span<const Panel> panels, std::size_t width,
@@ -58,8 +70,7 @@ Picture dataset_sheet(const Dataset& data, std::size_t first, std::size_t count)
   const std::size_t last = first + std::min(count, data.size() - first);
   std::vector<Panel> panels;
   for (std::size_t i = first; i < last; ++i) {
-    const std::span<const std::uint8_t> pixels = data.picture(i);
-    panels.push_back({{pixels.begin(), pixels.end()}, data.classes[data.labels[i]]});
+    panels.push_back({grey_of(data.picture(i), data.shape[0]), data.classes[data.labels[i]]});
   }
   const std::string title = fmt::format("{}, pictures {} to {}", data.name, first, last - 1);
   return panel_sheet(title, panels, data.shape[2], 10, 112);

@@ -183,6 +183,10 @@ Conv2d::Conv2d(std::size_t in_channels, std::size_t out_channels, const Size2& k
         return options;
       }()) {}
 
+std::size_t Conv2d::macs(const Shape& features) const {
+  return output_shape(features).size() * (weight_.value.size() / options_.out_channels);
+}
+
 Shape Conv2d::output_shape(const Shape& features) const {
   if (features.rank() != 3 || features[0] != options_.in_channels) {
     throw Error(fmt::format("[conv2d] input features must be ({}, H, W), got {}", options_.in_channels,

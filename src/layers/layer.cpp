@@ -8,6 +8,12 @@
 
 namespace volley {
 
+Signal run_child(const Layer& layer, const Signal& x, Tape& tape) {
+  const Signal y = layer.forward(x, tape);
+  tape.set_trace({&layer, x, y});
+  return y;
+}
+
 void check_real_input(std::string_view kind, const Signal& x) {
   if (x.is_spikes()) {
     throw Error(fmt::format(

@@ -28,7 +28,7 @@ Signal Sequential::forward(const Signal& x, Tape& tape) const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     Tape& child = tape.child(i);
     child.set_needs_input_gradient(i > 0 || tape.needs_input_gradient());
-    y = layers_[i]->forward(y, child);
+    y = run_child(*layers_[i], y, child);
   }
   return y;
 }

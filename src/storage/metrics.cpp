@@ -9,7 +9,8 @@
 namespace volley {
 namespace {
 
-/// The columns in order: name, value, and the format of those that no one computes with.
+/// The columns in order: name, value, and the format of those that no one computes with. Those of a
+/// validation are the last, where there is one.
 template <class Self, class Visit>
 void columns(Self& epoch, Visit&& visit) {
   visit("epoch", epoch.epoch, "{}");
@@ -21,6 +22,10 @@ void columns(Self& epoch, Visit&& visit) {
   visit("train_samples_per_second", epoch.train_samples_per_second, "{:.1f}");
   visit("test_samples_per_second", epoch.test_samples_per_second, "{:.1f}");
   visit("seconds", epoch.seconds, "{:.3f}");
+  if (!epoch.validation.has_value()) return;
+  visit("validation_loss", epoch.validation->loss, "{}");
+  visit("validation_acc", epoch.validation->acc, "{}");
+  visit("test_acc_at_best_validation", epoch.validation->test_acc_at_best, "{}");
 }
 
 /// Takes `text` up to `end`, or all of it, and the `end` too.
@@ -31,8 +36,15 @@ std::string_view take(std::string_view& text, char end) {
   return taken;
 }
 
-EpochRecord parse_row(std::string_view row, std::size_t line, const std::string& origin) {
+/// An epoch without figures, that has a validation or none.
+EpochRecord blank(bool validated) {
   EpochRecord epoch;
+  if (validated) epoch.validation.emplace();
+  return epoch;
+}
+
+EpochRecord parse_row(std::string_view row, bool validated, std::size_t line, const std::string& origin) {
+  EpochRecord epoch = blank(validated);
   columns(epoch, [&](const char* name, auto& value, const char*) {
     const std::string_view cell = take(row, ',');
     const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
@@ -47,9 +59,9 @@ EpochRecord parse_row(std::string_view row, std::size_t line, const std::string&
 
 }  // namespace
 
-std::string metrics_header() {
+std::string metrics_header(bool validated) {
   std::string text;
-  const EpochRecord epoch;
+  const EpochRecord epoch = blank(validated);
   columns(epoch, [&](const char* name, const auto&, const char*) {
     text += fmt::format("{}{}", text.empty() ? "" : ",", name);
   });
@@ -66,17 +78,19 @@ std::string metrics_row(const EpochRecord& epoch) {
 }
 
 std::string metrics_text(const std::vector<EpochRecord>& epochs) {
-  std::string text = metrics_header() + "\n";
+  std::string text = metrics_header(!epochs.empty() && epochs.front().validation.has_value()) + "\n";
   for (const EpochRecord& epoch : epochs) text += metrics_row(epoch) + "\n";
   return text;
 }
 
 std::vector<EpochRecord> parse_metrics(std::string_view text, const std::string& origin) {
-  if (take(text, '\n') != metrics_header()) {
+  const std::string_view header = take(text, '\n');
+  const bool validated = header == metrics_header(true);
+  if (!validated && header != metrics_header()) {
     throw Error(fmt::format("{}: metrics: expected the header {}, found another", origin, metrics_header()));
   }
   std::vector<EpochRecord> epochs;
-  while (!text.empty()) epochs.push_back(parse_row(take(text, '\n'), epochs.size() + 2, origin));
+  while (!text.empty()) epochs.push_back(parse_row(take(text, '\n'), validated, epochs.size() + 2, origin));
   return epochs;
 }
 

@@ -244,7 +244,8 @@ Recipe read_recipe(const toml::table& table, const TomlOrigin& origin) {
   if (!is_plain_name(recipe.name)) {
     place.at("name").expected(*table.get("name"), "1 to 100 letters, digits, '_' or '-'");
   }
-  check_word(table, "data", recipe.data, datasets::names(), place);
+  if (!datasets::is_picture_folder(recipe.data))
+    check_word(table, "data", recipe.data, datasets::names(), place);
   check_word(table, "rule", recipe.rule, rule_names(), place);
   if (recipe.network.empty())
     place.at("network").fail(table, "missing; expected at least one [[network]] table");

@@ -142,7 +142,7 @@ void check_unchanged(const Paused& run, const Recipe& recipe, const std::string&
 
 std::string sha256_of(const Split& data) {
   Sha256 sum;
-  for (const Dataset* part : {&data.train, &data.test}) {
+  for (const Dataset* part : {&data.train, &data.test, &data.validation}) {
     const std::string shape = fmt::format("{} {} ", part->shape.text(), part->size());
     sum.add({reinterpret_cast<const std::uint8_t*>(shape.data()), shape.size()});
     sum.add(part->pixels);

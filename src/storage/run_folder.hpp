@@ -32,8 +32,8 @@ std::string compiler();
 Environment environment_of(const Trainer& trainer);
 
 /// The folder that a training writes: what it was told (recipe.toml), where it ran (environment.json), what
-/// it showed (metrics.csv, iterations.csv) and what it made (checkpoint_latest, checkpoint_best).
-/// docs/guide/runs.md says what is promised of it.
+/// it showed (metrics.csv, iterations.csv, monitors.csv) and what it made (checkpoint_latest,
+/// checkpoint_best). docs/guide/runs.md says what is promised of it.
 namespace run_folder {
 
 inline constexpr const char* kRecipe = "recipe.toml";
@@ -41,6 +41,7 @@ inline constexpr const char* kEnvironment = "environment.json";
 inline constexpr const char* kMetrics = "metrics.csv";
 inline constexpr const char* kIterations = "iterations.csv";
 inline constexpr const char* kIterationsHeader = "iteration,loss,batch_acc,grad_norm";
+inline constexpr const char* kMonitors = "monitors.csv";
 inline constexpr const char* kLatest = "checkpoint_latest.safetensors";
 inline constexpr const char* kBest = "checkpoint_best.safetensors";
 

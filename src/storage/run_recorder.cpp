@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
 #include <volley/error.hpp>
+#include <volley/recipe.hpp>
 #include <volley/trainer.hpp>
 
 #include "core/files.hpp"
@@ -50,6 +53,24 @@ void write_environment(const fs::path& path, const Environment& environment, std
   write_file_whole(path, here.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
+constexpr std::string_view kMonitorsHeader =
+    "epoch,layer,kind,neurons,rate,dead,saturated,synops,macs,dense_macs,energy_pj,dense_energy_pj";
+
+/// How many rows of monitors.csv belong to epochs that are done.
+std::size_t monitor_rows(const fs::path& path, std::size_t epochs) {
+  std::ifstream file(path);
+  std::string row;
+  std::size_t rows = 0;
+  for (std::getline(file, row); std::getline(file, row); ++rows) {
+    std::size_t epoch = 0;
+    if (std::from_chars(row.data(), row.data() + row.size(), epoch).ec != std::errc() || epoch > epochs)
+      break;
+  }
+  return rows;
+}
+
+bool is_validated(const RunState& run) { return parse_recipe(run.recipe_toml, "recipe").validation > 0; }
+
 /// The folder, with all in it but the tables and the checkpoints. From here on it can be resumed.
 const fs::path& prepared(const fs::path& folder, const RunState& run, const Trainer& trainer) {
   remove_leftovers(folder);
@@ -77,9 +98,13 @@ RunRecorder::RunRecorder(run_folder::Lock lock, RunState run, Trainer& trainer, 
     : lock_(std::move(lock)),
       run_(std::move(run)),
       every_(every),
-      metrics_(prepared(folder(), run_, trainer) / run_folder::kMetrics, metrics_header()),
+      metrics_(prepared(folder(), run_, trainer) / run_folder::kMetrics, metrics_header(is_validated(run_))),
       iterations_(folder() / run_folder::kIterations, run_folder::kIterationsHeader,
                   trainer.position().iterations) {
+  if (trainer.options().monitors) {
+    const fs::path monitors = folder() / run_folder::kMonitors;
+    monitors_.emplace(monitors, kMonitorsHeader, monitor_rows(monitors, trainer.position().epoch - 1));
+  }
   for (const EpochRecord& epoch : run_.epochs) metrics_.row(metrics_row(epoch));
   metrics_.flush();
   save_latest(trainer);
@@ -94,7 +119,8 @@ void RunRecorder::iteration(const IterationRecord& record, Trainer& trainer) {
 }
 
 void RunRecorder::epoch(const EpochRecord& record, Trainer& trainer) {
-  const bool best = run_.epochs.empty() || record.test_acc > run_.epochs.back().max_test_acc;
+  const bool best = std::ranges::none_of(
+      run_.epochs, [&](const EpochRecord& before) { return before.score() >= record.score(); });
   run_.epochs.push_back(record);
   // The best first: whoever goes on from the latest has passed the best.
   if (best) save_checkpoint(folder() / run_folder::kBest, run_, trainer);
@@ -102,6 +128,13 @@ void RunRecorder::epoch(const EpochRecord& record, Trainer& trainer) {
   metrics_.row(metrics_row(record));
   metrics_.flush();
   iterations_.flush();
+  if (!monitors_.has_value()) return;
+  for (const LayerActivity& a : record.activity) {
+    monitors_->row(fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}", record.epoch, a.layer, a.kind,
+                               a.neurons, a.rate, a.dead, a.saturated, a.synops, a.macs, a.dense_macs,
+                               a.energy(), a.dense_energy()));
+  }
+  monitors_->flush();
 }
 
 void RunRecorder::end(Trainer& trainer) {

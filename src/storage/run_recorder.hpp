@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,9 @@ struct CheckpointEvery {
 };
 
 /// Writes a run folder as training goes: the latest checkpoint before the first step, as often as it is told
-/// to and at the end; the best one after the first epoch with the highest test accuracy; a row of metrics.csv
-/// after each epoch. Goes on with the files of a run whose state `trainer` was given.
+/// to and at the end; the best one after the first epoch with the highest score (EpochRecord::score); rows of
+/// metrics.csv, and of monitors.csv where monitors are on, after each epoch. Goes on with the files of a run
+/// whose state `trainer` was given.
 class RunRecorder final : public Recorder {
  public:
   RunRecorder(run_folder::Lock lock, RunState run, Trainer& trainer, const CheckpointEvery& every = {});
@@ -47,6 +49,7 @@ class RunRecorder final : public Recorder {
   CheckpointEvery every_;
   CsvFile metrics_;
   CsvFile iterations_;
+  std::optional<CsvFile> monitors_;
   std::size_t saved_iterations_ = 0;  // the position of the latest checkpoint
   std::size_t saved_epoch_ = 0;
   Clock::time_point saved_at_;

@@ -43,11 +43,14 @@ std::string non_finite_text(const TrainerPosition& position, double loss,
 
 }  // namespace
 
-History Trainer::fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder) {
+History Trainer::fit(const Sets& data, std::size_t epochs, Recorder* recorder) {
   Recorder silent;
   Recorder& report = recorder != nullptr ? *recorder : silent;
+  const Dataset& train = data.train;
   check_data(train);
-  check_data(test);
+  check_data(data.test);
+  if (data.validation.size() > 0) check_data(data.validation);
+  parts_.augment.check(train.shape);
   const std::size_t batches = batches_of(train.size(), options_.drop_last);
   if (batches == 0) {
     throw Error(fmt::format("[trainer] {}: {} samples do not fill one batch of {}", train.name, train.size(),
@@ -59,34 +62,52 @@ History Trainer::fit(const Dataset& train, const Dataset& test, std::size_t epoc
                     "done, got {}",
                     train.name, position_.iteration, batches));
   }
-  report.begin(position_.epoch - 1 + epochs, batches, batches_of(test.size(), false));
+  report.begin(position_.epoch - 1 + epochs, batches,
+               batches_of(data.validation.size(), false) + batches_of(data.test.size(), false));
   History history;
   while (history.epochs.size() < epochs && !history.stopped) {
-    history.stopped = !fit_epoch(train, test, report, history);
+    history.stopped = !fit_epoch(data, report, history);
   }
   return history;
 }
 
 /// The rest of the epoch under way, and its evaluation; false when the recorder stopped it.
-bool Trainer::fit_epoch(const Dataset& train, const Dataset& test, Recorder& report, History& history) {
+bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
+  const auto& [train, test, validation] = data;
   const std::size_t batches = batches_of(train.size(), options_.drop_last);
   if (!train_steps(train, batches, report)) return false;
   const Clock::time_point start = Clock::now();
-  const Evaluation evaluation = evaluate(test, position_.epoch, &report);
+  Evaluation held_out;
+  if (validation.size() > 0) held_out = evaluate(validation, position_.epoch, &report);
+  if (held_out.stopped) return false;
+  Evaluation evaluation = evaluate(test, position_.epoch, &report);
   if (evaluation.stopped) return false;
   const auto seen = static_cast<double>(position_.seen);
   const auto samples = static_cast<double>(std::min(batches * options_.batch, train.size()));
-  const EpochRecord record{.epoch = position_.epoch,
-                           .train_loss = position_.loss_sum / seen,
-                           .train_acc = static_cast<double>(position_.right) / seen,
-                           .test_loss = evaluation.loss,
-                           .test_acc = evaluation.accuracy,
-                           .max_test_acc = std::max(position_.max_test_acc, evaluation.accuracy),
-                           .train_samples_per_second = samples / position_.seconds,
-                           .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
-                           .seconds = position_.seconds + seconds_since(start)};
-  position_ = {
-      .epoch = position_.epoch + 1, .iterations = position_.iterations, .max_test_acc = record.max_test_acc};
+  EpochRecord record{.epoch = position_.epoch,
+                     .train_loss = position_.loss_sum / seen,
+                     .train_acc = static_cast<double>(position_.right) / seen,
+                     .test_loss = evaluation.loss,
+                     .test_acc = evaluation.accuracy,
+                     .max_test_acc = std::max(position_.max_test_acc, evaluation.accuracy),
+                     .train_samples_per_second = samples / position_.seconds,
+                     .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
+                     .seconds = position_.seconds + seconds_since(start)};
+  record.activity = std::move(evaluation.activity);
+  double max_validation_acc = position_.max_validation_acc;
+  double test_acc_at_best = position_.test_acc_at_best_validation;
+  if (validation.size() > 0) {
+    if (position_.epoch == 1 || held_out.accuracy > max_validation_acc) {
+      max_validation_acc = held_out.accuracy;
+      test_acc_at_best = evaluation.accuracy;
+    }
+    record.validation = {held_out.loss, held_out.accuracy, test_acc_at_best};
+  }
+  position_ = {.epoch = position_.epoch + 1,
+               .iterations = position_.iterations,
+               .max_test_acc = record.max_test_acc,
+               .max_validation_acc = max_validation_acc,
+               .test_acc_at_best_validation = test_acc_at_best};
   history.epochs.push_back(record);
   report.epoch(record, *this);
   return true;
@@ -100,10 +121,11 @@ bool Trainer::train_steps(const Dataset& train, std::size_t batches, Recorder& r
   const double seconds_before = position_.seconds;
   const std::size_t done = position_.iteration * options_.batch;
   const std::size_t all = std::min(batches * options_.batch, order.size());
-  BatchWalk walk = this->walk(train, order.subspan(done, all - std::min(done, all)), draw);
+  const Dataset& pictures = as_shown(train, order, draw);
+  BatchWalk walk = this->walk(pictures, order.subspan(done, all - std::min(done, all)), draw);
   while (walk.next()) {
     const std::span<const std::uint32_t> samples = walk.samples();
-    const StepResult step = compute_gradients(train, walk);
+    const StepResult step = compute_gradients(pictures, walk);
     if (is_good(step)) {
       update(step);
       position_.loss_sum += step.loss * static_cast<double>(samples.size());

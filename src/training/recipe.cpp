@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <memory>
 
 #include <volley/recipe.hpp>
@@ -162,10 +163,25 @@ Sequential Recipe::build_network(const Shape& picture) const {
   return net;
 }
 
+Split Recipe::take(Split whole) const {
+  if (train_samples > 0) whole.train = whole.train.first(train_samples);
+  if (test_samples > 0) whole.test = whole.test.first(test_samples);
+  if (validation == 0) return whole;
+  const double held_out =
+      validation < 1 ? std::round(validation * static_cast<double>(whole.train.size())) : validation;
+  if (held_out != std::floor(held_out)) {
+    throw RecipeError(fmt::format(
+        "[recipe] validation must be a whole number of pictures, or a share < 1, got {}", validation));
+  }
+  hold_out(whole, static_cast<std::size_t>(held_out), training.seed);
+  return whole;
+}
+
 TrainerParts Recipe::build_parts() const {
   return {.optimizer = std::visit(MakeOptimizer{}, optimizer),
           .loss = std::visit(MakeLoss{}, loss),
           .encoder = make_encoder(encoder),
+          .augment = Augment(augment),
           .rule = make_rule(rule),
           .schedule = schedule};
 }

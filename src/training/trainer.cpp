@@ -21,16 +21,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// The order in which an epoch visits the samples: a shuffle by Fisher and Yates, addressed by seed and
-/// epoch.
-void shuffle(std::vector<std::uint32_t>& order, std::uint32_t seed, std::uint32_t epoch) {
-  std::iota(order.begin(), order.end(), 0u);
-  PhiloxSequence random(philox_key(seed, Purpose::shuffle, epoch));
-  for (std::size_t i = order.size(); i > 1; --i) {
-    std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
-  }
-}
-
 float scheduled_lr(const Schedule& schedule, const Optimizer& optimizer, std::size_t epochs) {
   const double base = static_cast<double>(optimizer.base_lr());
   return static_cast<float>(volley::scheduled_lr(schedule, base, epochs, optimizer.steps_taken()));
@@ -54,6 +44,8 @@ struct Trainer::Pass {
   ThreadPool pool;
   EncoderTapes encoder_tapes;
   Tape tape;
+  Monitor monitor;
+  Dataset augmented;  // as large as the training set, where pictures are augmented
   std::vector<std::uint32_t> order;
   std::vector<std::uint8_t> labels;
   std::vector<NamedParameter> parameters;
@@ -102,8 +94,17 @@ void Trainer::set_position(const TrainerPosition& position) {
 /// The samples in the order in which an epoch visits them.
 std::span<const std::uint32_t> Trainer::shuffled(const Dataset& train, std::uint32_t epoch) {
   pass_->order.resize(train.size());
-  shuffle(pass_->order, options_.seed, epoch);
+  shuffle(pass_->order, PhiloxSequence(philox_key(options_.seed, Purpose::shuffle, epoch)));
   return pass_->order;
+}
+
+/// The set that has the pictures `order` as this epoch shows them: all are augmented before the first is
+/// encoded, which goes on beside the steps.
+const Dataset& Trainer::as_shown(const Dataset& train, std::span<const std::uint32_t> order,
+                                 const Draw& draw) {
+  if (!parts_.augment.active()) return train;
+  parts_.augment.apply(pass_->augmented, train, order, draw, pass_->pool);
+  return pass_->augmented;
 }
 
 BatchWalk Trainer::walk(const Dataset& data, std::span<const std::uint32_t> order, const Draw& draw) {
@@ -136,6 +137,7 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
   pass.order.resize(data.size());
   std::iota(pass.order.begin(), pass.order.end(), 0u);
 
+  pass.monitor.clear();
   Evaluation result;
   const std::size_t K = net_.output_shape(parts_.encoder->output_shape(data.shape))[0];
   result.scores.resize({data.size(), K});
@@ -145,6 +147,7 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
   for (std::size_t b = 0; walk.next(); ++b) {
     const std::size_t samples = walk.samples().size();
     pass.forward(net_, *parts_.loss, data, walk);
+    if (options_.monitors) pass.monitor.look(pass.tape);
     std::ranges::copy(pass.scores.values(), result.scores.data() + b * options_.batch * K);
     result.loss += pass.loss * static_cast<double>(samples);
     right += pass.right;
@@ -159,6 +162,7 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
   }
   result.loss /= static_cast<double>(data.size());
   result.accuracy = static_cast<double>(right) / static_cast<double>(data.size());
+  result.activity = pass.monitor.activity();
   result.seconds = seconds_since(start);
   return result;
 }

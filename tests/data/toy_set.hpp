@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <string>
 
 #include "core/sha256.hpp"
@@ -21,7 +22,8 @@ struct ToySet {
   ToySet() {
     set.name = "toy";
     set.title = "Toy";
-    set.torchvision = "ToySet";
+    set.folders = {"ToySet/raw"};
+    set.read = read_idx_set;
     set.train_samples = 6;
     set.test_samples = 4;
     set.shape = Shape{1, 5, 5};
@@ -31,7 +33,7 @@ struct ToySet {
     const std::array<std::string, 4> names{"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                                            "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
     for (std::size_t i = 0; i < 4; ++i) {
-      set.files[i] = {names[i], i % 2 == 0 ? 3u : 1u, contents[i].size(), sha256_hex(contents[i])};
+      set.files.push_back({names[i], i % 2 == 0 ? 3u : 1u, contents[i].size(), sha256_hex(contents[i])});
     }
   }
 

@@ -26,8 +26,12 @@ TEST(DataCommand, ListSaysWhatIsMissing) {
   const test::TempFolder folder;
   const ProgramResult result = run_volley({"data", "list", "--data-dir", folder.path().string()});
   EXPECT_TRUE(result.ok()) << result.err;
-  expect_has(result.out, "mnist          MNIST          60000 + 10000    (1, 28, 28)       10  missing");
-  expect_has(result.out, "fashion_mnist  Fashion-MNIST");
+  expect_has(result.out, "mnist           MNIST           60000 + 10000    (1, 28, 28)       10  missing\n");
+  expect_has(result.out, "fashion_mnist   Fashion-MNIST");
+  expect_has(result.out,
+             "emnist_byclass  EMNIST byclass  697932 + 116323  (1, 28, 28)       62  missing (cannot");
+  expect_has(result.out,
+             "cifar100        CIFAR-100       50000 + 10000    (3, 32, 32)      100  missing (cannot");
 }
 
 TEST(DataCommand, ListShowsAWrongFile) {
@@ -53,6 +57,36 @@ TEST(DataCommand, FetchWithNoSourceFailsAndLeavesNothing) {
   expect_has(result.err, "put these files, raw or .gz, into " + (folder / "data/mnist").string());
   EXPECT_FALSE(fs::exists(folder / "data"));
   EXPECT_TRUE(fs::is_empty(folder / "tmp"));
+}
+
+TEST(DataCommand, FetchOfASetWithoutHashesSaysWhatToPutWhere) {
+  const test::TempFolder folder;
+  const ProgramResult result = run_volley({"data", "fetch", "cifar10", "--data-dir", folder.path().string()});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.out, "");
+  expect_has(result.err,
+             "volley data fetch: [data] CIFAR-10 is not fetched: its files' SHA-256 are not known here.");
+  expect_has(result.err, "into " + (folder / "cifar10").string() + "\n    data_batch_1.bin\n");
+}
+
+TEST(DataCommand, ShowTakesAFolderOfPictures) {
+  const test::TempFolder folder;
+  for (const char* name : {"train/a", "train/b", "test/a"}) {
+    fs::create_directories(folder / "set" / name);
+    write_file_whole(folder / "set" / name / "1.pgm", "P2 2 2 9 1 2 3 4");
+  }
+  const std::string set = (folder / "set").string();
+  ProgramOptions options;
+  options.folder = folder.path();
+  const ProgramResult result = run_volley({"data", "show", set, "--split", "train"}, options);
+  EXPECT_TRUE(result.ok()) << result.err;
+  EXPECT_EQ(result.out, "set_train.png\n");
+  EXPECT_TRUE(fs::exists(folder / "set_train.png"));
+  fs::remove_all(folder / "set/train/b");
+  write_file_whole(folder / "set/train/b", "x");
+  const ProgramResult refused = run_volley({"data", "show", set}, options);
+  EXPECT_EQ(refused.code, 1);
+  expect_has(refused.err, "train/b: no folder of a class");
 }
 
 TEST(DataCommand, AnInterruptedFetchEndsCleanly) {
@@ -90,7 +124,7 @@ TEST(DataCommand, WrongUseExitsWithTwo) {
   EXPECT_EQ(run_volley({"data", "fetch"}).code, 2);
   const ProgramResult result = run_volley({"data", "fetch", "mnst"});
   EXPECT_EQ(result.code, 2);
-  expect_has(result.err, "mnst not in {mnist,fashion_mnist}");
+  expect_has(result.err, "mnst not in {mnist,fashion_mnist,kmnist,");
   EXPECT_EQ(run_volley({"data", "show", "mnist", "--count", "0"}).code, 2);
   EXPECT_EQ(run_volley({"data", "show", "mnist", "--first", "-1"}).code, 2);
   EXPECT_EQ(run_volley({"data", "show", "mnist", "--split", "validation"}).code, 2);

@@ -93,7 +93,7 @@ TEST_F(TrainCommand, LeavesAWholeRunFolder) {
   EXPECT_EQ(Checkpoint(run / "checkpoint_latest.safetensors").epoch().epoch, 2u);
   EXPECT_TRUE(fs::exists(run / "checkpoint_best.safetensors"));
   EXPECT_EQ(std::distance(fs::directory_iterator(run), fs::directory_iterator()),
-            6);  // and no temporary file
+            7);  // and no temporary file
 
   // The network has learnt: ten classes guessed would be 0.1.
   EXPECT_GT(std::stod(column(metrics[2], 4)), 0.6);

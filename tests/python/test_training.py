@@ -192,3 +192,26 @@ def test_names_of_recipes_and_sets() -> None:
     assert "mnist" in [info.name for info in volley.datasets.list()]
     recipe = volley.load_recipe("lif_fc_mnist").with_settings(["optimizer.lr=0.5"])
     assert "lr = 0.5" in recipe.to_toml()
+
+
+def test_validation_and_activity_are_reported(toy_recipe: Path, toy_data: Data, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    history = volley.train(toy_recipe, data=toy_data, settings=["validation=0.25"], out=out)
+    last = history[-1]
+    assert last.validation_acc is not None and 0 <= last.validation_acc <= 1
+    assert last.test_acc_at_best_validation in [record.test_acc for record in history]
+    assert [layer.kind for layer in last.activity][-1] == "lif" and last.activity[0].layer == "input"
+    assert "validation_acc" in (out / "metrics.csv").read_text() and (out / "monitors.csv").exists()
+    assert volley.train(toy_recipe, data=toy_data)[-1].validation_acc is None
+
+
+def test_activity_of_a_pass_is_counted() -> None:
+    net = volley.Sequential(volley.Linear(3, 2, bias=False), volley.LIF())
+    x = np.zeros((4, 5, 3), np.uint8)
+    x[:, 0, 1] = 1
+    _, tape = net.forward(x)
+    spikes, linear, lif = tape.activity()
+    assert (spikes.rate, spikes.dead) == (4 / 60, 2)
+    assert (linear.synops, linear.macs, linear.dense_macs) == (4 * 2 / 5, 0, 6)
+    assert linear.energy == pytest.approx(1.6 * 0.9)
+    assert lif.neurons == 2 and lif.kind == "lif"

@@ -48,6 +48,41 @@ TEST(CheckpointEveryTest, IsOfEpochsOrMinutes) {
   }
 }
 
+TEST(RunRecorderTest, TellsOfValidationAndOfWhatTheLayersDid) {
+  const test::TempFolder folder;
+  Recipe recipe = load_recipe("lif_fc_mnist");
+  recipe.validation = 0.1;
+  Sequential net = recipe.build_network(Shape{1, 28, 28});
+  Trainer trainer(net, recipe.build_parts());
+  RunRecorder recorder(run_folder::Lock(folder.path()), {.recipe_toml = to_toml(recipe)}, trainer);
+  const auto epoch = [&](std::size_t number, double test_acc, double validation_acc) {
+    EpochRecord record{
+        .epoch = number, .test_acc = test_acc, .validation = ValidationRecord{0.5, validation_acc, 0.75}};
+    record.activity = {{.layer = "2", .kind = "lif", .neurons = 10, .rate = 0.5, .dead = 1, .saturated = 2},
+                       {.layer = "1", .kind = "linear", .synops = 20, .macs = 10, .dense_macs = 5}};
+    trainer.set_position({.epoch = number + 1});
+    recorder.epoch(record, trainer);
+  };
+  epoch(1, 0.75, 0.5);
+  epoch(2, 0.5, 0.625);
+  epoch(3, 0.875, 0.625);
+  EXPECT_EQ(text_of(folder / "metrics.csv"),
+            "epoch,train_loss,train_acc,test_loss,test_acc,max_test_acc,train_samples_per_second,"
+            "test_samples_per_second,seconds,validation_loss,validation_acc,test_acc_at_best_validation\n"
+            "1,0,0,0,0.75,0,0.0,0.0,0.000,0.5,0.5,0.75\n"
+            "2,0,0,0,0.5,0,0.0,0.0,0.000,0.5,0.625,0.75\n"
+            "3,0,0,0,0.875,0,0.0,0.0,0.000,0.5,0.625,0.75\n");
+  EXPECT_EQ(Checkpoint(folder / "checkpoint_best.safetensors").epoch().epoch, 2u)
+      << "the first best on validation";
+  EXPECT_TRUE(
+      text_of(folder / "monitors.csv")
+          .starts_with("epoch,layer,kind,neurons,rate,dead,saturated,synops,macs,dense_macs,energy_pj,"
+                       "dense_energy_pj\n"
+                       "1,2,lif,10,0.5,1,2,0,0,0,0,0\n"
+                       "1,1,linear,0,0,0,0,20,10,5,64,23\n"
+                       "2,2,lif,"));
+}
+
 TEST(RunRecorderTest, KeepsWhatATrainingShowed) {
   const test::TempFolder folder;
   const Recipe recipe = load_recipe("lif_fc_mnist");

@@ -360,6 +360,34 @@ TEST(RecipeSettings, ReachEveryField) {
   EXPECT_EQ(recipe.description, "a few words");
 }
 
+TEST(Recipe, HoldsOutWhatItIsTold) {
+  const auto held_out = [](const std::string& validation) {
+    Split data;
+    data.train = {"t", {1, 1, 1}, std::vector<std::uint8_t>(50), std::vector<std::uint8_t>(50), {"a"}};
+    data.test = data.train;
+    const Recipe recipe = parse_recipe(
+        "train_samples = 40\ntest_samples = 7\nvalidation = " + validation + "\n" + kNetwork, "my.toml");
+    EXPECT_EQ(parse_recipe(to_toml(recipe), "again").validation, recipe.validation);
+    const Split split = recipe.take(std::move(data));
+    EXPECT_EQ(split.test.size(), 7u);
+    EXPECT_EQ(split.train.size() + split.validation.size(), 40u);
+    return split.validation.size();
+  };
+  EXPECT_EQ(held_out("0"), 0u);
+  EXPECT_EQ(held_out("13"), 13u);
+  EXPECT_EQ(held_out("0.1"), 4u);
+  EXPECT_EQ(error_of([&] { held_out("40"); }),
+            "[data] t: 1 to 39 of its 40 pictures can be held out, got 40");
+  EXPECT_EQ(error_of([&] { held_out("0.001"); }),
+            "[data] t: 1 to 39 of its 40 pictures can be held out, got 0");
+  EXPECT_EQ(error_of([&] { held_out("1.5"); }),
+            "[recipe] validation must be a whole number of pictures, or a share < 1, got 1.5");
+}
+
+TEST(Recipe, DataCanBeAFolderOfPictures) {
+  EXPECT_EQ(parse_recipe("data = \"./flowers\"\n" + kNetwork, "my.toml").data, "./flowers");
+}
+
 TEST(RecipeSettings, AnotherKindComesWithItsDefaults) {
   const Recipe tutorial = load_recipe("lif_fc_mnist");
   const Recipe sgd = with_settings(tutorial, {"optimizer.kind=sgd", "optimizer.momentum=0.9"});
@@ -385,8 +413,10 @@ TEST(RecipeSettings, AWrongAssignmentIsNamed) {
       {"epochs", "'epochs': expected key=value, such as optimizer.lr=0.01"},
       {"=3", "'=3': expected key=value, such as optimizer.lr=0.01"},
       {".=3",
-       ".=3: key '' is unknown; expected one of 'data', 'description', 'encoder', 'epochs', 'loss', 'name', "
-       "'network', 'optimizer', 'rule', 'schedule', 'test_samples', 'train_samples', 'training'"},
+       ".=3: key '' is unknown; expected one of 'augment', 'data', 'description', 'encoder', 'epochs', "
+       "'loss', "
+       "'name', 'network', 'optimizer', 'rule', 'schedule', 'test_samples', 'train_samples', 'training', "
+       "'validation'"},
       {"training.steps=0", "training.steps=0: expected an integer >= 1 and <= 65536, got 0"},
       {"optimizer.lr=fast", "optimizer.lr=fast: expected a number >= 0, got 'fast'"},
       {"optimizer.lr=", "optimizer.lr=: expected a number >= 0, got ''"},

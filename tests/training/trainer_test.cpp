@@ -163,6 +163,69 @@ TEST(Trainer, EvaluationIsThatOfTheWholeSetInOrder) {
   EXPECT_NEAR(again.loss, all.loss, 1e-6);
 }
 
+TEST(Trainer, EvaluatesOnWhatIsHeldOutAndTellsTheTestAtItsBest) {
+  Split data{stripes(300, 1), stripes(100, 2)};
+  hold_out(data, 60, 0);
+  Sequential net = small_network();
+  Listener listener;
+  Trainer trainer{net, Adam{5e-3f}, RateMse{}, Poisson{}, {.steps = 8, .batch = 20}};
+  const History history = trainer.fit(data, 4, &listener);
+  EXPECT_EQ(listener.iterations_per_epoch, 12u);
+  EXPECT_EQ(listener.test_batches, 3u + 5u);
+  EXPECT_EQ(listener.test_seen, 4 * (3u + 5u));
+  double best = -1, test_at_best = 0;
+  for (const EpochRecord& e : history.epochs) {
+    ASSERT_TRUE(e.validation.has_value());
+    if (e.validation->acc > best) best = e.validation->acc, test_at_best = e.test_acc;
+    EXPECT_EQ(e.validation->test_acc_at_best, test_at_best);
+    EXPECT_EQ(e.score(), e.validation->acc);
+  }
+  EXPECT_EQ(trainer.evaluate(data.validation, 4).accuracy, history.epochs.back().validation->acc);
+  EXPECT_EQ(trainer.evaluate(data.test, 4).accuracy, history.epochs.back().test_acc);
+  EXPECT_FALSE(trainer.fit(data.train, data.test, 1).epochs[0].validation.has_value());
+}
+
+TEST(Trainer, MonitorsOfAnEvaluationDoNotDependOnItsBatches) {
+  const Dataset data = stripes(53, 3);
+  Sequential net = small_network();
+  std::vector<LayerActivity> first;
+  for (const std::size_t batch : {53u, 20u, 7u}) {
+    Trainer trainer{net, Adam{}, RateMse{}, Poisson{}, {.steps = 8, .batch = batch}};
+    const std::vector<LayerActivity> layers = trainer.evaluate(data).activity;
+    ASSERT_EQ(layers.size(), 5u);  // input, linear, lif, linear, lif
+    if (first.empty()) first = layers;
+    for (std::size_t i = 0; i < 5; ++i) {
+      EXPECT_EQ(layers[i].rate, first[i].rate);
+      EXPECT_EQ(layers[i].dead, first[i].dead);
+      EXPECT_EQ(layers[i].synops, first[i].synops);
+    }
+  }
+  EXPECT_NEAR(first[0].rate * 36 * 8 * 24, first[1].synops, 1e-6);
+  Trainer blind{net, Adam{}, RateMse{}, Poisson{}, {.steps = 8, .batch = 20, .monitors = false}};
+  EXPECT_TRUE(blind.evaluate(data).activity.empty());
+}
+
+TEST(Trainer, AugmentationReachesTheTrainingAlone) {
+  const Dataset data = stripes(100, 1);
+  const auto trained = [&](const AugmentOptions& augment, std::size_t threads) {
+    Sequential net = small_network();
+    TrainerParts parts{.optimizer = std::make_unique<Adam>(),
+                       .loss = std::make_unique<RateMse>(),
+                       .encoder = std::make_unique<Poisson>(),
+                       .augment = Augment(augment)};
+    Trainer trainer(net, std::move(parts), {.steps = 8, .batch = 20, .threads = threads});
+    const Evaluation before = trainer.evaluate(data);
+    trainer.fit(data, data, 1);
+    return std::pair{before.loss, all_weights(net)};
+  };
+  const auto plain = trained({}, 1), changed = trained({.crop_padding = 2, .flip = true}, 1);
+  EXPECT_EQ(plain.first, changed.first);
+  EXPECT_NE(plain.second, changed.second);
+  EXPECT_EQ(trained({.crop_padding = 2, .flip = true}, 3).second, changed.second);
+  EXPECT_NE(error_text([&] { trained({.crop_padding = 6}, 1); }).find("crop_padding must be < 6"),
+            std::string::npos);
+}
+
 TEST(Trainer, RefusesWhatItCannotTrain) {
   const Dataset data = stripes(10, 1);
   Sequential net = small_network();

@@ -1,0 +1,113 @@
+#include <volley/monitor.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <volley/layer.hpp>
+
+namespace volley {
+namespace {
+
+bool is_traced(const Tape& tape) { return tape.trace().layer != nullptr; }
+
+}  // namespace
+
+LayerActivity total_of(std::span<const LayerActivity> layers) {
+  LayerActivity total{.layer = "total"};
+  double spikes = 0;
+  for (const LayerActivity& layer : layers) {
+    total.synops += layer.synops;
+    total.macs += layer.macs;
+    total.dense_macs += layer.dense_macs;
+    if (layer.layer == kInputLayer) continue;
+    total.neurons += layer.neurons;
+    total.dead += layer.dead;
+    total.saturated += layer.saturated;
+    spikes += layer.rate * static_cast<double>(layer.neurons);
+  }
+  if (total.neurons > 0) total.rate = spikes / static_cast<double>(total.neurons);
+  return total;
+}
+
+void Monitor::look(const Tape& tape) {
+  place_ = 0;
+  visit(tape, "");
+}
+
+void Monitor::clear() {
+  places_.clear();
+  samples_ = 0;
+}
+
+std::vector<LayerActivity> Monitor::activity() const {
+  std::vector<LayerActivity> layers;
+  const auto samples = static_cast<double>(samples_);
+  for (const Counts& counts : places_) {
+    if (counts.fired.empty() && counts.dense_macs == 0) continue;
+    LayerActivity layer{.layer = counts.layer, .kind = counts.kind, .neurons = counts.fired.size()};
+    double spikes = 0;
+    for (const std::uint64_t fired : counts.fired) {
+      spikes += static_cast<double>(fired);
+      layer.dead += fired == 0;
+      layer.saturated += fired == counts.sample_steps;
+    }
+    if (layer.neurons > 0) {
+      layer.rate = spikes / (static_cast<double>(layer.neurons) * static_cast<double>(counts.sample_steps));
+    }
+    layer.synops = counts.synops / samples;
+    layer.macs = counts.macs / samples;
+    layer.dense_macs = counts.dense_macs;
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+void Monitor::visit(const Tape& tape, const std::string& name) {
+  for (std::size_t i = 0; i < tape.children().size(); ++i) {
+    const Tape& child = tape.children()[i];
+    const std::string own = name.empty() ? fmt::format("{}", i) : fmt::format("{}.{}", name, i);
+    if (std::ranges::any_of(child.children(), is_traced)) {
+      visit(child, own);
+    } else if (is_traced(child)) {
+      count_layer(own, child.trace());
+    }
+  }
+}
+
+void Monitor::count_layer(const std::string& name, const Trace& trace) {
+  const Signal& x = trace.x;
+  if (place_ == 0) {
+    samples_ += x.samples();
+    Counts& input = next(kInputLayer, "spikes");
+    if (x.is_spikes()) count_spikes(input, x.spikes());
+  }
+  Counts& counts = next(name, trace.layer->kind());
+  const auto macs = static_cast<double>(trace.layer->macs(x.shape().from(2)));
+  if (macs > 0) {
+    counts.dense_macs = macs;
+    if (x.is_spikes()) {
+      counts.synops += static_cast<double>(x.spikes().count()) * (macs / static_cast<double>(x.features()));
+    } else {
+      counts.macs += static_cast<double>(x.samples() * x.stored_steps()) * macs;
+    }
+  }
+  if (trace.y.is_spikes() && !x.is_spikes()) count_spikes(counts, trace.y.spikes());
+}
+
+void Monitor::count_spikes(Counts& counts, const Spikes& spikes) {
+  counts.sample_steps += spikes.samples() * spikes.steps();
+  counts.fired.resize(spikes.features());
+  scratch_.resize(spikes.features());
+  for (std::size_t n = 0; n < spikes.samples(); ++n) {
+    spikes.count_by_feature(n, scratch_);
+    for (std::size_t f = 0; f < scratch_.size(); ++f) counts.fired[f] += scratch_[f];
+  }
+}
+
+Monitor::Counts& Monitor::next(const std::string& name, std::string_view kind) {
+  if (place_ == places_.size()) places_.push_back({.layer = name, .kind = std::string(kind)});
+  return places_[place_++];
+}
+
+}  // namespace volley
