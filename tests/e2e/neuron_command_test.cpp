@@ -262,10 +262,10 @@ TEST(NeuronCommand, KnowsTheOtherNeurons) {
 
 TEST(NeuronCommand, RefusesWhatTheOtherNeuronsCannotBe) {
   const ProgramResult tau = run_volley({"neuron", "qif", "--current", "constant:1", "--tau", "1"});
-  EXPECT_EQ(tau.exit_code, 2);
+  EXPECT_EQ(tau.code, 2);
   EXPECT_NE(tau.err.find("[qif] tau must be > 1, got 1"), std::string::npos) << tau.err;
   const ProgramResult reset = run_volley({"neuron", "if", "--current", "constant:1", "--v-reset", "soft"});
-  EXPECT_EQ(reset.exit_code, 2);
+  EXPECT_EQ(reset.code, 2);
   EXPECT_NE(reset.err.find("--v-reset must be a finite number or none, got 'soft'"), std::string::npos)
       << reset.err;
 }

@@ -217,7 +217,7 @@ TEST(TransposeEdges, EverySizeFromNothingOn) {
 }
 
 TEST(LIFEdges, EverySizeFromNothingOn) {
-  const kernels::LIFKernel neuron{{1.0f, 0.0f, 0.0f, 0.0f, false}, 0.5f, 0.5f, 0.5f, true};
+  const LIFOptions neuron;
   test::on_every_target([&] {
     for (const std::size_t N : {0u, 1u, 3u}) {
       for (const std::size_t F : sizes()) {
@@ -227,9 +227,9 @@ TEST(LIFEdges, EverySizeFromNothingOn) {
         Fenced<std::uint64_t> s(N * T * words, ~std::uint64_t{0});
         Fenced<float> dx(N * T * F, std::numeric_limits<float>::quiet_NaN());
         Buffer<float> scratch(kernels::neuron_scratch_size(T));
-        const kernels::NeuronShape shape{N, T, F, words};
-        kernels::lif_forward(s.data(), x.data(), neuron, shape);
-        kernels::lif_backward(dx.data(), x.data(), x.data(), neuron, ATan{}, shape, scratch.data());
+        const kernels::NeuronShape shape{N, T, 1, F, words};
+        kernels::neuron_forward(s.data(), x.data(), neuron, {}, shape);
+        kernels::neuron_backward({dx.data()}, x.data(), x.data(), neuron, {}, shape, scratch.data());
         const std::vector<std::uint64_t> spikes = s.values();
         for (std::size_t i = 0; i < N * T * words; ++i) {
           const std::size_t used = std::min<std::size_t>(64, F - i % words * 64);
