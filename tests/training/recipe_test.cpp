@@ -9,6 +9,7 @@
 
 #include <volley/recipe.hpp>
 
+#include "support/error_text.hpp"
 #include "support/temp_folder.hpp"
 
 namespace volley {
@@ -376,11 +377,11 @@ TEST(Recipe, HoldsOutWhatItIsTold) {
   EXPECT_EQ(held_out("0"), 0u);
   EXPECT_EQ(held_out("13"), 13u);
   EXPECT_EQ(held_out("0.1"), 4u);
-  EXPECT_EQ(error_of([&] { held_out("40"); }),
+  EXPECT_EQ(test::error_text([&] { held_out("40"); }),
             "[data] t: 1 to 39 of its 40 pictures can be held out, got 40");
-  EXPECT_EQ(error_of([&] { held_out("0.001"); }),
+  EXPECT_EQ(test::error_text([&] { held_out("0.001"); }),
             "[data] t: 1 to 39 of its 40 pictures can be held out, got 0");
-  EXPECT_EQ(error_of([&] { held_out("1.5"); }),
+  EXPECT_EQ(test::error_text([&] { held_out("1.5"); }),
             "[recipe] validation must be a whole number of pictures, or a share < 1, got 1.5");
 }
 
