@@ -171,7 +171,7 @@ TEST_F(ResumeCommand, KilledAtRandomMomentsItEndsWithTheSameBytes) {
     }
     run_ok(arguments());
     ASSERT_TRUE(result_of(run) == expected) << "run " << number;
-    EXPECT_EQ(std::distance(fs::directory_iterator(run), {}), 6);
+    EXPECT_EQ(std::distance(fs::directory_iterator(run), {}), 7);
     fs::remove_all(run);
   }
   EXPECT_GT(in_training, 0u) << "no kill came while it trained: the test has shown nothing";

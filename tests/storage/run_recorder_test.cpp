@@ -163,7 +163,7 @@ TEST(RunRecorderTest, AKillAtAnyEventLeavesAFolderThatGoesOnToTheSameEnd) {
       const fs::path copy = folder / std::to_string(i);
       ToyRun(copy, recipe, every).train();
       EXPECT_TRUE(result_of(copy) == expected) << "killed at event " << i;
-      EXPECT_EQ(entries_in(copy), 6u);
+      EXPECT_EQ(entries_in(copy), 7u);
     }
   }
 }
@@ -197,7 +197,7 @@ TEST_F(Interrupted, WhatAKilledWriterLeftIsOverwrittenOrRemoved) {
   std::ofstream(run() / ".checkpoint_latest.safetensors.99.0.tmp") << "half";
   ToyRun(run(), recipe_).train();
   EXPECT_TRUE(result_of(run()) == result_of(folder_ / "whole"));
-  EXPECT_EQ(entries_in(run()), 6u);
+  EXPECT_EQ(entries_in(run()), 7u);
   const auto environment = nlohmann::json::parse(text_of(run() / "environment.json"));
   EXPECT_EQ(environment["resumed"].size(), 1u);
   EXPECT_EQ(environment["resumed"][0]["iteration"], 7);
@@ -268,7 +268,7 @@ TEST_F(Interrupted, AFullDiskIsOneClearErrorAndTheOldCheckpointIsWhole) {
         "[files] cannot write " + (run() / "checkpoint_latest.safetensors").string() + ": File too large");
   }
   EXPECT_EQ(text_of(run() / "checkpoint_latest.safetensors"), before);
-  EXPECT_EQ(entries_in(run()), 6u);
+  EXPECT_EQ(entries_in(run()), 7u);
   ToyRun(folder_ / "whole", recipe_).train();
   ToyRun(run(), recipe_).train();
   EXPECT_TRUE(result_of(run()) == result_of(folder_ / "whole"));

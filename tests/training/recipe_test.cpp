@@ -273,7 +273,10 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
        "my.toml:5: key 'network.1.surrogate': 'atn' is unknown; did you mean 'atan'?"},
       {lif + "surrogate = 3", "my.toml:5: key 'network.1.surrogate': expected a table with a kind, got 3"},
       {lif + "surrogate = { alpha = 2.0 }",
-       "my.toml:5: key 'network.1.surrogate.kind': missing; expected one of 'atan', 'sigmoid'"},
+       "my.toml:5: key 'network.1.surrogate.kind': missing; expected one of 'atan', 'sigmoid', "
+       "'piecewise_quadratic', 'piecewise_exp', 'soft_sign', 'super_spike', 'erf', 'rect', "
+       "'piecewise_leaky_relu', 'leaky_k_relu', 'log_tailed_relu', 's2nn', 'q_pseudo_spike', "
+       "'nonzero_sign_log_abs', 'straight_through', 'custom'"},
       {lif + "surrogate = { kind = \"atan\", alpha = 0 }",
        "my.toml:5: key 'network.1.surrogate.alpha': expected a number > 0, got 0"},
       {lif + "surrogate = { kind = \"atan\", alpha = 1e-60 }",
@@ -291,7 +294,9 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
       {"[[network]]\ntau = 3",
        "my.toml:1: key 'network.0.kind': missing; expected one of 'flatten', 'linear', 'conv2d', "
        "'max_pool2d', 'avg_pool2d', 'adaptive_avg_pool2d', 'batch_norm', "
-       "'threshold_dependent_batch_norm', 'dropout', 'voting', 'lif', 'soft_lif', 'rate_penalty'"},
+       "'threshold_dependent_batch_norm', 'dropout', 'voting', 'if', 'lif', 'plif', 'qif', 'eif', "
+        "'izhikevich', 'cuba_lif', 'alif', 'klif', 'psn', 'masked_psn', 'sliding_psn', 'li', 'soft_lif', "
+        "'rate_penalty'"},
       {"[optimizer]\nlr = 0.1\n" + kNetwork,
        "my.toml:1: key 'optimizer.kind': missing; expected one of 'adam', 'adamw', 'sgd'"},
       {"[optimizer]\nkind = \"adam\"\nmomentum = 0.9\n" + kNetwork,
