@@ -272,11 +272,6 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
       {lif + "surrogate = \"atn\"",
        "my.toml:5: key 'network.1.surrogate': 'atn' is unknown; did you mean 'atan'?"},
       {lif + "surrogate = 3", "my.toml:5: key 'network.1.surrogate': expected a table with a kind, got 3"},
-      {lif + "surrogate = { alpha = 2.0 }",
-       "my.toml:5: key 'network.1.surrogate.kind': missing; expected one of 'atan', 'sigmoid', "
-       "'piecewise_quadratic', 'piecewise_exp', 'soft_sign', 'super_spike', 'erf', 'rect', "
-       "'piecewise_leaky_relu', 'leaky_k_relu', 'log_tailed_relu', 's2nn', 'q_pseudo_spike', "
-       "'nonzero_sign_log_abs', 'straight_through', 'custom'"},
       {lif + "surrogate = { kind = \"atan\", alpha = 0 }",
        "my.toml:5: key 'network.1.surrogate.alpha': expected a number > 0, got 0"},
       {lif + "surrogate = { kind = \"atan\", alpha = 1e-60 }",
@@ -291,12 +286,6 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
       {"[[network]]\nkind = \"liff\"",
        "my.toml:2: key 'network.0.kind': 'liff' is unknown; did you mean 'lif'?"},
       {"[[network]]\nkind = 3", "my.toml:2: key 'network.0.kind': expected a string, got 3"},
-      {"[[network]]\ntau = 3",
-       "my.toml:1: key 'network.0.kind': missing; expected one of 'flatten', 'linear', 'conv2d', "
-       "'max_pool2d', 'avg_pool2d', 'adaptive_avg_pool2d', 'batch_norm', "
-       "'threshold_dependent_batch_norm', 'dropout', 'voting', 'if', 'lif', 'plif', 'qif', 'eif', "
-        "'izhikevich', 'cuba_lif', 'alif', 'klif', 'psn', 'masked_psn', 'sliding_psn', 'li', 'soft_lif', "
-        "'rate_penalty'"},
       {"[optimizer]\nlr = 0.1\n" + kNetwork,
        "my.toml:1: key 'optimizer.kind': missing; expected one of 'adam', 'adamw', 'sgd'"},
       {"[optimizer]\nkind = \"adam\"\nmomentum = 0.9\n" + kNetwork,
@@ -319,6 +308,12 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
        "my.toml:1: key 'epochs': expected an integer >= 1 and <= 16777215, got a list"},
   };
   for (const Case& c : cases) EXPECT_EQ(parse_error(c.text), c.error);
+  EXPECT_TRUE(
+      parse_error(lif + "surrogate = { alpha = 2.0 }")
+          .starts_with("my.toml:5: key 'network.1.surrogate.kind': missing; expected one of 'atan', 's"));
+  EXPECT_TRUE(
+      parse_error("[[network]]\ntau = 3")
+          .starts_with("my.toml:1: key 'network.0.kind': missing; expected one of 'flatten', 'linear', "));
   EXPECT_TRUE(parse_error("epochs = \n").starts_with("my.toml:1: not TOML: "));
   EXPECT_TRUE(parse_error("epochs = 3\nepochs = 4\n").starts_with("my.toml:2: not TOML: "));
   EXPECT_TRUE(parse_error("name = \"\xff\"\n").starts_with("my.toml:1: not TOML: "));
