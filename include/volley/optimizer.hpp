@@ -159,7 +159,8 @@ class AdamW final : public Optimizer {
 };
 
 /// The Euclidean norm of all gradients together.
-double gradient_norm(const std::vector<NamedParameter>& parameters);
+double gradient_norm(const std::vector<NamedParameter>& parameters,
+                     ThreadPool& threads = ThreadPool::shared());
 /// Multiplies every gradient by min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ does.
 /// `norm` is gradient_norm() of them.
 void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,

@@ -119,10 +119,4 @@ std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size
   return count;
 }
 
-std::size_t count_bits(const std::uint64_t* words, std::size_t count) {
-  std::size_t bits = 0;
-  for (std::size_t i = 0; i < count; ++i) bits += static_cast<std::size_t>(std::popcount(words[i]));
-  return bits;
-}
-
 }  // namespace volley::kernels

@@ -52,7 +52,4 @@ void for_each_bit_from(const std::uint64_t* words, std::size_t first, std::size_
   }
 }
 
-/// Bits that are 1 in `count` words.
-std::size_t count_bits(const std::uint64_t* words, std::size_t count);
-
 }  // namespace volley::kernels

@@ -159,51 +159,47 @@ HWY_INLINE void train_columns(const TrainForward& p, std::size_t out, std::size_
   for (; o < out; ++o) train_tile<1, kVectors>(p, o, t);
 }
 
-/// y (T, out) from turned (out, row), 4 x 4 values at a time.
-HWY_INLINE void turn_back(float* HWY_RESTRICT y, const float* HWY_RESTRICT turned, std::size_t row,
-                          std::size_t T, std::size_t out) {
+/// 4 x 4 values turned: out[c * out_row + r] = in[r * in_row + c].
+HWY_INLINE void turn_block(float* HWY_RESTRICT out, std::size_t out_row, const float* HWY_RESTRICT in,
+                           std::size_t in_row) {
   const hn::FixedTag<float, 4> d;
   const hn::FixedTag<double, 2> pairs;
-  std::size_t o = 0;
-  for (; o + 4 <= out; o += 4) {
-    std::size_t t = 0;
-    for (; t + 4 <= T; t += 4) {
-      const float* from = turned + o * row + t;
-      const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + row);
-      const auto c = hn::LoadU(d, from + 2 * row), e = hn::LoadU(d, from + 3 * row);
-      const auto ab0 = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
-      const auto ab2 = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
-      const auto ce0 = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
-      const auto ce2 = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
-      float* to = y + t * out + o;
-      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab0, ce0)), d, to);
-      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab0, ce0)), d, to + out);
-      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab2, ce2)), d, to + 2 * out);
-      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab2, ce2)), d, to + 3 * out);
-    }
-    for (; t < T; ++t) {
-      for (std::size_t i = 0; i < 4; ++i) y[t * out + o + i] = turned[(o + i) * row + t];
+  const auto a = hn::LoadU(d, in), b = hn::LoadU(d, in + in_row);
+  const auto c = hn::LoadU(d, in + 2 * in_row), e = hn::LoadU(d, in + 3 * in_row);
+  const auto ab0 = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
+  const auto ab2 = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
+  const auto ce0 = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
+  const auto ce2 = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab0, ce0)), d, out);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab0, ce0)), d, out + out_row);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab2, ce2)), d, out + 2 * out_row);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab2, ce2)), d, out + 3 * out_row);
+}
+
+/// out (columns, out_row) from in (rows, in_row), for sizes that fill a cache line or less.
+HWY_INLINE void turn_tile(float* HWY_RESTRICT out, std::size_t out_row, const float* HWY_RESTRICT in,
+                          std::size_t in_row, std::size_t rows, std::size_t columns) {
+  std::size_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    std::size_t c = 0;
+    for (; c + 4 <= columns; c += 4) turn_block(out + c * out_row + r, out_row, in + r * in_row + c, in_row);
+    for (; c < columns; ++c) {
+      for (std::size_t i = r; i < r + 4; ++i) out[c * out_row + i] = in[i * in_row + c];
     }
   }
-  if (o + 2 <= out) {
-    const hn::FixedTag<double, 1> one_pair;
-    std::size_t t = 0;
-    for (; t + 4 <= T; t += 4) {
-      const auto a = hn::LoadU(d, turned + o * row + t), b = hn::LoadU(d, turned + (o + 1) * row + t);
-      const auto low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
-      const auto high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
-      const auto to = [&](std::size_t i) { return reinterpret_cast<double*>(y + (t + i) * out + o); };
-      hn::StoreU(hn::LowerHalf(one_pair, low), one_pair, to(0));
-      hn::StoreU(hn::UpperHalf(one_pair, low), one_pair, to(1));
-      hn::StoreU(hn::LowerHalf(one_pair, high), one_pair, to(2));
-      hn::StoreU(hn::UpperHalf(one_pair, high), one_pair, to(3));
-    }
-    for (; t < T; ++t) {
-      for (std::size_t i = 0; i < 2; ++i) y[t * out + o + i] = turned[(o + i) * row + t];
-    }
-    o += 2;
+  for (; r < rows; ++r) {
+    for (std::size_t c = 0; c < columns; ++c) out[c * out_row + r] = in[r * in_row + c];
   }
-  for (std::size_t t = 0; o < out && t < T; ++t) y[t * out + o] = turned[o * row + t];
+}
+
+void transpose(float* out, const float* in, std::size_t rows, std::size_t columns, std::size_t in_row) {
+  constexpr std::size_t kTile = 16;  // a cache line of floats
+  for (std::size_t r = 0; r < rows; r += kTile) {
+    for (std::size_t c = 0; c < columns; c += kTile) {
+      turn_tile(out + c * rows + r, rows, in + r * in_row + c, in_row, HWY_MIN(kTile, rows - r),
+                HWY_MIN(kTile, columns - c));
+    }
+  }
 }
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
@@ -222,7 +218,7 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
     for (; v + 4 <= vectors; v += 4) train_columns<4>(p, out, v * kLanes);
   }
   for (; v < vectors; ++v) train_columns<1>(p, out, v * kLanes);
-  turn_back(y, scratch.turned.data(), row, T, out);
+  transpose(y, scratch.turned.data(), out, T, row);
 }
 
 // ---- forward, lanes = outputs
@@ -343,6 +339,12 @@ HWY_INLINE void add_from_table(float* HWY_RESTRICT panel, const float* HWY_RESTR
   }
 }
 
+/// Asks for a cache line of each of the rows, where they are far apart: the processor does not foresee those.
+HWY_INLINE void prefetch_rows(const float* from, std::size_t rows, std::size_t row) {
+  if (row <= 2 * kColumns) return;
+  for (std::size_t r = 0; r < rows; ++r) __builtin_prefetch(from + r * row);
+}
+
 void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainBatch& x, std::size_t out,
                                    std::size_t o_begin, std::size_t f_begin, std::size_t f_end,
                                    float* scratch) {
@@ -357,6 +359,7 @@ void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainB
     const std::uint32_t* first = std::lower_bound(active, active + x.active_count[n], f_begin);
     const std::uint32_t* last = std::lower_bound(first, active + x.active_count[n], f_end);
     if (first == last) continue;
+    prefetch_rows(dy + ((n + 1) * x.T) * out + o_begin, n + 1 < x.N ? x.T : 0, out);
     const std::uint64_t* trains = x.trains + (n * x.in + static_cast<std::size_t>(first - active)) * W;
     for (std::size_t t = 0; t < x.T; t += kChunkSteps) {
       const std::size_t steps = HWY_MIN(kChunkSteps, x.T - t);
@@ -434,6 +437,7 @@ HWY_EXPORT(linear_forward_trains);
 HWY_EXPORT(linear_forward_steps);
 HWY_EXPORT(linear_weight_gradient_trains);
 HWY_EXPORT(matrix_product);
+HWY_EXPORT(transpose);
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
@@ -455,15 +459,8 @@ void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainB
 
 void matrix_product(const MatrixProduct& p) { HWY_DYNAMIC_DISPATCH(matrix_product)(p); }
 
-void transpose(float* out, const float* in, std::size_t rows, std::size_t columns) {
-  constexpr std::size_t kTile = 16;  // a cache line of floats
-  for (std::size_t r0 = 0; r0 < rows; r0 += kTile) {
-    for (std::size_t c0 = 0; c0 < columns; c0 += kTile) {
-      for (std::size_t c = c0; c < std::min(c0 + kTile, columns); ++c) {
-        for (std::size_t r = r0; r < std::min(r0 + kTile, rows); ++r) out[c * rows + r] = in[r * columns + c];
-      }
-    }
-  }
+void transpose(float* out, const float* in, std::size_t rows, std::size_t columns, std::size_t in_row) {
+  HWY_DYNAMIC_DISPATCH(transpose)(out, in, rows, columns, in_row);
 }
 
 }  // namespace volley::kernels

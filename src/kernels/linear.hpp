@@ -78,7 +78,10 @@ struct MatrixProduct {
 };
 void matrix_product(const MatrixProduct& p);
 
-/// out (columns, rows) = in (rows, columns) turned.
-void transpose(float* out, const float* in, std::size_t rows, std::size_t columns);
+/// out (columns, rows) = in (rows, columns) turned; row r of `in` begins at in + r * in_row.
+void transpose(float* out, const float* in, std::size_t rows, std::size_t columns, std::size_t in_row);
+inline void transpose(float* out, const float* in, std::size_t rows, std::size_t columns) {
+  transpose(out, in, rows, columns, columns);
+}
 
 }  // namespace volley::kernels

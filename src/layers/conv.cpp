@@ -10,6 +10,7 @@
 #include "core/philox.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/conv.hpp"
+#include "kernels/reduce.hpp"
 #include "layers/signal_forms.hpp"
 #include "layers/spike_words.hpp"
 #include "layers/taps.hpp"

@@ -9,8 +9,8 @@
 
 #include "core/philox.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/reduce.hpp"
 #include "layers/spike_words.hpp"
-#include "reference/linear.hpp"
 
 namespace volley {
 namespace {
@@ -21,6 +21,8 @@ constexpr std::size_t kTrainOutputs = 32;
 // Rows of real values, or of a gradient, in one piece of work: a multiple of the six that the matrix product
 // takes side by side.
 constexpr std::size_t kRows = 24;
+
+constexpr std::size_t kColumns = 64;  // of a matrix, that one piece of work covers
 
 struct Saved {
   Signal x;
@@ -109,17 +111,20 @@ Signal Linear::forward(const Signal& x, Tape& tape) const {
   }
 
   saved.weight_t.resize({in_, out_});
-  kernels::transpose(saved.weight_t.data(), weight, out_, in_);
+  parallel_for(tape.threads(), in_, kColumns, [&](std::size_t begin, std::size_t end) {
+    kernels::transpose(saved.weight_t.data() + begin * out_, weight + begin, out_, end - begin, in_);
+  });
   const float* weight_t = saved.weight_t.data();
   if (x.is_spikes()) {
     const Spikes& spikes = as_steps(saved, tape.threads());
-    parallel_for(tape.threads(), N, 1, [&](std::size_t begin, std::size_t end) {
+    const std::size_t samples =
+        std::max<std::size_t>(1, kernels::kListRows / T);  // that share a panel's weights
+    parallel_for(tape.threads(), N, samples, [&](std::size_t begin, std::size_t end) {
       static thread_local Buffer<std::uint32_t> list;
-      list.resize(std::min(T, kernels::kListRows) * in_);
-      for (std::size_t n = begin; n < end; ++n) {
-        kernels::linear_forward_steps(y + n * T * out_, SpikeWords::steps(spikes, n), weight_t, bias, T, in_,
-                                      out_, list.data());
-      }
+      const std::size_t piece_rows = (end - begin) * T;
+      list.resize(std::min(piece_rows, kernels::kListRows) * in_);
+      kernels::linear_forward_steps(y + begin * T * out_, SpikeWords::steps(spikes, begin), weight_t, bias,
+                                    piece_rows, in_, out_, list.data());
     });
     return saved.y;
   }
@@ -179,7 +184,11 @@ Signal Linear::backward(Tape& tape, const Signal& dy) {
                                .accumulate = true});
     });
   }
-  if (options_.bias) reference::linear_bias_gradient(bias_.gradient.data(), dout, rows, out_);
+  if (options_.bias) {
+    parallel_for(tape.threads(), out_, kColumns, [&](std::size_t begin, std::size_t end) {
+      kernels::add_rows(bias_.gradient.data() + begin, dout + begin, rows, end - begin, out_);
+    });
+  }
 
   if (!tape.needs_input_gradient()) return {};
   saved.dx.resize(saved.x.stored_shape());

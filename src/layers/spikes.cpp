@@ -9,6 +9,7 @@
 #include <volley/error.hpp>
 
 #include "kernels/bits.hpp"
+#include "kernels/reduce.hpp"
 #include "layers/spike_words.hpp"
 
 namespace volley {
@@ -179,12 +180,9 @@ std::size_t Spikes::count() const {
 void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> counts) const {
   std::ranges::fill(counts, 0u);
   if (order_ == Order::train) {
-    const std::uint64_t* train = SpikeWords::trains(*this, sample);
-    for (const std::uint32_t feature : SpikeWords::active(*this, sample)) {
-      for (std::size_t w = 0; w < row_words_; ++w) {
-        counts[feature] += static_cast<std::uint32_t>(std::popcount(*train++));
-      }
-    }
+    const auto list = SpikeWords::active(*this, sample);
+    kernels::count_trains(counts.data(), SpikeWords::trains(*this, sample), list.data(), list.size(),
+                          row_words_);
     return;
   }
   for (std::size_t t = 0; t < steps(); ++t) {

@@ -7,6 +7,7 @@
 #include <volley/error.hpp>
 #include <volley/optimizer.hpp>
 
+#include "kernels/reduce.hpp"
 #include "kernels/update.hpp"
 #include "reference/optimizer.hpp"
 
@@ -144,17 +145,18 @@ std::vector<NamedTensor> AdamW::state() {
   return all;
 }
 
-double gradient_norm(const std::vector<NamedParameter>& parameters) {
-  // Sixteen sums side by side, so that one addition does not wait for the other; the order is always the
-  // same.
-  std::array<double, 16> sums{};
+double gradient_norm(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+  static thread_local std::vector<double> sums;  // of each piece, in their order
+  double sum = 0;
   for (const NamedParameter& p : parameters) {
     const std::span<const float> g = p.parameter->gradient.values();
-    for (std::size_t i = 0; i < g.size(); ++i) {
-      sums[i % sums.size()] += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    }
+    sums.resize((g.size() + kGrain - 1) / kGrain);
+    parallel_for(threads, g.size(), kGrain, [&sums = sums, g](std::size_t begin, std::size_t end) {
+      sums[begin / kGrain] = kernels::sum_of_squares(g.data() + begin, end - begin);
+    });
+    sum = std::accumulate(sums.begin(), sums.end(), sum);
   }
-  return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
+  return std::sqrt(sum);
 }
 
 void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,

@@ -117,7 +117,7 @@ Trainer::StepResult Trainer::compute_gradients(const Dataset& train, const Batch
   const Signal y = pass.forward(net_, *parts_.loss, train, walk);
   zero_gradients(pass.parameters);
   parts_.rule->gradients(net_, *parts_.loss, {train, samples, pass.labels, y, pass.scores}, pass.tape);
-  return {pass.loss, pass.right, gradient_norm(pass.parameters)};
+  return {pass.loss, pass.right, gradient_norm(pass.parameters, pass.pool)};
 }
 
 void Trainer::update(const StepResult& step) {

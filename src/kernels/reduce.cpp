@@ -1,0 +1,106 @@
+#include "kernels/reduce.hpp"
+
+#include <bit>
+#include <numeric>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/reduce.cpp"
+#include "kernels/simd_targets.hpp"
+
+#include <hwy/foreach_target.h>  // must come before highway.h
+
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace volley::kernels {
+namespace HWY_NAMESPACE {
+
+using F64 = hn::ScalableTag<double>;
+
+double sum_of_squares(const float* x, std::size_t n) {
+  const F64 d;
+  const hn::Rebind<float, F64> d32;
+  constexpr std::size_t kSums = 16;
+  constexpr std::size_t kDoubles = hn::MaxLanes(d);
+  constexpr std::size_t kVectors = kSums / kDoubles;
+  hn::Vec<F64> vectors[kVectors];
+  for (std::size_t v = 0; v < kVectors; ++v) vectors[v] = hn::Zero(d);
+  std::size_t i = 0;
+  for (; i + kSums <= n; i += kSums) {
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      // The square of a float is exact in double: fused or not is the same.
+      const auto value = hn::PromoteTo(d, hn::LoadU(d32, x + i + v * kDoubles));
+      vectors[v] = hn::MulAdd(value, value, vectors[v]);
+    }
+  }
+  HWY_ALIGN double sums[kSums];
+  for (std::size_t v = 0; v < kVectors; ++v) hn::Store(vectors[v], d, sums + v * kDoubles);
+  for (std::size_t k = 0; i < n; ++i, ++k) sums[k] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  return std::accumulate(sums, sums + kSums, 0.0);
+}
+
+template <std::size_t kVectors>
+HWY_INLINE void add_rows_of(float* sums, const float* x, std::size_t rows, std::size_t lanes, std::size_t row) {
+  const F32 d;
+  VF sum[kVectors];
+  for (std::size_t v = 0; v < kVectors; ++v) sum[v] = hn::Zero(d);
+  const auto load = [&](const float* from) HWY_ATTR {
+    return lanes == kLanes ? hn::LoadU(d, from) : load_first(from, lanes);
+  };
+  for (std::size_t r = 0; r < rows; ++r, x += row) {
+    for (std::size_t v = 0; v < kVectors; ++v) sum[v] = hn::Add(sum[v], load(x + v * kLanes));
+  }
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    store_first(hn::Add(load(sums + v * kLanes), sum[v]), sums + v * kLanes, lanes);
+  }
+}
+
+void add_rows(float* sums, const float* x, std::size_t rows, std::size_t columns, std::size_t row) {
+  std::size_t c = 0;
+  for (; c + 4 * kLanes <= columns; c += 4 * kLanes) add_rows_of<4>(sums + c, x + c, rows, kLanes, row);
+  for (; c + kLanes <= columns; c += kLanes) add_rows_of<1>(sums + c, x + c, rows, kLanes, row);
+  if (c < columns) add_rows_of<1>(sums + c, x + c, rows, columns - c, row);
+}
+
+std::size_t count_bits(const std::uint64_t* words, std::size_t count) {
+  std::size_t bits = 0;
+  for (std::size_t i = 0; i < count; ++i) bits += static_cast<std::size_t>(std::popcount(words[i]));
+  return bits;
+}
+
+void count_trains(std::uint32_t* counts, const std::uint64_t* trains, const std::uint32_t* features,
+                  std::size_t count, std::size_t W) {
+  for (std::size_t a = 0; a < count; ++a, trains += W) {
+    counts[features[a]] = static_cast<std::uint32_t>(count_bits(trains, W));
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace volley::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace volley::kernels {
+
+HWY_EXPORT(sum_of_squares);
+HWY_EXPORT(add_rows);
+HWY_EXPORT(count_bits);
+HWY_EXPORT(count_trains);
+
+double sum_of_squares(const float* x, std::size_t n) { return HWY_DYNAMIC_DISPATCH(sum_of_squares)(x, n); }
+
+void add_rows(float* sums, const float* x, std::size_t rows, std::size_t columns, std::size_t row) {
+  HWY_DYNAMIC_DISPATCH(add_rows)(sums, x, rows, columns, row);
+}
+
+std::size_t count_bits(const std::uint64_t* words, std::size_t count) {
+  return HWY_DYNAMIC_DISPATCH(count_bits)(words, count);
+}
+
+void count_trains(std::uint32_t* counts, const std::uint64_t* trains, const std::uint32_t* features,
+                  std::size_t count, std::size_t W) {
+  HWY_DYNAMIC_DISPATCH(count_trains)(counts, trains, features, count, W);
+}
+
+}  // namespace volley::kernels
+#endif  // HWY_ONCE
