@@ -327,7 +327,7 @@ HWY_INLINE std::size_t keep_those_that_fired(const Picture& p, std::uint32_t* ac
   while (kept < count && fired(kept)) ++kept;
   for (std::size_t a = kept; a < count; ++a) {
     const bool keep = fired(a);
-    std::copy_n(p.trains + a * p.W, p.W, p.trains + kept * p.W);
+    for (std::size_t w = 0; w < p.W; ++w) p.trains[kept * p.W + w] = p.trains[a * p.W + w];
     active[kept] = active[a];
     kept += keep;
   }

@@ -1,5 +1,6 @@
 #include "kernels/reduce.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <numeric>
 
@@ -40,13 +41,13 @@ double sum_of_squares(const float* x, std::size_t n) {
 }
 
 template <std::size_t kVectors>
-HWY_INLINE void add_rows_of(float* sums, const float* x, std::size_t rows, std::size_t lanes, std::size_t row) {
+HWY_INLINE void add_rows_of(float* sums, const float* x, std::size_t rows, std::size_t lanes,
+                            std::size_t row) {
   const F32 d;
   VF sum[kVectors];
   for (std::size_t v = 0; v < kVectors; ++v) sum[v] = hn::Zero(d);
-  const auto load = [&](const float* from) HWY_ATTR {
-    return lanes == kLanes ? hn::LoadU(d, from) : load_first(from, lanes);
-  };
+  const auto load = [&](const float* from)
+                        HWY_ATTR { return lanes == kLanes ? hn::LoadU(d, from) : load_first(from, lanes); };
   for (std::size_t r = 0; r < rows; ++r, x += row) {
     for (std::size_t v = 0; v < kVectors; ++v) sum[v] = hn::Add(sum[v], load(x + v * kLanes));
   }
@@ -75,6 +76,27 @@ void count_trains(std::uint32_t* counts, const std::uint64_t* trains, const std:
   }
 }
 
+void count_steps(std::uint32_t* counts, const std::uint64_t* steps, std::size_t rows, std::size_t row_words,
+                 std::size_t features) {
+  const hn::ScalableTag<std::uint8_t> d;
+  constexpr std::size_t kBytes = HWY_MIN(64, hn::MaxLanes(d));
+  std::fill_n(counts, features, 0u);
+  for (std::size_t first = 0; first < features; first += kBytes) {
+    const std::size_t lanes = HWY_MIN(kBytes, features - first);
+    for (std::size_t r = 0; r < rows; r += 255) {  // as many as a byte can count
+      auto fired = hn::Zero(d);
+      for (std::size_t i = r; i < HWY_MIN(rows, r + 255); ++i) {
+        const std::uint64_t bits = steps[i * row_words + first / 64] >> first % 64;
+        const auto mask = hn::LoadMaskBits(d, reinterpret_cast<const std::uint8_t*>(&bits));
+        fired = hn::Add(fired, hn::IfThenElseZero(mask, hn::Set(d, std::uint8_t{1})));
+      }
+      HWY_ALIGN std::uint8_t bytes[hn::MaxLanes(d)];
+      hn::Store(fired, d, bytes);
+      for (std::size_t k = 0; k < lanes; ++k) counts[first + k] += bytes[k];
+    }
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
 HWY_AFTER_NAMESPACE();
@@ -86,6 +108,7 @@ HWY_EXPORT(sum_of_squares);
 HWY_EXPORT(add_rows);
 HWY_EXPORT(count_bits);
 HWY_EXPORT(count_trains);
+HWY_EXPORT(count_steps);
 
 double sum_of_squares(const float* x, std::size_t n) { return HWY_DYNAMIC_DISPATCH(sum_of_squares)(x, n); }
 
@@ -100,6 +123,11 @@ std::size_t count_bits(const std::uint64_t* words, std::size_t count) {
 void count_trains(std::uint32_t* counts, const std::uint64_t* trains, const std::uint32_t* features,
                   std::size_t count, std::size_t W) {
   HWY_DYNAMIC_DISPATCH(count_trains)(counts, trains, features, count, W);
+}
+
+void count_steps(std::uint32_t* counts, const std::uint64_t* steps, std::size_t rows, std::size_t row_words,
+                 std::size_t features) {
+  HWY_DYNAMIC_DISPATCH(count_steps)(counts, steps, rows, row_words, features);
 }
 
 }  // namespace volley::kernels

@@ -19,4 +19,8 @@ std::size_t count_bits(const std::uint64_t* words, std::size_t count);
 void count_trains(std::uint32_t* counts, const std::uint64_t* trains, const std::uint32_t* features,
                   std::size_t count, std::size_t W);
 
+/// counts (features) = how many of the rows, of `row_words` words each, have each bit.
+void count_steps(std::uint32_t* counts, const std::uint64_t* steps, std::size_t rows, std::size_t row_words,
+                 std::size_t features);
+
 }  // namespace volley::kernels

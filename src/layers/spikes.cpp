@@ -178,6 +178,10 @@ std::size_t Spikes::count() const {
 }
 
 void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> counts) const {
+  if (order_ == Order::step && positions_ == 1) {
+    kernels::count_steps(counts.data(), SpikeWords::steps(*this, sample), steps(), row_words_, features_);
+    return;
+  }
   std::ranges::fill(counts, 0u);
   if (order_ == Order::train) {
     const auto list = SpikeWords::active(*this, sample);
