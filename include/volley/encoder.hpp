@@ -54,6 +54,10 @@ class Poisson final : public Encoder {
   std::string_view kind() const override { return PoissonOptions::kKind; }
   Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                 const Draw& draw, Tape& tape) const override;
+  /// From probabilities (N, features...) as they are: a feature of at most 0 (or NaN) never fires, one of at
+  /// least 1 always does, all others with their probability to within 2^-40. Row n is known as sample
+  /// draw.first_sample + n.
+  Signal encode(const Tensor& probabilities, std::size_t steps, const Draw& draw, Tape& tape) const;
   Signal encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                       const Draw& draw, Tape& tape) const override;
 };

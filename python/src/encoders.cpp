@@ -37,14 +37,20 @@ Draw::Purpose purpose_from(std::string_view kind, const std::string& word) {
   throw Error(fmt::format("[{}] purpose must be one of 'train', 'test', got '{}'", kind, word));
 }
 
+Draw draw_from(const EncoderWithSeed& self, std::int64_t epoch, std::int64_t first_sample,
+               const std::string& purpose) {
+  const std::string_view kind = self.encoder->kind();
+  return {.seed = self.seed,
+          .epoch = number_from(kind, "epoch", epoch),
+          .purpose = purpose_from(kind, purpose),
+          .first_sample = number_from(kind, "first_sample", first_sample)};
+}
+
 nb::object encode(const EncoderWithSeed& self, nb::handle images, std::int64_t steps, std::int64_t epoch,
                   std::int64_t first_sample, const std::string& purpose) {
   const std::string kind(self.encoder->kind());
   check_range(kind, "steps", static_cast<double>(steps), between(1, 65536));
-  const Draw draw{.seed = self.seed,
-                  .epoch = number_from(kind, "epoch", epoch),
-                  .purpose = purpose_from(kind, purpose),
-                  .first_sample = number_from(kind, "first_sample", first_sample)};
+  const Draw draw = draw_from(self, epoch, first_sample, purpose);
   const Dataset data = dataset_from(fmt::format("[{}] images", kind), images);
   std::vector<std::uint32_t> samples(data.size());
   std::iota(samples.begin(), samples.end(), 0u);
@@ -55,6 +61,18 @@ nb::object encode(const EncoderWithSeed& self, nb::handle images, std::int64_t s
     const Signal x = self.encoder->encode(data, samples, static_cast<std::size_t>(steps), draw, tape);
     return plain(x, memory, *pool);
   });
+  return to_array(encoded);
+}
+
+nb::object encode_probabilities(const EncoderOf<Poisson>& self, nb::handle array, std::int64_t steps,
+                                std::int64_t epoch, std::int64_t first_sample, const std::string& purpose) {
+  check_range(PoissonOptions::kKind, "steps", static_cast<double>(steps), between(1, 65536));
+  const Draw draw = draw_from(self, epoch, first_sample, purpose);
+  const Tensor probabilities = tensor_from("[poisson] probabilities", array);
+  const std::shared_ptr<ThreadPool> pool = threads();
+  Tape tape(*pool);
+  const Signal encoded =
+      alone([&] { return Poisson().encode(probabilities, static_cast<std::size_t>(steps), draw, tape); });
   return to_array(encoded);
 }
 
@@ -102,7 +120,14 @@ void bind_random_encoders(nb::module_& m) {
           [](EncoderOf<Poisson>* self, std::int64_t seed) { new (self) EncoderOf<Poisson>({}, seed); },
           nb::arg("seed") = 0)
       .def("__repr__",
-           [](const EncoderOf<Poisson>& self) { return fmt::format("Poisson(seed={})", self.seed); });
+           [](const EncoderOf<Poisson>& self) { return fmt::format("Poisson(seed={})", self.seed); })
+      .def("encode_probabilities", encode_probabilities, nb::arg("probabilities"), nb::arg("steps") = 100,
+           nb::arg("epoch") = 0, nb::arg("first_sample") = 0, nb::arg("purpose") = "train",
+           nb::sig("def encode_probabilities(self, probabilities: numpy.typing.NDArray[numpy.floating], "
+                   "steps: int = 100, epoch: int = 0, first_sample: int = 0, purpose: str = 'train') -> "
+                   "numpy.typing.NDArray[numpy.uint8]"),
+           "probabilities: floats (N, features...) -> (T, N, features...). At most 0 never fires, at least 1 "
+           "always does.\nThe rest is as for encode().");
   bind<Population>(m, "Population", kSpikesSig,
                    "Each pixel x = k / 255 drives `neurons` neurons: neuron m by a = exp(-((x - centre_m) / "
                    "std)^2 / 2), the "

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "kernels/poisson.hpp"
 #include "reference/poisson.hpp"
@@ -57,6 +58,44 @@ TEST(PoissonKernel, IsTheReferenceBitForBit) {
         }
       }
       EXPECT_EQ(e.active, loud);
+    }
+  });
+}
+
+// Of a real-valued probability the digits are exact from 2^-40 on, and never too large.
+TEST(PoissonReference, DigitsAreTheProbability) {
+  EXPECT_EQ(reference::poisson_digits(-0.5f), 0u);
+  EXPECT_EQ(reference::poisson_digits(std::numeric_limits<float>::quiet_NaN()), 0u);
+  EXPECT_EQ(reference::poisson_digits(1.0f), reference::kPoissonAlways);
+  EXPECT_EQ(reference::poisson_digits(2.0f), reference::kPoissonAlways);
+  EXPECT_EQ(reference::poisson_digits(std::nextafter(1.0f, 0.0f)), 0xFFFFFF0000000000u);
+  test::Random random(3);
+  for (int i = 0; i < 1000; ++i) {
+    const float p = std::ldexp(0.5f + static_cast<float>(random.below(1u << 23)) * 0x1p-24f,
+                               -static_cast<int>(random.below(39)));
+    EXPECT_EQ(static_cast<double>(reference::poisson_digits(p)) * 0x1p-64, static_cast<double>(p)) << p;
+  }
+}
+
+TEST(PoissonKernel, ProbabilitiesAreTheReferenceBitForBit) {
+  test::on_every_target([] {
+    for (const std::size_t F : {0u, 1u, 7u, 8u, 9u, 63u, 64u, 65u}) {
+      constexpr std::size_t T = 100, W = 2;
+      std::vector<float> p = test::Random(static_cast<std::uint32_t>(F)).values<float>(F);  // some below 0
+      for (std::size_t f = 0; f < F; f += 5) p[f] = 0.5f;  // whose last digits are 0
+      std::vector<std::uint64_t> trains(F * W), rows(F * W);
+      std::vector<std::uint32_t> active(F);
+      kernels::PoissonScratch scratch;
+      const PhiloxKey key = philox_key(1, Purpose::encode_test, 2);
+      active.resize(kernels::poisson_encode(trains.data(), active.data(), p.data(), F, T, 9, key, scratch));
+      for (std::size_t a = 0; a < active.size(); ++a) std::copy_n(&trains[a * W], W, &rows[active[a] * W]);
+      for (std::uint32_t f = 0; f < F; ++f) {
+        for (std::size_t t = 0; t < T; ++t) {
+          ASSERT_EQ(rows[f * W + t / 64] >> t % 64 & 1,
+                    reference::poisson_fires(reference::poisson_digits(p[f]), t, f, 9, key))
+              << "feature " << f << " step " << t;
+        }
+      }
     }
   });
 }
