@@ -1,6 +1,11 @@
 #pragma once
 
+// A type is cast in the same way in every unit only where its caster is included in every unit.
 #include <fmt/format.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <atomic>
 #include <memory>
