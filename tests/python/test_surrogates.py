@@ -69,7 +69,7 @@ def test_what_ones_own_surrogate_raises_comes_out(currents: Currents) -> None:
     short = volley.LIF(surrogate=lambda x: x[1:])
     with pytest.raises(ValueError, match="must have the shape of x"):
         short.backward(short.forward(x)[1], x)
-    whole = volley.LIF(surrogate=lambda x: np.ones(x.shape, np.int64))  # type: ignore[arg-type,return-value]
+    whole = volley.LIF(surrogate=lambda x: np.ones(x.shape, np.int64))
     with pytest.raises(TypeError, match="floats"):
         whole.backward(whole.forward(x)[1], x)
 
