@@ -205,7 +205,7 @@ Signal Linear::forward(const Signal& x, Tape& tape) const {
     const std::size_t share = (rows + tape.threads().size() - 1) / tape.threads().size();
     parallel_for(tape.threads(), rows, share, [&](std::size_t begin, std::size_t end) {
       static thread_local Buffer<std::uint32_t> list;
-      list.resize(kernels::linear_list_size(end - begin, in_));
+      list.resize(kernels::linear_list_size(share, in_));
       kernels::linear_forward_steps(y + begin * out_,
                                     SpikeWords::steps(spikes, 0) + begin * SpikeWords::row_words(spikes),
                                     weight_t, bias, end - begin, in_, out_, list.data());
