@@ -96,7 +96,7 @@ def read_idx(folder: Path, name: str) -> np.ndarray:
 
 @dataclass
 class Split:
-    pixels: np.ndarray  # (samples, features), bytes
+    pixels: np.ndarray  # (samples, 1, H, W), bytes
     labels: np.ndarray  # (samples)
 
     @staticmethod
@@ -104,7 +104,7 @@ class Split:
         pixels = read_idx(folder, f"{prefix}-images-idx3-ubyte")
         labels = read_idx(folder, f"{prefix}-labels-idx1-ubyte")
         count = samples or len(labels)
-        return Split(pixels.reshape(len(pixels), -1)[:count], labels[:count])
+        return Split(pixels[:count, None], labels[:count])
 
 
 # --- Volley's random numbers: src/core/philox.hpp, docs/math/poisson.md ----------------------------------
@@ -185,15 +185,19 @@ def poisson_spikes(pixels: np.ndarray, samples: np.ndarray, steps: int, key: Key
 # --- training --------------------------------------------------------------------------------------------
 
 
+Makers = dict[str, Callable[[Recipe], Any]]
+
+
 @dataclass
 class Peer:
-    """A framework. `lif` makes a torch module from a recipe's LIF: (T, N, features) -> (T, N, features)."""
+    """A framework. `layers` makes torch modules from a recipe's tables, by their kind, beside those that torch
+    alone can make: (T, N, features...) -> (T, N, features...)."""
 
     name: str
     modules: tuple[str, ...]
-    lif: Callable[[Recipe], Any]
+    layers: Makers
     reset: Callable[[Any], None]  # forgets the neurons' state, between batches
-    encode: Callable[[Any, int], Any]  # pictures (N, F) in 0 to 1, T -> spikes (T, N, F)
+    encode: Callable[[Any, int], Any]  # pictures (N, C, H, W) in 0 to 1, T -> spikes (T, N, C, H, W)
 
 
 def load_weights(model: Any, weights: dict[str, np.ndarray]) -> None:
@@ -205,7 +209,9 @@ def load_weights(model: Any, weights: dict[str, np.ndarray]) -> None:
         raise Unmatched(f"parameters {sorted(parameters)} here, {sorted(weights)} in the file")
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(torch.tensor(weights[name]))
+            if parameter.numel() != weights[name].size:
+                raise Unmatched(f"{name} of {list(weights[name].shape)}, not {list(parameter.shape)}")
+            parameter.copy_(torch.tensor(weights[name]).reshape(parameter.shape))
 
 
 def make_linear(table: Recipe) -> Any:
@@ -214,15 +220,15 @@ def make_linear(table: Recipe) -> Any:
     return torch.nn.Linear(table["in"], table["out"], bias=table["bias"])
 
 
-def build(recipe: Recipe, lif: Callable[[Recipe], Any]) -> Any:
-    """The network as a torch module: (T, N, features) -> (T, N, K)."""
+def build(recipe: Recipe, layers: Makers) -> Any:
+    """The network as a torch module: (T, N, C, H, W) -> (T, N, K)."""
     import torch
 
     makers = {
-        "flatten": lambda table: torch.nn.Identity(),  # pictures come flat
+        "flatten": lambda table: torch.nn.Flatten(2),
         "linear": make_linear,
-        "lif": lif,
         "soft_lif": make_soft_lif,
+        **layers,
     }
     layers = []
     for table in recipe["network"]:
@@ -275,7 +281,7 @@ class Training:
         self.same_spikes = same
         self.steps = recipe["training"]["steps"]
         self.batch = recipe["training"]["batch"]
-        self.model = build(recipe, peer.lif)
+        self.model = build(recipe, peer.layers)
         load_weights(self.model, weights)
         self.optimizer = make_optimizer(recipe["optimizer"], self.model.parameters())
         schedule = recipe.get("schedule", {"kind": "constant", "unit": "epoch", "warmup": 0})
@@ -284,7 +290,7 @@ class Training:
         self.encode_seconds = 0.0  # spent on imitating Volley's encoder, which no training would do
 
     def spikes(self, data: Split, which: np.ndarray, epoch: int, purpose: int) -> Any:
-        """(T, N, F)"""
+        """(T, N, C, H, W)"""
         if self.recipe["encoder"]["kind"] == "direct":
             pictures = self.torch.from_numpy(data.pixels[which]).to(self.torch.float32) / 255
             return pictures.expand(self.steps, *pictures.shape)
@@ -293,10 +299,11 @@ class Training:
             return self.peer.encode(pictures, self.steps)
         start = time.perf_counter()
         key = philox_key(self.seed, purpose, epoch)
-        spikes = poisson_spikes(data.pixels[which], which, self.steps, key)
+        pixels = data.pixels[which]
+        spikes = poisson_spikes(pixels.reshape(len(which), -1), which, self.steps, key)
         ours = np.ascontiguousarray(spikes.transpose(1, 0, 2), np.float32)
         self.encode_seconds += time.perf_counter() - start
-        return self.torch.from_numpy(ours)
+        return self.torch.from_numpy(ours).reshape(self.steps, *pixels.shape)
 
     def article_gradient(self, data: Split, which: np.ndarray, rates: Any, labels: Any) -> None:
         """dW of the hand-made rule: ((r - y) sigmoid'(v[T]))^T image, summed over the batch."""
@@ -305,7 +312,8 @@ class Training:
         p = torch.sigmoid(neuron.v_last)
         target = torch.nn.functional.one_hot(labels, rates.shape[1])
         delta = (rates - target) * p * (1 - p)
-        linear.weight.grad = delta.T @ (torch.from_numpy(data.pixels[which]).to(torch.float32) / 255)
+        pictures = torch.from_numpy(data.pixels[which]).to(torch.float32) / 255
+        linear.weight.grad = delta.T @ pictures.flatten(1)
 
     def step(self, data: Split, which: np.ndarray, epoch: int) -> tuple[float, int]:
         """One update by the samples `which`; the loss, and how many were right, before it."""

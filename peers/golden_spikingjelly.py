@@ -246,7 +246,7 @@ def one_pass(recipe: common.Recipe, rng: np.random.Generator) -> tuple[dict[str,
     count, features = recipe["training"]["batch"], recipe["network"][1]["in"]
     pixels, labels = pictures(rng, count, features)
     weights = weights_for(recipe, rng)
-    model = common.build(recipe, run_spikingjelly.lif)
+    model = common.build(recipe, run_spikingjelly.LAYERS)
     common.load_weights(model, weights)
     key = common.philox_key(SEED, common.ENCODE_TRAIN, 1)
     spikes = common.poisson_spikes(pixels, np.arange(count), recipe["training"]["steps"], key)

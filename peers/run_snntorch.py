@@ -67,7 +67,7 @@ def encode(pictures: Any, steps: int) -> Any:
     return spikegen.rate(pictures, num_steps=steps)
 
 
-PEER = common.Peer("snntorch", ("numpy", "torch", "snntorch"), leaky, reset, encode)
+PEER = common.Peer("snntorch", ("numpy", "torch", "snntorch"), {"lif": leaky}, reset, encode)
 
 if __name__ == "__main__":
     common.main(PEER)

@@ -23,21 +23,87 @@ def surrogate_of(table: common.Recipe) -> Any:
     return kinds[table["kind"]](alpha=float(table["alpha"]))
 
 
+def firing(table: common.Recipe) -> dict[str, Any]:
+    """What all its neurons share."""
+    if not table.get("fires_at_threshold", True):
+        raise common.Unmatched(f"{table['kind']} with fires_at_threshold = false")
+    v_reset = table["v_reset"]
+    return {
+        "v_threshold": float(table["v_threshold"]),
+        "v_reset": None if v_reset == "none" else float(v_reset),
+        "surrogate_function": surrogate_of(table["surrogate"]),
+        "detach_reset": table["detach_reset"],
+        "step_mode": "m",  # the whole pass at once: the faster way
+    }
+
+
+def integrate_and_fire(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import neuron
+
+    return neuron.IFNode(**firing(table))
+
+
 def lif(table: common.Recipe) -> Any:
     from spikingjelly.activation_based import neuron
 
-    if not table.get("fires_at_threshold", True):
-        raise common.Unmatched("lif with fires_at_threshold = false")
-    v_reset = table["v_reset"]
-    return neuron.LIFNode(
-        tau=float(table["tau"]),
-        decay_input=table["decay_input"],
-        v_threshold=float(table["v_threshold"]),
-        v_reset=None if v_reset == "none" else float(v_reset),
-        surrogate_function=surrogate_of(table["surrogate"]),
-        detach_reset=table["detach_reset"],
-        step_mode="m",  # the whole pass at once: the faster way
-    )
+    return neuron.LIFNode(tau=float(table["tau"]), decay_input=table["decay_input"], **firing(table))
+
+
+def plif(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import neuron
+
+    if table["learn_threshold"] or table["channels"] > 0:
+        raise common.Unmatched("plif with learn_threshold or channels")
+    options = {"init_tau": float(table["init_tau"]), "decay_input": table["decay_input"]}
+    return neuron.ParametricLIFNode(**options, **firing(table))
+
+
+def conv2d(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import layer
+
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
+    return layer.Conv2d(**{name: size_of(table[name]) for name in names}, step_mode="m")
+
+
+def batch_norm(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import layer
+
+    momentum = None if table["momentum"] == "none" else table["momentum"]
+    return layer.BatchNorm2d(table["channels"], table["eps"], momentum, table["affine"], step_mode="m")
+
+
+def max_pool2d(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import layer
+
+    return layer.MaxPool2d(*window_of(table), step_mode="m")
+
+
+def avg_pool2d(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import layer
+
+    return layer.AvgPool2d(*window_of(table), step_mode="m")
+
+
+def dropout(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import layer
+
+    return layer.Dropout(table["p"], step_mode="m")
+
+
+def voting(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import layer
+
+    return layer.VotingLayer(table["voting_size"], step_mode="m")
+
+
+def size_of(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def window_of(table: common.Recipe) -> tuple[Any, Any, Any]:
+    """Kernel, stride and padding of a pool."""
+    stride = None if table["stride"] == "none" else size_of(table["stride"])
+    return size_of(table["kernel_size"]), stride, size_of(table["padding"])
 
 
 def reset(model: Any) -> None:
@@ -52,7 +118,18 @@ def encode(pictures: Any, steps: int) -> Any:
     return encoding.PoissonEncoder()(pictures.unsqueeze(0).expand(steps, *pictures.shape))
 
 
-PEER = common.Peer("spikingjelly", ("numpy", "torch", "spikingjelly"), lif, reset, encode)
+LAYERS: common.Makers = {
+    "if": integrate_and_fire,
+    "lif": lif,
+    "plif": plif,
+    "conv2d": conv2d,
+    "batch_norm": batch_norm,
+    "max_pool2d": max_pool2d,
+    "avg_pool2d": avg_pool2d,
+    "dropout": dropout,
+    "voting": voting,
+}
+PEER = common.Peer("spikingjelly", ("numpy", "torch", "spikingjelly"), LAYERS, reset, encode)
 
 if __name__ == "__main__":
     common.main(PEER)

@@ -124,13 +124,13 @@ void linear_forward_steps(benchmark::State& state) {
   const Input x(s.T, s.in);
   const Buffer<float> weight = random_values(s.out * s.in, 1);
   Buffer<float> weight_t(weight.size()), y(x.N * s.T * s.out);
-  Buffer<std::uint32_t> list(kernels::kListRows * s.in);
-  kernels::transpose(weight_t.data(), weight.data(), s.out, s.in);
+  Buffer<std::uint32_t> list(kernels::linear_list_size(x.N * s.T, s.in));
+  for (std::size_t p = 0; p < kernels::step_panels(s.out); ++p) {
+    kernels::step_weights(weight_t.data(), weight.data(), s.in, s.out, p);
+  }
   const auto forward = [&] {
-    for (std::size_t n = 0; n < x.N; ++n) {
-      kernels::linear_forward_steps(&y[n * s.T * s.out], &x.steps[n * s.T * x.FW], weight_t.data(), nullptr,
-                                    s.T, s.in, s.out, list.data());
-    }
+    kernels::linear_forward_steps(y.data(), x.steps.data(), weight_t.data(), nullptr, x.N * s.T, s.in, s.out,
+                                  list.data());
   };
   forward();
   if (!agrees(state, forward_error(y, x, weight, s), 1e-5)) return;
@@ -163,10 +163,10 @@ void matrix_product(benchmark::State& state) {
   const Sizes s(state);
   const std::size_t rows = kSamples * s.T;
   const Buffer<float> dy = random_values(rows * s.out, 2), weight = random_values(s.out * s.in, 1);
-  Buffer<float> dx(rows * s.in);
+  Buffer<float> dx(rows * s.in), panel(kernels::product_panel_size(s.out));
   const auto multiply = [&] {
     kernels::matrix_product(
-        {dy.data(), s.out, 1, weight.data(), s.in, dx.data(), s.in, rows, s.in, s.out, false});
+        {dy.data(), s.out, 1, weight.data(), s.in, dx.data(), s.in, rows, s.in, s.out, false}, panel.data());
   };
   multiply();
   std::vector<double> expected(kVerified * s.T * s.in);

@@ -23,32 +23,6 @@ namespace HWY_NAMESPACE {
 constexpr std::size_t kRows = 6;
 constexpr std::size_t kPanel = kLanes == 16 ? 4 : 2;
 
-/// Vectors of a row of which the last may be short: `lanes` of it count.
-template <std::size_t kVectors, bool kFull>
-struct Row {
-  std::size_t lanes;
-
-  HWY_INLINE VF load(const float* p, std::size_t v) const {
-    return kFull || v + 1 < kVectors ? hn::LoadU(F32(), p + v * kLanes) : load_first(p + v * kLanes, lanes);
-  }
-  HWY_INLINE void store(VF value, float* p, std::size_t v) const {
-    if (kFull || v + 1 < kVectors) {
-      hn::StoreU(value, F32(), p + v * kLanes);
-    } else {
-      store_first(value, p + v * kLanes, lanes);
-    }
-  }
-};
-
-/// Calls tile(first, row) for pieces of [0, columns): kVectors vectors as long as they fit, then one by one.
-template <std::size_t kVectors, class Tile>
-HWY_INLINE void for_columns(std::size_t columns, const Tile& tile) {
-  std::size_t o = 0;
-  for (; o + kVectors * kLanes <= columns; o += kVectors * kLanes) tile(o, Row<kVectors, true>{kLanes});
-  for (; o + kLanes <= columns; o += kLanes) tile(o, Row<1, true>{kLanes});
-  if (o < columns) tile(o, Row<1, false>{columns - o});
-}
-
 // ---- dense
 // -------------------------------------------------------------------------------------------------
 
@@ -368,8 +342,17 @@ void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const 
 
 void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::size_t taps, std::size_t in,
                        std::size_t begin, std::size_t end, std::size_t columns) {
-  for (std::size_t o = 0; o < columns; ++o, dweight += in * taps) {
-    for (std::size_t j = begin; j < end; ++j) dweight[j % in * taps + j / in] += sum[(j - begin) * row + o];
+  constexpr std::size_t kTile = 16;  // rows of the sum that stay in the cache for all columns
+  for (std::size_t j = begin; j < end;) {
+    const std::size_t tap = j / in;
+    const std::size_t i = j % in;
+    const std::size_t count = std::min({kTile, end - j, in - i});
+    for (std::size_t o = 0; o < columns; ++o) {
+      float* to = dweight + (o * in + i) * taps + tap;
+      const float* from = sum + (j - begin) * row + o;
+      for (std::size_t k = 0; k < count; ++k) to[k * taps] += from[k * row];
+    }
+    j += count;
   }
 }
 

@@ -224,55 +224,44 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
 // ---- forward, lanes = outputs
 // -------------------------------------------------------------------------------------
 
-/// kVectors vectors of outputs from `o` on, of one row; `lanes` of the last vector are real.
+/// Outputs from `o` on of one row: to y, or to what it begins with, are added the weights of the listed inputs.
 template <std::size_t kVectors, bool kFull>
-HWY_INLINE void gather_tile(float* y, const std::uint32_t* list, std::size_t count, const float* weight_t,
-                            const float* bias, std::size_t out, std::size_t o, std::size_t lanes) {
-  const F32 d;
-  const auto load = [&](const float* p, std::size_t v) {
-    return kFull || v + 1 < kVectors ? hn::LoadU(d, p + v * kLanes) : load_first(p + v * kLanes, lanes);
-  };
+HWY_INLINE void gather_tile(float* y, const float* begin_with, const std::uint32_t* list, std::size_t count,
+                            const float* weight, std::size_t columns, const Row<kVectors, kFull>& row) {
   VF sum[kVectors];
-  for (std::size_t v = 0; v < kVectors; ++v) sum[v] = bias != nullptr ? load(bias + o, v) : hn::Zero(d);
-  for (std::size_t i = 0; i < count; ++i) {
-    const float* row = weight_t + list[i] * out + o;
-    for (std::size_t v = 0; v < kVectors; ++v) sum[v] = hn::Add(sum[v], load(row, v));
-  }
   for (std::size_t v = 0; v < kVectors; ++v) {
-    if (kFull || v + 1 < kVectors) {
-      hn::StoreU(sum[v], d, y + o + v * kLanes);
-    } else {
-      store_first(sum[v], y + o + v * kLanes, lanes);
-    }
+    sum[v] = begin_with != nullptr ? row.load(begin_with, v) : hn::Zero(F32());
   }
+  for (std::size_t i = 0; i < count; ++i) {
+    const float* w = weight + list[i] * columns;
+    for (std::size_t v = 0; v < kVectors; ++v) sum[v] = add_in_turn(v, sum[v], row.load(w, v));
+  }
+  for (std::size_t v = 0; v < kVectors; ++v) row.store(sum[v], y, v);
 }
 
-void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight_t, const float* bias,
+void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight, const float* bias,
                           std::size_t rows, std::size_t in, std::size_t out, std::uint32_t* list) {
   const std::size_t FW = (in + 63) / 64;
-  std::size_t ends[kListRows];
+  std::size_t ends[kListRows + 1] = {};
+  // So many rows, inputs and outputs at a time that the weights between them stay in the cache for all rows.
   for (std::size_t first = 0; first < rows; first += kListRows) {
     const std::size_t count = HWY_MIN(kListRows, rows - first);
-    std::size_t end = 0;
-    for (std::size_t r = 0; r < count; ++r)
-      ends[r] = end += list_bits(list + end, steps + (first + r) * FW, in);
-    // A panel of columns at a time, so that its weights stay in the cache for all rows.
-    constexpr std::size_t kPanel = 8;
-    for (std::size_t o = 0; o < out;) {
-      const std::size_t left = out - o;
-      const std::size_t width = left >= kPanel * kLanes ? kPanel * kLanes : HWY_MIN(left, kLanes);
+    for (std::size_t f = 0; f < in; f += kListInputs) {
       for (std::size_t r = 0; r < count; ++r) {
-        const std::size_t begin = r == 0 ? 0 : ends[r - 1];
-        float* row = y + (first + r) * out;
-        if (width == kPanel * kLanes) {
-          gather_tile<kPanel, true>(row, list + begin, ends[r] - begin, weight_t, bias, out, o, kLanes);
-        } else if (width == kLanes) {
-          gather_tile<1, true>(row, list + begin, ends[r] - begin, weight_t, bias, out, o, kLanes);
-        } else {
-          gather_tile<1, false>(row, list + begin, ends[r] - begin, weight_t, bias, out, o, width);
-        }
+        const std::uint64_t* words = steps + (first + r) * FW + f / 64;
+        ends[r + 1] = ends[r] + list_bits(list + ends[r], words, HWY_MIN(kListInputs, in - f));
       }
-      o += width;
+      for (std::size_t o = 0; o < out; o += kStepColumns) {
+        const std::size_t columns = HWY_MIN(kStepColumns, out - o);
+        const float* panel = weight + o * in + f * columns;
+        for_columns<8>(columns, [&](std::size_t c, const auto& row) {
+          for (std::size_t r = 0; r < count; ++r) {
+            float* to = y + (first + r) * out + o + c;
+            const float* begin_with = f > 0 ? to : bias != nullptr ? bias + o + c : nullptr;
+            gather_tile(to, begin_with, list + ends[r], ends[r + 1] - ends[r], panel + c, columns, row);
+          }
+        });
+      }
     }
   }
 }
@@ -381,49 +370,69 @@ void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainB
 // ---- dense
 // --------------------------------------------------------------------------------------------------------
 
-template <std::size_t kRows, std::size_t kVectors, bool kFull>
-HWY_INLINE void product_tile(const MatrixProduct& p, std::size_t i, std::size_t j, std::size_t lanes) {
+// Vectors of C side by side: as many as the registers hold, beside what they are made from.
+constexpr std::size_t kTileRows = 6;
+constexpr std::size_t kPanelVectors = kLanes == 16 ? 4 : 2;
+
+/// The part of a product that goes over `depth` of its k: B from this row and column on, with rows of b_row.
+struct ProductPart {
+  const float* a;
+  std::size_t a_row, a_column;
+  const float* b;
+  std::size_t b_row;
+  float* c;
+  std::size_t c_row;
+  std::size_t depth;
+  bool from_c;  // whether the sums begin with what is in C, or with 0
+};
+
+template <std::size_t kCount, std::size_t kVectors, bool kFull>
+HWY_INLINE void product_tile(const ProductPart& p, std::size_t i, std::size_t j,
+                             const Row<kVectors, kFull>& row) {
   const F32 d;
-  const auto load = [&](const float* at, std::size_t v) {
-    return kFull || v + 1 < kVectors ? hn::LoadU(d, at + v * kLanes) : load_first(at + v * kLanes, lanes);
-  };
-  VF sum[kRows][kVectors];
-  for (std::size_t r = 0; r < kRows; ++r) {
-    for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
+  float* c = p.c + i * p.c_row + j;
+  VF sum[kCount][kVectors];
+  for (std::size_t r = 0; r < kCount; ++r) {
+    for (std::size_t v = 0; v < kVectors; ++v)
+      sum[r][v] = p.from_c ? row.load(c + r * p.c_row, v) : hn::Zero(d);
   }
-  for (std::size_t k = 0; k < p.k; ++k) {
-    VF b[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) b[v] = load(p.b + k * p.b_row + j, v);
-    for (std::size_t r = 0; r < kRows; ++r) {
-      const VF a = hn::Set(d, p.a[(i + r) * p.a_row + k * p.a_column]);
-      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(a, b[v], sum[r][v]);
+  const float* a = p.a + i * p.a_row;
+  const float* b = p.b + j;
+  for (std::size_t k = 0; k < p.depth; ++k, a += p.a_column, b += p.b_row) {
+    VF values[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) values[v] = row.load(b, v);
+    for (std::size_t r = 0; r < kCount; ++r) {
+      const VF factor = hn::Set(d, a[r * p.a_row]);
+      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(factor, values[v], sum[r][v]);
     }
   }
-  for (std::size_t r = 0; r < kRows; ++r) {
-    float* c = p.c + (i + r) * p.c_row + j;
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      const VF value = p.accumulate ? hn::Add(load(c, v), sum[r][v]) : sum[r][v];
-      if (kFull || v + 1 < kVectors) {
-        hn::StoreU(value, d, c + v * kLanes);
-      } else {
-        store_first(value, c + v * kLanes, lanes);
+  for (std::size_t r = 0; r < kCount; ++r) {
+    for (std::size_t v = 0; v < kVectors; ++v) row.store(sum[r][v], c + r * p.c_row, v);
+  }
+}
+
+void matrix_product(const MatrixProduct& p, float* panel) {
+  for (std::size_t k = 0; k == 0 || k < p.k; k += kProductDepth) {
+    const std::size_t depth = HWY_MIN(kProductDepth, p.k - k);
+    for (std::size_t j = 0; j < p.n; j += kProductColumns) {
+      const std::size_t columns = HWY_MIN(kProductColumns, p.n - j);
+      ProductPart part{p.a + k * p.a_column, p.a_row,  p.a_column, p.b + k * p.b_row + j, p.b_row,
+                       p.c + j,              p.c_row, depth,      p.accumulate || k > 0};
+      if (p.m > 2 * kTileRows) {  // B is read often enough for a copy without gaps to be worth it
+        for (std::size_t r = 0; r < depth; ++r) {
+          std::memcpy(panel + r * kProductColumns, part.b + r * p.b_row, columns * sizeof *panel);
+        }
+        part.b = panel;
+        part.b_row = kProductColumns;
       }
+      for_columns<kPanelVectors>(columns, [&](std::size_t o, const auto& row) {
+        std::size_t i = 0;
+        for (; i + kTileRows <= p.m; i += kTileRows) product_tile<kTileRows>(part, i, o, row);
+        for (; i + 2 <= p.m; i += 2) product_tile<2>(part, i, o, row);
+        for (; i < p.m; ++i) product_tile<1>(part, i, o, row);
+      });
     }
   }
-}
-
-template <std::size_t kVectors, bool kFull>
-HWY_INLINE void product_rows(const MatrixProduct& p, std::size_t j, std::size_t lanes) {
-  std::size_t i = 0;
-  for (; i + 6 <= p.m; i += 6) product_tile<6, kVectors, kFull>(p, i, j, lanes);
-  for (; i < p.m; ++i) product_tile<1, kVectors, kFull>(p, i, j, lanes);
-}
-
-void matrix_product(const MatrixProduct& p) {
-  std::size_t j = 0;
-  for (; j + 2 * kLanes <= p.n; j += 2 * kLanes) product_rows<2, true>(p, j, kLanes);
-  for (; j + kLanes <= p.n; j += kLanes) product_rows<1, true>(p, j, kLanes);
-  if (j < p.n) product_rows<1, false>(p, j, p.n - j);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -446,9 +455,9 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
   (y, trains, active, active_count, weight, bias, T, in, out, scratch);
 }
 
-void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight_t, const float* bias,
+void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight, const float* bias,
                           std::size_t rows, std::size_t in, std::size_t out, std::uint32_t* list) {
-  HWY_DYNAMIC_DISPATCH(linear_forward_steps)(y, steps, weight_t, bias, rows, in, out, list);
+  HWY_DYNAMIC_DISPATCH(linear_forward_steps)(y, steps, weight, bias, rows, in, out, list);
 }
 
 void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainBatch& x, std::size_t out,
@@ -457,7 +466,12 @@ void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainB
   HWY_DYNAMIC_DISPATCH(linear_weight_gradient_trains)(dweight, dy, x, out, o_begin, f_begin, f_end, scratch);
 }
 
-void matrix_product(const MatrixProduct& p) { HWY_DYNAMIC_DISPATCH(matrix_product)(p); }
+void step_weights(float* to, const float* weight, std::size_t in, std::size_t out, std::size_t panel) {
+  const std::size_t o = panel * kStepColumns;
+  transpose(to + o * in, weight + o * in, std::min(kStepColumns, out - o), in);
+}
+
+void matrix_product(const MatrixProduct& p, float* panel) { HWY_DYNAMIC_DISPATCH(matrix_product)(p, panel); }
 
 void transpose(float* out, const float* in, std::size_t rows, std::size_t columns, std::size_t in_row) {
   HWY_DYNAMIC_DISPATCH(transpose)(out, in, rows, columns, in_row);

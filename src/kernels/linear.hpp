@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -28,15 +29,25 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
                            std::size_t in, std::size_t out, TrainScratch& scratch);
 
-/// Rows whose inputs linear_forward_steps lists before it walks the outputs.
-inline constexpr std::size_t kListRows = 128;
+/// Rows and inputs whose spikes linear_forward_steps lists before it walks the outputs, and the outputs in a
+/// panel of its weights.
+inline constexpr std::size_t kListRows = 256;
+inline constexpr std::size_t kListInputs = 1024;
+inline constexpr std::size_t kStepColumns = 128;
+constexpr std::size_t linear_list_size(std::size_t rows, std::size_t in) {
+  return std::min(rows, kListRows) * std::min(in, kListInputs);
+}
 
 /// y (rows, out) from steps, the lanes being outputs: the weight columns of the inputs that fired are added.
-/// Best for many outputs and few spikes. weight_t (in, out); bias (out) or null; `list` has room for
-/// min(rows, kListRows) * in numbers. The
-/// same sums in the same order as linear_forward_trains: the same bits.
-void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight_t, const float* bias,
+/// Best for many outputs and few spikes. `weight` as step_weights writes it; bias (out) or null; `list` has room
+/// for linear_list_size numbers. Twin: linear_forward.
+void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight, const float* bias,
                           std::size_t rows, std::size_t in, std::size_t out, std::uint32_t* list);
+
+/// Its weights: panels of kStepColumns outputs, the last with fewer, each (in, its outputs), from weight (out,
+/// in). Panel after panel, so that threads can share them.
+constexpr std::size_t step_panels(std::size_t out) { return (out + kStepColumns - 1) / kStepColumns; }
+void step_weights(float* to, const float* weight, std::size_t in, std::size_t out, std::size_t panel);
 
 /// Outputs that linear_weight_gradient_trains takes at a time.
 inline constexpr std::size_t kGradientColumns = 16;
@@ -65,7 +76,7 @@ void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainB
                                    float* scratch);
 
 /// C (m, n) = A B, or C += A B. A is read as a[i * a_row + k * a_column], B (k, n) and C have rows of b_row
-/// and c_row floats. Each element is one sum over k, ascending.
+/// and c_row floats. Each element is one sum over k, ascending, that begins with 0 or with what is in C.
 struct MatrixProduct {
   const float* a;
   std::size_t a_row, a_column;
@@ -76,7 +87,11 @@ struct MatrixProduct {
   std::size_t m, n, k;
   bool accumulate;
 };
-void matrix_product(const MatrixProduct& p);
+/// Rows and columns of B that are copied side by side, into `panel`, to stay in the cache for all rows of A.
+inline constexpr std::size_t kProductDepth = 1024;
+inline constexpr std::size_t kProductColumns = 64;
+constexpr std::size_t product_panel_size(std::size_t k) { return std::min(k, kProductDepth) * kProductColumns; }
+void matrix_product(const MatrixProduct& p, float* panel);
 
 /// out (columns, rows) = in (rows, columns) turned; row r of `in` begins at in + r * in_row.
 void transpose(float* out, const float* in, std::size_t rows, std::size_t columns, std::size_t in_row);

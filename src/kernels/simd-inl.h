@@ -71,6 +71,32 @@ HWY_INLINE std::uint32_t bits_from_mask(MF mask) {
   return static_cast<std::uint32_t>(bytes[0] | bytes[1] << 8);
 }
 
+/// Vectors of a row of which the last may be short: `lanes` of it count.
+template <std::size_t kVectors, bool kFull>
+struct Row {
+  std::size_t lanes;
+
+  HWY_INLINE VF load(const float* p, std::size_t v) const {
+    return kFull || v + 1 < kVectors ? hn::LoadU(F32(), p + v * kLanes) : load_first(p + v * kLanes, lanes);
+  }
+  HWY_INLINE void store(VF value, float* p, std::size_t v) const {
+    if (kFull || v + 1 < kVectors) {
+      hn::StoreU(value, F32(), p + v * kLanes);
+    } else {
+      store_first(value, p + v * kLanes, lanes);
+    }
+  }
+};
+
+/// Calls tile(first, row) for pieces of [0, columns): kVectors vectors as long as they fit, then one by one.
+template <std::size_t kVectors, class Tile>
+HWY_INLINE void for_columns(std::size_t columns, const Tile& tile) {
+  std::size_t o = 0;
+  for (; o + kVectors * kLanes <= columns; o += kVectors * kLanes) tile(o, Row<kVectors, true>{kLanes});
+  for (; o + kLanes <= columns; o += kLanes) tile(o, Row<1, true>{kLanes});
+  if (o < columns) tile(o, Row<1, false>{columns - o});
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
 HWY_AFTER_NAMESPACE();

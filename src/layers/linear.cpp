@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include <volley/error.hpp>
 #include <volley/layers.hpp>
 
 #include "core/philox.hpp"
+#include "kernels/conv.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/reduce.hpp"
 #include "layers/spike_words.hpp"
@@ -18,9 +20,11 @@ namespace {
 // With more outputs than this the gather over outputs is faster than lanes of time
 // (docs/decisions/kernels.md).
 constexpr std::size_t kTrainOutputs = 32;
-// Rows of real values, or of a gradient, in one piece of work: a multiple of the six that the matrix product
-// takes side by side.
-constexpr std::size_t kRows = 24;
+// Rows of a matrix product in one piece of work: a multiple of the six that it takes side by side, and so many
+// that they are worth its copy of the other factor.
+constexpr std::size_t kRows = 96;
+// Up to so many steps spikes in step order are not turned to trains for the weight gradient.
+constexpr std::size_t kNibbleSteps = 16;
 
 constexpr std::size_t kColumns = 64;  // of a matrix, that one piece of work covers
 
@@ -28,10 +32,68 @@ struct Saved {
   Signal x;
   Tensor y;
   Tensor dx;
-  Tensor weight_t;      // (in, out)
+  Tensor weight_t;      // (in, out), for spikes in panels
   Spikes other_order;   // the input's spikes, turned to the order that a kernel wants
   bool turned = false;  // whether other_order holds this pass's input
+  Buffer<std::uint8_t> nibbles;   // (rows / 4, in): bit t of a byte says whether a feature fired at step t
+  Buffer<std::int32_t> position;  // (rows / 4), ascending
 };
+
+/// p, cut into pieces of C.
+void product(ThreadPool& threads, const kernels::MatrixProduct& p) {
+  const std::size_t rows = (p.m + kRows - 1) / kRows;
+  const std::size_t columns = (p.n + kernels::kProductColumns - 1) / kernels::kProductColumns;
+  parallel_for(threads, rows * columns, 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> panel;
+    panel.resize(kernels::product_panel_size(p.k));
+    for (std::size_t piece = begin; piece < end; ++piece) {
+      const std::size_t i = piece % rows * kRows;
+      const std::size_t j = piece / rows * kernels::kProductColumns;
+      kernels::MatrixProduct part = p;
+      part.a += i * p.a_row;
+      part.b += j;
+      part.c += i * p.c_row + j;
+      part.m = std::min(kRows, p.m - i);
+      part.n = std::min(kernels::kProductColumns, p.n - j);
+      kernels::matrix_product(part, panel.data());
+    }
+  });
+}
+
+/// Whether T steps are few, and fours of them leave no rest.
+bool falls_into_fours(std::size_t T) { return T <= 4 || (T % 4 == 0 && T <= kNibbleSteps); }
+
+/// The weight gradient of spikes in step order. Four steps of a sample are a position of a convolution that
+/// looks at one position alone.
+void add_by_nibbles(float* dweight, const float* dy, Saved& saved, std::size_t in, std::size_t out,
+                    ThreadPool& threads) {
+  const Spikes& spikes = saved.x.spikes();
+  const std::size_t steps = std::min<std::size_t>(4, spikes.steps());
+  const std::size_t positions = spikes.samples() * spikes.steps() / steps;
+  const std::size_t row = SpikeWords::row_words(spikes);
+  saved.nibbles.resize(positions * in);
+  saved.position.resize(positions);
+  std::iota(saved.position.data(), saved.position.data() + positions, 0);
+  parallel_for(threads, positions, 8, [&](std::size_t begin, std::size_t end) {
+    kernels::conv_nibbles(saved.nibbles.data() + begin * in,
+                          {SpikeWords::steps(spikes, 0) + begin * steps * row, steps * row, 0}, row, steps,
+                          end - begin, in);
+  });
+  const kernels::ConvShape shape{{saved.position.data(), positions, 1}, in, out, in, steps * out, positions};
+  constexpr std::size_t kPiece = kernels::kSpikeColumns;
+  parallel_for(threads, (out + kPiece - 1) / kPiece, 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> sum, table;
+    sum.resize(in * kPiece);
+    table.resize(kernels::kTableSize);
+    for (std::size_t o = begin * kPiece; o < std::min(out, end * kPiece); o += kPiece) {
+      const std::size_t columns = std::min(kPiece, out - o);
+      sum.zero();
+      kernels::conv_weight_gradient_spikes(sum.data(), saved.nibbles.data(), dy + o, out, steps, shape, 0, in,
+                                           columns, table.data());
+      kernels::conv_add_gradient(dweight + o * in, sum.data(), kPiece, 1, in, 0, in, columns);
+    }
+  });
+}
 
 const Spikes& as_trains(Saved& saved, ThreadPool& threads) {
   if (SpikeWords::in_trains(saved.x.spikes())) return saved.x.spikes();
@@ -44,6 +106,27 @@ const Spikes& as_steps(Saved& saved, ThreadPool& threads) {
   if (!SpikeWords::in_trains(saved.x.spikes())) return saved.x.spikes();
   SpikeWords::to_steps(saved.other_order, saved.x.spikes(), threads);
   return saved.other_order;
+}
+
+/// The weight gradient of spikes by their trains, in pieces of 16 outputs; where there are too few of these for
+/// the threads, the features are cut too. Each cut costs one more table of subset sums a sample, and changes no
+/// result.
+void add_by_trains(float* dweight, const float* dy, const kernels::TrainBatch& trains, std::size_t out,
+                   ThreadPool& threads) {
+  const std::size_t in = trains.in;
+  const std::size_t output_pieces = (out + kernels::kGradientColumns - 1) / kernels::kGradientColumns;
+  const std::size_t feature_pieces = (threads.size() + output_pieces - 1) / output_pieces;
+  const std::size_t piece_features = (in + feature_pieces - 1) / feature_pieces;
+  parallel_for(threads, feature_pieces * output_pieces, 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> scratch;
+    scratch.resize(kernels::linear_gradient_scratch_size(piece_features));
+    for (std::size_t p = begin; p < end; ++p) {
+      const std::size_t f = std::min(in, p % feature_pieces * piece_features);
+      kernels::linear_weight_gradient_trains(dweight, dy, trains, out,
+                                             p / feature_pieces * kernels::kGradientColumns, f,
+                                             std::min(in, f + piece_features), scratch.data());
+    }
+  });
 }
 
 }  // namespace
@@ -111,101 +194,86 @@ Signal Linear::forward(const Signal& x, Tape& tape) const {
   }
 
   saved.weight_t.resize({in_, out_});
-  parallel_for(tape.threads(), in_, kColumns, [&](std::size_t begin, std::size_t end) {
-    kernels::transpose(saved.weight_t.data() + begin * out_, weight + begin, out_, end - begin, in_);
-  });
-  const float* weight_t = saved.weight_t.data();
+  float* weight_t = saved.weight_t.data();
   if (x.is_spikes()) {
     const Spikes& spikes = as_steps(saved, tape.threads());
-    const std::size_t samples =
-        std::max<std::size_t>(1, kernels::kListRows / T);  // that share a panel's weights
-    parallel_for(tape.threads(), N, samples, [&](std::size_t begin, std::size_t end) {
+    parallel_for(tape.threads(), kernels::step_panels(out_), 1, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t panel = begin; panel < end; ++panel) {
+        kernels::step_weights(weight_t, weight, in_, out_, panel);
+      }
+    });
+    const std::size_t share = (rows + tape.threads().size() - 1) / tape.threads().size();
+    parallel_for(tape.threads(), rows, share, [&](std::size_t begin, std::size_t end) {
       static thread_local Buffer<std::uint32_t> list;
-      const std::size_t piece_rows = (end - begin) * T;
-      list.resize(std::min(piece_rows, kernels::kListRows) * in_);
-      kernels::linear_forward_steps(y + begin * T * out_, SpikeWords::steps(spikes, begin), weight_t, bias,
-                                    piece_rows, in_, out_, list.data());
+      list.resize(kernels::linear_list_size(share, in_));
+      kernels::linear_forward_steps(y + begin * out_,
+                                    SpikeWords::steps(spikes, 0) + begin * SpikeWords::row_words(spikes),
+                                    weight_t, bias, end - begin, in_, out_, list.data());
     });
     return saved.y;
   }
-  parallel_for(tape.threads(), rows, kRows, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t r = begin; bias != nullptr && r < end; ++r) std::copy_n(bias, out_, y + r * out_);
-    kernels::matrix_product({.a = x.values() + begin * in_,
-                             .a_row = in_,
-                             .a_column = 1,
-                             .b = weight_t,
-                             .b_row = out_,
-                             .c = y + begin * out_,
-                             .c_row = out_,
-                             .m = end - begin,
-                             .n = out_,
-                             .k = in_,
-                             .accumulate = bias != nullptr});
+  parallel_for(tape.threads(), in_, kColumns, [&](std::size_t begin, std::size_t end) {
+    kernels::transpose(weight_t + begin * out_, weight + begin, out_, end - begin, in_);
   });
+  for (std::size_t r = 0; bias != nullptr && r < rows; ++r) std::copy_n(bias, out_, y + r * out_);
+  product(tape.threads(), {.a = x.values(),
+                           .a_row = in_,
+                           .a_column = 1,
+                           .b = weight_t,
+                           .b_row = out_,
+                           .c = y,
+                           .c_row = out_,
+                           .m = rows,
+                           .n = out_,
+                           .k = in_,
+                           .accumulate = bias != nullptr});
   return {saved.y, {N, T, out_}};
 }
 
 Signal Linear::backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
-  const std::size_t rows = saved.x.samples() * saved.x.stored_steps();
+  ThreadPool& threads = tape.threads();
+  const Signal& x = saved.x;
+  const std::size_t rows = x.samples() * x.stored_steps();
   const float* dout = dy.values();
   float* dweight = weight_.gradient.data();
-
-  // Pieces of 16 outputs; where there are too few of these for the threads, cut the features too. Each cut
-  // costs one more table of subset sums a sample, and changes no result.
-  const std::size_t output_pieces = (out_ + kernels::kGradientColumns - 1) / kernels::kGradientColumns;
-  const std::size_t feature_pieces = (tape.threads().size() + output_pieces - 1) / output_pieces;
-  const std::size_t piece_features = (in_ + feature_pieces - 1) / feature_pieces;
-  const std::size_t pieces = feature_pieces * output_pieces;
-  if (saved.x.is_spikes()) {
-    const kernels::TrainBatch trains = SpikeWords::batch(as_trains(saved, tape.threads()));
-    parallel_for(tape.threads(), pieces, 1, [&](std::size_t begin, std::size_t end) {
-      static thread_local Buffer<float> scratch;
-      scratch.resize(kernels::linear_gradient_scratch_size(piece_features));
-      for (std::size_t p = begin; p < end; ++p) {
-        const std::size_t f = std::min(in_, p % feature_pieces * piece_features);
-        kernels::linear_weight_gradient_trains(dweight, dout, trains, out_,
-                                               p / feature_pieces * kernels::kGradientColumns, f,
-                                               std::min(in_, f + piece_features), scratch.data());
-      }
-    });
+  if (!x.is_spikes()) {
+    product(threads, {.a = dout,
+                      .a_row = 1,
+                      .a_column = out_,
+                      .b = x.values(),
+                      .b_row = in_,
+                      .c = dweight,
+                      .c_row = in_,
+                      .m = out_,
+                      .n = in_,
+                      .k = rows,
+                      .accumulate = true});
+  } else if (!SpikeWords::in_trains(x.spikes()) && out_ > kTrainOutputs && falls_into_fours(x.steps())) {
+    add_by_nibbles(dweight, dout, saved, in_, out_, threads);
   } else {
-    parallel_for(tape.threads(), out_, kernels::kGradientColumns, [&](std::size_t begin, std::size_t end) {
-      kernels::matrix_product({.a = dout + begin,
-                               .a_row = 1,
-                               .a_column = out_,
-                               .b = saved.x.values(),
-                               .b_row = in_,
-                               .c = dweight + begin * in_,
-                               .c_row = in_,
-                               .m = end - begin,
-                               .n = in_,
-                               .k = rows,
-                               .accumulate = true});
-    });
+    add_by_trains(dweight, dout, SpikeWords::batch(as_trains(saved, threads)), out_, threads);
   }
   if (options_.bias) {
-    parallel_for(tape.threads(), out_, kColumns, [&](std::size_t begin, std::size_t end) {
+    parallel_for(threads, out_, kColumns, [&](std::size_t begin, std::size_t end) {
       kernels::add_rows(bias_.gradient.data() + begin, dout + begin, rows, end - begin, out_);
     });
   }
 
   if (!tape.needs_input_gradient()) return {};
-  saved.dx.resize(saved.x.stored_shape());
-  parallel_for(tape.threads(), rows, kRows, [&](std::size_t begin, std::size_t end) {
-    kernels::matrix_product({.a = dout + begin * out_,
-                             .a_row = out_,
-                             .a_column = 1,
-                             .b = weight_.value.data(),
-                             .b_row = in_,
-                             .c = saved.dx.data() + begin * in_,
-                             .c_row = in_,
-                             .m = end - begin,
-                             .n = in_,
-                             .k = out_,
-                             .accumulate = false});
-  });
-  return saved.x.with_values(saved.dx);
+  saved.dx.resize(x.stored_shape());
+  product(threads, {.a = dout,
+                    .a_row = out_,
+                    .a_column = 1,
+                    .b = weight_.value.data(),
+                    .b_row = in_,
+                    .c = saved.dx.data(),
+                    .c_row = in_,
+                    .m = rows,
+                    .n = in_,
+                    .k = out_,
+                    .accumulate = false});
+  return x.with_values(saved.dx);
 }
 
 }  // namespace volley

@@ -161,7 +161,7 @@ TEST(LinearEdges, NoRowsAndNoSamplesChangeNothing) {
 // On dyadic numbers, whose sums are exact: no tolerance hides a term too few.
 TEST(MatrixProductEdges, EverySizeFromNothingOn) {
   test::on_every_target([] {
-    for (const std::size_t m : {0u, 1u, 5u, 6u, 7u, 13u}) {
+    for (const std::size_t m : {0u, 1u, 5u, 6u, 7u, 13u, 14u}) {
       for (const std::size_t n : sizes()) {
         for (const std::size_t k : {0u, 1u, 2u, 63u, 64u, 65u}) {
           const std::vector<float> a = test::Random(1).dyadic(m * k, 16),
@@ -176,8 +176,10 @@ TEST(MatrixProductEdges, EverySizeFromNothingOn) {
                 expected[i] = sum + (accumulate ? 0.25f : 0.0f);
               }
               Fenced<float> c(m * n, 0.25f);
+              Buffer<float> panel(kernels::product_panel_size(k));
               kernels::matrix_product(
-                  {a.data(), turned ? 1 : k, turned ? m : 1, b.data(), n, c.data(), n, m, n, k, accumulate});
+                  {a.data(), turned ? 1 : k, turned ? m : 1, b.data(), n, c.data(), n, m, n, k, accumulate},
+                  panel.data());
               ASSERT_EQ(c.values(), expected) << m << " " << n << " " << k << " " << turned << accumulate;
             }
           }
@@ -193,7 +195,8 @@ TEST(MatrixProductEdges, ColumnsBesideItStayAsTheyAre) {
       const std::size_t row = n + 3;
       const std::vector<float> a = test::Random(1).dyadic(7 * 4, 16), b = test::Random(2).dyadic(4 * row, 16);
       Fenced<float> c(7 * row, 0.25f);
-      kernels::matrix_product({a.data(), 4, 1, b.data(), row, c.data(), row, 7, n, 4, false});
+      Buffer<float> panel(kernels::product_panel_size(4));
+      kernels::matrix_product({a.data(), 4, 1, b.data(), row, c.data(), row, 7, n, 4, false}, panel.data());
       const std::vector<float> values = c.values();
       for (std::size_t i = 0; i < values.size(); ++i) {
         if (i % row < n) continue;

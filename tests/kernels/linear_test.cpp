@@ -66,18 +66,25 @@ TEST(Bits, OrdersTurnIntoEachOther) {
   }
 }
 
+std::vector<float> step_weights(const std::vector<float>& weight, std::size_t in, std::size_t out) {
+  std::vector<float> panels(weight.size());
+  for (std::size_t p = 0; p < kernels::step_panels(out); ++p) {
+    kernels::step_weights(panels.data(), weight.data(), in, out, p);
+  }
+  return panels;
+}
+
 // The kernels add the same numbers in the same order as the reference, so they give its very bits.
 TEST(LinearKernel, BothForwardsAreTheReferenceBitForBit) {
   test::on_every_target([] {
     for (const std::size_t out : {1u, 2u, 3u, 7u, 10u, 16u, 17u, 33u, 130u, 200u}) {
       for (const std::size_t T : {1u, 4u, 16u, 65u, 100u, 150u}) {
-        for (const std::size_t in : {1u, 3u, 4u, 64u, 70u}) {
+        for (const std::size_t in : {1u, 3u, 4u, 64u, 70u, T == 4 ? 1100u : 65u}) {
           const PackedSpikes p(2, T, in, 0.2, static_cast<std::uint32_t>(out * T));
           const std::vector<float> weight = test::Random(1).values<float>(out * in);
           const std::vector<float> bias = test::Random(2).values<float>(out);
-          std::vector<float> weight_t(in * out);
-          kernels::transpose(weight_t.data(), weight.data(), out, in);
-          std::vector<std::uint32_t> list(kernels::kListRows * in);
+          const std::vector<float> weight_t = step_weights(weight, in, out);
+          std::vector<std::uint32_t> list(kernels::linear_list_size(2 * T, in));
           for (const float* b : {bias.data(), static_cast<const float*>(nullptr)}) {
             std::vector<float> expected(2 * T * out), y(2 * T * out), z(2 * T * out);
             reference::linear_forward(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
@@ -139,9 +146,11 @@ TEST(MatrixProduct, AllThreeUsesAgreeWithTheReference) {
         const std::vector<float> xf(x.begin(), x.end()), wf(w.begin(), w.end()), dyf(dy.begin(), dy.end());
         std::vector<float> w_t(in * out), y(rows * out), dx(rows * in), dw(out * in, 0.5f);
         kernels::transpose(w_t.data(), wf.data(), out, in);
-        kernels::matrix_product({xf.data(), in, 1, w_t.data(), out, y.data(), out, rows, out, in, false});
-        kernels::matrix_product({dyf.data(), out, 1, wf.data(), in, dx.data(), in, rows, in, out, false});
-        kernels::matrix_product({dyf.data(), 1, out, xf.data(), in, dw.data(), in, out, in, rows, true});
+        Buffer<float> panel(kernels::product_panel_size(std::max({in, out, rows})));
+        float* p = panel.data();
+        kernels::matrix_product({xf.data(), in, 1, w_t.data(), out, y.data(), out, rows, out, in, false}, p);
+        kernels::matrix_product({dyf.data(), out, 1, wf.data(), in, dx.data(), in, rows, in, out, false}, p);
+        kernels::matrix_product({dyf.data(), 1, out, xf.data(), in, dw.data(), in, out, in, rows, true}, p);
         std::vector<double> y2(rows * out), dx2(rows * in), dw2 = dw0;
         reference::linear_forward<double>(y2.data(), x.data(), w.data(), nullptr, rows, in, out);
         reference::linear_input_gradient(dx2.data(), dy.data(), w.data(), rows, in, out);
@@ -150,6 +159,25 @@ TEST(MatrixProduct, AllThreeUsesAgreeWithTheReference) {
         EXPECT_LT(test::relative_error(dx, dx2), 1e-5);
         EXPECT_LT(test::relative_error(dw, dw2), 1e-5);
       }
+    }
+  });
+}
+
+// Each element is one sum over k, ascending, however many rows there are and however deep it is.
+TEST(MatrixProduct, SumsInOneOrderWhateverIsBesideThem) {
+  const std::size_t m = 14, n = 70, k = kernels::kProductDepth + 9;
+  const std::vector<float> a = test::Random(1).values<float>(m * k), b = test::Random(2).values<float>(k * n);
+  std::vector<float> expected(m * n, 0.5f);
+  for (std::size_t i = 0; i < m * n; ++i) {
+    for (std::size_t j = 0; j < k; ++j) expected[i] = std::fma(a[i / n * k + j], b[j * n + i % n], expected[i]);
+  }
+  Buffer<float> panel(kernels::product_panel_size(k));
+  test::on_every_target([&] {
+    if (!kernels::active_target().starts_with("avx")) return;  // others may not fuse
+    for (const std::size_t rows : {std::size_t{1}, std::size_t{7}, m}) {
+      std::vector<float> c(rows * n, 0.5f);
+      kernels::matrix_product({a.data(), k, 1, b.data(), n, c.data(), n, rows, n, k, true}, panel.data());
+      ASSERT_TRUE(std::equal(c.begin(), c.end(), expected.begin())) << rows << " rows";
     }
   });
 }
