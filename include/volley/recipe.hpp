@@ -18,6 +18,7 @@
 #include <volley/parallel_neuron.hpp>
 #include <volley/pool.hpp>
 #include <volley/rate_penalty.hpp>
+#include <volley/residual.hpp>
 #include <volley/trainer.hpp>
 #include <volley/voting.hpp>
 
@@ -56,12 +57,32 @@ struct NormRecipe : Options {
 using BatchNormRecipe = NormRecipe<BatchNormOptions>;
 using ThresholdDependentBatchNormRecipe = NormRecipe<ThresholdDependentBatchNormOptions>;
 
-using LayerRecipe =
+struct LayerRecipe;
+
+/// A residual block in a recipe: the layers of its two sides, [[network.branch]] and [[network.shortcut]],
+/// beside its options. No shortcut: x itself.
+struct ResidualRecipe : ResidualOptions {
+  std::vector<LayerRecipe> branch;
+  std::vector<LayerRecipe> shortcut;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    ResidualOptions::fields(self, visit);
+    visit("branch", self.branch, any());
+    visit("shortcut", self.shortcut, any());
+  }
+};
+
+using AnyLayerRecipe =
     std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions, AvgPool2dOptions,
                  AdaptiveAvgPool2dOptions, BatchNormRecipe, ThresholdDependentBatchNormRecipe, DropoutOptions,
-                 VotingOptions, IFOptions, LIFOptions, PLIFOptions, QIFOptions, EIFOptions, IzhikevichOptions,
-                 CUBALIFOptions, ALIFOptions, KLIFOptions, PSNOptions, MaskedPSNOptions, SlidingPSNOptions,
-                 LIOptions, SoftLIFOptions, RatePenaltyOptions>;
+                 VotingOptions, ResidualRecipe, IFOptions, LIFOptions, PLIFOptions, QIFOptions, EIFOptions,
+                 IzhikevichOptions, CUBALIFOptions, ALIFOptions, KLIFOptions, PSNOptions, MaskedPSNOptions,
+                 SlidingPSNOptions, LIOptions, SoftLIFOptions, RatePenaltyOptions>;
+/// A class of its own, so that the recipes of containers can hold others.
+struct LayerRecipe : AnyLayerRecipe {
+  using AnyLayerRecipe::AnyLayerRecipe;
+};
 /// The layer that a recipe describes, with its weights drawn from seed 0.
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);
 /// What describes `layer`, without its weights. Throws Error for a kind that recipes do not know.
@@ -86,7 +107,8 @@ using OptimizerRecipe = std::variant<AdamOptions, AdamWOptions, SgdOptions>;
 ///     [loss]       kind = "rate_mse"       and the fields of that kind
 ///     [optimizer]  kind = "adam"           and the fields of that kind
 ///     [schedule]   kind = "constant"       and the fields of that kind
-///     [[network]]  kind = "flatten"        one table per layer, in order
+///     [[network]]  kind = "flatten"        one table per layer, in order; a container's own layers follow it
+///     [[network.branch]]                   in tables of their own
 struct Recipe {
   std::string name = "recipe";  // letters, digits, _ and -: run folders are named by it
   std::string description;

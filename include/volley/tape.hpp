@@ -36,8 +36,8 @@ struct Trace {
 };
 
 /// What a pass keeps: each layer's output and whatever its backward needs. A tape belongs to whoever runs the
-/// pass and is used again for the next one, with the memory it has; layers themselves hold parameters only,
-/// so there is no state to reset, and one network can serve several tapes at once.
+/// pass and is used again for the next one, with the memory it has; layers themselves hold parameters and
+/// buffers only, so there is no state to reset, and one network can serve several tapes at once.
 ///
 /// A container gives its i-th child `tape.child(i)` and runs it with run_child (layer.hpp), which leaves a
 /// trace; a layer keeps one struct of its own in `tape.saved<T>()`.

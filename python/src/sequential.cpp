@@ -12,28 +12,33 @@
 namespace volley::python {
 namespace {
 
-/// A layer of a Sequential that Python holds too.
-class SharedLayer final : public Layer {
- public:
-  explicit SharedLayer(std::shared_ptr<Layer> layer) : layer_(std::move(layer)) {}
-
-  std::string_view kind() const override { return layer_->kind(); }
-  Shape output_shape(const Shape& features) const override { return layer_->output_shape(features); }
-  Signal forward(const Signal& x, Tape& tape) const override { return layer_->forward(x, tape); }
-  Signal backward(Tape& tape, const Signal& dy) override { return layer_->backward(tape, dy); }
-  std::size_t macs(const Shape& features) const override { return layer_->macs(features); }
-  std::vector<NamedParameter> parameters() override { return layer_->parameters(); }
-  std::vector<NamedTensor> buffers() override { return layer_->buffers(); }
-  void initialize(std::uint32_t seed, std::uint32_t layer) override { layer_->initialize(seed, layer); }
-
- private:
-  std::shared_ptr<Layer> layer_;
-};
-
 std::vector<LayerRecipe> recipes_of(const Network& net) {
   std::vector<LayerRecipe> recipes;
-  for (const std::shared_ptr<Layer>& layer : net.layers()) recipes.push_back(recipe_of(*layer));
+  for (const std::shared_ptr<Layer>& layer : net.layers()) {
+    const auto* block = dynamic_cast<const ResidualBlock*>(layer.get());
+    if (block == nullptr) {
+      recipes.push_back(recipe_of(*layer));
+      continue;
+    }
+    ResidualRecipe recipe{block->options(), recipes_of(*block->branch()), {}};
+    if (block->shortcut() != nullptr) recipe.shortcut = recipes_of(*block->shortcut());
+    recipes.push_back(std::move(recipe));
+  }
   return recipes;
+}
+
+std::shared_ptr<Network> network_of(const std::vector<LayerRecipe>& recipes) {
+  std::vector<std::shared_ptr<Layer>> layers;
+  for (const LayerRecipe& recipe : recipes) {
+    const auto* block = std::get_if<ResidualRecipe>(&recipe);
+    if (block == nullptr) {
+      layers.push_back(make_layer(recipe));
+      continue;
+    }
+    layers.push_back(std::make_shared<ResidualBlock>(
+        network_of(block->branch), block->shortcut.empty() ? nullptr : network_of(block->shortcut), *block));
+  }
+  return std::make_shared<Network>(std::move(layers));
 }
 
 /// The arrays of a .npz file, or of a .safetensors file.
@@ -104,9 +109,7 @@ Network::Network(std::vector<std::shared_ptr<Layer>> layers) : layers_(std::move
 
 std::shared_ptr<Network> network_from(const std::vector<LayerRecipe>& recipes, const NamedTensors& values,
                                       std::string_view origin) {
-  std::vector<std::shared_ptr<Layer>> layers;
-  for (const LayerRecipe& recipe : recipes) layers.push_back(make_layer(recipe));
-  auto net = std::make_shared<Network>(std::move(layers));
+  const std::shared_ptr<Network> net = network_of(recipes);
   set_state(state_of(*net), values, origin);
   return net;
 }

@@ -113,6 +113,14 @@ void bits_to_values(float* values, const std::uint64_t* words, std::size_t bits)
   }
 }
 
+void and_words(std::uint64_t* out, const std::uint64_t* a, const std::uint64_t* b, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = a[i] & b[i];
+}
+
+void inhibit_words(std::uint64_t* out, const std::uint64_t* a, const std::uint64_t* b, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = ~a[i] & b[i];
+}
+
 std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits) {
   std::size_t count = 0;
   for_each_bit_from(words, 0, bits, [&](std::size_t i) { list[count++] = static_cast<std::uint32_t>(i); });

@@ -28,6 +28,11 @@ void bits_to_row_major(std::uint64_t* out, const std::uint64_t* in, std::size_t 
 /// 0 or 1 for each of `bits` bits of `words`.
 void bits_to_values(float* values, const std::uint64_t* words, std::size_t bits);
 
+/// out = a and b, bit by bit; `count` words each.
+void and_words(std::uint64_t* out, const std::uint64_t* a, const std::uint64_t* b, std::size_t count);
+/// out = b where a is 0.
+void inhibit_words(std::uint64_t* out, const std::uint64_t* a, const std::uint64_t* b, std::size_t count);
+
 /// The positions of the bits that are 1 among `bits` bits of `words`, ascending, into `list`. Returns how
 /// many.
 std::size_t list_bits(std::uint32_t* list, const std::uint64_t* words, std::size_t bits);

@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 2> choices(Readout) { return {"last", "me
 constexpr std::array<std::string_view, 2> choices(LatencyFunction) { return {"linear", "log"}; }
 constexpr std::array<std::string_view, 2> choices(PopulationMode) { return {"deterministic", "random"}; }
 constexpr std::array<std::string_view, 2> choices(Norm) { return {"l1", "l2"}; }
+constexpr std::array<std::string_view, 3> choices(Connect) { return {"ADD", "AND", "IAND"}; }
 
 /// The word for no value: v_reset = "none".
 inline constexpr std::string_view kNone = "none";
@@ -57,6 +58,8 @@ template <class T>
 inline constexpr bool is_variant = false;
 template <class... Ts>
 inline constexpr bool is_variant<std::variant<Ts...>> = true;
+template <>
+inline constexpr bool is_variant<LayerRecipe> = true;
 template <class T>
 inline constexpr bool is_vector = false;
 template <class T>
@@ -70,6 +73,12 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 template <class T>
 inline constexpr bool is_options = std::is_class_v<T> && !is_variant<T> && !is_vector<T> && !is_optional<T> &&
                                    !std::is_same_v<T, std::string> && !std::is_same_v<T, Size2>;
+
+/// A list of tables, such as the layers of a network.
+template <class T>
+inline constexpr bool is_sections = false;
+template <class T>
+inline constexpr bool is_sections<std::vector<T>> = is_variant<T> || is_options<T>;
 
 /// Text as a TOML basic string, with its quotes.
 std::string toml_quoted(std::string_view text);

@@ -30,8 +30,9 @@ std::string fields_text(const Options& options, std::string_view separator) {
     text += fmt::format("{} = {}", name, value);
   };
   if constexpr (requires { Options::kKind; }) add("kind", toml_quoted(Options::kKind));
-  Options::fields(
-      options, [&](std::string_view name, const auto& value, const Range&) { add(name, value_text(value)); });
+  Options::fields(options, [&]<class T>(std::string_view name, const T& value, const Range&) {
+    if constexpr (!is_sections<T>) add(name, value_text(value));
+  });
   return text;
 }
 
@@ -59,27 +60,32 @@ std::string value_text(const T& value) {
   }
 }
 
-/// A field of the recipe itself: options become a section, a list of options a list of sections.
+/// A field of the recipe itself: options become a section, a list of options a list of sections; and so do
+/// lists inside of those, [[network.branch]].
 struct PrintField {
   std::string& text;
+  std::string path = "";  // of the section that the field is in: "network."
 
   template <class T>
   void operator()(std::string_view name, const T& value, const Range&) const {
-    if constexpr (is_vector<T>) {
-      for (const auto& item : value) section(fmt::format("[[{}]]", name), item);
+    if constexpr (is_sections<T>) {
+      for (const auto& item : value) section("[[", path + std::string(name), "]]", item);
     } else if constexpr (is_variant<T> || is_options<T>) {
-      section(fmt::format("[{}]", name), value);
+      section("[", path + std::string(name), "]", value);
     } else {
       text += fmt::format("{} = {}\n", name, value_text(value));
     }
   }
 
   template <class T>
-  void section(const std::string& heading, const T& value) const {
+  void section(const char* open, const std::string& name, const char* close, const T& value) const {
     if constexpr (is_variant<T>) {
-      std::visit([&](const auto& options) { section(heading, options); }, value);
+      std::visit([&](const auto& options) { section(open, name, close, options); }, value);
     } else {
-      text += fmt::format("\n{}\n{}\n", heading, fields_text(value, "\n"));
+      text += fmt::format("\n{}{}{}\n{}\n", open, name, close, fields_text(value, "\n"));
+      T::fields(value, [&]<class F>(std::string_view field, const F& inner, const Range& range) {
+        if constexpr (is_sections<F>) PrintField{text, name + "."}(field, inner, range);
+      });
     }
   }
 };

@@ -167,7 +167,8 @@ void read_value(const toml::node& node, T& value, const Range& range, const Plac
       place.expected(node, fmt::format("{} or '{}'", expectation("a number", range), kNone));
     }
   } else if constexpr (is_variant<T>) {
-    read_variant(node, value, place);
+    const auto base = []<class... Ts>(std::variant<Ts...>& v) -> std::variant<Ts...>& { return v; };
+    read_variant(node, base(value), place);  // a LayerRecipe is derived from its variant
   } else if constexpr (is_vector<T>) {
     const toml::array* array = node.as_array();
     const char* items =

@@ -51,17 +51,23 @@ Sized sized_tensor(const NormRecipe<Options>& norm) {
   return {"running_mean", {norm.channels}};
 }
 
-/// A hostile description may ask for more weights than the file has: nothing is built before this.
-void check_sizes(const std::filesystem::path& path, const SavedNetwork& saved) {
-  for (std::size_t i = 0; i < saved.layers.size(); ++i) {
-    const Sized sized = std::visit([](const auto& recipe) { return sized_tensor(recipe); }, saved.layers[i]);
+/// A hostile description may ask for more weights than the file has: nothing is built before this. `prefix`
+/// stands before the names of the parameters of `layers`.
+void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
+                 const std::vector<LayerRecipe>& layers, const std::string& prefix = "") {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (const auto* residual = std::get_if<ResidualRecipe>(&layers[i])) {
+      check_sizes(path, state, residual->branch, fmt::format("{}{}.branch.", prefix, i));
+      check_sizes(path, state, residual->shortcut, fmt::format("{}{}.shortcut.", prefix, i));
+    }
+    const Sized sized = std::visit([](const auto& recipe) { return sized_tensor(recipe); }, layers[i]);
     if (sized.name == nullptr) continue;
-    const std::string name = fmt::format("{}.{}", i, sized.name);
-    const auto tensor = saved.state.find(name);
-    if (tensor == saved.state.end() || !(tensor->second.shape() == sized.shape)) {
+    const std::string name = fmt::format("{}{}.{}", prefix, i, sized.name);
+    const auto tensor = state.find(name);
+    if (tensor == state.end() || !(tensor->second.shape() == sized.shape)) {
       throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found {}", path.string(), name,
                               sized.shape.text(),
-                              tensor == saved.state.end() ? "none" : tensor->second.shape().text()));
+                              tensor == state.end() ? "none" : tensor->second.shape().text()));
     }
   }
 }
@@ -149,7 +155,7 @@ SavedNetwork read_network(const std::filesystem::path& path) {
   for (auto& [name, tensor] : file.tensors) {
     if (!name.starts_with(kCheckpointOptimizer)) saved.state.emplace(name, std::move(tensor));
   }
-  check_sizes(path, saved);
+  check_sizes(path, saved.state, saved.layers);
   return saved;
 }
 

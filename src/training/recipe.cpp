@@ -59,6 +59,16 @@ struct MakeLayer {
   std::unique_ptr<Layer> operator()(const VotingOptions& options) const {
     return std::make_unique<Voting>(options);
   }
+  std::unique_ptr<Layer> operator()(const ResidualRecipe& recipe) const {
+    if (recipe.branch.empty()) throw RecipeError("[residual] branch must have at least one layer, got none");
+    const auto side = [](const std::vector<LayerRecipe>& layers) {
+      auto sequential = std::make_unique<Sequential>();
+      for (const LayerRecipe& layer : layers) sequential->add(make_layer(layer));
+      return sequential;
+    };
+    return std::make_unique<Residual>(side(recipe.branch),
+                                      recipe.shortcut.empty() ? nullptr : side(recipe.shortcut), recipe);
+  }
 };
 
 struct MakeLoss {
@@ -134,6 +144,22 @@ bool describes_neuron(const Layer& layer, LayerRecipe& recipe) {
   }(static_cast<const LayerRecipe*>(nullptr));
 }
 
+template <>
+bool describes<Residual>(const Layer& layer, LayerRecipe& recipe) {
+  const Residual* residual = dynamic_cast<const Residual*>(&layer);
+  if (residual == nullptr) return false;
+  const auto side = [](const Layer* of) {
+    std::vector<LayerRecipe> layers;
+    if (of == nullptr) return layers;
+    const Sequential* sequential = dynamic_cast<const Sequential*>(of);
+    if (sequential == nullptr) return std::vector<LayerRecipe>{recipe_of(*of)};
+    for (std::size_t i = 0; i < sequential->size(); ++i) layers.push_back(recipe_of((*sequential)[i]));
+    return layers;
+  };
+  recipe = ResidualRecipe{residual->options(), side(&residual->branch()), side(residual->shortcut())};
+  return true;
+}
+
 }  // namespace
 
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe) { return std::visit(MakeLayer{}, recipe); }
@@ -146,10 +172,10 @@ LayerRecipe recipe_of(const Layer& layer) {
                      describes_norm<BatchNorm>(layer, recipe) ||
                      describes_norm<ThresholdDependentBatchNorm>(layer, recipe) ||
                      describes<Dropout>(layer, recipe) || describes<Voting>(layer, recipe) ||
-                     describes<PSN>(layer, recipe) || describes<MaskedPSN>(layer, recipe) ||
-                     describes<SlidingPSN>(layer, recipe) || describes<LI>(layer, recipe) ||
-                     describes<SoftLIF>(layer, recipe) || describes<RatePenalty>(layer, recipe) ||
-                     describes_neuron(layer, recipe);
+                     describes<Residual>(layer, recipe) || describes<PSN>(layer, recipe) ||
+                     describes<MaskedPSN>(layer, recipe) || describes<SlidingPSN>(layer, recipe) ||
+                     describes<LI>(layer, recipe) || describes<SoftLIF>(layer, recipe) ||
+                     describes<RatePenalty>(layer, recipe) || describes_neuron(layer, recipe);
   if (!known) throw Error(fmt::format("[recipe] a layer of kind '{}' cannot be described", layer.kind()));
   return recipe;
 }

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include <volley/fields.hpp>
+#include <volley/layers.hpp>
+
+namespace volley {
+
+/// How a residual block joins its branch b and the shortcut s around it.
+enum class Connect {
+  ADD,   // b + s
+  AND,   // b s
+  IAND,  // (1 - b) s
+};
+
+struct ResidualOptions {
+  static constexpr const char* kKind = "residual";
+
+  Connect connect = Connect::ADD;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("connect", self.connect, any());
+  }
+};
+
+/// The spike-element-wise residual block of SEW-ResNet (Fang et al., "Deep residual learning in spiking
+/// neural networks", NeurIPS 2021):
+///
+///     y = connect(branch(x), shortcut(x))
+///
+/// Without a shortcut it is x itself. Branch and shortcut must give the same features. AND and IAND of spikes
+/// give spikes; ADD, and whatever is real-valued, gives real values. Parameters and buffers are named
+/// "branch.0.weight", "shortcut.0.weight".
+class Residual final : public Layer {
+ public:
+  using Options = ResidualOptions;
+
+  explicit Residual(Sequential branch, const ResidualOptions& options = {});
+  Residual(Sequential branch, Sequential shortcut, const ResidualOptions& options = {});
+  /// Of any layers; `shortcut` may be null.
+  Residual(std::unique_ptr<Layer> branch, std::unique_ptr<Layer> shortcut,
+           const ResidualOptions& options = {});
+
+  const ResidualOptions& options() const { return options_; }
+  const Layer& branch() const { return *branch_; }
+  /// Null where the shortcut is x itself.
+  const Layer* shortcut() const { return shortcut_.get(); }
+
+  std::string_view kind() const override { return ResidualOptions::kKind; }
+  Shape output_shape(const Shape& features) const override;
+  Signal forward(const Signal& x, Tape& tape) const override;
+  Signal backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> parameters() override;
+  std::vector<NamedTensor> buffers() override;
+  void initialize(std::uint32_t seed, std::uint32_t layer) override;
+
+ private:
+  ResidualOptions options_;
+  std::unique_ptr<Layer> branch_;
+  std::unique_ptr<Layer> shortcut_;
+};
+
+}  // namespace volley
