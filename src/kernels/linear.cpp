@@ -224,7 +224,8 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
 // ---- forward, lanes = outputs
 // -------------------------------------------------------------------------------------
 
-/// Outputs from `o` on of one row: to y, or to what it begins with, are added the weights of the listed inputs.
+/// Outputs from `o` on of one row: to y, or to what it begins with, are added the weights of the listed
+/// inputs.
 template <std::size_t kVectors, bool kFull>
 HWY_INLINE void gather_tile(float* y, const float* begin_with, const std::uint32_t* list, std::size_t count,
                             const float* weight, std::size_t columns, const Row<kVectors, kFull>& row) {
@@ -416,8 +417,9 @@ void matrix_product(const MatrixProduct& p, float* panel) {
     const std::size_t depth = HWY_MIN(kProductDepth, p.k - k);
     for (std::size_t j = 0; j < p.n; j += kProductColumns) {
       const std::size_t columns = HWY_MIN(kProductColumns, p.n - j);
-      ProductPart part{p.a + k * p.a_column, p.a_row,  p.a_column, p.b + k * p.b_row + j, p.b_row,
-                       p.c + j,              p.c_row, depth,      p.accumulate || k > 0};
+      ProductPart part{
+          p.a + k * p.a_column, p.a_row, p.a_column, p.b + k * p.b_row + j, p.b_row, p.c + j, p.c_row, depth,
+          p.accumulate || k > 0};
       if (p.m > 2 * kTileRows) {  // B is read often enough for a copy without gaps to be worth it
         for (std::size_t r = 0; r < depth; ++r) {
           std::memcpy(panel + r * kProductColumns, part.b + r * p.b_row, columns * sizeof *panel);

@@ -39,13 +39,13 @@ constexpr std::size_t linear_list_size(std::size_t rows, std::size_t in) {
 }
 
 /// y (rows, out) from steps, the lanes being outputs: the weight columns of the inputs that fired are added.
-/// Best for many outputs and few spikes. `weight` as step_weights writes it; bias (out) or null; `list` has room
-/// for linear_list_size numbers. Twin: linear_forward.
+/// Best for many outputs and few spikes. `weight` as step_weights writes it; bias (out) or null; `list` has
+/// room for linear_list_size numbers. Twin: linear_forward.
 void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight, const float* bias,
                           std::size_t rows, std::size_t in, std::size_t out, std::uint32_t* list);
 
-/// Its weights: panels of kStepColumns outputs, the last with fewer, each (in, its outputs), from weight (out,
-/// in). Panel after panel, so that threads can share them.
+/// Its weights: panels of kStepColumns outputs, the last with fewer, each (in, its outputs), from weight
+/// (out, in). Panel after panel, so that threads can share them.
 constexpr std::size_t step_panels(std::size_t out) { return (out + kStepColumns - 1) / kStepColumns; }
 void step_weights(float* to, const float* weight, std::size_t in, std::size_t out, std::size_t panel);
 
@@ -90,7 +90,9 @@ struct MatrixProduct {
 /// Rows and columns of B that are copied side by side, into `panel`, to stay in the cache for all rows of A.
 inline constexpr std::size_t kProductDepth = 1024;
 inline constexpr std::size_t kProductColumns = 64;
-constexpr std::size_t product_panel_size(std::size_t k) { return std::min(k, kProductDepth) * kProductColumns; }
+constexpr std::size_t product_panel_size(std::size_t k) {
+  return std::min(k, kProductDepth) * kProductColumns;
+}
 void matrix_product(const MatrixProduct& p, float* panel);
 
 /// out (columns, rows) = in (rows, columns) turned; row r of `in` begins at in + r * in_row.

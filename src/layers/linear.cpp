@@ -20,8 +20,8 @@ namespace {
 // With more outputs than this the gather over outputs is faster than lanes of time
 // (docs/decisions/kernels.md).
 constexpr std::size_t kTrainOutputs = 32;
-// Rows of a matrix product in one piece of work: a multiple of the six that it takes side by side, and so many
-// that they are worth its copy of the other factor.
+// Rows of a matrix product in one piece of work: a multiple of the six that it takes side by side, and so
+// many that they are worth its copy of the other factor.
 constexpr std::size_t kRows = 96;
 // Up to so many steps spikes in step order are not turned to trains for the weight gradient.
 constexpr std::size_t kNibbleSteps = 16;
@@ -32,9 +32,9 @@ struct Saved {
   Signal x;
   Tensor y;
   Tensor dx;
-  Tensor weight_t;      // (in, out), for spikes in panels
-  Spikes other_order;   // the input's spikes, turned to the order that a kernel wants
-  bool turned = false;  // whether other_order holds this pass's input
+  Tensor weight_t;                // (in, out), for spikes in panels
+  Spikes other_order;             // the input's spikes, turned to the order that a kernel wants
+  bool turned = false;            // whether other_order holds this pass's input
   Buffer<std::uint8_t> nibbles;   // (rows / 4, in): bit t of a byte says whether a feature fired at step t
   Buffer<std::int32_t> position;  // (rows / 4), ascending
 };
@@ -108,9 +108,9 @@ const Spikes& as_steps(Saved& saved, ThreadPool& threads) {
   return saved.other_order;
 }
 
-/// The weight gradient of spikes by their trains, in pieces of 16 outputs; where there are too few of these for
-/// the threads, the features are cut too. Each cut costs one more table of subset sums a sample, and changes no
-/// result.
+/// The weight gradient of spikes by their trains, in pieces of 16 outputs; where there are too few of these
+/// for the threads, the features are cut too. Each cut costs one more table of subset sums a sample, and
+/// changes no result.
 void add_by_trains(float* dweight, const float* dy, const kernels::TrainBatch& trains, std::size_t out,
                    ThreadPool& threads) {
   const std::size_t in = trains.in;

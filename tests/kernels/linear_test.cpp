@@ -169,7 +169,8 @@ TEST(MatrixProduct, SumsInOneOrderWhateverIsBesideThem) {
   const std::vector<float> a = test::Random(1).values<float>(m * k), b = test::Random(2).values<float>(k * n);
   std::vector<float> expected(m * n, 0.5f);
   for (std::size_t i = 0; i < m * n; ++i) {
-    for (std::size_t j = 0; j < k; ++j) expected[i] = std::fma(a[i / n * k + j], b[j * n + i % n], expected[i]);
+    for (std::size_t j = 0; j < k; ++j)
+      expected[i] = std::fma(a[i / n * k + j], b[j * n + i % n], expected[i]);
   }
   Buffer<float> panel(kernels::product_panel_size(k));
   test::on_every_target([&] {

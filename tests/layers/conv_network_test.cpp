@@ -1,5 +1,5 @@
-// A convolutional network as a user puts it together, channels-last and constant in time where it can be, against
-// the double reference of each operation, row-major and step by step.
+// A convolutional network as a user puts it together, channels-last and constant in time where it can be,
+// against the double reference of each operation, row-major and step by step.
 
 #include <gtest/gtest.h>
 
@@ -61,9 +61,11 @@ struct Reference {
     const auto neuron = reference::everywhere(reference::IFNeuron<double>(options));
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t i = n * kT * F;
-      reference::neuron_forward(&s[i], &h[i], &current[i], neuron, options.surrogate, reference::Fire::hard, kT, F);
+      reference::neuron_forward(&s[i], &h[i], &current[i], neuron, options.surrogate, reference::Fire::hard,
+                                kT, F);
     }
-    for (const double v : h) margin = std::min(margin, std::abs(v - static_cast<double>(options.v_threshold)));
+    for (const double v : h)
+      margin = std::min(margin, std::abs(v - static_cast<double>(options.v_threshold)));
   }
   V fire_back(const V& ds, const V& s, const V& h, const V& current) const {
     const std::size_t F = current.size() / kPictures;
@@ -86,12 +88,13 @@ struct Reference {
     for (std::size_t i = 0; i < xs.size(); ++i) xs[i] = x[i / kPositions / kT * kPositions + i % kPositions];
     y1.resize(kPictures * kChannels * kPositions);
     for (std::size_t n = 0; n < kPictures; ++n) {
-      reference::conv2d_forward<double>(&y1[n * kChannels * kPositions], &xs[n * kPositions], w1.data(), nullptr,
-                                        conv);
+      reference::conv2d_forward<double>(&y1[n * kChannels * kPositions], &xs[n * kPositions], w1.data(),
+                                        nullptr, conv);
     }
     const V rows = rows_of(y1);
     V sum(kChannels), dot(kChannels), normal(rows.size());
-    reference::channel_sums(sum.data(), dot.data(), rows.data(), rows.data(), kPictures * kPositions, kChannels);
+    reference::channel_sums(sum.data(), dot.data(), rows.data(), rows.data(), kPictures * kPositions,
+                            kChannels);
     std::vector<reference::BatchNormForward<double>> k;
     for (std::size_t c = 0; c < kChannels; ++c) {
       statistics[c] = reference::batch_statistics(sum[c], dot[c], kPictures * kPositions, kEps);
@@ -102,42 +105,46 @@ struct Reference {
     fire(s1, h1, n1);
     p1.resize(kPictures * kChannels * kPooled);
     for (std::size_t n = 0; n < kPictures; ++n) {
-      reference::max_pool_forward(&p1[n * kChannels * kPooled], &s1[n * kChannels * kPositions], windows, kChannels,
-                                  kPositions);
+      reference::max_pool_forward(&p1[n * kChannels * kPooled], &s1[n * kChannels * kPositions], windows,
+                                  kChannels, kPositions);
     }
     y2.resize(kPictures * kOutputs);
-    reference::linear_forward<double>(y2.data(), p1.data(), w2.data(), nullptr, kPictures, kChannels * kPooled,
-                                      kOutputs);
+    reference::linear_forward<double>(y2.data(), p1.data(), w2.data(), nullptr, kPictures,
+                                      kChannels * kPooled, kOutputs);
     fire(s2, h2, y2);
   }
 
   void backward(const V& ds2) {
     const V dy2 = fire_back(ds2, s2, h2, y2);
     dw2.resize(w2.size());
-    reference::linear_weight_gradient(dw2.data(), dy2.data(), p1.data(), kPictures, kChannels * kPooled, kOutputs);
+    reference::linear_weight_gradient(dw2.data(), dy2.data(), p1.data(), kPictures, kChannels * kPooled,
+                                      kOutputs);
     V dp1(p1.size()), ds1(s1.size());
-    reference::linear_input_gradient(dp1.data(), dy2.data(), w2.data(), kPictures, kChannels * kPooled, kOutputs);
+    reference::linear_input_gradient(dp1.data(), dy2.data(), w2.data(), kPictures, kChannels * kPooled,
+                                     kOutputs);
     for (std::size_t n = 0; n < kPictures; ++n) {
       reference::max_pool_backward(&ds1[n * kChannels * kPositions], &dp1[n * kChannels * kPooled],
                                    &s1[n * kChannels * kPositions], windows, kChannels, kPositions);
     }
     const V dn1 = rows_of(fire_back(ds1, s1, h1, n1)), rows = rows_of(y1);
     V sum(kChannels), dot(kChannels), dy1(rows.size());
-    reference::channel_sums(sum.data(), dot.data(), rows.data(), dn1.data(), kPictures * kPositions, kChannels);
+    reference::channel_sums(sum.data(), dot.data(), rows.data(), dn1.data(), kPictures * kPositions,
+                            kChannels);
     dgamma.resize(kChannels);
     dbeta.resize(kChannels);
     std::vector<reference::BatchNormBackward<double>> k;
     for (std::size_t c = 0; c < kChannels; ++c) {
-      k.push_back(reference::batch_norm_backward_coefficients(dgamma[c], dbeta[c], sum[c], dot[c], statistics[c],
-                                                              gamma[c],
+      k.push_back(reference::batch_norm_backward_coefficients(dgamma[c], dbeta[c], sum[c], dot[c],
+                                                              statistics[c], gamma[c],
                                                               static_cast<double>(kPictures * kPositions)));
     }
-    reference::batch_norm_backward(dy1.data(), dn1.data(), rows.data(), k.data(), kPictures * kPositions, kChannels);
+    reference::batch_norm_backward(dy1.data(), dn1.data(), rows.data(), k.data(), kPictures * kPositions,
+                                   kChannels);
     const V dy1_pictures = pictures_of(dy1);
     dw1.resize(w1.size());
     for (std::size_t n = 0; n < kPictures; ++n) {
-      reference::conv2d_weight_gradient(dw1.data(), &dy1_pictures[n * kChannels * kPositions], &xs[n * kPositions],
-                                        conv);
+      reference::conv2d_weight_gradient(dw1.data(), &dy1_pictures[n * kChannels * kPositions],
+                                        &xs[n * kPositions], conv);
     }
   }
 };
@@ -158,8 +165,8 @@ TEST(ConvNetwork, SpikesAndGradientsAreThoseOfTheReference) {
       const auto v = net.parameters()[i].parameter->value.values();
       return V(v.begin(), v.end());
     };
-    Reference expected{options, V(picture.values().begin(), picture.values().end()), value(0), value(1), value(2),
-                       value(3)};
+    Reference expected{
+        options, V(picture.values().begin(), picture.values().end()), value(0), value(1), value(2), value(3)};
     expected.forward();
     ASSERT_GT(expected.margin, 3e-6);  // else either may fire
     const Tensor dy = test::random_tensor({kN, kT, kOutputs}, 2);
@@ -182,7 +189,8 @@ TEST(ConvNetwork, SpikesAndGradientsAreThoseOfTheReference) {
       net.backward(tape, dy);
       const V* gradients[] = {&expected.dw1, &expected.dgamma, &expected.dbeta, &expected.dw2};
       for (std::size_t i = 0; i < std::size(gradients); ++i) {
-        EXPECT_LT(test::relative_error(net.parameters()[i].parameter->gradient.values(), *gradients[i]), 2e-5) << i;
+        EXPECT_LT(test::relative_error(net.parameters()[i].parameter->gradient.values(), *gradients[i]), 2e-5)
+            << i;
       }
     }
   }

@@ -1,5 +1,6 @@
 // Whole convolutional networks against SpikingJelly's, by tests/golden/conv_network.* of
-// peers/golden_conv_network.py: convolution, batch normalisation, neurons, pools, a picture as a constant current.
+// peers/golden_conv_network.py: convolution, batch normalisation, neurons, pools, a picture as a constant
+// current.
 
 #include <gtest/gtest.h>
 
@@ -18,7 +19,8 @@ namespace {
 std::string toml_of(const nlohmann::json& value) {
   if (!value.is_object()) return value.dump();
   std::string toml;
-  for (const auto& [key, field] : value.items()) toml += (toml.empty() ? "" : ", ") + key + " = " + toml_of(field);
+  for (const auto& [key, field] : value.items())
+    toml += (toml.empty() ? "" : ", ") + key + " = " + toml_of(field);
   return "{ " + toml + " }";
 }
 

@@ -1,4 +1,5 @@
-// The recipes of deep networks, as they are, on a slice of their data: they build, they train, the loss falls.
+// The recipes of deep networks, as they are, on a slice of their data: they build, they train, the loss
+// falls.
 
 #include <gtest/gtest.h>
 
@@ -13,8 +14,8 @@ class DeepRecipe : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(DeepRecipe, LearnsASlice) {
   VOLLEY_NEEDS_DATA("fashion_mnist");
-  const Recipe recipe = with_settings(
-      load_recipe(GetParam()), {"train_samples=64", "test_samples=16", "training.batch=16", "training.threads=2"});
+  const Recipe recipe = with_settings(load_recipe(GetParam()), {"train_samples=64", "test_samples=16",
+                                                                "training.batch=16", "training.threads=2"});
   const Split data = recipe.take(datasets::load(recipe.data, test::data_folder()));
   Sequential net = recipe.build_network(data.train.shape);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
