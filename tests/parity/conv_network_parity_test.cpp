@@ -73,7 +73,7 @@ TEST_P(ConvNetworkParity, SpikesAndGradientsAreThoseOfThePeer) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, ConvNetworkParity, ::testing::Values("if", "plif"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& name) { return name.param; });
 
 }  // namespace
 }  // namespace volley::test

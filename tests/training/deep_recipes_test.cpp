@@ -25,7 +25,7 @@ TEST_P(DeepRecipe, LearnsASlice) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, DeepRecipe, ::testing::Values("conv_fashion_mnist", "plif_fashion_mnist"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& name) { return name.param; });
 
 }  // namespace
 }  // namespace volley
