@@ -107,7 +107,7 @@ void linear_forward_trains(benchmark::State& state) {
   const Input x(s.T, s.in);
   const Buffer<float> weight = random_values(s.out * s.in, 1);
   Buffer<float> y(x.N * s.T * s.out);
-  kernels::TrainScratch scratch;
+  Buffer<float> scratch;
   const auto forward = [&] {
     for (std::size_t n = 0; n < x.N; ++n) {
       kernels::linear_forward_trains(&y[n * s.T * s.out], &x.trains[n * s.in * x.W], &x.active[n * s.in],

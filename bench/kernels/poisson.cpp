@@ -27,8 +27,8 @@ void poisson_encode(benchmark::State& state) {
     const std::size_t count = encode(sample);
     for (std::size_t a = 0; a < count; ++a) {
       for (std::size_t t = 0; t < T; ++t) {
-        const bool fired =
-            reference::poisson_fires(data.picture(sample)[active[a]], t, active[a], sample, kKey);
+        const bool fired = reference::poisson_fires(
+            reference::poisson_digits(data.picture(sample)[active[a]]), t, active[a], sample, kKey);
         wrong += (trains[a * W + t / 64] >> t % 64 & 1) != fired;
       }
     }

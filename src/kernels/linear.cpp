@@ -19,102 +19,18 @@ namespace HWY_NAMESPACE {
 // ---- forward, lanes = time
 // ----------------------------------------------------------------------------------------
 
-// A table of the 16 subset sums of four weights lies in registers; the lanes look up their own step's entry.
-constexpr std::size_t kTableVectors = 16 / kLanes;
-constexpr std::size_t kTileOutputs = kLanes == 16 ? 3 : 2;
-constexpr std::size_t kTileVectors = kLanes == 16 ? 7 : kLanes == 8 ? 3 : 1;
-
-using U32 = hn::RebindToUnsigned<F32>;
-
-struct SubsetSums {
-  VF part[kTableVectors];
-
-  /// Entry m is the sum of those of the `count` <= 4 weights whose bit is in m, ascending from 0.
-  HWY_INLINE SubsetSums(const float* weights, std::size_t count) {
-    const F32 d;
-    const U32 du;
-    for (std::size_t v = 0; v < kTableVectors; ++v) {
-      const auto entry = hn::Iota(du, static_cast<std::uint32_t>(v * kLanes));
-      part[v] = hn::Zero(d);
-      for (std::size_t k = 0; k < 4; ++k) {
-        if (k >= count) break;
-        const MF has = hn::RebindMask(d, hn::TestBit(entry, hn::Set(du, 1u << k)));
-        part[v] = hn::IfThenElse(has, hn::Add(part[v], hn::Set(d, weights[k])), part[v]);
-      }
-    }
-  }
-
-  /// The entries that `index`, below 16 in each lane, names.
-  HWY_INLINE VF operator[](hn::Vec<U32> index) const {
-    const F32 d;
-    const U32 du;
-    if constexpr (kTableVectors == 1) return hn::TableLookupLanes(part[0], hn::IndicesFromVec(d, index));
-    const auto within = hn::IndicesFromVec(d, hn::And(index, hn::Set(du, kLanes - 1)));
-    VF found = hn::TableLookupLanes(part[0], within);
-    const auto which = hn::ShiftRight<hwy::FloorLog2(kLanes)>(index);
-    for (std::size_t v = 1; v < kTableVectors; ++v) {
-      const auto here = hn::Eq(which, hn::Set(du, static_cast<std::uint32_t>(v)));
-      found = hn::IfThenElse(hn::RebindMask(d, here), hn::TableLookupLanes(part[v], within), found);
-    }
-    return found;
-  }
-};
-
-/// One sample's trains, four neighbouring features to a group: nibbles (groups, W * 64), a byte a step, of
-/// which bit k is the group's feature k.
-struct TrainGroups {
-  const std::uint32_t* group;  // (groups) feature / 4, ascending
-  const std::uint8_t* nibbles;
-  std::size_t groups;
-};
-
 struct TrainForward {
   float* turned;  // (out, W * 64): y, turned
-  TrainGroups x;
+  const std::uint64_t* trains;
+  const std::uint32_t* active;
+  std::size_t active_count;
   const float* weight;
   const float* bias;
-  std::size_t in, row;  // row = W * 64
+  std::size_t in, W;
 };
 
-HWY_INLINE std::size_t make_groups(TrainScratch& scratch, const std::uint64_t* trains,
-                                   const std::uint32_t* active, std::size_t active_count, std::size_t W,
-                                   std::size_t in) {
-  // Which train each feature has; the silent ones share one of zeros.
-  const std::size_t padded = (in + 3) / 4 * 4;
-  scratch.train_of.resize(padded);
-  scratch.silence.resize(W);
-  scratch.silence.zero();
-  std::fill_n(scratch.train_of.data(), padded, scratch.silence.data());
-  scratch.group.resize(padded / 4 + 1);
-  std::uint32_t* group = scratch.group.data();
-  std::size_t groups = 0;
-  for (std::size_t a = 0; a < active_count; ++a) {
-    scratch.train_of[active[a]] = trains + a * W;
-    group[groups] = active[a] / 4;
-    groups += a + 1 == active_count || active[a + 1] / 4 != group[groups];
-  }
-  const hn::ScalableTag<std::uint8_t> d8;
-  constexpr std::size_t kBytes = hn::MaxLanes(d8);
-  scratch.nibbles.resize(groups * W * 64);
-  std::uint8_t* nibbles = scratch.nibbles.data();
-  for (std::size_t g = 0; g < groups; ++g) {
-    const std::uint64_t* const* of = scratch.train_of.data() + std::size_t{4} * group[g];
-    for (std::size_t w = 0; w < W; ++w) {
-      for (std::size_t i = 0; i < 64; i += kBytes, nibbles += kBytes) {
-        auto nibble = hn::Zero(d8);
-        for (std::size_t k = 0; k < 4; ++k) {
-          const std::uint64_t bits = of[k][w] >> i;  // 8 bytes are read whatever the lanes; the lowest count
-          const auto fired = hn::LoadMaskBits(d8, reinterpret_cast<const std::uint8_t*>(&bits));
-          nibble = hn::Or(nibble, hn::IfThenElseZero(fired, hn::Set(d8, static_cast<std::uint8_t>(1u << k))));
-        }
-        hn::Store(nibble, d8, nibbles);
-      }
-    }
-  }
-  return groups;
-}
-
-/// a + b; an addition and a multiplication by one give the same bits, and in turn they keep all units busy.
+/// a + b; an addition and a multiplication by one give the same bits, and in turn they keep both kinds of
+/// unit busy.
 HWY_INLINE VF add_in_turn(std::size_t turn, VF a, VF b) {
   return turn % 2 == 0 ? hn::Add(a, b) : hn::MulAdd(b, hn::Set(F32(), 1.0f), a);
 }
@@ -123,39 +39,34 @@ HWY_INLINE VF add_in_turn(std::size_t turn, VF a, VF b) {
 template <std::size_t kOutputs, std::size_t kVectors>
 HWY_INLINE void train_tile(const TrainForward& p, std::size_t o, std::size_t t) {
   const F32 d;
-  const U32 du;
-  const hn::Rebind<std::uint8_t, F32> d8;
   VF sum[kOutputs][kVectors];
   for (std::size_t r = 0; r < kOutputs; ++r) {
     for (std::size_t v = 0; v < kVectors; ++v)
       sum[r][v] = hn::Set(d, p.bias != nullptr ? p.bias[o + r] : 0.0f);
   }
-  const std::uint8_t* nibbles = p.x.nibbles + t;
-  const float* weight = p.weight + o * p.in;
-  const auto add_group = [&](std::size_t f, std::size_t count) HWY_ATTR {
-    hn::Vec<U32> index[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v)
-      index[v] = hn::PromoteTo(du, hn::LoadU(d8, nibbles + v * kLanes));
+  for (std::size_t a = 0; a < p.active_count; ++a) {
+    const std::size_t f = p.active[a];
+    const std::uint8_t* train = reinterpret_cast<const std::uint8_t*>(p.trains + a * p.W);
+    MF fired[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) fired[v] = mask_at(train, t + v * kLanes);
     for (std::size_t r = 0; r < kOutputs; ++r) {
-      const SubsetSums table(weight + r * p.in + f, count);
-      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = add_in_turn(r + v, sum[r][v], table[index[v]]);
+      const VF w = hn::Set(d, p.weight[(o + r) * p.in + f]);
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        sum[r][v] = hn::IfThenElse(fired[v], add_in_turn(r, sum[r][v], w), sum[r][v]);
+      }
     }
-    nibbles += p.row;
-  };
-  const std::size_t whole = p.in / 4;  // only the last group may have fewer than four features
-  std::size_t g = 0;
-  for (; g < p.x.groups && p.x.group[g] < whole; ++g) add_group(std::size_t{4} * p.x.group[g], 4);
-  if (g < p.x.groups) add_group(4 * whole, p.in - 4 * whole);
+  }
   for (std::size_t r = 0; r < kOutputs; ++r) {
-    for (std::size_t v = 0; v < kVectors; ++v)
-      hn::StoreU(sum[r][v], d, p.turned + (o + r) * p.row + t + v * kLanes);
+    float* row = p.turned + (o + r) * p.W * 64 + t;
+    for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sum[r][v], d, row + v * kLanes);
   }
 }
 
 template <std::size_t kVectors>
 HWY_INLINE void train_columns(const TrainForward& p, std::size_t out, std::size_t t) {
   std::size_t o = 0;
-  for (; o + kTileOutputs <= out; o += kTileOutputs) train_tile<kTileOutputs, kVectors>(p, o, t);
+  for (; o + 4 <= out; o += 4) train_tile<4, kVectors>(p, o, t);
+  for (; o + 2 <= out; o += 2) train_tile<2, kVectors>(p, o, t);
   for (; o < out; ++o) train_tile<1, kVectors>(p, o, t);
 }
 
@@ -204,21 +115,20 @@ void transpose(float* out, const float* in, std::size_t rows, std::size_t column
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
-                           std::size_t in, std::size_t out, TrainScratch& scratch) {
+                           std::size_t in, std::size_t out, Buffer<float>& scratch) {
   const std::size_t W = (T + 63) / 64;
-  const std::size_t row = W * 64;
-  scratch.turned.resize(out * row);
-  const std::size_t groups = make_groups(scratch, trains, active, active_count, W, in);
-  const TrainForward p{
-      scratch.turned.data(), {scratch.group.data(), scratch.nibbles.data(), groups}, weight, bias, in, row};
+  scratch.resize(out * W * 64);
+  const TrainForward p{scratch.data(), trains, active, active_count, weight, bias, in, W};
   const std::size_t vectors = (T + kLanes - 1) / kLanes;
   std::size_t v = 0;
-  for (; v + kTileVectors <= vectors; v += kTileVectors) train_columns<kTileVectors>(p, out, v * kLanes);
-  if constexpr (kTileVectors > 4) {
-    for (; v + 4 <= vectors; v += 4) train_columns<4>(p, out, v * kLanes);
+  for (; v + 4 <= vectors; v += 4) train_columns<4>(p, out, v * kLanes);
+  switch (vectors - v) {
+    case 3: train_columns<3>(p, out, v * kLanes); break;
+    case 2: train_columns<2>(p, out, v * kLanes); break;
+    case 1: train_columns<1>(p, out, v * kLanes); break;
+    default: break;
   }
-  for (; v < vectors; ++v) train_columns<1>(p, out, v * kLanes);
-  transpose(y, scratch.turned.data(), out, T, row);
+  transpose(y, scratch.data(), out, T, W * 64);
 }
 
 // ---- forward, lanes = outputs
@@ -452,7 +362,7 @@ HWY_EXPORT(transpose);
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
-                           std::size_t in, std::size_t out, TrainScratch& scratch) {
+                           std::size_t in, std::size_t out, Buffer<float>& scratch) {
   HWY_DYNAMIC_DISPATCH(linear_forward_trains)
   (y, trains, active, active_count, weight, bias, T, in, out, scratch);
 }

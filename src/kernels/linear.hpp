@@ -13,21 +13,12 @@ namespace volley::kernels {
 // Spikes: trains (F, W) words with W = ceil(T / 64), of which row a holds the steps of feature active[a], the
 // ascending list of the features that are not silent; steps (rows, FW) words with FW = ceil(F / 64).
 
-/// Memory that linear_forward_trains works in, one per thread; grows to what it needs.
-struct TrainScratch {
-  Buffer<const std::uint64_t*> train_of;  // (in)
-  Buffer<std::uint64_t> silence;          // (W)
-  Buffer<std::uint32_t> group;            // (groups) that have a spike, feature / 4
-  Buffer<std::uint8_t> nibbles;  // (groups, W * 64), a byte a step, of which bit k is the group's feature k
-  Buffer<float> turned;          // (out, W * 64): y, turned
-};
-
-/// y (T, out) of one sample, from trains, the lanes being time: four neighbouring inputs at a time, each step
-/// looks up the one of their 16 subset sums that its bits name. Best for few outputs. weight (out, in); bias
-/// (out) or null. Twin: linear_forward_by_fours.
+/// y (T, out) of one sample, from trains, the lanes being time: a weight is added to the steps at which its
+/// input fired. Best for few outputs. weight (out, in); bias (out) or null. Sums run over the inputs that
+/// fired, ascending. `scratch` grows to what y needs.
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
-                           std::size_t in, std::size_t out, TrainScratch& scratch);
+                           std::size_t in, std::size_t out, Buffer<float>& scratch);
 
 /// Rows and inputs whose spikes linear_forward_steps lists before it walks the outputs, and the outputs in a
 /// panel of its weights.

@@ -183,7 +183,7 @@ Signal Linear::forward(const Signal& x, Tape& tape) const {
   if (x.is_spikes() && out_ <= kTrainOutputs) {
     const Spikes& spikes = as_trains(saved, tape.threads());
     parallel_for(tape.threads(), N, 1, [&](std::size_t begin, std::size_t end) {
-      static thread_local kernels::TrainScratch scratch;
+      static thread_local Buffer<float> scratch;
       for (std::size_t n = begin; n < end; ++n) {
         const auto active = SpikeWords::active(spikes, n);
         kernels::linear_forward_trains(y + n * T * out_, SpikeWords::trains(spikes, n), active.data(),

@@ -23,26 +23,6 @@ void linear_forward(Real* y, const Real* x, const Real* weight, const Real* bias
   }
 }
 
-/// The same for spikes, in the order of the kernels over spikes: four neighbouring inputs at a time, each
-/// group of four summed by itself, as a table of the 16 subset sums gives it.
-template <class Real>
-void linear_forward_by_fours(Real* y, const Real* x, const Real* weight, const Real* bias, std::size_t rows,
-                             std::size_t in, std::size_t out) {
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t o = 0; o < out; ++o) {
-      Real sum = bias != nullptr ? bias[o] : Real(0);
-      for (std::size_t i = 0; i < in; i += 4) {
-        Real group = 0;
-        for (std::size_t k = i; k < std::min(i + 4, in); ++k) {
-          if (x[r * in + k] != Real(0)) group += weight[o * in + k];
-        }
-        sum += group;
-      }
-      y[r * out + o] = sum;
-    }
-  }
-}
-
 /// dx (rows, in) from dy (rows, out). Sums run over `out`, ascending.
 template <class Real>
 void linear_input_gradient(Real* dx, const Real* dy, const Real* weight, std::size_t rows, std::size_t in,

@@ -125,7 +125,7 @@ TEST(LinearEdges, AnyNumberOfInputsAndSilenceToo) {
         reference::linear_weight_gradient(gradient.data(), dy.data(), s.values.data(), T, in, out);
 
         Fenced<float> y(T * out), z(T * out), dweight(out * in, 0.5f);
-        kernels::TrainScratch train_scratch;
+        Buffer<float> train_scratch;
         kernels::linear_forward_trains(y.data(), trains.data(), active.data(), count, weight.data(),
                                        bias.data(), T, in, out, train_scratch);
         kernels::linear_forward_steps(z.data(), s.words.data(), weight_t.data(), bias.data(), T, in, out,
