@@ -14,3 +14,6 @@ void add_neuron_command(CLI::App& app);
 void add_compare_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
 void add_info_command(CLI::App& app);
+
+/// All of them.
+void add_commands(CLI::App& app);

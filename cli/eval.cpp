@@ -169,6 +169,7 @@ void evaluate(const EvalOptions& options) {
   if (data.size() == 0)
     throw Error(fmt::format("{}: its recipe holds out nothing for validation", options.run));
   run.recipe.training.monitors = true;
+  run.checkpoint.check_sizes(run.recipe);
   Sequential net = run.recipe.build_network(data.shape);
   run.checkpoint.load_into(net);
   Trainer trainer(net, run.recipe.build_parts(), run.recipe.training);

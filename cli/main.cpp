@@ -150,13 +150,6 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", VOLLEY_VERSION);
   app.require_subcommand(0, 1);
   app.footer("Example: volley data fetch mnist && volley train lif_fc_mnist --epochs 5");
-  add_train_command(app);
-  add_eval_command(app);
-  add_data_command(app);
-  add_encode_command(app);
-  add_neuron_command(app);
-  add_compare_command(app);
-  add_bench_command(app);
-  add_info_command(app);
+  add_commands(app);
   return check_stdout(app, run(app, argc, argv));
 }

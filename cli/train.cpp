@@ -220,11 +220,12 @@ void train(const TrainOptions& options) {
   const Recipe recipe = with_given(paused ? paused->recipe : load_recipe(options.recipe), options);
   const Split data = cli::load_data(recipe, options.data_dir);
   RunState state{.recipe_toml = to_toml(recipe), .data_sha256 = sha256_of(data)};
+  if (paused && !options.force) run_folder::check_unchanged(*paused, recipe, state.data_sha256);
+  if (paused && paused->checkpoint) paused->checkpoint->check_sizes(recipe);
   Sequential net = recipe.build_network(data.train.shape);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
   std::optional<run_folder::Lock> lock;
   if (paused) {
-    if (!options.force) run_folder::check_unchanged(*paused, recipe, state.data_sha256);
     if (paused->checkpoint) {
       paused->checkpoint->load_into(trainer);
       state.epochs = paused->checkpoint->run().epochs;

@@ -10,6 +10,7 @@
 #include <volley/error.hpp>
 
 #include "core/files.hpp"
+#include "data/packed_file.hpp"
 
 namespace volley {
 namespace {
@@ -54,6 +55,12 @@ Dataset read_png(const std::filesystem::path& path, std::string_view bytes, std:
     fail(path, fmt::format("not a good PNG file: {}", png.image.message));
   }
   check_size(path, png.image.width, png.image.height, most);
+  // A pixel has a bit or more: a promise of more than can have been packed is not believed.
+  const std::size_t pixel_bytes = std::size_t{png.image.width} * png.image.height / 8;
+  if (pixel_bytes / kDeflateRatio > bytes.size()) {
+    fail(path, fmt::format("truncated: must hold {} x {} pixels, got {} bytes", png.image.width,
+                           png.image.height, bytes.size()));
+  }
   const bool in_colour = colours == Colours::as_stored && (png.image.format & PNG_FORMAT_FLAG_COLOR) != 0;
   png.image.format = in_colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
   png.image.flags |=

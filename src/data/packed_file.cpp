@@ -14,8 +14,6 @@
 namespace volley {
 namespace {
 
-constexpr std::size_t kDeflateRatio = 1032;
-
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& reason) {
   throw Error(fmt::format("[data] cannot read {}: {}", path.string(), reason));
 }

@@ -11,6 +11,9 @@
 
 namespace volley {
 
+/// Deflate, which gzip and PNG pack with, shrinks by no more.
+inline constexpr std::size_t kDeflateRatio = 1032;
+
 /// Reads a file's bytes, unpacked when it is gzip. What it is, its first two bytes say (1f 8b), not its name.
 /// Every failure is an Error that names the file.
 class PackedFile {
@@ -18,9 +21,8 @@ class PackedFile {
   explicit PackedFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
-  /// No more than so many unpacked bytes can be in there: the size of a raw file; for gzip, whose deflate
-  /// shrinks by at most 1032 times, a bound. For refusing sizes that a header promises before asking for
-  /// memory.
+  /// No more than so many unpacked bytes can be in there: the size of a raw file; for gzip a bound. For
+  /// refusing sizes that a header promises before asking for memory.
   std::size_t most_bytes() const { return most_bytes_; }
   bool packed() const { return packed_; }
 

@@ -103,6 +103,10 @@ NamedTensors Checkpoint::tensors(bool of_optimizer) const {
   return chosen;
 }
 
+void Checkpoint::check_sizes(const Recipe& recipe) const {
+  volley::check_sizes(path_, file_.tensors, recipe.network);
+}
+
 void Checkpoint::load_into(Sequential& net) const {
   set_state(state_of(net), tensors(false), path_.string());
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <volley/layers.hpp>
+#include <volley/recipe.hpp>
 #include <volley/recorder.hpp>
 #include <volley/trainer.hpp>
 #include <volley/weights.hpp>
@@ -37,6 +38,12 @@ std::string arithmetic();
 /// from it.
 void save_checkpoint(const std::filesystem::path& path, const RunState& run, Trainer& trainer);
 
+/// A hostile description may ask for more weights than its file has: nothing is built before this. Throws
+/// Error, naming the file, unless `state` has the weights of all `layers`, in the sizes that these ask for.
+/// `prefix` stands before the names of the parameters of `layers`.
+void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
+                 const std::vector<LayerRecipe>& layers, const std::string& prefix = "");
+
 /// A checkpoint in memory. It holds numbers and text, and nothing in it is ever run.
 class Checkpoint {
  public:
@@ -51,6 +58,9 @@ class Checkpoint {
   const std::string& volley_version() const { return text("volley_version"); }
   const std::string& arithmetic() const { return text("arithmetic"); }
 
+  /// Throws Error unless this holds the weights of the layers of `recipe`, in the sizes that they ask for: to
+  /// be called before these are built.
+  void check_sizes(const Recipe& recipe) const;
   /// Gives the parameters and buffers of `net` their saved values. Throws Error naming the first that is
   /// missing, left over or of another shape; `net` is then as it was.
   void load_into(Sequential& net) const;

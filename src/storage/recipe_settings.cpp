@@ -32,12 +32,13 @@ Assignment split(const std::string& text) {
 
 /// {value = ...}: the TOML value, or the bare word as a string.
 toml::table parse_value(const Assignment& assignment) {
+  const TomlOrigin origin{assignment.text, false};
   try {
-    toml::table table = toml::parse("value = " + assignment.value);
+    toml::table table = parse_toml("value = " + assignment.value, origin);
     if (table.size() == 1 && table.contains("value")) return table;
-  } catch (const toml::parse_error&) {  // a bare word
+  } catch (const RecipeError&) {  // a bare word
   }
-  return parse_toml("value = " + toml_quoted(assignment.value), {assignment.text, false});
+  return parse_toml("value = " + toml_quoted(assignment.value), origin);
 }
 
 toml::node& child(toml::node& owner, const std::string& name, const Assignment& assignment) {

@@ -50,27 +50,9 @@ template <class Options>
 Sized sized_tensor(const NormRecipe<Options>& norm) {
   return {"running_mean", {norm.channels}};
 }
-
-/// A hostile description may ask for more weights than the file has: nothing is built before this. `prefix`
-/// stands before the names of the parameters of `layers`.
-void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
-                 const std::vector<LayerRecipe>& layers, const std::string& prefix = "") {
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (const auto* residual = std::get_if<ResidualRecipe>(&layers[i])) {
-      check_sizes(path, state, residual->branch, fmt::format("{}{}.branch.", prefix, i));
-      check_sizes(path, state, residual->shortcut, fmt::format("{}{}.shortcut.", prefix, i));
-    }
-    const Sized sized = std::visit([](const auto& recipe) { return sized_tensor(recipe); }, layers[i]);
-    if (sized.name == nullptr) continue;
-    const std::string name = fmt::format("{}{}.{}", prefix, i, sized.name);
-    const auto tensor = state.find(name);
-    if (tensor == state.end() || !(tensor->second.shape() == sized.shape)) {
-      throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found {}", path.string(), name,
-                              sized.shape.text(),
-                              tensor == state.end() ? "none" : tensor->second.shape().text()));
-    }
-  }
-}
+Sized sized_tensor(const PSNOptions& psn) { return {"weight", {psn.steps, psn.steps}}; }
+Sized sized_tensor(const MaskedPSNOptions& psn) { return {"weight", {psn.steps, psn.steps}}; }
+Sized sized_tensor(const SlidingPSNOptions& psn) { return {"weight", {psn.k}}; }
 
 std::string layers_toml(const std::filesystem::path& path, const SafetensorsFile& file) {
   const auto text = [&](const char* key) {
@@ -93,6 +75,25 @@ std::string layers_toml(const std::filesystem::path& path, const SafetensorsFile
 }
 
 }  // namespace
+
+void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
+                 const std::vector<LayerRecipe>& layers, const std::string& prefix) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (const auto* residual = std::get_if<ResidualRecipe>(&layers[i])) {
+      check_sizes(path, state, residual->branch, fmt::format("{}{}.branch.", prefix, i));
+      check_sizes(path, state, residual->shortcut, fmt::format("{}{}.shortcut.", prefix, i));
+    }
+    const Sized sized = std::visit([](const auto& recipe) { return sized_tensor(recipe); }, layers[i]);
+    if (sized.name == nullptr) continue;
+    const std::string name = fmt::format("{}{}.{}", prefix, i, sized.name);
+    const auto tensor = state.find(name);
+    if (tensor == state.end() || !(tensor->second.shape() == sized.shape)) {
+      throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found {}", path.string(), name,
+                              sized.shape.text(),
+                              tensor == state.end() ? "none" : tensor->second.shape().text()));
+    }
+  }
+}
 
 void set_state(const std::vector<NamedTensor>& state, const NamedTensors& values, std::string_view origin) {
   for (const auto& [name, tensor] : state) {

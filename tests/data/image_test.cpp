@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <png.h>
+#include <zlib.h>
 
 #include "core/files.hpp"
 #include "figures/picture.hpp"
@@ -89,6 +90,14 @@ TEST_F(Image, PgmThatLiesIsRefused) {
   expect_has(refusal("P2 2 1 255 100 x"), "must hold 2 pixels, got 1");
   expect_has(refusal("P2 2 1 10 1 11"), "must be 0 to the maxval 10, got 11");
   expect_has(refusal("P2 2 1 10 1 2 3"), "must end after its 2 pixels");
+}
+
+TEST_F(Image, APngThatPromisesMoreThanItCanHoldIsRefused) {
+  std::string bytes = png_bytes(1, 1, 1, PNG_COLOR_TYPE_GRAY, std::string(1, '\0'));
+  bytes.replace(16, 8, std::string("\0\0\x10\0\0\0\x10\0", 8));  // 4096 x 4096
+  const auto* header = reinterpret_cast<const Bytef*>(bytes.data() + 12);
+  for (const int i : {0, 1, 2, 3}) bytes[29 + i] = static_cast<char>(crc32(0, header, 17) >> (24 - 8 * i));
+  expect_has(refusal(bytes), "truncated: must hold 4096 x 4096 pixels");
 }
 
 TEST_F(Image, GrayPngOfEveryDepthKeepsItsValues) {

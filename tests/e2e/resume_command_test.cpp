@@ -199,6 +199,18 @@ TEST_F(ResumeCommand, AChangeThatWouldGiveAnotherEndIsRefusedUnlessForced) {
   EXPECT_EQ(Checkpoint(run / run_folder::kLatest).epoch().epoch, 2u);
 }
 
+TEST_F(ResumeCommand, ARecipeThatAsksForMoreThanTheCheckpointHoldsIsRefusedBeforeItIsBuilt) {
+  VOLLEY_NEEDS_DATA("mnist");
+  const fs::path run = folder_ / "run";
+  run_ok(training(run, "1"));
+  const std::string found = "expected the parameter '1.weight' of shape (16777216, 784), found (10, 784)";
+  expect_has(run_failed(resuming(run, {"--force", "--set", "network.1.out=16777216"})), found);
+  Recipe recipe = run_folder::load_recipe(run);
+  std::get<LinearRecipe>(recipe.network[1]).out = 1 << 24;
+  write_file_whole(run / run_folder::kRecipe, to_toml(recipe));
+  expect_has(run_failed({"eval", run.string(), "--data-dir", test::data_folder().string()}), found);
+}
+
 TEST_F(ResumeCommand, MoreEpochsGiveWhatSoManyGiveFromTheBeginning) {
   VOLLEY_NEEDS_DATA("mnist");
   run_ok(training(folder_ / "longer", "2"));

@@ -55,6 +55,17 @@ class CheckpointTest : public ::testing::Test {
   RunState run_;
 };
 
+TEST_F(CheckpointTest, ARecipeThatAsksForMoreThanItHoldsIsRefusedBeforeItIsBuilt) {
+  const Checkpoint checkpoint(path_);
+  Recipe recipe;
+  recipe.network = {FlattenOptions{}, LinearRecipe{{}, 3, 2}, LIFOptions{}};
+  EXPECT_NO_THROW(checkpoint.check_sizes(recipe));
+  recipe.network[1] = LinearRecipe{{}, 1 << 24, 1 << 24};
+  test::expect_has(
+      test::error_text([&] { checkpoint.check_sizes(recipe); }),
+      path_.string() + ": expected the parameter '1.weight' of shape (16777216, 16777216), found (2, 3)");
+}
+
 TEST_F(CheckpointTest, GivesBackParametersAndWhatTheEpochShowed) {
   Sequential other{Flatten{}, Linear{3, 2}, LIF{}};
   other.initialize(99);

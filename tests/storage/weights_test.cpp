@@ -117,6 +117,12 @@ TEST(Weights, ADescriptionThatAsksForMoreThanTheFileHasIsRefused) {
   EXPECT_NE(text("[[network]]\nkind='conv2d'\nin_channels=1048576\nout_channels=1048576\nkernel_size=4096\n")
                 .find("(1048576, 1048576, 4096, 4096), found (1, 1)"),
             std::string::npos);
+  EXPECT_NE(text("[[network]]\nkind='psn'\nsteps=4096\n").find("(4096, 4096), found (1, 1)"),
+            std::string::npos);
+  EXPECT_NE(text("[[network]]\nkind='masked_psn'\nsteps=4096\n").find("(4096, 4096), found (1, 1)"),
+            std::string::npos);
+  EXPECT_NE(text("[[network]]\nkind='sliding_psn'\nk=4096\n").find("(4096), found (1, 1)"),
+            std::string::npos);
   EXPECT_NE(text("[[network]]\nkind='lif'\n").find("found a parameter '0.weight'"), std::string::npos);
   EXPECT_NE(text("").find("network"), std::string::npos);
   write_safetensors(folder / "f", {{"0.weight", &weight}}, {});

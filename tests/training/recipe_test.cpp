@@ -233,6 +233,12 @@ TEST(Recipe, AKindMayStandForItsDefaults) {
   EXPECT_EQ(std::get<Sigmoid>(std::get<LIFOptions>(recipe.network.at(1)).surrogate).alpha, 4.0f);
 }
 
+std::string many(const std::string& part, std::size_t count) {
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i) text += part;
+  return text;
+}
+
 TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
   struct Case {
     std::string text;
@@ -254,6 +260,12 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
       {"[training]\ndrop_last = 1\n" + kNetwork,
        "my.toml:2: key 'training.drop_last': expected true or false, got 1"},
       {"training = 3\n" + kNetwork, "my.toml:1: key 'training': expected a table, got 3"},
+      {"description = '''a'b\\n'''\n\na" + many(".a", 200000) + " = 3\n",
+       "my.toml:3: expected a key of at most 16 parts, found more"},
+      {"x = [1.5, 2.5, { a" + many(".\"#=\" ", 200000) + " = 3 }]\n",
+       "my.toml:1: expected a key of at most 16 parts, found more"},
+      {"# " + many(".", 50) + "\nname = \"" + many(".", 50) + "\"\n" + kNetwork,
+       "my.toml:2: key 'name': expected 1 to 100 letters, digits, '_' or '-', got '" + many(".", 50) + "'"},
       {"name = 3\n" + kNetwork, "my.toml:1: key 'name': expected a string, got 3"},
       {"name = \"../x\"\n" + kNetwork,
        "my.toml:1: key 'name': expected 1 to 100 letters, digits, '_' or '-', got '../x'"},

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Breaks the derivatives, one sign, comparison or index at a time, and reports what no test notices.
+
+    scripts/mutate.py [--seconds 600] [--seed 0] [--only PART_OF_A_PATH] [--jobs 2]
+
+The files are src/reference/*.hpp and the neurons' kernels. A copy of the tree is built once, in build-mutate, with
+every change in it behind a switch; VOLLEY_MUTANT=17 turns number 17 on. The tests of src/reference, src/kernels,
+losses and optimizers then run for one change after the other, in an order drawn from the seed, until the time is
+over. A change is noticed when a test fails, crashes or does not end. Exit status: 0, or 1 if there are survivors.
+
+Some changes change nothing that can be seen (a - 0 for a + 0). Known ones are listed, with the reason, in EQUAL.
+"""
+
+import argparse
+import os
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build-mutate"
+TREE = BUILD / "tree"
+KERNELS = ["neuron-inl.h", "surrogate-inl.h", "lif.cpp", "qif.cpp", "izhikevich.cpp", "cuba_lif.cpp", "alif.cpp",
+           "klif.cpp", "psn.cpp"]
+TESTS = ["reference", "kernels", "support", "training/loss_optimizer_test.cpp", "training/schedule_test.cpp",
+         "encoders", "layers/parallel_neuron_test.cpp", "layers/norm_test.cpp"]
+
+# (file, line without spaces around it): why no test can notice a change there.
+EQUAL = {}
+
+SWITCH = """#pragma once
+
+#include <cstdlib>
+#include <type_traits>
+
+namespace volley::mutation {
+
+inline bool active(int number) {
+  static const int wanted = std::getenv("VOLLEY_MUTANT") ? std::atoi(std::getenv("VOLLEY_MUTANT")) : -1;
+  return number == wanted;
+}
+struct Sign {
+  bool negative;
+};
+inline Sign sign(int number) { return {active(number)}; }
+template <class T>
+  requires std::is_arithmetic_v<T>
+T operator*(Sign s, T x) {
+  return s.negative ? static_cast<T>(T(0) - x) : x;
+}
+
+}  // namespace volley::mutation
+"""
+
+# Vectors: inside the namespace of each instruction set.
+VECTOR_SWITCH = """
+HWY_INLINE VF operator*(::volley::mutation::Sign s, VF x) { return s.negative ? hn::Neg(x) : x; }
+#define VOLLEY_SWAP(n, f, g) \\
+  [](auto... v) { return ::volley::mutation::active(n) ? hn::g(v...) : hn::f(v...); }
+#define VOLLEY_SWAP_CHOICE(n) \\
+  [](auto c, auto a, auto b) { return ::volley::mutation::active(n) ? hn::IfThenElse(c, b, a) : hn::IfThenElse(c, a, b); }
+"""
+
+CALLS = {"Add": "Sub", "Sub": "Add", "MulAdd": "NegMulAdd", "NegMulAdd": "MulAdd", "MulSub": "MulAdd", "Ge": "Lt",
+         "Lt": "Ge", "Le": "Gt", "Gt": "Le", "Max": "Min", "Min": "Max"}
+SIGN = re.compile(r"(?<=[\w\)\]] )([+-])(=?) (?=[\w\(\*&:-])")
+COMPARISON = re.compile(r"(?<=[\w\)\]] )(<=|>=|<|>|==|!=) (?=[\w\(\*-])")
+CALL = re.compile(r"\bhn::(" + "|".join(CALLS) + r")\(")
+CHOICE = re.compile(r"\bhn::IfThenElse\(")
+
+
+def end_of_operand(line, start):
+    """Where what stands right of a comparison ends."""
+    depth = 0
+    for i in range(start, len(line)):
+        c = line[i]
+        if c in "([{":
+            depth += 1
+        elif c in ")]}":
+            if depth == 0:
+                return i
+            depth -= 1
+        elif depth == 0 and (c in ";,?:" or line.startswith(("&&", "||"), i)):
+            if line.startswith("::", i) or line[i - 1:i + 1] == "::":
+                continue
+            return i
+    return None
+
+
+def is_code(line):
+    text = line.strip()
+    return text and not text.startswith(("//", "#", "static_assert", "template", "using", "static constexpr",
+                                         "inline constexpr", "constexpr", "requires"))
+
+
+def places(line):
+    """Edits of a line of code: (position, end, text for a number n, what is shown)."""
+    code = line.split("//")[0]
+    found = []
+    for m in SIGN.finditer(code):
+        found.append((m.end(), m.end(), "::volley::mutation::sign({n}) * ", f"{m[1]}{m[2]} turned"))
+    for m in COMPARISON.finditer(code):
+        end = end_of_operand(code, m.end())
+        # A loop that is not entered is seen by any test: `for` is left alone.
+        if end is not None and not re.search(r"\bfor \(|operator|if constexpr", code):
+            found.append((end, end, " != ::volley::mutation::active({n})", f"{m[1]} turned"))
+    for m in CALL.finditer(code):
+        found.append((m.start(), m.end() - 1, f"(VOLLEY_SWAP({{n}}, {m[1]}, {CALLS[m[1]]}))",
+                      f"{m[1]} made {CALLS[m[1]]}"))
+    for m in CHOICE.finditer(code):
+        found.append((m.start(), m.end() - 1, "(VOLLEY_SWAP_CHOICE({n}))", "IfThenElse turned"))
+    return found
+
+
+def sources(only):
+    files = sorted((ROOT / "src" / "reference").glob("*.hpp"))
+    files += [ROOT / "src" / "kernels" / name for name in KERNELS]
+    return [f.relative_to(ROOT) for f in files if only in str(f)]
+
+
+class Mutant:
+    def __init__(self, number, path, line, text, what):
+        self.number, self.path, self.line, self.text, self.what = number, path, line, text, what
+
+    def __str__(self):
+        return f"{self.number}: {self.path}:{self.line + 1}: {self.what}: {self.text}"
+
+
+def instrument(path, unwilling, number):
+    """Writes the copy of a file with its switches; the lines in `unwilling` stay as they are."""
+    mutants, lines = [], (ROOT / path).read_text().split("\n")
+    in_export = False
+    for i, line in enumerate(lines):
+        in_export = in_export or line.startswith("#if HWY_ONCE")
+        if not is_code(line) or (str(path), i) in unwilling:
+            continue
+        edits = []
+        for begin, end, text, what in places(line):
+            if in_export and "VOLLEY_SWAP" in text:
+                continue
+            edits.append((begin, end, text.format(n=number)))
+            mutants.append(Mutant(number, path, i, line.strip(), what))
+            number += 1
+        for begin, end, text in sorted(edits, reverse=True):
+            line = line[:begin] + text + line[end:]
+        lines[i] = line
+    text = "\n".join(lines)
+    if path.suffix != ".h":
+        # Before every other include, so that line numbers in errors are one too high, no more.
+        text = '#include "core/mutation.hpp"\n' + text
+        if text.split("\n")[1].startswith("#pragma once"):
+            text = "#pragma once\n" + text.replace("#pragma once\n", "", 1)
+    write(TREE / path, text)
+    return mutants, number
+
+
+def write(path, text):
+    """Leaves the file alone, and with it all that is built from it, when it has that text."""
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def copy_tree():
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, text=True,
+                            capture_output=True).stdout.split("\n")
+    for name in listed:
+        if not name or not (ROOT / name).is_file():
+            continue
+        if name.startswith("tests/") and name.endswith(".cpp"):
+            if not any(name.startswith("tests/" + t) for t in TESTS) or name.startswith("tests/support/program"):
+                continue
+        if name.startswith(("docs/", "python/", "bench/")):
+            continue
+        target = TREE / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or (ROOT / name).stat().st_mtime > target.stat().st_mtime:
+            shutil.copyfile(ROOT / name, target)
+    write(TREE / "src/core/mutation.hpp", SWITCH)
+    simd = (ROOT / "src/kernels/simd-inl.h").read_text()
+    end = simd.rindex("}  // namespace HWY_NAMESPACE")
+    simd = simd[:end] + VECTOR_SWITCH + simd[end:]
+    write(TREE / "src/kernels/simd-inl.h",
+          simd.replace('HWY_BEFORE_NAMESPACE();', '#include "core/mutation.hpp"\nHWY_BEFORE_NAMESPACE();', 1))
+    tests = (ROOT / "tests/CMakeLists.txt").read_text()
+    write(TREE / "tests/CMakeLists.txt", tests.split("# It replaces malloc")[0])
+
+
+def build(files, jobs):
+    """All mutants that compile. Lines that do not are taken back, and it is tried again."""
+    copy_tree()
+    unwilling = set()
+    subprocess.run(["cmake", "-S", TREE, "-B", BUILD / "out", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+                    "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -w", "-DVOLLEY_BUILD_PROGRAM=OFF", "-DCMAKE_CXX_COMPILER_LAUNCHER="
+                    + ("ccache" if shutil.which("ccache") else "")], check=True, stdout=subprocess.DEVNULL)
+    while True:
+        mutants, number = [], 0
+        for path in files:
+            found, number = instrument(path, unwilling, number)
+            mutants += found
+        result = subprocess.run(["cmake", "--build", BUILD / "out", "--target", "volley_tests", "-j", str(jobs),
+                                 "--", "-k", "0"], text=True, capture_output=True)
+        if result.returncode == 0:
+            return mutants
+        wrong = set()
+        for m in re.finditer(r"(src/(?:reference|kernels)/[\w.-]+):(\d+):\d+: +(?:error|required|  required)",
+                             result.stdout):
+            offset = 1 if m[1].endswith("-inl.h") else 2
+            wrong.add((m[1], int(m[2]) - offset))
+        wrong -= unwilling
+        if not wrong:
+            sys.exit(result.stdout[-4000:] + "\nmutate: the copy does not compile")
+        print(f"mutate: {len(wrong)} lines do not compile with their switches and stay as they are", flush=True)
+        unwilling |= wrong
+
+
+def run_tests(number, test_filter="*"):
+    """'passed', 'failed', 'crashed' or 'hung'."""
+    tests = BUILD / "out/tests/volley_tests"
+    environment = dict(os.environ, VOLLEY_MUTANT=str(number))
+    try:
+        code = subprocess.run([tests, "--gtest_brief=1", "--gtest_fail_fast", f"--gtest_filter={test_filter}"],
+                              env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=BUILD,
+                              timeout=300).returncode
+    except subprocess.TimeoutExpired:
+        return "hung"
+    return "passed" if code == 0 else "failed" if code == 1 else "crashed"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=600, help="for the tests; building comes on top")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", metavar="PART_OF_A_PATH")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+
+    files = sources(options.only)
+    mutants = build(files, options.jobs)
+    if run_tests(-1) != "passed":
+        sys.exit("mutate: the tests fail without any change")
+    random.Random(options.seed).shuffle(mutants)
+    begin, tried, survivors = time.monotonic(), 0, []
+    for mutant in mutants:
+        if time.monotonic() - begin > options.seconds:
+            break
+        tried += 1
+        if run_tests(mutant.number) != "passed":
+            continue
+        reason = EQUAL.get((str(mutant.path), mutant.text))
+        print(("equal" if reason else "SURVIVES") + f"  {mutant}" + (f"  ({reason})" if reason else ""), flush=True)
+        if not reason:
+            survivors.append(mutant)
+    print(f"mutate: {tried} of {len(mutants)} changes in {len(files)} files tried, seed {options.seed}: "
+          f"{len(survivors)} survive")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

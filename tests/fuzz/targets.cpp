@@ -1,0 +1,164 @@
+#include "fuzz/targets.hpp"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
+#include <volley/error.hpp>
+#include <volley/recipe.hpp>
+#include <volley/weights.hpp>
+
+#include "commands.hpp"
+#include "data/cifar.hpp"
+#include "data/current_csv.hpp"
+#include "data/idx.hpp"
+#include "data/image.hpp"
+#include "data/packed_file.hpp"
+#include "storage/checkpoint.hpp"
+#include "storage/run_recorder.hpp"
+#include "storage/safetensors.hpp"
+
+namespace volley::test {
+namespace {
+
+/// A file that lies in memory, and has a path all the same.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::string_view bytes) : descriptor_(::memfd_create("fuzz", MFD_CLOEXEC)) {
+    const auto size = static_cast<ssize_t>(bytes.size());
+    if (descriptor_ < 0 || ::write(descriptor_, bytes.data(), bytes.size()) != size) {
+      throw std::runtime_error("cannot make a file in memory");
+    }
+  }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  ~MemoryFile() { ::close(descriptor_); }
+
+  std::filesystem::path path() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
+
+ private:
+  int descriptor_;
+};
+
+/// What users are told of is what is meant to happen.
+template <class Read>
+void refusing(Read&& read) {
+  try {
+    read();
+  } catch (const Error&) {
+  }
+}
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::logic_error(what);
+}
+
+void read_idx_bytes(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  for (const std::size_t rank : {1u, 3u}) refusing([&] { read_idx(file.path(), rank); });
+}
+
+void read_image_bytes(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  for (const Colours colours : {Colours::grey, Colours::as_stored}) {
+    refusing([&] { read_image(file.path(), kMostImagePixels, colours); });
+  }
+}
+
+void read_cifar_bytes(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  for (const std::size_t labels : {1u, 2u}) {
+    refusing([&] {
+      Dataset data{"cifar", {3, 32, 32}, {}, {}, {"a", "b", "c"}};
+      const std::string unpacked = read_unpacked(file.path(), 2 * (labels + kCifarPixels));
+      append_cifar(data, file.path(), unpacked, labels);
+    });
+  }
+}
+
+void read_current_bytes(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  refusing([&] { read_current_csv(file.path()); });
+}
+
+/// What is read and written is read again as the same.
+void check_written(const Recipe& recipe) {
+  const std::string text = to_toml(recipe);
+  require(to_toml(parse_recipe(text, "written")) == text, "a recipe that was written is read as another");
+}
+
+void read_recipe_bytes(std::string_view bytes) {
+  refusing([&] { check_written(parse_recipe(bytes, "fuzz.toml")); });
+}
+
+/// A line is an assignment of --set.
+void read_setting_bytes(std::string_view bytes) {
+  static const Recipe base = load_recipe(builtin_recipes().front());
+  std::vector<std::string> settings(1);
+  for (const char c : bytes) c == '\n' ? settings.emplace_back() : settings.back() += c;
+  refusing([&] { check_written(with_settings(base, settings)); });
+}
+
+void read_safetensors_bytes(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  refusing([&] { read_safetensors(file.path()); });
+  refusing([&] { load_network(file.path()); });
+}
+
+void read_checkpoint_bytes(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  refusing([&] {
+    const Checkpoint checkpoint(file.path());
+    const Recipe recipe = parse_recipe(checkpoint.run().recipe_toml, "checkpoint");
+    checkpoint.check_sizes(recipe);
+    Sequential net;
+    for (const LayerRecipe& layer : recipe.network) net.add(make_layer(layer));
+    checkpoint.load_into(net);
+  });
+}
+
+/// Commands are understood, and then not obeyed.
+void disarm(CLI::App& app) {
+  app.callback([] {});
+  for (CLI::App* command : app.get_subcommands(nullptr)) disarm(*command);
+}
+
+/// A line is a word of a command line.
+void read_command_bytes(std::string_view bytes) {
+  CLI::App app;
+  add_commands(app);
+  disarm(app);
+  std::vector<std::string> words(1);
+  for (const char c : bytes) c == '\n' ? words.emplace_back() : words.back() += c;
+  refusing([&] { CheckpointEvery::parse(words.back()); });
+  std::vector<const char*> arguments{"volley"};
+  for (const std::string& word : words) arguments.push_back(word.c_str());
+  try {
+    app.parse(static_cast<int>(arguments.size()), arguments.data());
+  } catch (const CLI::Error&) {
+  }
+}
+
+}  // namespace
+
+const std::vector<FuzzTarget>& fuzz_targets() {
+  static const std::vector<FuzzTarget> targets{
+      {"idx", read_idx_bytes},
+      {"image", read_image_bytes},
+      {"cifar", read_cifar_bytes},
+      {"current", read_current_bytes},
+      {"recipe", read_recipe_bytes},
+      {"settings", read_setting_bytes},
+      {"network", read_safetensors_bytes},
+      {"checkpoint", read_checkpoint_bytes},
+      {"command", read_command_bytes},
+  };
+  return targets;
+}
+
+}  // namespace volley::test
