@@ -266,19 +266,6 @@ void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const 
   }
 }
 
-void add_rows(float* sum, const float* x, std::size_t rows, std::size_t columns) {
-  for_columns<kPanel>(columns,
-                      [&]<std::size_t kVectors, bool kFull>(std::size_t o, const Row<kVectors, kFull>& row) {
-                        VF total[kVectors];
-                        for (std::size_t v = 0; v < kVectors; ++v) total[v] = row.load(sum + o, v);
-                        for (std::size_t r = 0; r < rows; ++r) {
-                          for (std::size_t v = 0; v < kVectors; ++v)
-                            total[v] = hn::Add(total[v], row.load(x + r * columns + o, v));
-                        }
-                        for (std::size_t v = 0; v < kVectors; ++v) row.store(total[v], sum + o, v);
-                      });
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
 HWY_AFTER_NAMESPACE();
@@ -290,7 +277,6 @@ HWY_EXPORT(conv_dense);
 HWY_EXPORT(conv_spikes);
 HWY_EXPORT(conv_weight_gradient);
 HWY_EXPORT(conv_weight_gradient_spikes);
-HWY_EXPORT(add_rows);
 
 void conv_dense(float* y, const float* x, const float* weight, const float* bias, const float* zeros,
                 const ConvShape& shape, std::size_t pictures) {
@@ -374,10 +360,6 @@ void conv_weight_backward(float* to, const float* weight, std::size_t groups, st
       for (std::size_t j = 0; j < out * in; ++j) *to++ = weight[j * taps + tap];
     }
   }
-}
-
-void add_rows(float* sum, const float* x, std::size_t rows, std::size_t columns) {
-  HWY_DYNAMIC_DISPATCH(add_rows)(sum, x, rows, columns);
 }
 
 }  // namespace volley::kernels

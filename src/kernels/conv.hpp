@@ -81,7 +81,4 @@ void conv_weight_forward(float* to, const float* weight, std::size_t groups, std
 void conv_weight_backward(float* to, const float* weight, std::size_t groups, std::size_t taps,
                           std::size_t in, std::size_t out);
 
-/// sum (columns) += x (rows, columns), over the rows, ascending.
-void add_rows(float* sum, const float* x, std::size_t rows, std::size_t columns);
-
 }  // namespace volley::kernels

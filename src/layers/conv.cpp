@@ -263,7 +263,8 @@ Signal Conv2d::backward(Tape& tape, const Signal& dy) {
     }
   });
   if (options_.bias) {
-    kernels::add_rows(bias_.gradient.data(), dy.values(), pictures * s.y_positions, options_.out_channels);
+    const std::size_t columns = options_.out_channels;
+    kernels::add_rows(bias_.gradient.data(), dy.values(), pictures * s.y_positions, columns, columns);
   }
 
   if (!tape.needs_input_gradient()) return {};
