@@ -4,7 +4,8 @@
 
 Files, all little: lif.safetensors (LIF in many cases), neurons.safetensors (the other neurons, and the
 surrogates), network.safetensors (whole networks, one pass), trajectory.safetensors (50 steps of Adam),
-norm.safetensors (golden_norm.py), and manifest.json (versions, seeds, cases, SHA-256 of each file).
+norm.safetensors (golden_norm.py), recurrent.safetensors (golden_recurrent.py), and manifest.json (versions, seeds,
+cases, SHA-256 of each file).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 
 import common
 import golden_norm
+import golden_recurrent
 import run_spikingjelly
 
 SEED = 20240607
@@ -266,7 +268,8 @@ def trajectory(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], dict[st
     count = 128
     pixels, labels = pictures(rng, count, 64)
     weights = weights_for(TRAJECTORY, rng)
-    training = common.Training(run_spikingjelly.PEER, TRAJECTORY, weights, SEED, same=True)
+    plain: common.Recipe = {**TRAJECTORY, "validation": 0.0, "augment": {}}
+    training = common.Training(run_spikingjelly.PEER, plain, weights, SEED, same=True)
     data = common.Split(pixels, labels)
     losses: list[float] = []
     spikes = hashlib.sha256()
@@ -311,6 +314,7 @@ def main() -> None:
     arrays, run = trajectory(rng)
     hashes["trajectory.safetensors"] = write(folder / "trajectory.safetensors", arrays)
     hashes["norm.safetensors"] = write(folder / "norm.safetensors", golden_norm.arrays(rng))
+    hashes["recurrent.safetensors"] = write(folder / "recurrent.safetensors", golden_recurrent.arrays(rng))
     versions = {name: common.version_of(name, sys.modules[name]) for name in run_spikingjelly.PEER.modules}
     manifest = {
         "made_by": "peers/golden_spikingjelly.py",

@@ -18,6 +18,7 @@
 #include <volley/parallel_neuron.hpp>
 #include <volley/pool.hpp>
 #include <volley/rate_penalty.hpp>
+#include <volley/recurrent.hpp>
 #include <volley/residual.hpp>
 #include <volley/trainer.hpp>
 #include <volley/voting.hpp>
@@ -57,6 +58,17 @@ struct NormRecipe : Options {
 using BatchNormRecipe = NormRecipe<BatchNormOptions>;
 using ThresholdDependentBatchNormRecipe = NormRecipe<ThresholdDependentBatchNormOptions>;
 
+/// Recurrent neurons in a recipe: how many beside their options.
+struct RecurrentRecipe : RecurrentOptions {
+  std::size_t features = 0;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("features", self.features, between(1, 1 << 16));
+    RecurrentOptions::fields(self, visit);
+  }
+};
+
 struct LayerRecipe;
 
 /// A residual block in a recipe: the layers of its two sides, [[network.branch]] and [[network.shortcut]],
@@ -76,9 +88,10 @@ struct ResidualRecipe : ResidualOptions {
 using AnyLayerRecipe =
     std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions, AvgPool2dOptions,
                  AdaptiveAvgPool2dOptions, BatchNormRecipe, ThresholdDependentBatchNormRecipe, DropoutOptions,
-                 VotingOptions, ResidualRecipe, IFOptions, LIFOptions, PLIFOptions, QIFOptions, EIFOptions,
-                 IzhikevichOptions, CUBALIFOptions, ALIFOptions, KLIFOptions, PSNOptions, MaskedPSNOptions,
-                 SlidingPSNOptions, LIOptions, SoftLIFOptions, RatePenaltyOptions>;
+                 VotingOptions, ResidualRecipe, RecurrentRecipe, IFOptions, LIFOptions, PLIFOptions,
+                 QIFOptions, EIFOptions, IzhikevichOptions, CUBALIFOptions, ALIFOptions, KLIFOptions,
+                 PSNOptions, MaskedPSNOptions, SlidingPSNOptions, LIOptions, SoftLIFOptions,
+                 RatePenaltyOptions>;
 /// A class of its own, so that the recipes of containers can hold others.
 struct LayerRecipe : AnyLayerRecipe {
   using AnyLayerRecipe::AnyLayerRecipe;

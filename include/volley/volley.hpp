@@ -20,6 +20,7 @@
 #include <volley/rate_penalty.hpp>
 #include <volley/recipe.hpp>
 #include <volley/recorder.hpp>
+#include <volley/recurrent.hpp>
 #include <volley/residual.hpp>
 #include <volley/rule.hpp>
 #include <volley/schedule.hpp>

@@ -87,6 +87,7 @@ NB_MODULE(_volley, m) {
   bind_norm(m);
   bind_neurons(m);
   bind_sequential(m);
+  bind_recurrent(m);
   bind_residual(m);
   bind_data(m);
   bind_encoders(m);

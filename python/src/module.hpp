@@ -27,6 +27,7 @@ void bind_layers(nb::module_& m);
 void bind_conv_and_pools(nb::module_& m);
 void bind_norm(nb::module_& m);
 void bind_neurons(nb::module_& m);
+void bind_recurrent(nb::module_& m);
 void bind_residual(nb::module_& m);
 void bind_sequential(nb::module_& m);
 void bind_data(nb::module_& m);

@@ -104,6 +104,17 @@ void neuron_forward(Real* s, Real* z, const Real* x, const NeuronOf& neuron, con
   }
 }
 
+/// One step from its end to its beginning: dx from ds, what comes to the spike s by what follows, and dz,
+/// which is brought from after the step to before it. z is after charge, `before` before it.
+template <class Real, class Neuron>
+Real step_adjoint(const Neuron& n, Real* dz, Real* dp, Real ds, Real s, const Real* z, const Real* before,
+                  Real x, const Surrogate& surrogate) {
+  const Real g = step_derivative(surrogate, n.above(z));
+  const Real by_reset = n.reset_adjoint(dz, dp, z, s);
+  n.above_adjoint(dz, dp, g * (ds + by_reset));
+  return n.charge_adjoint(dz, dp, before, z, x);
+}
+
 /// dx (T, F), and dp (F, kParameters), the sums over t, from ds (T, F), with s and z as forward left them.
 template <class Real, class NeuronOf>
 void neuron_backward(Real* dx, Real* dp, const Real* ds, const Real* s, const Real* z, const Real* x,
@@ -117,17 +128,13 @@ void neuron_backward(Real* dx, Real* dp, const Real* ds, const Real* s, const Re
     for (std::size_t k = 0; k < kParameters; ++k) dp_f[k] = 0;
     for (std::size_t t = T; t-- > 0;) {
       const std::size_t i = t * F + f;
-      const Real* after = z + i * kStates;
-      const Real g = step_derivative(surrogate, n.above(after));
-      const Real by_reset = n.reset_adjoint(dz, dp_f, after, s[i]);
-      n.above_adjoint(dz, dp_f, g * (ds[i] + by_reset));
       Real before[kStates];
       n.start(before);
       if (t > 0) {
         for (std::size_t k = 0; k < kStates; ++k) before[k] = z[(i - F) * kStates + k];
         n.reset(before, s[i - F], s[i - F]);
       }
-      dx[i] = n.charge_adjoint(dz, dp_f, before, after, x[i]);
+      dx[i] = step_adjoint(n, dz, dp_f, ds[i], s[i], z + i * kStates, before, x[i], surrogate);
     }
   }
 }

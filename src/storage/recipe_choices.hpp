@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 2> choices(Readout) { return {"last", "me
 constexpr std::array<std::string_view, 2> choices(LatencyFunction) { return {"linear", "log"}; }
 constexpr std::array<std::string_view, 2> choices(PopulationMode) { return {"deterministic", "random"}; }
 constexpr std::array<std::string_view, 2> choices(Norm) { return {"l1", "l2"}; }
+constexpr std::array<std::string_view, 2> choices(Feedback) { return {"linear", "element_wise"}; }
 constexpr std::array<std::string_view, 3> choices(Connect) { return {"ADD", "AND", "IAND"}; }
 
 /// The word for no value: v_reset = "none".

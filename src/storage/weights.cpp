@@ -46,6 +46,9 @@ Sized sized_tensor(const Conv2dOptions& conv) {
   return {"weight",
           {conv.out_channels, conv.in_channels / conv.groups, conv.kernel_size.h, conv.kernel_size.w}};
 }
+Sized sized_tensor(const RecurrentRecipe& r) {
+  return {"weight", r.feedback == Feedback::linear ? Shape{r.features, r.features} : Shape{r.features}};
+}
 template <class Options>
 Sized sized_tensor(const NormRecipe<Options>& norm) {
   return {"running_mean", {norm.channels}};

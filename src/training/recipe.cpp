@@ -59,6 +59,9 @@ struct MakeLayer {
   std::unique_ptr<Layer> operator()(const VotingOptions& options) const {
     return std::make_unique<Voting>(options);
   }
+  std::unique_ptr<Layer> operator()(const RecurrentRecipe& recipe) const {
+    return std::make_unique<Recurrent>(recipe.features, recipe);
+  }
   std::unique_ptr<Layer> operator()(const ResidualRecipe& recipe) const {
     if (recipe.branch.empty()) throw RecipeError("[residual] branch must have at least one layer, got none");
     const auto side = [](const std::vector<LayerRecipe>& layers) {
@@ -145,6 +148,13 @@ bool describes_neuron(const Layer& layer, LayerRecipe& recipe) {
 }
 
 template <>
+bool describes<Recurrent>(const Layer& layer, LayerRecipe& recipe) {
+  const Recurrent* recurrent = dynamic_cast<const Recurrent*>(&layer);
+  if (recurrent != nullptr) recipe = RecurrentRecipe{recurrent->options(), recurrent->features()};
+  return recurrent != nullptr;
+}
+
+template <>
 bool describes<Residual>(const Layer& layer, LayerRecipe& recipe) {
   const Residual* residual = dynamic_cast<const Residual*>(&layer);
   if (residual == nullptr) return false;
@@ -172,10 +182,11 @@ LayerRecipe recipe_of(const Layer& layer) {
                      describes_norm<BatchNorm>(layer, recipe) ||
                      describes_norm<ThresholdDependentBatchNorm>(layer, recipe) ||
                      describes<Dropout>(layer, recipe) || describes<Voting>(layer, recipe) ||
-                     describes<Residual>(layer, recipe) || describes<PSN>(layer, recipe) ||
-                     describes<MaskedPSN>(layer, recipe) || describes<SlidingPSN>(layer, recipe) ||
-                     describes<LI>(layer, recipe) || describes<SoftLIF>(layer, recipe) ||
-                     describes<RatePenalty>(layer, recipe) || describes_neuron(layer, recipe);
+                     describes<Residual>(layer, recipe) || describes<Recurrent>(layer, recipe) ||
+                     describes<PSN>(layer, recipe) || describes<MaskedPSN>(layer, recipe) ||
+                     describes<SlidingPSN>(layer, recipe) || describes<LI>(layer, recipe) ||
+                     describes<SoftLIF>(layer, recipe) || describes<RatePenalty>(layer, recipe) ||
+                     describes_neuron(layer, recipe);
   if (!known) throw Error(fmt::format("[recipe] a layer of kind '{}' cannot be described", layer.kind()));
   return recipe;
 }

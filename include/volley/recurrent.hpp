@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <volley/fields.hpp>
+#include <volley/layer.hpp>
+#include <volley/neuron_options.hpp>
+
+namespace volley {
+
+/// How a layer's spikes of the last step come back as currents.
+enum class Feedback {
+  linear,        // W s, every neuron to every other
+  element_wise,  // w s, every neuron to itself
+};
+
+/// The neurons that can be recurrent: those without parameters of their own.
+using RecurrentNeuron = std::variant<LIFOptions, IFOptions, QIFOptions, EIFOptions, IzhikevichOptions,
+                                     CUBALIFOptions, ALIFOptions>;
+
+struct RecurrentOptions {
+  static constexpr const char* kKind = "recurrent";
+
+  Feedback feedback = Feedback::linear;
+  RecurrentNeuron neuron;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("feedback", self.feedback, any());
+    visit("neuron", self.neuron, any());
+  }
+};
+
+/// Neurons whose own spikes of the step before are added to their currents:
+///
+///     i[t] = x[t] + W s[t - 1]         linear          s[t] = neuron(i[t]),  s[-1] = 0
+///     i[t] = x[t] + w s[t - 1]         element_wise
+///
+/// x (N, T, F) currents -> s (N, T, F) spikes. `weight` is (F, F), drawn as a Linear's, or (F), 1 at first.
+/// Linear before it and linear feedback are SpikingJelly's LinearRecurrentContainer around a neuron;
+/// element-wise feedback is its ElementWiseRecurrentContainer with x + y (docs/math/recurrent.md).
+class Recurrent final : public Layer {
+ public:
+  using Options = RecurrentOptions;
+
+  explicit Recurrent(std::size_t features, const RecurrentOptions& options = {});
+
+  std::size_t features() const { return features_; }
+  const RecurrentOptions& options() const { return options_; }
+  Parameter& weight() { return weight_; }
+
+  std::string_view kind() const override { return RecurrentOptions::kKind; }
+  Shape output_shape(const Shape& features) const override;
+  Signal forward(const Signal& x, Tape& tape) const override;
+  Signal backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> parameters() override { return {{"weight", &weight_}}; }
+  void initialize(std::uint32_t seed, std::uint32_t layer) override;
+
+ private:
+  std::size_t features_;
+  RecurrentOptions options_;
+  Parameter weight_;
+};
+
+}  // namespace volley

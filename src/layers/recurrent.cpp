@@ -1,0 +1,200 @@
+#include <volley/recurrent.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <volley/error.hpp>
+
+#include "core/philox.hpp"
+#include "kernels/bits.hpp"
+#include "kernels/linear.hpp"
+#include "layers/signal_forms.hpp"
+#include "layers/spike_words.hpp"
+#include "reference/neurons.hpp"
+#include "reference/recurrent.hpp"
+
+namespace volley {
+namespace {
+
+constexpr std::size_t kSamples = 8;   // samples that go through time together in backward
+constexpr std::size_t kOutputs = 16;  // rows of the weights' gradient in one piece of work
+
+struct Saved {
+  Signal given;
+  Signal x;  // the same, plain
+  SignalMemory x_memory;
+  SignalMemory dx_memory;
+  Spikes spikes;
+  Tensor s;         // (N, T, F), the same as floats
+  Tensor i;         // (N, T, F), x and what comes back
+  Buffer<float> z;  // (N, T, F, states), after charge
+  Tensor weight_t;
+  Tensor dx;
+};
+
+/// Calls body(neuron, surrogate) with the neuron in its compile-time form.
+template <class Body>
+void with_neuron(const RecurrentNeuron& neuron, const Body& body) {
+  std::visit([&](const auto& options) { body(reference::neuron_of<float>(options), options.surrogate); },
+             neuron);
+}
+
+/// Time backward for the samples [begin, end): dx is what comes to the currents.
+template <class Neuron>
+void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, Feedback feedback,
+                      const Neuron& neuron, const Surrogate& surrogate, std::size_t begin, std::size_t end) {
+  static thread_local Buffer<float> ds, dz;
+  const std::size_t T = saved.x.steps();
+  const std::size_t F = saved.x.features();
+  const std::size_t count = end - begin;
+  ds.resize(count * F);
+  dz.resize(count * F * Neuron::kStates);
+  dz.zero();
+  for (std::size_t t = T; t-- > 0;) {
+    float* next = saved.dx.data() + (begin * T + t + 1) * F;
+    for (std::size_t n = 0; n < count; ++n) {
+      std::copy_n(dy.values() + ((begin + n) * T + t) * F, F, ds.data() + n * F);
+      if (t + 1 < T && feedback == Feedback::element_wise) {
+        reference::feed_back_adjoint(ds.data() + n * F, next + n * T * F, weight.value.data(), feedback, F);
+      }
+    }
+    if (t + 1 < T && feedback == Feedback::linear) {
+      kernels::matrix_product({.a = next,
+                               .a_row = T * F,
+                               .a_column = 1,
+                               .b = weight.value.data(),
+                               .b_row = F,
+                               .c = ds.data(),
+                               .c_row = F,
+                               .m = count,
+                               .n = F,
+                               .k = F,
+                               .accumulate = true});
+    }
+    for (std::size_t n = 0; n < count; ++n) {
+      const std::size_t first = (begin + n) * T * F;
+      reference::recurrent_step_adjoint(saved.dx.data() + first + t * F, dz.data() + n * F * Neuron::kStates,
+                                        ds.data() + n * F, saved.s.data() + first,
+                                        saved.z.data() + first * Neuron::kStates, saved.i.data() + first,
+                                        neuron, surrogate, t, F);
+    }
+  }
+}
+
+/// Over all samples and steps but the first, in that order.
+void add_weight_gradient(Saved& saved, Parameter& weight, Feedback feedback, ThreadPool& threads) {
+  const std::size_t N = saved.x.samples();
+  const std::size_t T = saved.x.steps();
+  const std::size_t F = saved.x.features();
+  float* gradient = weight.gradient.data();
+  if (feedback == Feedback::element_wise) {
+    for (std::size_t row = 0; row < N * T; ++row) {
+      if (row % T == 0) continue;
+      reference::feed_back_gradient(gradient, saved.dx.data() + row * F, saved.s.data() + (row - 1) * F,
+                                    feedback, F);
+    }
+    return;
+  }
+  parallel_for(threads, F, kOutputs, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = 0; n < N; ++n) {
+      kernels::matrix_product({.a = saved.dx.data() + (n * T + 1) * F + begin,
+                               .a_row = 1,
+                               .a_column = F,
+                               .b = saved.s.data() + n * T * F,
+                               .b_row = F,
+                               .c = gradient + begin * F,
+                               .c_row = F,
+                               .m = end - begin,
+                               .n = F,
+                               .k = T - 1,
+                               .accumulate = true});
+    }
+  });
+}
+
+}  // namespace
+
+Recurrent::Recurrent(std::size_t features, const RecurrentOptions& options)
+    : features_(features), options_(options) {
+  check_range(RecurrentOptions::kKind, "features", static_cast<double>(features), at_least(1));
+  std::visit(
+      [](const auto& neuron) {
+        check_fields(neuron.kKind, neuron);
+        check_surrogate(neuron.surrogate);
+      },
+      options.neuron);
+  weight_ = Parameter(options.feedback == Feedback::linear ? Shape{features, features} : Shape{features});
+  Recurrent::initialize(0, 0);
+}
+
+Shape Recurrent::output_shape(const Shape& features) const {
+  if (features != Shape{features_}) {
+    throw Error(fmt::format("[recurrent] input features must be {}, got {}", Shape{features_}.text(),
+                            features.text()));
+  }
+  return features;
+}
+
+void Recurrent::initialize(std::uint32_t seed, std::uint32_t layer) {
+  if (options_.feedback == Feedback::element_wise) {
+    std::ranges::fill(weight_.value.values(), 1.0f);
+    return;
+  }
+  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), layer);
+  const double bound = 1 / std::sqrt(static_cast<double>(features_));
+  for (float& w : weight_.value.values()) w = static_cast<float>((2 * random.uniform() - 1) * bound);
+}
+
+Signal Recurrent::forward(const Signal& x, Tape& tape) const {
+  output_shape(x.shape().from(2));
+  check_real_input(RecurrentOptions::kKind, x);
+  Saved& saved = tape.saved<Saved>();
+  saved.given = x;
+  saved.x = plain(x, saved.x_memory, tape.threads());
+  const std::size_t T = x.steps();
+  const std::size_t F = features_;
+  for (Tensor* t : {&saved.s, &saved.i}) t->resize(x.shape());
+  std::uint64_t* words = SpikeWords::make_steps(saved.spikes, x.shape());
+  const std::size_t row_words = SpikeWords::row_words(saved.spikes);
+  const float* weight_t = weight_.value.data();
+  if (options_.feedback == Feedback::linear) {
+    saved.weight_t.resize({F, F});
+    kernels::transpose(saved.weight_t.data(), weight_t, F, F);
+    weight_t = saved.weight_t.data();
+  }
+  with_neuron(options_.neuron, [&]<class Neuron>(const Neuron& neuron, const Surrogate& surrogate) {
+    saved.z.resize(x.shape().size() * Neuron::kStates);
+    parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
+      static thread_local Buffer<float> now;
+      now.resize(F * Neuron::kStates);
+      for (std::size_t n = begin; n < end; ++n) {
+        const std::size_t first = n * T * F;
+        reference::recurrent_forward(saved.s.data() + first, saved.z.data() + first * Neuron::kStates,
+                                     saved.i.data() + first, saved.x.values() + first, weight_t,
+                                     options_.feedback, neuron, surrogate, reference::Fire::hard, T, F,
+                                     now.data());
+        for (std::size_t t = 0; t < T; ++t) {
+          kernels::values_to_bits(words + (n * T + t) * row_words, saved.s.data() + first + t * F, F);
+        }
+      }
+    });
+  });
+  return saved.spikes;
+}
+
+Signal Recurrent::backward(Tape& tape, const Signal& dy) {
+  Saved& saved = tape.saved<Saved>();
+  saved.dx.resize(saved.x.shape());
+  with_neuron(options_.neuron, [&](const auto& neuron, const Surrogate& surrogate) {
+    parallel_for(tape.threads(), saved.x.samples(), kSamples, [&](std::size_t begin, std::size_t end) {
+      backward_in_time(saved, dy, weight_, options_.feedback, neuron, surrogate, begin, end);
+    });
+  });
+  add_weight_gradient(saved, weight_, options_.feedback, tape.threads());
+  if (!tape.needs_input_gradient()) return {};
+  return plain_backward(saved.given, saved.dx, saved.dx_memory, tape.threads());
+}
+
+}  // namespace volley

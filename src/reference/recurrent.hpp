@@ -1,0 +1,108 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include <volley/recurrent.hpp>
+
+#include "reference/neuron.hpp"
+
+namespace volley::reference {
+
+// Neurons whose spikes of the step before come back as currents. Equation numbers are those of
+// docs/math/recurrent.md. weight is (F, F), or (F) where the feedback is element-wise; weight_t is its
+// transpose.
+
+/// i (F) += what the spikes s (F) of the step before give, ascending. (Z1)
+template <class Real>
+void feed_back(Real* i, const Real* s, const Real* weight_t, Feedback feedback, std::size_t F) {
+  for (std::size_t j = 0; j < F; ++j) {
+    if (feedback == Feedback::element_wise) {
+      i[j] += weight_t[j] * s[j];
+    } else if (s[j] != Real(0)) {
+      for (std::size_t f = 0; f < F; ++f) i[f] += weight_t[j * F + f] * s[j];
+    }
+  }
+}
+
+/// ds (F) += what the gradient di (F) of the next step's currents gives. (Z3)
+template <class Real>
+void feed_back_adjoint(Real* ds, const Real* di, const Real* weight, Feedback feedback, std::size_t F) {
+  for (std::size_t f = 0; f < F; ++f) {
+    if (feedback == Feedback::element_wise) {
+      ds[f] += weight[f] * di[f];
+    } else {
+      for (std::size_t j = 0; j < F; ++j) ds[j] += weight[f * F + j] * di[f];
+    }
+  }
+}
+
+/// dweight += the part of one step, from di (F) and the spikes s (F) of the step before it. (Z5)
+template <class Real>
+void feed_back_gradient(Real* dweight, const Real* di, const Real* s, Feedback feedback, std::size_t F) {
+  for (std::size_t f = 0; f < F; ++f) {
+    if (feedback == Feedback::element_wise) {
+      dweight[f] += di[f] * s[f];
+    } else {
+      for (std::size_t j = 0; j < F; ++j) dweight[f * F + j] += di[f] * s[j];
+    }
+  }
+}
+
+/// s, i (T, F) and z after charge (T, F, kStates) from x (T, F), one sample. `now` has F kStates numbers.
+/// reset_spikes as in neuron_forward.
+template <class Real, class Neuron>
+void recurrent_forward(Real* s, Real* z, Real* i, const Real* x, const Real* weight_t, Feedback feedback,
+                       const Neuron& neuron, const Surrogate& surrogate, Fire fire, std::size_t T,
+                       std::size_t F, Real* now, const Real* reset_spikes = nullptr) {
+  constexpr std::size_t kStates = Neuron::kStates;
+  for (std::size_t f = 0; f < F; ++f) neuron.start(now + f * kStates);
+  for (std::size_t t = 0; t < T; ++t) {
+    const std::size_t row = t * F;
+    std::copy_n(x + row, F, i + row);
+    if (t > 0) feed_back(i + row, s + row - F, weight_t, feedback, F);
+    for (std::size_t f = 0; f < F; ++f) {
+      Real* state = now + f * kStates;
+      neuron.charge(state, i[row + f]);
+      std::copy_n(state, kStates, z + (row + f) * kStates);
+      s[row + f] = spike_of(neuron, state, surrogate, fire);
+      neuron.reset(state, s[row + f], reset_spikes != nullptr ? reset_spikes[row + f] : s[row + f]);
+    }
+  }
+}
+
+/// di (F) of step t from ds (F), all that comes to its spikes, and dz (F, kStates), which is brought from
+/// after the step to before it. s, i, z are those of the whole pass. (Z4)
+template <class Real, class Neuron>
+void recurrent_step_adjoint(Real* di, Real* dz, const Real* ds, const Real* s, const Real* z, const Real* i,
+                            const Neuron& neuron, const Surrogate& surrogate, std::size_t t, std::size_t F) {
+  constexpr std::size_t kStates = Neuron::kStates;
+  for (std::size_t f = 0; f < F; ++f) {
+    const std::size_t at = t * F + f;
+    Real before[kStates];
+    neuron.start(before);
+    if (t > 0) {
+      std::copy_n(z + (at - F) * kStates, kStates, before);
+      neuron.reset(before, s[at - F], s[at - F]);
+    }
+    Real* none = nullptr;  // no parameters
+    di[f] = step_adjoint(neuron, dz + f * kStates, none, ds[f], s[at], z + at * kStates, before, i[at],
+                         surrogate);
+  }
+}
+
+/// dx (T, F), which is di, from dy (T, F); adds to dweight. ds (F) and dz (F, kStates) are scratch.
+template <class Real, class Neuron>
+void recurrent_backward(Real* dx, Real* dweight, const Real* dy, const Real* s, const Real* z, const Real* i,
+                        const Real* weight, Feedback feedback, const Neuron& neuron,
+                        const Surrogate& surrogate, std::size_t T, std::size_t F, Real* ds, Real* dz) {
+  std::fill_n(dz, F * Neuron::kStates, Real(0));
+  for (std::size_t t = T; t-- > 0;) {
+    std::copy_n(dy + t * F, F, ds);
+    if (t + 1 < T) feed_back_adjoint(ds, dx + (t + 1) * F, weight, feedback, F);
+    recurrent_step_adjoint(dx + t * F, dz, ds, s, z, i, neuron, surrogate, t, F);
+    if (t > 0) feed_back_gradient(dweight, dx + t * F, s + (t - 1) * F, feedback, F);
+  }
+}
+
+}  // namespace volley::reference
