@@ -41,6 +41,12 @@ void with_neuron(const RecurrentNeuron& neuron, const Body& body) {
              neuron);
 }
 
+void product(const kernels::MatrixProduct& p) {
+  static thread_local Buffer<float> panel;
+  panel.resize(kernels::product_panel_size(p.k));
+  kernels::matrix_product(p, panel.data());
+}
+
 /// Time backward for the samples [begin, end): dx is what comes to the currents.
 template <class Neuron>
 void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, Feedback feedback,
@@ -61,17 +67,17 @@ void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, F
       }
     }
     if (t + 1 < T && feedback == Feedback::linear) {
-      kernels::matrix_product({.a = next,
-                               .a_row = T * F,
-                               .a_column = 1,
-                               .b = weight.value.data(),
-                               .b_row = F,
-                               .c = ds.data(),
-                               .c_row = F,
-                               .m = count,
-                               .n = F,
-                               .k = F,
-                               .accumulate = true});
+      product({.a = next,
+               .a_row = T * F,
+               .a_column = 1,
+               .b = weight.value.data(),
+               .b_row = F,
+               .c = ds.data(),
+               .c_row = F,
+               .m = count,
+               .n = F,
+               .k = F,
+               .accumulate = true});
     }
     for (std::size_t n = 0; n < count; ++n) {
       const std::size_t first = (begin + n) * T * F;
@@ -99,17 +105,17 @@ void add_weight_gradient(Saved& saved, Parameter& weight, Feedback feedback, Thr
   }
   parallel_for(threads, F, kOutputs, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = 0; n < N; ++n) {
-      kernels::matrix_product({.a = saved.dx.data() + (n * T + 1) * F + begin,
-                               .a_row = 1,
-                               .a_column = F,
-                               .b = saved.s.data() + n * T * F,
-                               .b_row = F,
-                               .c = gradient + begin * F,
-                               .c_row = F,
-                               .m = end - begin,
-                               .n = F,
-                               .k = T - 1,
-                               .accumulate = true});
+      product({.a = saved.dx.data() + (n * T + 1) * F + begin,
+               .a_row = 1,
+               .a_column = F,
+               .b = saved.s.data() + n * T * F,
+               .b_row = F,
+               .c = gradient + begin * F,
+               .c_row = F,
+               .m = end - begin,
+               .n = F,
+               .k = T - 1,
+               .accumulate = true});
     }
   });
 }
