@@ -96,28 +96,6 @@ struct AdamOptions {
   }
 };
 
-/// Adam (Kingma and Ba, ICLR 2015) as PyTorch computes it:
-/// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
-/// w -= lr / (1 - beta1^k) m / (sqrt(v) / sqrt(1 - beta2^k) + eps) at step k = 1, 2, ...
-class Adam final : public Optimizer {
- public:
-  using Options = AdamOptions;
-
-  explicit Adam(const AdamOptions& options = {});
-  explicit Adam(float lr, AdamOptions options = {});
-  const AdamOptions& options() const { return options_; }
-  std::string_view kind() const override { return AdamOptions::kKind; }
-  void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
-  void prepare(const std::vector<NamedParameter>& parameters) override;
-  std::vector<NamedTensor> state() override;
-
- private:
-  AdamOptions options_;
-  std::vector<std::string> names_;
-  std::vector<Tensor> m_;
-  std::vector<Tensor> v_;
-};
-
 struct AdamWOptions {
   static constexpr const char* kKind = "adamw";
 
@@ -129,34 +107,37 @@ struct AdamWOptions {
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
-    visit("lr", self.lr, at_least(0));
-    visit("beta1", self.beta1, from_below(0, 1));
-    visit("beta2", self.beta2, from_below(0, 1));
-    visit("eps", self.eps, at_least(0));
-    visit("weight_decay", self.weight_decay, at_least(0));
+    AdamOptions::fields(self, visit);
   }
 };
 
-/// Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019): w *= 1 - lr weight_decay, then Adam's
-/// step with the gradient as it is.
-class AdamW final : public Optimizer {
+/// Adam (Kingma and Ba, ICLR 2015) as PyTorch computes it:
+/// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+/// w -= lr / (1 - beta1^k) m / (sqrt(v) / sqrt(1 - beta2^k) + eps) at step k = 1, 2, ...
+/// With AdamWOptions, Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019): w *= 1 - lr
+/// weight_decay first, and the gradient as it is.
+template <class OptionsType>
+class AdamBy final : public Optimizer {
  public:
-  using Options = AdamWOptions;
+  using Options = OptionsType;
 
-  explicit AdamW(const AdamWOptions& options = {});
-  explicit AdamW(float lr, AdamWOptions options = {});
-  const AdamWOptions& options() const { return options_; }
-  std::string_view kind() const override { return AdamWOptions::kKind; }
-  void prepare(const std::vector<NamedParameter>& parameters) override;
+  explicit AdamBy(const Options& options = {});
+  explicit AdamBy(float lr, Options options = {});
+  const Options& options() const { return options_; }
+  std::string_view kind() const override { return Options::kKind; }
   void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+  void prepare(const std::vector<NamedParameter>& parameters) override;
   std::vector<NamedTensor> state() override;
 
  private:
-  AdamWOptions options_;
+  Options options_;
   std::vector<std::string> names_;
   std::vector<Tensor> m_;
   std::vector<Tensor> v_;
 };
+
+using Adam = AdamBy<AdamOptions>;
+using AdamW = AdamBy<AdamWOptions>;
 
 /// The Euclidean norm of all gradients together.
 double gradient_norm(const std::vector<NamedParameter>& parameters,

@@ -53,13 +53,14 @@ void for_pieces(const std::vector<NamedParameter>& parameters, ThreadPool& threa
   }
 }
 
-void adam_step(const std::vector<NamedParameter>& parameters, std::vector<Tensor>& m, std::vector<Tensor>& v,
-               const reference::AdamCoefficients<float>& c, ThreadPool& threads) {
-  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
-    Parameter& p = *parameters[i].parameter;
-    kernels::adam_step(p.value.data() + begin, m[i].data() + begin, v[i].data() + begin,
-                       p.gradient.data() + begin, c, end - begin);
-  });
+// Where the weight decay goes: into the gradient, or to the weights beside it.
+reference::AdamCoefficients<float> coefficients(const AdamOptions& o, float lr, double step) {
+  return reference::adam_coefficients<float>(lr, o.beta1, o.beta2, o.eps, o.weight_decay, step);
+}
+reference::AdamCoefficients<float> coefficients(const AdamWOptions& o, float lr, double step) {
+  auto c = reference::adam_coefficients<float>(lr, o.beta1, o.beta2, o.eps, 0, step);
+  c.keep = reference::decoupled_keep<float>(lr, o.weight_decay);
+  return c;
 }
 
 }  // namespace
@@ -96,54 +97,40 @@ std::vector<NamedTensor> Sgd::state() {
   return all;
 }
 
-Adam::Adam(const AdamOptions& options) : Optimizer(options.lr), options_(options) {
-  check_fields(AdamOptions::kKind, options);
+template <class Options>
+AdamBy<Options>::AdamBy(const Options& options) : Optimizer(options.lr), options_(options) {
+  check_fields(Options::kKind, options);
 }
-Adam::Adam(float lr, AdamOptions options) : Adam(with_lr(lr, options)) {}
+template <class Options>
+AdamBy<Options>::AdamBy(float lr, Options options) : AdamBy(with_lr(lr, options)) {}
 
-void Adam::prepare(const std::vector<NamedParameter>& parameters) {
+template <class Options>
+void AdamBy<Options>::prepare(const std::vector<NamedParameter>& parameters) {
   make_room(kind(), parameters, names_, {&m_, &v_});
 }
 
-void Adam::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+template <class Options>
+void AdamBy<Options>::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
   prepare(parameters);
   ++steps_;
-  const auto c = reference::adam_coefficients<float>(lr(), options_.beta1, options_.beta2, options_.eps,
-                                                     options_.weight_decay, static_cast<double>(steps_));
-  adam_step(parameters, m_, v_, c, threads);
+  const auto c = coefficients(options_, lr(), static_cast<double>(steps_));
+  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
+    Parameter& p = *parameters[i].parameter;
+    kernels::adam_step(p.value.data() + begin, m_[i].data() + begin, v_[i].data() + begin,
+                       p.gradient.data() + begin, c, end - begin);
+  });
 }
 
-std::vector<NamedTensor> Adam::state() {
+template <class Options>
+std::vector<NamedTensor> AdamBy<Options>::state() {
   std::vector<NamedTensor> all;
   append(all, "m", names_, m_);
   append(all, "v", names_, v_);
   return all;
 }
 
-AdamW::AdamW(const AdamWOptions& options) : Optimizer(options.lr), options_(options) {
-  check_fields(AdamWOptions::kKind, options);
-}
-AdamW::AdamW(float lr, AdamWOptions options) : AdamW(with_lr(lr, options)) {}
-
-void AdamW::prepare(const std::vector<NamedParameter>& parameters) {
-  make_room(kind(), parameters, names_, {&m_, &v_});
-}
-
-void AdamW::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
-  prepare(parameters);
-  ++steps_;
-  auto c = reference::adam_coefficients<float>(lr(), options_.beta1, options_.beta2, options_.eps, 0,
-                                               static_cast<double>(steps_));
-  c.keep = reference::decoupled_keep<float>(lr(), options_.weight_decay);
-  adam_step(parameters, m_, v_, c, threads);
-}
-
-std::vector<NamedTensor> AdamW::state() {
-  std::vector<NamedTensor> all;
-  append(all, "m", names_, m_);
-  append(all, "v", names_, v_);
-  return all;
-}
+template class AdamBy<AdamOptions>;
+template class AdamBy<AdamWOptions>;
 
 double gradient_norm(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
   static thread_local std::vector<double> sums;  // of each piece, in their order

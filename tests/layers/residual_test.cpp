@@ -9,6 +9,7 @@
 
 #include "layers/signal_forms.hpp"
 #include "storage/recipe_toml.hpp"
+#include "support/bars.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -219,22 +220,8 @@ TEST(Residual, AFileHoldsNestedLayers) {
   }
 }
 
-Dataset bars(std::size_t samples, std::uint32_t seed) {
-  Dataset data{.name = "bars", .shape = {1, 4, 6}, .pixels = {}, .labels = {}, .classes = {"a", "b", "c"}};
-  test::Random random(seed);
-  for (std::size_t n = 0; n < samples; ++n) {
-    const std::uint32_t label = random.below(3);
-    for (std::uint32_t i = 0; i < 24; ++i) {
-      data.pixels.push_back(
-          static_cast<std::uint8_t>(i / 8 == label ? 90 + random.below(160) : random.below(90)));
-    }
-    data.labels.push_back(static_cast<std::uint8_t>(label));
-  }
-  return data;
-}
-
 TEST(Residual, NetworksOfBlocksLearn) {
-  const Dataset train = bars(400, 1), test = bars(150, 2);
+  const Dataset train = test::bars(400, 1), test = test::bars(150, 2);
   for (const Connect connect : kAll) {
     Sequential net{Flatten{},
                    Linear{24, 30},
