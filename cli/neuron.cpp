@@ -81,7 +81,7 @@ std::function<Row(double)> life_of(const Neuron& neuron, std::optional<double> s
     const double h = z[0];
     const double s = volley::reference::spike_of(neuron, z.data(), {}, volley::reference::Fire::hard);
     neuron.reset(z.data(), s, s);
-    return Row{x, h, s != 0 ? z[0] : h, s != 0};
+    return Row{x, h, z[0], s != 0};
   };
 }
 
@@ -346,13 +346,16 @@ struct AddOption {
 
 /// A neuron that counts in steps only.
 template <class Options>
-void add_neuron(CLI::App& neuron, const std::string& what) {
+void add_neuron(CLI::App& neuron) {
   struct Both : Common {
     Options options;
   };
+  const std::string_view doc = Options::kDoc;
+  const std::size_t first = doc.find('\n');
   CLI::App* command =
-      neuron.add_subcommand(Options::kKind, fmt::format("{} under a given current: CSV of t,x,h,v,s", what));
-  command->footer(fmt::format("Example: volley neuron {} --current constant:1.5 --steps 20", Options::kKind));
+      neuron.add_subcommand(Options::kKind, fmt::format("One of: {} CSV of t,x,h,v,s", doc.substr(0, first)));
+  command->footer(fmt::format("{}\n\nExample: volley neuron {} --current constant:1.5 --steps 20",
+                              doc.substr(first + 2), Options::kKind));
   const auto a = std::make_shared<Both>();
   add_common(*command, *a);
   Options::fields(a->options, AddOption{*command});
@@ -399,14 +402,11 @@ void add_lif(CLI::App& neuron) {
 void add_neuron_command(CLI::App& app) {
   CLI::App* neuron = app.add_subcommand("neuron", "Simulate one neuron under a given current");
   neuron->require_subcommand(1);
-  add_lif(*neuron);
-  using namespace volley;
-  add_neuron<IFOptions>(*neuron, "An integrate-and-fire neuron");
-  add_neuron<PLIFOptions>(*neuron, "A LIF neuron of the kind whose tau is learned");
-  add_neuron<QIFOptions>(*neuron, "A quadratic integrate-and-fire neuron");
-  add_neuron<EIFOptions>(*neuron, "An exponential integrate-and-fire neuron");
-  add_neuron<IzhikevichOptions>(*neuron, "Izhikevich's neuron");
-  add_neuron<CUBALIFOptions>(*neuron, "A LIF neuron with a synaptic current");
-  add_neuron<KLIFOptions>(*neuron, "A LIF neuron with a learned scale");
-  add_neuron<ALIFOptions>(*neuron, "A LIF neuron with an adaptive threshold");
+  volley::for_each_type(volley::Neurons{}, [&]<class Options>() {
+    if constexpr (std::is_same_v<Options, volley::LIFOptions>) {
+      add_lif(*neuron);
+    } else {
+      add_neuron<Options>(*neuron);
+    }
+  });
 }

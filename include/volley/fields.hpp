@@ -37,6 +37,10 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr Range any() { return {}; }
 constexpr Range above(double low) { return {.low = low, .low_open = true}; }
 constexpr Range at_least(double low) { return {.low = low}; }
+/// low < x < high
+constexpr Range inside(double low, double high) {
+  return {.low = low, .high = high, .low_open = true, .high_open = true};
+}
 constexpr Range between(double low, double high) { return {.low = low, .high = high}; }
 /// low <= x < high
 constexpr Range from_below(double low, double high) { return {.low = low, .high = high, .high_open = true}; }

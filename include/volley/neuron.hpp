@@ -7,23 +7,14 @@
 
 namespace volley {
 
-/// What neuron_options.hpp has one of for each kind of neuron.
-template <class Options>
-concept NeuronOptions = requires(const Options& o) {
-  o.fires_at_threshold;
-};
-
 /// Neurons of one kind, one per feature, from rest at the start of every pass: currents x (N, T, features...)
-/// -> spikes s of the same shape. The kinds, their equations and their options are in neuron_options.hpp.
-template <NeuronOptions OptionsType>
-class Neuron final : public Layer {
+/// -> spikes s of the same shape. The kinds, their equations and their options are in neuron_options.hpp;
+/// what they share as layers is here.
+class NeuronLayer : public Layer {
  public:
-  using Options = OptionsType;
+  const AnyNeuron& any_options() const { return options_; }
 
-  explicit Neuron(const Options& options = {});
-
-  const Options& options() const { return options_; }
-  std::string_view kind() const override { return Options::kKind; }
+  std::string_view kind() const override;
   /// Throws Error where the options want another number of channels.
   Shape output_shape(const Shape& features) const override;
   Signal forward(const Signal& x, Tape& tape) const override;
@@ -32,20 +23,29 @@ class Neuron final : public Layer {
   /// Draws nothing: a neuron's parameters begin where its options say.
   void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
+ protected:
+  explicit NeuronLayer(const AnyNeuron& options);
+
  private:
-  Options options_;
-  std::vector<Parameter> parameters_;  // in the order of options_.parameters()
+  AnyNeuron options_;
+  std::vector<Parameter> parameters_;  // in the order of the options' parameters()
 };
 
-using IF = Neuron<IFOptions>;
-using LIF = Neuron<LIFOptions>;
-using PLIF = Neuron<PLIFOptions>;
-using QIF = Neuron<QIFOptions>;
-using EIF = Neuron<EIFOptions>;
-using Izhikevich = Neuron<IzhikevichOptions>;
-using CUBALIF = Neuron<CUBALIFOptions>;
-using ALIF = Neuron<ALIFOptions>;
-using KLIF = Neuron<KLIFOptions>;
+template <NeuronOptions OptionsType>
+class Neuron final : public NeuronLayer {
+ public:
+  using Options = OptionsType;
+
+  explicit Neuron(const Options& options = {}) : NeuronLayer(options) {}
+
+  const Options& options() const { return std::get<Options>(any_options()); }
+};
+
+/// The numbers that neurons of these options learn; none for most.
+std::vector<NeuronParameter> parameters_of(const AnyNeuron& options);
+
+/// Throws Error for options that no neuron can have.
+void check_neuron(const AnyNeuron& options);
 
 /// Fields of the leaky integrator.
 struct LIOptions {

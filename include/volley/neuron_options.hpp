@@ -7,6 +7,7 @@
 
 #include <volley/fields.hpp>
 #include <volley/surrogate.hpp>
+#include <volley/type_list.hpp>
 
 namespace volley {
 
@@ -22,6 +23,10 @@ namespace volley {
 // and each says how it charges: how h comes from v and x. tau is in steps. Backward is the exact gradient of
 // the unrolled recursion with the surrogate for the step's derivative; detach_reset leaves out the spike's
 // part in the reset. Derivations: docs/math.
+//
+// Each has kKind, its name in recipes and on the command line, kName, its class in Python, and kDoc, which
+// says there and here what it computes. The members that all share stand in each, and not in a base, so that
+// LIFOptions{.tau = 3, .v_reset = std::nullopt} can name them.
 
 namespace detail {
 /// The fields that all of them have, after their own.
@@ -41,11 +46,12 @@ struct NeuronParameter {
   float initial;
 };
 
-/// Integrate-and-fire:
-///
-///     charge  h = v + x
 struct IFOptions {
   static constexpr const char* kKind = "if";
+  static constexpr const char* kName = "IF";
+  static constexpr const char* kDoc = R"(Integrate-and-fire neurons.
+
+charge  h = v + x)";
 
   float v_threshold = 1.0f;
   std::optional<float> v_reset = 0.0f;  // potential after a spike (hard reset); none: h - v_threshold (soft)
@@ -59,12 +65,13 @@ struct IFOptions {
   }
 };
 
-/// Leaky integrate-and-fire:
-///
-///     charge  h = v + (x - (v - v_reset)) / tau         decay_input
-///             h = v - (v - v_reset) / tau + x           otherwise
 struct LIFOptions {
   static constexpr const char* kKind = "lif";
+  static constexpr const char* kName = "LIF";
+  static constexpr const char* kDoc = R"(Leaky integrate-and-fire neurons.
+
+charge  h = v + (x - (v - v_reset)) / tau         decay_input
+        h = v - (v - v_reset) / tau + x           otherwise)";
 
   float tau = 2.0f;  // membrane time constant in steps, > 1
   float v_threshold = 1.0f;
@@ -77,23 +84,20 @@ struct LIFOptions {
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("tau", self.tau, above(1));
-    visit("v_threshold", self.v_threshold, any());
-    visit("v_reset", self.v_reset, any());
     visit("decay_input", self.decay_input, any());
-    visit("detach_reset", self.detach_reset, any());
-    visit("surrogate", self.surrogate, any());
-    visit("fires_at_threshold", self.fires_at_threshold, any());
+    detail::visit_firing(self, visit);
   }
 };
 
-/// LIF with a learned tau, and if wanted a learned threshold:
-///
-///     charge  as LIF, with 1 / tau = sigmoid(w)
-///
-/// Parameters: `w`, at first -ln(init_tau - 1), and with learn_threshold `v_threshold`; one number each, or
-/// one for each of so many channels (of neurons, where the features have one dimension).
 struct PLIFOptions {
   static constexpr const char* kKind = "plif";
+  static constexpr const char* kName = "PLIF";
+  static constexpr const char* kDoc = R"(LIF neurons with a learned tau, and if wanted a learned threshold.
+
+charge  as LIF, with 1 / tau = sigmoid(w)
+
+Parameters w, at first -ln(init_tau - 1), and with learn_threshold v_threshold: one number each, or one
+for each of so many channels (of neurons, where the features have one dimension).)";
 
   float init_tau = 2.0f;  // > 1
   float v_threshold = 1.0f;
@@ -121,11 +125,12 @@ struct PLIFOptions {
   }
 };
 
-/// Quadratic integrate-and-fire:
-///
-///     charge  h = v + (x + a0 (v - v_rest) (v - v_c)) / tau
 struct QIFOptions {
   static constexpr const char* kKind = "qif";
+  static constexpr const char* kName = "QIF";
+  static constexpr const char* kDoc = R"(Quadratic integrate-and-fire neurons.
+
+charge  h = v + (x + a0 (v - v_rest) (v - v_c)) / tau)";
 
   float tau = 2.0f;  // > 1
   float v_c = 0.8f;  // the potential beyond which v grows by itself
@@ -147,11 +152,12 @@ struct QIFOptions {
   }
 };
 
-/// Exponential integrate-and-fire:
-///
-///     charge  h = v + (x + v_rest - v + delta_T exp((v - theta_rh) / delta_T)) / tau
 struct EIFOptions {
   static constexpr const char* kKind = "eif";
+  static constexpr const char* kName = "EIF";
+  static constexpr const char* kDoc = R"(Exponential integrate-and-fire neurons.
+
+charge  h = v + (x + v_rest - v + delta_T exp((v - theta_rh) / delta_T)) / tau)";
 
   float tau = 2.0f;       // > 1
   float delta_T = 1.0f;   // sharpness of the rise, > 0
@@ -173,16 +179,17 @@ struct EIFOptions {
   }
 };
 
-/// Izhikevich's neuron, with a recovery current w:
-///
-///     charge  h = v + (x + a0 (v - v_rest) (v - v_c) - w) / tau
-///             w = w + (a (h - v_rest) - w) / tau_w
-///     fire    w = w + b where s = 1
-///     start   w = w_rest
-///
-/// detach_reset is SpikingJelly's: it holds for the 1 - s of the reset, not for the b s and s v_reset.
 struct IzhikevichOptions {
   static constexpr const char* kKind = "izhikevich";
+  static constexpr const char* kName = "Izhikevich";
+  static constexpr const char* kDoc = R"(Izhikevich's neurons, with a recovery current w.
+
+charge  h = v + (x + a0 (v - v_rest) (v - v_c) - w) / tau
+        w = w + (a (h - v_rest) - w) / tau_w
+fire    w = w + b where s = 1
+start   w = w_rest
+
+detach_reset holds for the 1 - s of the reset, not for the b s and s v_reset.)";
 
   float tau = 2.0f;  // > 1
   float v_c = 0.8f;
@@ -212,13 +219,14 @@ struct IzhikevichOptions {
   }
 };
 
-/// Current-based LIF, with a synaptic current c:
-///
-///     charge  c = c_decay c + x
-///             h = v_decay v + c
-///     start   c = 0
 struct CUBALIFOptions {
   static constexpr const char* kKind = "cuba_lif";
+  static constexpr const char* kName = "CUBALIF";
+  static constexpr const char* kDoc = R"(LIF neurons with a synaptic current c.
+
+charge  c = c_decay c + x
+        h = v_decay v + c
+start   c = 0)";
 
   float c_decay = 0.5f;   // >= 0 and <= 1
   float v_decay = 0.75f;  // >= 0 and <= 1
@@ -236,17 +244,19 @@ struct CUBALIFOptions {
   }
 };
 
-/// LIF with an adaptive threshold, after Yin, Corradi and Bohte (2021), in Euler steps as all neurons here:
-///
-///     charge  as LIF
-///     fire    s = 1 if h >= theta, theta = v_threshold + beta a
-///     reset   as above; soft: v = h - theta where s = 1
-///             a = a + (s - a) / tau_a
-///     start   a = 0
-///
-/// detach_reset holds for the reset of v, not for the adaptation.
 struct ALIFOptions {
   static constexpr const char* kKind = "alif";
+  static constexpr const char* kName = "ALIF";
+  static constexpr const char* kDoc =
+      R"(LIF neurons with an adaptive threshold, after Yin, Corradi and Bohte (2021).
+
+charge  as LIF
+fire    s = 1 if h >= theta, theta = v_threshold + beta a
+reset   soft: v = h - theta where s = 1
+        a = a + (s - a) / tau_a
+start   a = 0
+
+detach_reset holds for the reset of v, not for the adaptation.)";
 
   float tau = 2.0f;          // > 1
   float tau_a = 100.0f;      // time constant of the adaptation in steps, >= 1
@@ -268,14 +278,16 @@ struct ALIFOptions {
   }
 };
 
-/// LIF whose potential is scaled by a trained number k, and cut off at 0:
-///
-///     charge  h = k h where k h > 0, else 0, with the h of LIF
-///     reset   under scale_reset, of h / k, with v_threshold / k to subtract
-///
-/// Parameter: `k`, at first 1.
 struct KLIFOptions {
   static constexpr const char* kKind = "klif";
+  static constexpr const char* kName = "KLIF";
+  static constexpr const char* kDoc =
+      R"(LIF neurons whose potential is scaled by a learned k, and cut off at 0.
+
+charge  h = k h where k h > 0, else 0, with the h of LIF
+reset   under scale_reset, of h / k, with v_threshold / k to subtract
+
+Parameter k, at first 1.)";
 
   float tau = 2.0f;  // > 1
   float v_threshold = 1.0f;
@@ -296,5 +308,25 @@ struct KLIFOptions {
 
   std::vector<NeuronParameter> parameters() const { return {{"k", 1.0f}}; }
 };
+
+/// Every neuron that fires. Layers, recipes, the Python module, `volley neuron` and the tests run over this
+/// list.
+using Neurons = TypeList<IFOptions, LIFOptions, PLIFOptions, QIFOptions, EIFOptions, IzhikevichOptions,
+                         CUBALIFOptions, ALIFOptions, KLIFOptions>;
+using AnyNeuron = VariantOf<Neurons>;
+template <class Options>
+concept NeuronOptions = IsIn<Options, Neurons>;
+
+template <NeuronOptions Options>
+class Neuron;  // the layer: neuron.hpp
+using IF = Neuron<IFOptions>;
+using LIF = Neuron<LIFOptions>;
+using PLIF = Neuron<PLIFOptions>;
+using QIF = Neuron<QIFOptions>;
+using EIF = Neuron<EIFOptions>;
+using Izhikevich = Neuron<IzhikevichOptions>;
+using CUBALIF = Neuron<CUBALIFOptions>;
+using ALIF = Neuron<ALIFOptions>;
+using KLIF = Neuron<KLIFOptions>;
 
 }  // namespace volley

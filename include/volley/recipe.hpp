@@ -21,6 +21,7 @@
 #include <volley/recurrent.hpp>
 #include <volley/residual.hpp>
 #include <volley/trainer.hpp>
+#include <volley/type_list.hpp>
 #include <volley/voting.hpp>
 
 namespace volley {
@@ -69,6 +70,10 @@ struct RecurrentRecipe : RecurrentOptions {
   }
 };
 
+/// What an object of class C is made from.
+template <class C>
+using OptionsOf = typename C::Options;
+
 struct LayerRecipe;
 
 /// A residual block in a recipe: the layers of its two sides, [[network.branch]] and [[network.shortcut]],
@@ -85,27 +90,66 @@ struct ResidualRecipe : ResidualOptions {
   }
 };
 
-using AnyLayerRecipe =
-    std::variant<FlattenOptions, LinearRecipe, Conv2dOptions, MaxPool2dOptions, AvgPool2dOptions,
-                 AdaptiveAvgPool2dOptions, BatchNormRecipe, ThresholdDependentBatchNormRecipe, DropoutOptions,
-                 VotingOptions, ResidualRecipe, RecurrentRecipe, IFOptions, LIFOptions, PLIFOptions,
-                 QIFOptions, EIFOptions, IzhikevichOptions, CUBALIFOptions, ALIFOptions, KLIFOptions,
-                 PSNOptions, MaskedPSNOptions, SlidingPSNOptions, LIOptions, SoftLIFOptions,
-                 RatePenaltyOptions>;
-/// A class of its own, so that the recipes of containers can hold others.
-struct LayerRecipe : AnyLayerRecipe {
-  using AnyLayerRecipe::AnyLayerRecipe;
+template <class Options>
+using NeuronOf = Neuron<Options>;
+
+/// Every class of layer that recipes know.
+using Layers =
+    JoinedLists<TypeList<Flatten, Linear, Conv2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm,
+                         ThresholdDependentBatchNorm, Dropout, Voting, Residual, Recurrent>,
+                MappedList<NeuronOf, Neurons>,
+                TypeList<PSN, MaskedPSN, SlidingPSN, LI, SoftLIF, RatePenalty>>;
+
+namespace detail {
+template <class L>
+struct RecipeOf {
+  using Type = typename L::Options;
 };
+template <>
+struct RecipeOf<Linear> {
+  using Type = LinearRecipe;
+};
+template <>
+struct RecipeOf<BatchNorm> {
+  using Type = BatchNormRecipe;
+};
+template <>
+struct RecipeOf<ThresholdDependentBatchNorm> {
+  using Type = ThresholdDependentBatchNormRecipe;
+};
+template <>
+struct RecipeOf<Residual> {
+  using Type = ResidualRecipe;
+};
+template <>
+struct RecipeOf<Recurrent> {
+  using Type = RecurrentRecipe;
+};
+}  // namespace detail
+
+/// What describes a layer of class L: its options, and what else it is made from where these are not all.
+template <class L>
+using RecipeOf = typename detail::RecipeOf<L>::Type;
+
+/// Of any layer. A class of its own, so that the recipes of containers can hold others.
+struct LayerRecipe : VariantOf<MappedList<RecipeOf, Layers>> {
+  using Base = VariantOf<MappedList<RecipeOf, Layers>>;
+  using Base::Base;
+};
+
 /// The layer that a recipe describes, with its weights drawn from seed 0.
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);
 /// What describes `layer`, without its weights. Throws Error for a kind that recipes do not know.
 LayerRecipe recipe_of(const Layer& layer);
 
 using EncoderRecipe = EncoderOptions;
-using LossRecipe =
-    std::variant<RateMseOptions, RateCrossEntropyOptions, CountMseOptions, CountCrossEntropyOptions,
-                 MembraneMseOptions, MembraneCrossEntropyOptions, TetOptions>;
-using OptimizerRecipe = std::variant<AdamOptions, AdamWOptions, SgdOptions>;
+
+using Losses =
+    TypeList<RateMse, RateCrossEntropy, CountMse, CountCrossEntropy, MembraneMse, MembraneCrossEntropy, Tet>;
+using LossRecipe = VariantOf<MappedList<OptionsOf, Losses>>;
+
+using Optimizers = TypeList<Adam, AdamW, Sgd>;
+using OptimizerRecipe = VariantOf<MappedList<OptionsOf, Optimizers>>;
 
 /// A whole training run. As TOML (recipes/*.toml are the built-in ones):
 ///

@@ -94,7 +94,8 @@ void bind_surrogates(nb::module_& m) {
 }
 
 constexpr const char* kFiring =
-    "\n\nfire    s = 1 if h >= v_threshold else 0              fires_at_threshold; otherwise h > "
+    "\n\nWhat all share, unless it is said above:\n\n"
+    "fire    s = 1 if h >= v_threshold else 0              fires_at_threshold; otherwise h > "
     "v_threshold\n"
     "reset   v = v_reset where s = 1                       hard\n"
     "        v = h - v_threshold where s = 1               soft: v_reset None, which counts as 0 elsewhere\n"
@@ -104,10 +105,11 @@ constexpr const char* kFiring =
     "array of one dimension, it returns g(x). x: currents (T, N, features...) float32 -> spikes uint8.";
 
 template <class Options>
-void bind_neuron(nb::module_& m, const char* name, const char* doc) {
-  auto bound = nb::class_<Neuron<Options>, Layer>(m, name, detail::kept(std::string(doc) + kFiring));
+void bind_neuron(nb::module_& m) {
+  auto bound = nb::class_<Neuron<Options>, Layer>(m, Options::kName,
+                                                  detail::kept(std::string(Options::kDoc) + kFiring));
   bind_fields<Options, Neuron<Options>>(
-      bound, name, [](const Neuron<Options>& self) -> const Options& { return self.options(); });
+      bound, Options::kName, [](const Neuron<Options>& self) -> const Options& { return self.options(); });
   def_forward(bound, kReal, kSpikes);
 }
 
@@ -162,51 +164,7 @@ std::string surrogate_types() {
 
 void bind_neurons(nb::module_& m) {
   bind_surrogates(m);
-  bind_neuron<IFOptions>(
-      m, "IF",
-      "Integrate-and-fire neurons, one per feature; SpikingJelly's conventions and defaults.\n\n"
-      "charge  h = v + x");
-  bind_neuron<LIFOptions>(
-      m, "LIF",
-      "Leaky integrate-and-fire neurons, one per feature; SpikingJelly's conventions and defaults.\n\n"
-      "charge  h = v + (x - (v - v_reset)) / tau             decay_input\n"
-      "        h = v - (v - v_reset) / tau + x               otherwise");
-  bind_neuron<PLIFOptions>(m, "PLIF",
-                           "LIF neurons with a learned tau, 1 / tau = sigmoid(w), and with learn_threshold a "
-                           "learned threshold.\n\n"
-                           "Parameters w, at first -ln(init_tau - 1), and v_threshold: one number each, or "
-                           "one for each of so many\n"
-                           "channels (neurons, where the features have one dimension).");
-  bind_neuron<QIFOptions>(m, "QIF",
-                          "Quadratic integrate-and-fire neurons; SpikingJelly's conventions and defaults.\n\n"
-                          "charge  h = v + (x + a0 (v - v_rest) (v - v_c)) / tau");
-  bind_neuron<EIFOptions>(
-      m, "EIF",
-      "Exponential integrate-and-fire neurons; SpikingJelly's conventions and defaults.\n\n"
-      "charge  h = v + (x + v_rest - v + delta_T exp((v - theta_rh) / delta_T)) / tau");
-  bind_neuron<IzhikevichOptions>(
-      m, "Izhikevich",
-      "Izhikevich's neurons, with a recovery current w; SpikingJelly's conventions and defaults.\n\n"
-      "charge  h = v + (x + a0 (v - v_rest) (v - v_c) - w) / tau\n"
-      "        w = w + (a (h - v_rest) - w) / tau_w, and w + b where s = 1");
-  bind_neuron<CUBALIFOptions>(
-      m, "CUBALIF",
-      "LIF neurons with a synaptic current c; SpikingJelly's conventions and defaults.\n\n"
-      "charge  c = c_decay c + x\n"
-      "        h = v_decay v + c");
-  bind_neuron<ALIFOptions>(
-      m, "ALIF",
-      "LIF neurons with an adaptive threshold, after Yin, Corradi and Bohte (2021).\n\n"
-      "charge  as LIF\n"
-      "fire    where h >= v_threshold + beta a; that is also what a soft reset takes off\n"
-      "        a = a + (s - a) / tau_a");
-
-  bind_neuron<KLIFOptions>(
-      m, "KLIF",
-      "LIF neurons whose potential is scaled by a trained number k, and cut off at 0; SpikingJelly's.\n\n"
-      "charge  h = k h where k h > 0, else 0, with the h of LIF\n"
-      "reset   under scale_reset, of h / k, with v_threshold / k to subtract\n\n"
-      "Parameter k, at first 1.");
+  for_each_type(Neurons{}, [&]<class Options>() { bind_neuron<Options>(m); });
   bind_parallel_neuron<PSNOptions>(
       m, "PSN",
       "Parallel spiking neurons; SpikingJelly's conventions. Every step sees every other.\n\n"

@@ -61,14 +61,7 @@ struct ALIFNeuron : FiresAtThreshold {
   }
 };
 
-void alif_forward(std::uint64_t* s, const float* x, const ALIFOptions& o, const NeuronParameters&,
-                  const NeuronShape& shape) {
-  forward(s, x, ALIFNeuron(o), shape);
-}
-void alif_backward(const NeuronGradients& out, const float* ds, const float* x, const ALIFOptions& o,
-                   const NeuronParameters&, const NeuronShape& shape, float* scratch) {
-  backward(out, ds, x, ALIFNeuron(o), TileDerivative{o.surrogate}, shape, scratch);
-}
+NeuronKernels<ALIFOptions> alif_kernels() { return kernels_of<ALIFNeuron, ALIFOptions>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -77,7 +70,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace volley::kernels {
 
-VOLLEY_EXPORT_NEURON(alif, ALIFOptions)
+HWY_EXPORT(alif_kernels);
+template <>
+NeuronKernels<ALIFOptions> neuron_kernels() {
+  return HWY_DYNAMIC_DISPATCH(alif_kernels)();
+}
 
 }  // namespace volley::kernels
 #endif  // HWY_ONCE

@@ -40,14 +40,7 @@ struct CUBALIFNeuron : FiresAtThreshold {
   }
 };
 
-void cuba_lif_forward(std::uint64_t* s, const float* x, const CUBALIFOptions& o, const NeuronParameters&,
-                      const NeuronShape& shape) {
-  forward(s, x, CUBALIFNeuron(o), shape);
-}
-void cuba_lif_backward(const NeuronGradients& out, const float* ds, const float* x, const CUBALIFOptions& o,
-                       const NeuronParameters&, const NeuronShape& shape, float* scratch) {
-  backward(out, ds, x, CUBALIFNeuron(o), TileDerivative{o.surrogate}, shape, scratch);
-}
+NeuronKernels<CUBALIFOptions> cuba_lif_kernels() { return kernels_of<CUBALIFNeuron, CUBALIFOptions>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -56,7 +49,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace volley::kernels {
 
-VOLLEY_EXPORT_NEURON(cuba_lif, CUBALIFOptions)
+HWY_EXPORT(cuba_lif_kernels);
+template <>
+NeuronKernels<CUBALIFOptions> neuron_kernels() {
+  return HWY_DYNAMIC_DISPATCH(cuba_lif_kernels)();
+}
 
 }  // namespace volley::kernels
 #endif  // HWY_ONCE

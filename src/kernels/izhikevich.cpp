@@ -66,14 +66,8 @@ struct IzhikevichNeuron : FiresAtThreshold {
   }
 };
 
-void izhikevich_forward(std::uint64_t* s, const float* x, const IzhikevichOptions& o, const NeuronParameters&,
-                        const NeuronShape& shape) {
-  forward(s, x, IzhikevichNeuron(o), shape);
-}
-void izhikevich_backward(const NeuronGradients& out, const float* ds, const float* x,
-                         const IzhikevichOptions& o, const NeuronParameters&, const NeuronShape& shape,
-                         float* scratch) {
-  backward(out, ds, x, IzhikevichNeuron(o), TileDerivative{o.surrogate}, shape, scratch);
+NeuronKernels<IzhikevichOptions> izhikevich_kernels() {
+  return kernels_of<IzhikevichNeuron, IzhikevichOptions>();
 }
 
 }  // namespace HWY_NAMESPACE
@@ -83,7 +77,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace volley::kernels {
 
-VOLLEY_EXPORT_NEURON(izhikevich, IzhikevichOptions)
+HWY_EXPORT(izhikevich_kernels);
+template <>
+NeuronKernels<IzhikevichOptions> neuron_kernels() {
+  return HWY_DYNAMIC_DISPATCH(izhikevich_kernels)();
+}
 
 }  // namespace volley::kernels
 #endif  // HWY_ONCE

@@ -53,14 +53,7 @@ struct KLIFNeuron : FiresAtThreshold {
   }
 };
 
-void klif_forward(std::uint64_t* s, const float* x, const KLIFOptions& o, const NeuronParameters& p,
-                  const NeuronShape& shape) {
-  forward(s, x, KLIFNeuron(o, p), shape);
-}
-void klif_backward(const NeuronGradients& out, const float* ds, const float* x, const KLIFOptions& o,
-                   const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
-  backward(out, ds, x, KLIFNeuron(o, p), TileDerivative{o.surrogate}, shape, scratch);
-}
+NeuronKernels<KLIFOptions> klif_kernels() { return kernels_of<KLIFNeuron, KLIFOptions>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -69,7 +62,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace volley::kernels {
 
-VOLLEY_EXPORT_NEURON(klif, KLIFOptions)
+HWY_EXPORT(klif_kernels);
+template <>
+NeuronKernels<KLIFOptions> neuron_kernels() {
+  return HWY_DYNAMIC_DISPATCH(klif_kernels)();
+}
 
 }  // namespace volley::kernels
 #endif  // HWY_ONCE

@@ -1,6 +1,6 @@
 // IF, LIF and PLIF. A kernel unit has four parts: (1) this file's name, for the inclusion once per target;
 // (2) the kernels, inside HWY_NAMESPACE; (3) under HWY_ONCE, the table of their versions; (4) plain functions
-// that pick one as the program runs. For a neuron, VOLLEY_EXPORT_NEURON is (3) and (4).
+// that pick one as the program runs.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/lif.cpp"
 #include "kernels/simd_targets.hpp"
@@ -131,16 +131,16 @@ HWY_INLINE void with_neuron(const PLIFOptions& o, const NeuronParameters& p, con
 }
 
 template <class Options>
-HWY_INLINE void forward_of(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
-                           const NeuronShape& shape) {
+void forward_any(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
+                 const NeuronShape& shape) {
   with_neuron(o, p, [&](const auto& neuron) { forward(s, x, neuron, shape); });
 }
 
 /// The two surrogates that are used most are compiled into IF and LIF; the others go by tile
 /// (docs/decisions/neurons.md).
 template <class Options>
-HWY_INLINE void backward_of(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
-                            const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
+void backward_any(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
+                  const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
   with_neuron(o, p, [&](const auto& neuron) {
     if constexpr (!std::is_same_v<Options, PLIFOptions>) {
       if (const ATan* f = std::get_if<ATan>(&o.surrogate)) {
@@ -154,31 +154,9 @@ HWY_INLINE void backward_of(const NeuronGradients& out, const float* ds, const f
   });
 }
 
-void if_forward(std::uint64_t* s, const float* x, const IFOptions& o, const NeuronParameters& p,
-                const NeuronShape& shape) {
-  forward_of(s, x, o, p, shape);
-}
-void lif_forward(std::uint64_t* s, const float* x, const LIFOptions& o, const NeuronParameters& p,
-                 const NeuronShape& shape) {
-  forward_of(s, x, o, p, shape);
-}
-void plif_forward(std::uint64_t* s, const float* x, const PLIFOptions& o, const NeuronParameters& p,
-                  const NeuronShape& shape) {
-  forward_of(s, x, o, p, shape);
-}
-
-void if_backward(const NeuronGradients& out, const float* ds, const float* x, const IFOptions& o,
-                 const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
-  backward_of(out, ds, x, o, p, shape, scratch);
-}
-void lif_backward(const NeuronGradients& out, const float* ds, const float* x, const LIFOptions& o,
-                  const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
-  backward_of(out, ds, x, o, p, shape, scratch);
-}
-void plif_backward(const NeuronGradients& out, const float* ds, const float* x, const PLIFOptions& o,
-                   const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
-  backward_of(out, ds, x, o, p, shape, scratch);
-}
+NeuronKernels<IFOptions> if_kernels() { return {forward_any<IFOptions>, backward_any<IFOptions>}; }
+NeuronKernels<LIFOptions> lif_kernels() { return {forward_any<LIFOptions>, backward_any<LIFOptions>}; }
+NeuronKernels<PLIFOptions> plif_kernels() { return {forward_any<PLIFOptions>, backward_any<PLIFOptions>}; }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -187,9 +165,23 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace volley::kernels {
 
-VOLLEY_EXPORT_NEURON(if, IFOptions)
-VOLLEY_EXPORT_NEURON(lif, LIFOptions)
-VOLLEY_EXPORT_NEURON(plif, PLIFOptions)
+HWY_EXPORT(if_kernels);
+template <>
+NeuronKernels<IFOptions> neuron_kernels() {
+  return HWY_DYNAMIC_DISPATCH(if_kernels)();
+}
+
+HWY_EXPORT(lif_kernels);
+template <>
+NeuronKernels<LIFOptions> neuron_kernels() {
+  return HWY_DYNAMIC_DISPATCH(lif_kernels)();
+}
+
+HWY_EXPORT(plif_kernels);
+template <>
+NeuronKernels<PLIFOptions> neuron_kernels() {
+  return HWY_DYNAMIC_DISPATCH(plif_kernels)();
+}
 
 void add_neuron_gradient(float* gradient, const float* partial, std::size_t rows, std::size_t F,
                          bool per_feature) {

@@ -346,24 +346,35 @@ HWY_NOINLINE void backward(const NeuronGradients& out, const float* ds, const fl
   }
 }
 
+/// The neuron that options and parameters describe.
+template <class Neuron, class Options>
+HWY_INLINE Neuron neuron_from(const Options& o, const NeuronParameters& p) {
+  if constexpr (std::is_constructible_v<Neuron, const Options&, const NeuronParameters&>) {
+    return Neuron(o, p);
+  } else {
+    return Neuron(o);
+  }
+}
+
+template <class Neuron, class Options>
+void forward_of(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
+                const NeuronShape& shape) {
+  forward(s, x, neuron_from<Neuron>(o, p), shape);
+}
+template <class Neuron, class Options>
+void backward_of(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
+                 const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
+  backward(out, ds, x, neuron_from<Neuron>(o, p), TileDerivative{o.surrogate}, shape, scratch);
+}
+
+/// This target's kernels of a Neuron that its Options describe; every surrogate goes by tile.
+template <class Neuron, class Options>
+NeuronKernels<Options> kernels_of() {
+  return {forward_of<Neuron, Options>, backward_of<Neuron, Options>};
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
 HWY_AFTER_NAMESPACE();
 
 #endif  // include guard per target
-
-// The end of a neuron's kernel unit: the overloads of neuron_forward and neuron_backward for `Options`, which
-// pick among the targets' versions of `name`_forward and `name`_backward.
-#undef VOLLEY_EXPORT_NEURON
-#define VOLLEY_EXPORT_NEURON(name, Options)                                                               \
-  HWY_EXPORT(name##_forward);                                                                             \
-  HWY_EXPORT(name##_backward);                                                                            \
-  void neuron_forward(std::uint64_t* s, const float* x, const Options& neuron, const NeuronParameters& p, \
-                      const NeuronShape& shape) {                                                         \
-    HWY_DYNAMIC_DISPATCH(name##_forward)(s, x, neuron, p, shape);                                         \
-  }                                                                                                       \
-  void neuron_backward(const NeuronGradients& gradients, const float* ds, const float* x,                 \
-                       const Options& neuron, const NeuronParameters& p, const NeuronShape& shape,        \
-                       float* scratch) {                                                                  \
-    HWY_DYNAMIC_DISPATCH(name##_backward)(gradients, ds, x, neuron, p, shape, scratch);                   \
-  }

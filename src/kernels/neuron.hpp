@@ -26,7 +26,7 @@ struct NeuronShape {
   std::size_t current_steps() const { return constant ? 1 : T; }
 };
 
-constexpr std::size_t kMaxNeuronParameters = 2;
+constexpr std::size_t kMaxNeuronParameters = 8;
 
 /// The values of a neuron's parameters, in the order of its options; nullptr where there is none.
 struct NeuronParameters {
@@ -66,27 +66,33 @@ NeuronReset reset_of(const Options& o) {
           .detached = o.detach_reset};
 }
 
-// For each neuron, two overloads, in the kernel unit of its name; twins in reference/.
-//
-// neuron_forward: s (N, T, P, row_words) from the currents x (N, T or 1, P, F).
-// neuron_backward: the gradients from ds (N, T, P, F) and the currents x of the forward pass, from which the
-// potentials are recomputed. `scratch` has neuron_scratch_size(T) floats, 64-byte aligned.
-#define VOLLEY_NEURON(Options)                                                                            \
-  void neuron_forward(std::uint64_t* s, const float* x, const Options& neuron, const NeuronParameters& p, \
-                      const NeuronShape& shape);                                                          \
-  void neuron_backward(const NeuronGradients& gradients, const float* ds, const float* x,                 \
-                       const Options& neuron, const NeuronParameters& p, const NeuronShape& shape,        \
-                       float* scratch);
-VOLLEY_NEURON(IFOptions)
-VOLLEY_NEURON(LIFOptions)
-VOLLEY_NEURON(PLIFOptions)
-VOLLEY_NEURON(QIFOptions)
-VOLLEY_NEURON(EIFOptions)
-VOLLEY_NEURON(IzhikevichOptions)
-VOLLEY_NEURON(CUBALIFOptions)
-VOLLEY_NEURON(ALIFOptions)
-VOLLEY_NEURON(KLIFOptions)
-#undef VOLLEY_NEURON
+/// The kernels of one kind of neuron, as one instruction set has them.
+template <class Options>
+struct NeuronKernels {
+  void (*forward)(std::uint64_t* s, const float* x, const Options& neuron, const NeuronParameters& p,
+                  const NeuronShape& shape);
+  void (*backward)(const NeuronGradients& gradients, const float* ds, const float* x, const Options& neuron,
+                   const NeuronParameters& p, const NeuronShape& shape, float* scratch);
+};
+
+/// Those of the instruction set in use. Specialised for each kind in its kernel unit; twins in reference/.
+template <class Options>
+NeuronKernels<Options> neuron_kernels();
+
+/// s (N, T, P, row_words) from the currents x (N, T or 1, P, F).
+template <class Options>
+void neuron_forward(std::uint64_t* s, const float* x, const Options& neuron, const NeuronParameters& p,
+                    const NeuronShape& shape) {
+  neuron_kernels<Options>().forward(s, x, neuron, p, shape);
+}
+
+/// The gradients from ds (N, T, P, F) and the currents x of the forward pass, from which the potentials are
+/// recomputed. `scratch` has neuron_scratch_size(T) floats, 64-byte aligned.
+template <class Options>
+void neuron_backward(const NeuronGradients& gradients, const float* ds, const float* x, const Options& neuron,
+                     const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
+  neuron_kernels<Options>().backward(gradients, ds, x, neuron, p, shape, scratch);
+}
 
 /// gradient (1 or F) += the sums over samples and positions of `partial` (rows, F), each in one order; all of
 /// them in one order, where there is one number.

@@ -61,23 +61,8 @@ struct EIFNeuron : FiresAtThreshold {
   }
 };
 
-void qif_forward(std::uint64_t* s, const float* x, const QIFOptions& o, const NeuronParameters&,
-                 const NeuronShape& shape) {
-  forward(s, x, QIFNeuron(o), shape);
-}
-void qif_backward(const NeuronGradients& out, const float* ds, const float* x, const QIFOptions& o,
-                  const NeuronParameters&, const NeuronShape& shape, float* scratch) {
-  backward(out, ds, x, QIFNeuron(o), TileDerivative{o.surrogate}, shape, scratch);
-}
-
-void eif_forward(std::uint64_t* s, const float* x, const EIFOptions& o, const NeuronParameters&,
-                 const NeuronShape& shape) {
-  forward(s, x, EIFNeuron(o), shape);
-}
-void eif_backward(const NeuronGradients& out, const float* ds, const float* x, const EIFOptions& o,
-                  const NeuronParameters&, const NeuronShape& shape, float* scratch) {
-  backward(out, ds, x, EIFNeuron(o), TileDerivative{o.surrogate}, shape, scratch);
-}
+NeuronKernels<QIFOptions> qif_kernels() { return kernels_of<QIFNeuron, QIFOptions>(); }
+NeuronKernels<EIFOptions> eif_kernels() { return kernels_of<EIFNeuron, EIFOptions>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -86,8 +71,17 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace volley::kernels {
 
-VOLLEY_EXPORT_NEURON(qif, QIFOptions)
-VOLLEY_EXPORT_NEURON(eif, EIFOptions)
+HWY_EXPORT(qif_kernels);
+template <>
+NeuronKernels<QIFOptions> neuron_kernels() {
+  return HWY_DYNAMIC_DISPATCH(qif_kernels)();
+}
+
+HWY_EXPORT(eif_kernels);
+template <>
+NeuronKernels<EIFOptions> neuron_kernels() {
+  return HWY_DYNAMIC_DISPATCH(eif_kernels)();
+}
 
 }  // namespace volley::kernels
 #endif  // HWY_ONCE

@@ -25,17 +25,14 @@ struct Saved {
   std::vector<Buffer<float>> partial;  // for each parameter, its gradient by neuron
 };
 
-template <class Options>
-std::vector<NeuronParameter> parameters_of(const Options& options) {
-  if constexpr (requires { options.parameters(); }) return options.parameters();
-  return {};
-}
-
 /// How many numbers each parameter has; 0: one for all.
-template <class Options>
-std::size_t channels_of(const Options& options) {
-  if constexpr (requires { options.channels; }) return options.channels;
-  return 0;
+std::size_t channels_of(const AnyNeuron& options) {
+  return std::visit(
+      [](const auto& o) -> std::size_t {
+        if constexpr (requires { o.channels; }) return o.channels;
+        return 0;
+      },
+      options);
 }
 
 kernels::NeuronParameters lower(const std::vector<Parameter>& parameters, bool per_feature) {
@@ -54,28 +51,46 @@ void check_surrogate(const Surrogate& surrogate) {
   }
 }
 
-template <NeuronOptions Options>
-Neuron<Options>::Neuron(const Options& options) : options_(options) {
-  check_fields(Options::kKind, options);
-  check_surrogate(options.surrogate);
-  const std::size_t size = std::max<std::size_t>(1, channels_of(options));
-  for (std::size_t k = 0; k < parameters_of(options).size(); ++k) parameters_.emplace_back(Shape{size});
-  initialize(0, 0);
+void check_neuron(const AnyNeuron& options) {
+  std::visit(
+      [](const auto& o) {
+        check_fields(o.kKind, o);
+        check_surrogate(o.surrogate);
+      },
+      options);
 }
 
-template <NeuronOptions Options>
-Shape Neuron<Options>::output_shape(const Shape& features) const {
+std::vector<NeuronParameter> parameters_of(const AnyNeuron& options) {
+  return std::visit(
+      [](const auto& o) -> std::vector<NeuronParameter> {
+        if constexpr (requires { o.parameters(); }) return o.parameters();
+        return {};
+      },
+      options);
+}
+
+NeuronLayer::NeuronLayer(const AnyNeuron& options) : options_(options) {
+  check_neuron(options);
+  const std::size_t size = std::max<std::size_t>(1, channels_of(options));
+  for (std::size_t k = 0; k < parameters_of(options).size(); ++k) parameters_.emplace_back(Shape{size});
+  NeuronLayer::initialize(0, 0);
+}
+
+std::string_view NeuronLayer::kind() const {
+  return std::visit([](const auto& o) { return o.kKind; }, options_);
+}
+
+Shape NeuronLayer::output_shape(const Shape& features) const {
   const std::size_t channels = channels_of(options_);
   if (channels != 0 && features[0] != channels) {
-    throw Error(fmt::format("[{}] input must have {} channels, got features {}", Options::kKind, channels,
-                            features.text()));
+    throw Error(
+        fmt::format("[{}] input must have {} channels, got features {}", kind(), channels, features.text()));
   }
   return features;
 }
 
-template <NeuronOptions Options>
-Signal Neuron<Options>::forward(const Signal& x, Tape& tape) const {
-  check_real_input(Options::kKind, x);
+Signal NeuronLayer::forward(const Signal& x, Tape& tape) const {
+  check_real_input(kind(), x);
   Saved& saved = tape.saved<Saved>();
   const bool per_feature = channels_of(options_) != 0;
   saved.given = x;
@@ -87,14 +102,17 @@ Signal Neuron<Options>::forward(const Signal& x, Tape& tape) const {
   const kernels::NeuronParameters parameters = lower(parameters_, per_feature);
   parallel_for(tape.threads(), shape.N, kSamples, [&](std::size_t begin, std::size_t end) {
     const NeuronPlace place = place_of(begin, shape);
-    kernels::neuron_forward(s + place.words, saved.x.values() + place.current, options_, parameters,
-                            part_of(shape, begin, end));
+    std::visit(
+        [&](const auto& options) {
+          kernels::neuron_forward(s + place.words, saved.x.values() + place.current, options, parameters,
+                                  part_of(shape, begin, end));
+        },
+        options_);
   });
   return saved.s;
 }
 
-template <NeuronOptions Options>
-Signal Neuron<Options>::backward(Tape& tape, const Signal& dy) {
+Signal NeuronLayer::backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   const bool per_feature = channels_of(options_) != 0;
   const kernels::NeuronShape shape = shape_of(saved.x, saved.s);
@@ -110,8 +128,12 @@ Signal Neuron<Options>::backward(Tape& tape, const Signal& dy) {
     for (std::size_t k = 0; k < parameters_.size(); ++k) {
       gradients.parameter[k] = saved.partial[k].data() + place.neuron;
     }
-    kernels::neuron_backward(gradients, dy.values() + place.values, saved.x.values() + place.current,
-                             options_, parameters, part_of(shape, begin, end), scratch.data());
+    std::visit(
+        [&](const auto& options) {
+          kernels::neuron_backward(gradients, dy.values() + place.values, saved.x.values() + place.current,
+                                   options, parameters, part_of(shape, begin, end), scratch.data());
+        },
+        options_);
   });
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
     kernels::add_neuron_gradient(parameters_[k].gradient.data(), saved.partial[k].data(), shape.N * shape.P,
@@ -120,30 +142,18 @@ Signal Neuron<Options>::backward(Tape& tape, const Signal& dy) {
   return in_layout(saved.x.with_values(saved.dx), saved.given.layout(), saved.dx_memory, tape.threads());
 }
 
-template <NeuronOptions Options>
-std::vector<NamedParameter> Neuron<Options>::parameters() {
+std::vector<NamedParameter> NeuronLayer::parameters() {
   const std::vector<NeuronParameter> known = parameters_of(options_);
   std::vector<NamedParameter> all;
   for (std::size_t k = 0; k < known.size(); ++k) all.push_back({known[k].name, &parameters_[k]});
   return all;
 }
 
-template <NeuronOptions Options>
-void Neuron<Options>::initialize(std::uint32_t, std::uint32_t) {
+void NeuronLayer::initialize(std::uint32_t, std::uint32_t) {
   const std::vector<NeuronParameter> known = parameters_of(options_);
   for (std::size_t k = 0; k < known.size(); ++k) {
     std::ranges::fill(parameters_[k].value.values(), known[k].initial);
   }
 }
-
-template class Neuron<IFOptions>;
-template class Neuron<LIFOptions>;
-template class Neuron<PLIFOptions>;
-template class Neuron<QIFOptions>;
-template class Neuron<EIFOptions>;
-template class Neuron<IzhikevichOptions>;
-template class Neuron<CUBALIFOptions>;
-template class Neuron<ALIFOptions>;
-template class Neuron<KLIFOptions>;
 
 }  // namespace volley

@@ -60,4 +60,9 @@ struct ALIFNeuron : FiresAtThreshold<Real> {
   }
 };
 
+template <class Real>
+ALIFNeuron<Real> neuron_of(const ALIFOptions& o) {
+  return ALIFNeuron<Real>(o);
+}
+
 }  // namespace volley::reference

@@ -34,4 +34,9 @@ struct CUBALIFNeuron : FiresAtThreshold<Real> {
   }
 };
 
+template <class Real>
+CUBALIFNeuron<Real> neuron_of(const CUBALIFOptions& o) {
+  return CUBALIFNeuron<Real>(o);
+}
+
 }  // namespace volley::reference

@@ -62,4 +62,9 @@ struct IzhikevichNeuron : FiresAtThreshold<Real> {
   }
 };
 
+template <class Real>
+IzhikevichNeuron<Real> neuron_of(const IzhikevichOptions& o) {
+  return IzhikevichNeuron<Real>(o);
+}
+
 }  // namespace volley::reference

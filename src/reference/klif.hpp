@@ -24,6 +24,8 @@ struct KLIFNeuron : FiresAtThreshold<Real> {
         decay_input(o.decay_input),
         scale_reset(o.scale_reset) {}
 
+  Real& parameter(std::size_t) { return k; }
+
   /// What the reset multiplies the potential by.
   Real back() const { return scale_reset ? 1 / k : Real(1); }
   /// (K1): LIF's charge.
@@ -56,5 +58,10 @@ struct KLIFNeuron : FiresAtThreshold<Real> {
     return decay_input ? dh / tau : dh;
   }
 };
+
+template <class Real>
+KLIFNeuron<Real> neuron_of(const KLIFOptions& o) {
+  return KLIFNeuron<Real>(o);
+}
 
 }  // namespace volley::reference

@@ -53,6 +53,8 @@ struct PLIFNeuron : FiresAtThreshold<Real> {
         w(-std::log(static_cast<Real>(o.init_tau) - 1)),
         decay_input(o.decay_input) {}
 
+  Real& parameter(std::size_t k) { return k == 0 ? w : this->v_threshold; }
+
   Real inv_tau() const { return smooth_step(Sigmoid{1.0f}, w); }  // (L11)
 
   void charge(Real* z, Real x) const {
@@ -75,5 +77,18 @@ struct PLIFNeuron : FiresAtThreshold<Real> {
     dp[1] -= du;  // (L13), at the step
   }
 };
+
+template <class Real>
+IFNeuron<Real> neuron_of(const IFOptions& o) {
+  return IFNeuron<Real>(o);
+}
+template <class Real>
+LIFNeuron<Real> neuron_of(const LIFOptions& o) {
+  return LIFNeuron<Real>(o);
+}
+template <class Real>
+PLIFNeuron<Real> neuron_of(const PLIFOptions& o) {
+  return PLIFNeuron<Real>(o);
+}
 
 }  // namespace volley::reference

@@ -15,6 +15,7 @@ namespace volley::reference {
 //
 //   kStates                          what goes from step to step; z[0] is the potential
 //   kParameters                      how many numbers are trained
+//   parameter(k)                     the k-th of them, in the order of the options' parameters()
 //   start(z)                         z before the first step
 //   charge(z, x)                     z after charge, (v, ...) -> (h, ...)
 //   above(z)                         how far h is above the threshold: what the step is taken of
@@ -49,6 +50,8 @@ struct FiresAtThreshold {
     v_reset.reset();
     if (o.v_reset.has_value()) v_reset = static_cast<Real>(*o.v_reset);
   }
+
+  Real& parameter(std::size_t) { return v_threshold; }  // never asked for: there is none
 
   /// Potential at the start of a pass, and the one that a leak pulls to.
   Real rest() const { return v_reset.value_or(Real(0)); }

@@ -61,4 +61,13 @@ struct EIFNeuron : FiresAtThreshold<Real> {
   }
 };
 
+template <class Real>
+QIFNeuron<Real> neuron_of(const QIFOptions& o) {
+  return QIFNeuron<Real>(o);
+}
+template <class Real>
+EIFNeuron<Real> neuron_of(const EIFOptions& o) {
+  return EIFNeuron<Real>(o);
+}
+
 }  // namespace volley::reference

@@ -25,26 +25,19 @@ struct Pass {
   kernels::NeuronShape shape() const { return {N, T, P, F, (F + 63) / 64, constant}; }
 };
 
+constexpr std::size_t kMost = kernels::kMaxNeuronParameters;
+
 struct Result {
-  std::vector<float> s, dx, dp[2];
+  std::vector<float> s, dx, dp[kMost];
   std::vector<std::uint64_t> words;
 };
-
-/// What a PLIF begins with, for all neurons; nothing for the others.
-template <class Options>
-std::vector<float> initial_parameters(const Options& o) {
-  std::vector<float> all;
-  if constexpr (requires { o.parameters(); }) {
-    for (const NeuronParameter& p : o.parameters()) all.push_back(p.initial);
-  }
-  return all;
-}
 
 template <class Options>
 Result run_kernel(const Options& o, const std::vector<float>& x, const std::vector<float>& ds,
                   const Pass& p) {
   const kernels::NeuronShape shape = p.shape();
-  const std::vector<float> numbers = initial_parameters(o);
+  std::vector<float> numbers;
+  for (const NeuronParameter& parameter : parameters_of(o)) numbers.push_back(parameter.initial);
   kernels::NeuronParameters parameters;
   Result r;
   r.words.assign(p.N * p.T * p.P * shape.row_words, 0xAAAAAAAAAAAAAAAA);
@@ -68,7 +61,7 @@ Result run_kernel(const Options& o, const std::vector<float>& x, const std::vect
 
 /// The reference in double; u is how far from the threshold.
 struct Expected {
-  std::vector<double> s, u, dx, dp[2];
+  std::vector<double> s, u, dx, dp[kMost];
 };
 
 template <class Options>
@@ -114,7 +107,9 @@ std::size_t compare(const Result& r, const Expected& e, const Pass& p, double to
   std::size_t close = 0;
   double scale = 1e-3, parameter_scale = 1e-3;
   for (const double dx : e.dx) scale = std::max(scale, std::abs(dx));
-  for (const double dp : e.dp[0]) parameter_scale = std::max(parameter_scale, std::abs(dp));
+  for (const std::vector<double>& all : e.dp) {
+    for (const double dp : all) parameter_scale = std::max(parameter_scale, std::abs(dp));
+  }
   for (std::size_t neuron = 0; neuron < p.N * p.neurons(); ++neuron) {
     const std::size_t n = neuron / p.neurons(), f = neuron % p.neurons();
     double sum = 0;
@@ -136,7 +131,7 @@ std::size_t compare(const Result& r, const Expected& e, const Pass& p, double to
     if (p.constant) {
       EXPECT_NEAR(static_cast<double>(r.dx[neuron]), sum, tolerance * scale * 10);
     }
-    for (std::size_t k = 0; k < 2; ++k) {
+    for (std::size_t k = 0; k < kMost; ++k) {
       if (r.dp[k].empty()) continue;
       EXPECT_NEAR(static_cast<double>(r.dp[k][neuron]), e.dp[k][neuron], tolerance * parameter_scale * 10);
     }
@@ -245,7 +240,7 @@ TEST(NeuronKernel, FusedTargetsGiveTheSameBits) {
       for (const Result& r : results) {
         EXPECT_EQ(r.words, results.front().words) << name;
         EXPECT_EQ(r.dx, results.front().dx) << name;
-        for (std::size_t k = 0; k < 2; ++k) EXPECT_EQ(r.dp[k], results.front().dp[k]) << name;
+        for (std::size_t k = 0; k < kMost; ++k) EXPECT_EQ(r.dp[k], results.front().dp[k]) << name;
       }
     });
   }

@@ -109,11 +109,11 @@ TEST(NeuronParity, ReferenceAndLayerAgreeWithSpikingJellyOnEveryTarget) {
            golden.values("ds"),
            {golden.values(at + ".s"), golden.values(at + ".h"), golden.values(at + ".dx")},
            {}};
-    for (const char* name : {"w", "k"}) {
-      if (golden.has(at + ".d" + name)) c.their_parameters.push_back(golden.values(at + ".d" + name));
-    }
-    with_options<LayerRecipe>(table, [&]<class Options>(const Options& o) {
-      if constexpr (NeuronOptions<Options>) {
+    with_options<AnyNeuron>(table, [&](const auto& o) {
+      {
+        for (const NeuronParameter& p : parameters_of(o)) {
+          c.their_parameters.push_back(golden.values(at + ".d" + p.name));
+        }
         const auto [s, h, dx] = run_reference(o, c);
         const double threshold = static_cast<double>(o.v_threshold);
         const Agreement a = compare_neurons({s, h, dx}, c.theirs, threshold, c.N, c.T, c.F);

@@ -122,6 +122,6 @@ def test_arguments_that_are_none_are_refused() -> None:
     with pytest.raises(TypeError, match="twice"):
         volley.LIF(2.0, tau=3.0)  # type: ignore[misc]
     with pytest.raises(TypeError, match="takes 7 arguments, got 8"):
-        volley.LIF(2.0, 1.0, 0.0, True, False, volley.ATan(), True, 8)  # type: ignore[call-arg]
+        volley.LIF(2.0, True, 1.0, 0.0, False, volley.ATan(), True, 8)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="tau must be float, got str"):
         volley.LIF(tau="2")  # type: ignore[arg-type]

@@ -49,13 +49,17 @@ template <class Body>
 void for_every_neuron(const Surrogate& surrogate, const Body& body) {
   const auto cross = [&]<class Options>(Options o) {
     o.surrogate = surrogate;
-    for (const std::optional<float> v_reset :
-         {std::optional<float>{0.0f}, std::optional<float>{-0.3f}, std::optional<float>{}}) {
-      for (const bool detach_reset : {false, true}) {
-        o.v_reset = v_reset;
-        o.detach_reset = detach_reset;
-        const std::string reset = v_reset.has_value() ? std::to_string(*v_reset) : "none";
-        body(o, std::string(Options::kKind) + " v_reset " + reset + (detach_reset ? " detached" : ""));
+    for (const bool detach_reset : {false, true}) {
+      o.detach_reset = detach_reset;
+      const std::string name = std::string(Options::kKind) + (detach_reset ? " detached" : "");
+      if constexpr (requires { o.v_reset; }) {
+        for (const std::optional<float> v_reset :
+             {std::optional<float>{0.0f}, std::optional<float>{-0.3f}, std::optional<float>{}}) {
+          o.v_reset = v_reset;
+          body(o, name + " v_reset " + (v_reset.has_value() ? std::to_string(*v_reset) : "none"));
+        }
+      } else {
+        body(o, name);
       }
     }
   };
