@@ -309,10 +309,66 @@ Parameter k, at first 1.)";
   std::vector<NeuronParameter> parameters() const { return {{"k", 1.0f}}; }
 };
 
+struct GLIFOptions {
+  static constexpr const char* kKind = "glif";
+  static constexpr const char* kName = "GLIF";
+  static constexpr const char* kDoc = R"(Gated LIF neurons, after Yao, Li, Mo and Cheng (2022).
+
+charge  h = v + (1 - beta (1 - conduct)) x - (1 - alpha) linear_decay
+reset   v = (1 - alpha (1 - tau)) (1 - gamma s) h - (1 - gamma) v_subreset s
+start   v = 0
+
+Parameters alpha, beta, gamma, tau, v_threshold, linear_decay, v_subreset and conduct, whose sigmoids are the
+numbers above, at first the options: one each, or one for each of so many channels.)";
+
+  float alpha = 0.5f;  // all of them > 0 and < 1
+  float beta = 0.5f;
+  float gamma = 0.5f;
+  float tau = 0.25f;  // here what the potential is multiplied by, no time
+  float v_threshold = 0.5f;
+  float linear_decay = 0.0625f;
+  float v_subreset = 0.5f;
+  float conduct = 0.5f;
+  bool detach_reset = false;
+  Surrogate surrogate = Sigmoid{};
+  bool fires_at_threshold = true;
+  std::size_t channels = 0;  // 0: one number for all
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit_values(self, [&](const char* name, auto& value) { visit(name, value, inside(0, 1)); });
+    visit("detach_reset", self.detach_reset, any());
+    visit("surrogate", self.surrogate, any());
+    visit("fires_at_threshold", self.fires_at_threshold, any());
+    visit("channels", self.channels, between(0, 1 << 24));
+  }
+
+  std::vector<NeuronParameter> parameters() const {
+    std::vector<NeuronParameter> all;
+    visit_values(*this, [&](const char* name, float value) {
+      all.push_back({name, -std::log(1 / value - 1)});
+    });
+    return all;
+  }
+
+ private:
+  template <class Self, class Visit>
+  static void visit_values(Self& self, const Visit& visit) {
+    visit("alpha", self.alpha);
+    visit("beta", self.beta);
+    visit("gamma", self.gamma);
+    visit("tau", self.tau);
+    visit("v_threshold", self.v_threshold);
+    visit("linear_decay", self.linear_decay);
+    visit("v_subreset", self.v_subreset);
+    visit("conduct", self.conduct);
+  }
+};
+
 /// Every neuron that fires. Layers, recipes, the Python module, `volley neuron` and the tests run over this
 /// list.
 using Neurons = TypeList<IFOptions, LIFOptions, PLIFOptions, QIFOptions, EIFOptions, IzhikevichOptions,
-                         CUBALIFOptions, ALIFOptions, KLIFOptions>;
+                         CUBALIFOptions, ALIFOptions, KLIFOptions, GLIFOptions>;
 using AnyNeuron = VariantOf<Neurons>;
 template <class Options>
 concept NeuronOptions = IsIn<Options, Neurons>;
@@ -328,5 +384,6 @@ using Izhikevich = Neuron<IzhikevichOptions>;
 using CUBALIF = Neuron<CUBALIFOptions>;
 using ALIF = Neuron<ALIFOptions>;
 using KLIF = Neuron<KLIFOptions>;
+using GLIF = Neuron<GLIFOptions>;
 
 }  // namespace volley

@@ -151,6 +151,25 @@ TEST(NeuronReference, ChargesAsByHand) {
   EXPECT_EQ(trace(reference::IzhikevichNeuron<double>(izhikevich), {2.0, 2.0}), (Values{1.0, 0.5}));
 }
 
+// GLIF as SpikingJelly writes it: u before the reset and the spike are what goes from step to step.
+TEST(NeuronReference, FollowsTheEquationsOfTheGatedNeuron) {
+  const GLIFOptions o{.alpha = 0.7f, .beta = 0.4f, .gamma = 0.2f, .tau = 0.35f, .conduct = 0.8f};
+  const auto neuron = reference::neuron_of<double>(o);
+  const Values x = test::Random(3).values<double>(40, -0.5, 1.5);
+  const double a = 0.7, b = 0.4, g = 0.2, tau = 0.35, c = 0.8;
+  double u = 0, spike = 0;
+  Values expected;
+  for (const double current : x) {
+    const double before = u;
+    u = (1 - a * (1 - tau)) * before - (1 - a) * 0.0625 + current * (1 - b * (1 - c));
+    u = u - (1 - a * (1 - tau)) * before * g * spike - (1 - g) * 0.5 * spike;
+    spike = u >= 0.5;
+    expected.push_back(u);
+  }
+  const Values h = trace(neuron, x);
+  for (std::size_t t = 0; t < x.size(); ++t) EXPECT_NEAR(h[t], expected[t], 1e-6) << t;
+}
+
 TEST(NeuronReference, FiresAtTheThresholdOrAboveIt) {
   reference::IFNeuron<double> n;
   const double at = 1.0;

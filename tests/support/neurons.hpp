@@ -80,6 +80,9 @@ void for_every_neuron(const Surrogate& surrogate, const Body& body) {
   cross(ALIFOptions{.tau = 3.0f, .tau_a = 5.0f, .beta = 0.7f, .v_threshold = 0.5f, .decay_input = false});
   cross(KLIFOptions{.v_threshold = 0.8f});
   cross(KLIFOptions{.tau = 3.0f, .decay_input = false, .scale_reset = true});
+  cross(GLIFOptions{});
+  cross(GLIFOptions{
+      .alpha = 0.8f, .beta = 0.3f, .gamma = 0.9f, .tau = 0.6f, .v_threshold = 0.4f, .conduct = 0.7f});
 }
 
 }  // namespace volley::test
