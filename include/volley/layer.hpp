@@ -66,6 +66,9 @@ class Layer {
     return 0;
   }
 
+  /// Whether these are of its own spikes of the step before, and not of its input.
+  virtual bool feeds_back() const { return false; }
+
   /// The layer's parameters, always in the same order.
   virtual std::vector<NamedParameter> parameters() { return {}; }
 

@@ -12,7 +12,13 @@ namespace volley {
 /// what they share as layers is here.
 class NeuronLayer : public Layer {
  public:
+  /// Throws Error for options that no neuron can have.
+  explicit NeuronLayer(const AnyNeuron& options);
+
   const AnyNeuron& any_options() const { return options_; }
+  /// What it learns, in the order of parameters_of(any_options()).
+  const std::vector<Parameter>& learned() const { return parameters_; }
+  std::vector<Parameter>& learned() { return parameters_; }
 
   std::string_view kind() const override;
   /// Throws Error where the options want another number of channels.
@@ -23,12 +29,9 @@ class NeuronLayer : public Layer {
   /// Draws nothing: a neuron's parameters begin where its options say.
   void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
- protected:
-  explicit NeuronLayer(const AnyNeuron& options);
-
  private:
   AnyNeuron options_;
-  std::vector<Parameter> parameters_;  // in the order of the options' parameters()
+  std::vector<Parameter> parameters_;
 };
 
 template <NeuronOptions OptionsType>
@@ -43,9 +46,6 @@ class Neuron final : public NeuronLayer {
 
 /// The numbers that neurons of these options learn; none for most.
 std::vector<NeuronParameter> parameters_of(const AnyNeuron& options);
-
-/// Throws Error for options that no neuron can have.
-void check_neuron(const AnyNeuron& options);
 
 /// Fields of the leaky integrator.
 struct LIOptions {

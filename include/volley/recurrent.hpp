@@ -2,12 +2,11 @@
 
 #include <cstddef>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include <volley/fields.hpp>
 #include <volley/layer.hpp>
-#include <volley/neuron_options.hpp>
+#include <volley/neuron.hpp>
 
 namespace volley {
 
@@ -17,15 +16,11 @@ enum class Feedback {
   element_wise,  // w s, every neuron to itself
 };
 
-/// The neurons that can be recurrent: those without parameters of their own.
-using RecurrentNeuron = std::variant<LIFOptions, IFOptions, QIFOptions, EIFOptions, IzhikevichOptions,
-                                     CUBALIFOptions, ALIFOptions>;
-
 struct RecurrentOptions {
   static constexpr const char* kKind = "recurrent";
 
   Feedback feedback = Feedback::linear;
-  RecurrentNeuron neuron;
+  AnyNeuron neuron = LIFOptions{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -39,9 +34,10 @@ struct RecurrentOptions {
 ///     i[t] = x[t] + W s[t - 1]         linear          s[t] = neuron(i[t]),  s[-1] = 0
 ///     i[t] = x[t] + w s[t - 1]         element_wise
 ///
-/// x (N, T, F) currents -> s (N, T, F) spikes. `weight` is (F, F), drawn as a Linear's, or (F), 1 at first.
-/// Linear before it and linear feedback are SpikingJelly's LinearRecurrentContainer around a neuron;
-/// element-wise feedback is its ElementWiseRecurrentContainer with x + y (docs/math/recurrent.md).
+/// x (N, T, F) currents -> s (N, T, F) spikes. `weight` is (F, F), drawn as a Linear's, or (F), 1 at first;
+/// what the neuron learns are parameters too, "neuron.w". Linear before it and linear feedback are
+/// SpikingJelly's LinearRecurrentContainer around a neuron; element-wise feedback is its
+/// ElementWiseRecurrentContainer with x + y (docs/math/recurrent.md).
 class Recurrent final : public Layer {
  public:
   using Options = RecurrentOptions;
@@ -56,13 +52,17 @@ class Recurrent final : public Layer {
   Shape output_shape(const Shape& features) const override;
   Signal forward(const Signal& x, Tape& tape) const override;
   Signal backward(Tape& tape, const Signal& dy) override;
-  std::vector<NamedParameter> parameters() override { return {{"weight", &weight_}}; }
+  /// Of what comes back.
+  std::size_t macs(const Shape&) const override { return weight_.value.size(); }
+  bool feeds_back() const override { return true; }
+  std::vector<NamedParameter> parameters() override;
   void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
  private:
   std::size_t features_;
   RecurrentOptions options_;
   Parameter weight_;
+  NeuronLayer neuron_;  // of which the numbers it learns are used, and not its own walk through time
 };
 
 }  // namespace volley

@@ -49,6 +49,7 @@ class SharedLayer final : public Layer {
   Signal forward(const Signal& x, Tape& tape) const override { return layer_->forward(x, tape); }
   Signal backward(Tape& tape, const Signal& dy) override { return layer_->backward(tape, dy); }
   std::size_t macs(const Shape& features) const override { return layer_->macs(features); }
+  bool feeds_back() const override { return layer_->feeds_back(); }
   std::vector<NamedParameter> parameters() override { return layer_->parameters(); }
   std::vector<NamedTensor> buffers() override { return layer_->buffers(); }
   void initialize(std::uint32_t seed, std::uint32_t layer) override { layer_->initialize(seed, layer); }

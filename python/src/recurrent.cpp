@@ -20,23 +20,15 @@ Feedback feedback_from(const std::string& word) {
 const char* word_of(Feedback feedback) { return feedback == Feedback::linear ? "linear" : "element_wise"; }
 
 /// The options of a neuron that Python holds as a layer.
-RecurrentNeuron neuron_from(const Layer& layer) {
-  RecurrentNeuron found;
+const AnyNeuron& neuron_from(const Layer& layer) {
+  const auto* neuron = dynamic_cast<const NeuronLayer*>(&layer);
+  if (neuron != nullptr) return neuron->any_options();
   std::string kinds;
-  const auto is = [&]<class Options>(const Options*) {
+  for_each_type(Neurons{}, [&]<class Options>() {
     kinds += fmt::format("{}{}", kinds.empty() ? "" : ", ", Options::kKind);
-    const auto* neuron = dynamic_cast<const Neuron<Options>*>(&layer);
-    if (neuron != nullptr) found = neuron->options();
-    return neuron != nullptr;
-  };
-  const bool known = [&]<class... Options>(const std::variant<Options...>*) {
-    return (is(static_cast<const Options*>(nullptr)) || ...);
-  }(static_cast<const RecurrentNeuron*>(nullptr));
-  if (!known) {
-    throw nb::type_error(
-        fmt::format("[recurrent] neuron must be one of {}, got {}", kinds, layer.kind()).c_str());
-  }
-  return found;
+  });
+  throw nb::type_error(
+      fmt::format("[recurrent] neuron must be one of {}, got {}", kinds, layer.kind()).c_str());
 }
 
 std::shared_ptr<Layer> neuron_of(const Recurrent& self) {
@@ -57,7 +49,9 @@ void bind_recurrent(nb::module_& m) {
       "spikes uint8.\n\n"
       "    i[t] = x[t] + W s[t - 1]        feedback \"linear\": weight (features, features)\n"
       "    i[t] = x[t] + w s[t - 1]        feedback \"element_wise\": weight (features,), 1 at first\n\n"
-      "neuron: IF, LIF, QIF, EIF, Izhikevich, CUBALIF or ALIF, whose options it takes; LIF() unless given.");
+      "neuron: LIF() unless given; any neuron that fires and is reset, whose options it takes. What it "
+      "learns are\n"
+      "parameters of this layer, as \"neuron.w\".");
   def_forward(recurrent, kReal, kSpikes);
   recurrent
       .def(

@@ -51,15 +51,6 @@ void check_surrogate(const Surrogate& surrogate) {
   }
 }
 
-void check_neuron(const AnyNeuron& options) {
-  std::visit(
-      [](const auto& o) {
-        check_fields(o.kKind, o);
-        check_surrogate(o.surrogate);
-      },
-      options);
-}
-
 std::vector<NeuronParameter> parameters_of(const AnyNeuron& options) {
   return std::visit(
       [](const auto& o) -> std::vector<NeuronParameter> {
@@ -70,7 +61,12 @@ std::vector<NeuronParameter> parameters_of(const AnyNeuron& options) {
 }
 
 NeuronLayer::NeuronLayer(const AnyNeuron& options) : options_(options) {
-  check_neuron(options);
+  std::visit(
+      [](const auto& o) {
+        check_fields(o.kKind, o);
+        check_surrogate(o.surrogate);
+      },
+      options);
   const std::size_t size = std::max<std::size_t>(1, channels_of(options));
   for (std::size_t k = 0; k < parameters_of(options).size(); ++k) parameters_.emplace_back(Shape{size});
   NeuronLayer::initialize(0, 0);

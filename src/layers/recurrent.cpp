@@ -10,6 +10,8 @@
 #include "core/philox.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/neuron.hpp"
+#include "layers/neuron_pass.hpp"
 #include "layers/signal_forms.hpp"
 #include "layers/spike_words.hpp"
 #include "reference/neurons.hpp"
@@ -32,13 +34,35 @@ struct Saved {
   Buffer<float> z;  // (N, T, F, states), after charge
   Tensor weight_t;
   Tensor dx;
+  std::vector<Buffer<float>> partial;  // for each of the neuron's parameters, its gradient (N, F)
 };
 
-/// Calls body(neuron, surrogate) with the neuron in its compile-time form.
+/// Calls body(at, surrogate): at(f) is the neuron of feature f in its compile-time form, with the numbers it
+/// has learned.
 template <class Body>
-void with_neuron(const RecurrentNeuron& neuron, const Body& body) {
-  std::visit([&](const auto& options) { body(reference::neuron_of<float>(options), options.surrogate); },
-             neuron);
+void with_neuron(const NeuronLayer& layer, const Body& body) {
+  const std::vector<Parameter>& learned = layer.learned();
+  std::visit(
+      [&](const auto& o) {
+        using Neuron = decltype(reference::neuron_of<float>(o));
+        Neuron neuron = reference::neuron_of<float>(o);
+        for (std::size_t k = 0; k < learned.size(); ++k) neuron.parameter(k) = learned[k].value.data()[0];
+        if (learned.empty() || learned[0].value.size() == 1) {
+          return body([&](std::size_t) -> const Neuron& { return neuron; }, o.surrogate);
+        }
+        if constexpr (Neuron::kParameters > 0) {
+          body(
+              [&](std::size_t f) {
+                Neuron own = neuron;
+                for (std::size_t k = 0; k < learned.size(); ++k) {
+                  own.parameter(k) = learned[k].value.data()[f];
+                }
+                return own;
+              },
+              o.surrogate);
+        }
+      },
+      layer.any_options());
 }
 
 void product(const kernels::MatrixProduct& p) {
@@ -47,17 +71,21 @@ void product(const kernels::MatrixProduct& p) {
   kernels::matrix_product(p, panel.data());
 }
 
-/// Time backward for the samples [begin, end): dx is what comes to the currents.
-template <class Neuron>
+/// Time backward for the samples [begin, end): dx is what comes to the currents, partial to the parameters.
+template <class NeuronOf>
 void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, Feedback feedback,
-                      const Neuron& neuron, const Surrogate& surrogate, std::size_t begin, std::size_t end) {
-  static thread_local Buffer<float> ds, dz;
+                      const NeuronOf& neuron, const Surrogate& surrogate, std::size_t begin,
+                      std::size_t end) {
+  using Neuron = reference::NeuronAt<NeuronOf>;
+  static thread_local Buffer<float> ds, dz, dp;
   const std::size_t T = saved.x.steps();
   const std::size_t F = saved.x.features();
   const std::size_t count = end - begin;
   ds.resize(count * F);
   dz.resize(count * F * Neuron::kStates);
+  dp.resize(count * F * Neuron::kParameters);
   dz.zero();
+  dp.zero();
   for (std::size_t t = T; t-- > 0;) {
     float* next = saved.dx.data() + (begin * T + t + 1) * F;
     for (std::size_t n = 0; n < count; ++n) {
@@ -82,9 +110,14 @@ void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, F
     for (std::size_t n = 0; n < count; ++n) {
       const std::size_t first = (begin + n) * T * F;
       reference::recurrent_step_adjoint(saved.dx.data() + first + t * F, dz.data() + n * F * Neuron::kStates,
-                                        ds.data() + n * F, saved.s.data() + first,
-                                        saved.z.data() + first * Neuron::kStates, saved.i.data() + first,
-                                        neuron, surrogate, t, F);
+                                        dp.data() + n * F * Neuron::kParameters, ds.data() + n * F,
+                                        saved.s.data() + first, saved.z.data() + first * Neuron::kStates,
+                                        saved.i.data() + first, neuron, surrogate, t, F);
+    }
+  }
+  for (std::size_t k = 0; k < saved.partial.size(); ++k) {
+    for (std::size_t f = 0; f < count * F; ++f) {
+      saved.partial[k][begin * F + f] = dp[f * Neuron::kParameters + k];
     }
   }
 }
@@ -123,16 +156,17 @@ void add_weight_gradient(Saved& saved, Parameter& weight, Feedback feedback, Thr
 }  // namespace
 
 Recurrent::Recurrent(std::size_t features, const RecurrentOptions& options)
-    : features_(features), options_(options) {
+    : features_(features), options_(options), neuron_(options.neuron) {
   check_range(RecurrentOptions::kKind, "features", static_cast<double>(features), at_least(1));
-  std::visit(
-      [](const auto& neuron) {
-        check_fields(neuron.kKind, neuron);
-        check_surrogate(neuron.surrogate);
-      },
-      options.neuron);
+  neuron_.output_shape({features});
   weight_ = Parameter(options.feedback == Feedback::linear ? Shape{features, features} : Shape{features});
   Recurrent::initialize(0, 0);
+}
+
+std::vector<NamedParameter> Recurrent::parameters() {
+  std::vector<NamedParameter> all{{"weight", &weight_}};
+  for (const NamedParameter& p : neuron_.parameters()) all.push_back({"neuron." + p.name, p.parameter});
+  return all;
 }
 
 Shape Recurrent::output_shape(const Shape& features) const {
@@ -144,6 +178,7 @@ Shape Recurrent::output_shape(const Shape& features) const {
 }
 
 void Recurrent::initialize(std::uint32_t seed, std::uint32_t layer) {
+  neuron_.initialize(seed, layer);
   if (options_.feedback == Feedback::element_wise) {
     std::ranges::fill(weight_.value.values(), 1.0f);
     return;
@@ -170,7 +205,8 @@ Signal Recurrent::forward(const Signal& x, Tape& tape) const {
     kernels::transpose(saved.weight_t.data(), weight_t, F, F);
     weight_t = saved.weight_t.data();
   }
-  with_neuron(options_.neuron, [&]<class Neuron>(const Neuron& neuron, const Surrogate& surrogate) {
+  with_neuron(neuron_, [&](const auto& neuron, const Surrogate& surrogate) {
+    using Neuron = reference::NeuronAt<decltype(neuron)>;
     saved.z.resize(x.shape().size() * Neuron::kStates);
     parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
       static thread_local Buffer<float> now;
@@ -193,12 +229,20 @@ Signal Recurrent::forward(const Signal& x, Tape& tape) const {
 Signal Recurrent::backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   saved.dx.resize(saved.x.shape());
-  with_neuron(options_.neuron, [&](const auto& neuron, const Surrogate& surrogate) {
+  saved.partial.resize(neuron_.learned().size());
+  for (Buffer<float>& partial : saved.partial) partial.resize(saved.x.samples() * features_);
+  with_neuron(neuron_, [&](const auto& neuron, const Surrogate& surrogate) {
     parallel_for(tape.threads(), saved.x.samples(), kSamples, [&](std::size_t begin, std::size_t end) {
       backward_in_time(saved, dy, weight_, options_.feedback, neuron, surrogate, begin, end);
     });
   });
   add_weight_gradient(saved, weight_, options_.feedback, tape.threads());
+  std::vector<Parameter>& learned = neuron_.learned();
+  for (std::size_t k = 0; k < learned.size(); ++k) {
+    Tensor& gradient = learned[k].gradient;
+    kernels::add_neuron_gradient(gradient.data(), saved.partial[k].data(), saved.x.samples(), features_,
+                                 gradient.size() > 1);
+  }
   if (!tape.needs_input_gradient()) return {};
   return plain_backward(saved.given, saved.dx, saved.dx_memory, tape.threads());
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include <volley/recurrent.hpp>
 
@@ -49,58 +50,65 @@ void feed_back_gradient(Real* dweight, const Real* di, const Real* s, Feedback f
   }
 }
 
+/// What neuron(f) gives, the neuron of feature f.
+template <class NeuronOf>
+using NeuronAt = std::remove_cvref_t<std::invoke_result_t<const NeuronOf&, std::size_t>>;
+
 /// s, i (T, F) and z after charge (T, F, kStates) from x (T, F), one sample. `now` has F kStates numbers.
-/// reset_spikes as in neuron_forward.
-template <class Real, class Neuron>
+/// neuron and reset_spikes as in neuron_forward.
+template <class Real, class NeuronOf>
 void recurrent_forward(Real* s, Real* z, Real* i, const Real* x, const Real* weight_t, Feedback feedback,
-                       const Neuron& neuron, const Surrogate& surrogate, Fire fire, std::size_t T,
+                       const NeuronOf& neuron, const Surrogate& surrogate, Fire fire, std::size_t T,
                        std::size_t F, Real* now, const Real* reset_spikes = nullptr) {
-  constexpr std::size_t kStates = Neuron::kStates;
-  for (std::size_t f = 0; f < F; ++f) neuron.start(now + f * kStates);
+  constexpr std::size_t kStates = NeuronAt<NeuronOf>::kStates;
+  for (std::size_t f = 0; f < F; ++f) neuron(f).start(now + f * kStates);
   for (std::size_t t = 0; t < T; ++t) {
     const std::size_t row = t * F;
     std::copy_n(x + row, F, i + row);
     if (t > 0) feed_back(i + row, s + row - F, weight_t, feedback, F);
     for (std::size_t f = 0; f < F; ++f) {
+      const auto& n = neuron(f);
       Real* state = now + f * kStates;
-      neuron.charge(state, i[row + f]);
+      n.charge(state, i[row + f]);
       std::copy_n(state, kStates, z + (row + f) * kStates);
-      s[row + f] = spike_of(neuron, state, surrogate, fire);
-      neuron.reset(state, s[row + f], reset_spikes != nullptr ? reset_spikes[row + f] : s[row + f]);
+      s[row + f] = spike_of(n, state, surrogate, fire);
+      n.reset(state, s[row + f], reset_spikes != nullptr ? reset_spikes[row + f] : s[row + f]);
     }
   }
 }
 
 /// di (F) of step t from ds (F), all that comes to its spikes, and dz (F, kStates), which is brought from
-/// after the step to before it. s, i, z are those of the whole pass. (Z4)
-template <class Real, class Neuron>
-void recurrent_step_adjoint(Real* di, Real* dz, const Real* ds, const Real* s, const Real* z, const Real* i,
-                            const Neuron& neuron, const Surrogate& surrogate, std::size_t t, std::size_t F) {
-  constexpr std::size_t kStates = Neuron::kStates;
+/// after the step to before it; adds to dp (F, kParameters). s, i, z are those of the whole pass. (Z4)
+template <class Real, class NeuronOf>
+void recurrent_step_adjoint(Real* di, Real* dz, Real* dp, const Real* ds, const Real* s, const Real* z,
+                            const Real* i, const NeuronOf& neuron, const Surrogate& surrogate, std::size_t t,
+                            std::size_t F) {
+  constexpr std::size_t kStates = NeuronAt<NeuronOf>::kStates;
   for (std::size_t f = 0; f < F; ++f) {
+    const auto& n = neuron(f);
     const std::size_t at = t * F + f;
     Real before[kStates];
-    neuron.start(before);
+    n.start(before);
     if (t > 0) {
       std::copy_n(z + (at - F) * kStates, kStates, before);
-      neuron.reset(before, s[at - F], s[at - F]);
+      n.reset(before, s[at - F], s[at - F]);
     }
-    Real* none = nullptr;  // no parameters
-    di[f] = step_adjoint(neuron, dz + f * kStates, none, ds[f], s[at], z + at * kStates, before, i[at],
-                         surrogate);
+    di[f] = step_adjoint(n, dz + f * kStates, dp + f * n.kParameters, ds[f], s[at], z + at * kStates, before,
+                         i[at], surrogate);
   }
 }
 
-/// dx (T, F), which is di, from dy (T, F); adds to dweight. ds (F) and dz (F, kStates) are scratch.
-template <class Real, class Neuron>
-void recurrent_backward(Real* dx, Real* dweight, const Real* dy, const Real* s, const Real* z, const Real* i,
-                        const Real* weight, Feedback feedback, const Neuron& neuron,
+/// dx (T, F), which is di, from dy (T, F); adds to dweight and to dp (F, kParameters). ds (F) and dz (F,
+/// kStates) are scratch.
+template <class Real, class NeuronOf>
+void recurrent_backward(Real* dx, Real* dweight, Real* dp, const Real* dy, const Real* s, const Real* z,
+                        const Real* i, const Real* weight, Feedback feedback, const NeuronOf& neuron,
                         const Surrogate& surrogate, std::size_t T, std::size_t F, Real* ds, Real* dz) {
-  std::fill_n(dz, F * Neuron::kStates, Real(0));
+  std::fill_n(dz, F * NeuronAt<NeuronOf>::kStates, Real(0));
   for (std::size_t t = T; t-- > 0;) {
     std::copy_n(dy + t * F, F, ds);
     if (t + 1 < T) feed_back_adjoint(ds, dx + (t + 1) * F, weight, feedback, F);
-    recurrent_step_adjoint(dx + t * F, dz, ds, s, z, i, neuron, surrogate, t, F);
+    recurrent_step_adjoint(dx + t * F, dz, dp, ds, s, z, i, neuron, surrogate, t, F);
     if (t > 0) feed_back_gradient(dweight, dx + t * F, s + (t - 1) * F, feedback, F);
   }
 }

@@ -11,6 +11,15 @@ namespace {
 
 bool is_traced(const Tape& tape) { return tape.trace().layer != nullptr; }
 
+/// These do not come back any more.
+std::size_t count_at_last_step(const Spikes& s) {
+  std::size_t count = 0;
+  for (std::size_t n = 0; n < s.samples(); ++n) {
+    for (std::size_t f = 0; f < s.features(); ++f) count += s.fired(n, s.steps() - 1, f);
+  }
+  return count;
+}
+
 }  // namespace
 
 LayerActivity total_of(std::span<const LayerActivity> layers) {
@@ -86,7 +95,11 @@ void Monitor::count_layer(const std::string& name, const Trace& trace) {
   const auto macs = static_cast<double>(trace.layer->macs(x.shape().from(2)));
   if (macs > 0) {
     counts.dense_macs = macs;
-    if (x.is_spikes()) {
+    if (trace.layer->feeds_back()) {
+      const Spikes& s = trace.y.spikes();
+      counts.synops +=
+          static_cast<double>(s.count() - count_at_last_step(s)) * (macs / static_cast<double>(s.features()));
+    } else if (x.is_spikes()) {
       counts.synops += static_cast<double>(x.spikes().count()) * (macs / static_cast<double>(x.features()));
     } else {
       counts.macs += static_cast<double>(x.samples() * x.stored_steps()) * macs;

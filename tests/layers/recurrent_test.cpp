@@ -27,6 +27,7 @@ Tensor random_tensor(const Shape& shape, std::uint32_t seed, double low, double 
 
 struct Result {
   std::vector<float> s, dx, dweight;
+  std::vector<std::vector<float>> learned;  // the gradients of the neuron's own numbers
 };
 
 Result run(Recurrent& layer, const Signal& x, std::size_t threads = 2) {
@@ -42,10 +43,13 @@ Result run(Recurrent& layer, const Signal& x, std::size_t threads = 2) {
   SignalMemory s_memory, dx_memory;
   const Signal s = real_values(layer.forward(x, tape), s_memory, pool);
   const Signal dx = plain(layer.backward(tape, dy), dx_memory, pool);
-  const auto g = layer.weight().gradient.values();
-  return {{s.values(), s.values() + s.shape().size()},
-          {dx.values(), dx.values() + dx.shape().size()},
-          {g.begin(), g.end()}};
+  Result result{
+      {s.values(), s.values() + s.shape().size()}, {dx.values(), dx.values() + dx.shape().size()}, {}, {}};
+  for (const NamedParameter& p : layer.parameters()) {
+    const auto g = p.parameter->gradient.values();
+    (p.name == "weight" ? result.dweight : result.learned.emplace_back()).assign(g.begin(), g.end());
+  }
+  return result;
 }
 
 // 19 samples: more than two chunks of backward; 70 features: two words.
@@ -54,15 +58,28 @@ TEST(Recurrent, IsTheReference) {
   const Tensor x = random_tensor({N, T, F}, 1, -0.5, 2.5);
   const Tensor dy = random_tensor({N, T, F}, 7, -1, 1);
   for (const Feedback feedback : {Feedback::linear, Feedback::element_wise}) {
-    for (const RecurrentNeuron& options :
-         {RecurrentNeuron{LIFOptions{}}, RecurrentNeuron{IFOptions{.v_reset = std::nullopt}},
-          RecurrentNeuron{CUBALIFOptions{}}}) {
+    for (const AnyNeuron& options :
+         {AnyNeuron{LIFOptions{}}, AnyNeuron{IFOptions{.v_reset = std::nullopt}}, AnyNeuron{CUBALIFOptions{}},
+          AnyNeuron{PLIFOptions{.learn_threshold = true}}, AnyNeuron{KLIFOptions{}},
+          AnyNeuron{PLIFOptions{.learn_threshold = true, .channels = F}}}) {
       Recurrent layer(F, {feedback, options});
+      for (const NamedParameter& p : layer.parameters()) {
+        if (p.name != "weight") p.parameter->value.data()[0] = 0.8f;
+      }
       const Result got = run(layer, x);
       std::visit(
           [&](const auto& o) {
-            const auto neuron = reference::neuron_of<float>(o);
-            constexpr std::size_t kStates = std::remove_const_t<decltype(neuron)>::kStates;
+            using Neuron = decltype(reference::neuron_of<float>(o));
+            constexpr std::size_t kStates = Neuron::kStates, kParameters = Neuron::kParameters;
+            const std::vector<NamedParameter> learned = layer.parameters();
+            const auto neuron = [&](std::size_t f) {
+              Neuron own = reference::neuron_of<float>(o);
+              for (std::size_t k = 1; k < learned.size(); ++k) {
+                const Tensor& value = learned[k].parameter->value;
+                own.parameter(k - 1) = value.data()[value.size() == 1 ? 0 : f];
+              }
+              return own;
+            };
             std::vector<float> weight(layer.weight().value.values().begin(),
                                       layer.weight().value.values().end());
             std::vector<float> weight_t = weight;
@@ -70,20 +87,27 @@ TEST(Recurrent, IsTheReference) {
               weight_t[i % F * F + i / F] = weight[i];
             }
             std::vector<float> s(N * T * F), i(s), dx(s), z(s.size() * kStates), now(F * kStates), ds(F),
-                dz(F * kStates), dweight(weight.size());
+                dz(F * kStates), dweight(weight.size()), dp(F * kParameters);
             for (std::size_t n = 0; n < N; ++n) {
               const std::size_t at = n * T * F;
               reference::recurrent_forward(&s[at], &z[at * kStates], &i[at], x.data() + at, weight_t.data(),
                                            feedback, neuron, o.surrogate, reference::Fire::hard, T, F,
                                            now.data());
-              reference::recurrent_backward(&dx[at], dweight.data(), dy.data() + at, &s[at], &z[at * kStates],
-                                            &i[at], weight.data(), feedback, neuron, o.surrogate, T, F,
-                                            ds.data(), dz.data());
+              reference::recurrent_backward(&dx[at], dweight.data(), dp.data(), dy.data() + at, &s[at],
+                                            &z[at * kStates], &i[at], weight.data(), feedback, neuron,
+                                            o.surrogate, T, F, ds.data(), dz.data());
             }
             EXPECT_EQ(got.s, s);
             EXPECT_GT(std::ranges::count(s, 1.0f), 500);
             EXPECT_LT(test::relative_error(got.dx, dx), 1e-5);
             EXPECT_LT(test::relative_error(got.dweight, dweight), 1e-5);
+            for (std::size_t k = 1; k < learned.size(); ++k) {
+              std::vector<float> expected(learned[k].parameter->value.size());
+              for (std::size_t f = 0; f < F; ++f) {
+                expected[expected.size() == 1 ? 0 : f] += dp[f * kParameters + k - 1];
+              }
+              EXPECT_LT(test::relative_error(got.learned[k - 1], expected), 1e-4) << learned[k].name;
+            }
           },
           options);
     }
@@ -93,13 +117,14 @@ TEST(Recurrent, IsTheReference) {
 TEST(Recurrent, SameBitsForAnyNumberOfThreads) {
   const Tensor x = random_tensor({19, 9, 70}, 1, -0.5, 2.5);
   for (const Feedback feedback : {Feedback::linear, Feedback::element_wise}) {
-    Recurrent layer(70, {.feedback = feedback});
+    Recurrent layer(70, {.feedback = feedback, .neuron = PLIFOptions{.learn_threshold = true}});
     const Result one = run(layer, x, 1);
     for (const std::size_t threads : {2u, 3u, 8u}) {
       const Result got = run(layer, x, threads);
       EXPECT_EQ(got.s, one.s);
       EXPECT_EQ(got.dx, one.dx);
       EXPECT_EQ(got.dweight, one.dweight);
+      EXPECT_EQ(got.learned, one.learned);
     }
   }
 }
@@ -118,6 +143,37 @@ TEST(Recurrent, RefusesWhatItCannotDo) {
             "[lif] tau must be > 1, got 0.5");
   EXPECT_EQ(error_text([] { static_cast<void>(Recurrent(3).output_shape({4})); }),
             "[recurrent] input features must be (3), got (4)");
+  EXPECT_EQ(error_text([] { Recurrent(3, {.neuron = PLIFOptions{.channels = 4}}); }),
+            "[plif] input must have 4 channels, got features (3)");
+}
+
+TEST(Recurrent, WhatItsNeuronsLearnAreItsParameters) {
+  Recurrent layer(3, {.neuron = PLIFOptions{.init_tau = 3.0f, .learn_threshold = true}});
+  const std::vector<NamedParameter> p = layer.parameters();
+  ASSERT_EQ(p.size(), 3u);
+  EXPECT_EQ(p[0].name, "weight");
+  EXPECT_EQ(p[1].name, "neuron.w");
+  EXPECT_EQ(p[2].name, "neuron.v_threshold");
+  EXPECT_FLOAT_EQ(p[1].parameter->value.data()[0], -std::log(2.0f));
+}
+
+// Three neurons that fire at every step of four: what they fire at the last does not come back.
+TEST(Recurrent, TheMonitorCountsWhatComesBack) {
+  Sequential net{Recurrent{3, {.neuron = IFOptions{}}}};
+  zero_gradients(net.parameters());
+  for (float& w : net.parameters()[0].parameter->value.values()) w = 0;
+  Tensor x({2, 4, 3});
+  std::ranges::fill(x.values(), 1.0f);
+  Tape tape;
+  net.forward(x, tape);
+  Monitor monitor;
+  monitor.look(tape);
+  const std::vector<LayerActivity> activity = monitor.activity();
+  ASSERT_FALSE(activity.empty());
+  EXPECT_EQ(activity.back().dense_macs, 9);
+  EXPECT_EQ(activity.back().synops, 3 * 3 * 3);  // neurons, steps that are followed by another, targets
+  EXPECT_EQ(activity.back().macs, 0);
+  EXPECT_EQ(activity.back().rate, 1);
 }
 
 const std::string kRecipe = R"(

@@ -36,10 +36,19 @@ def test_it_comes_back_from_its_file(rng: np.random.Generator, tmp_path: Path) -
     np.testing.assert_array_equal(back.forward(x)[0], net.forward(x)[0])
 
 
+def test_what_its_neurons_learn_are_its_parameters() -> None:
+    layer = volley.Recurrent(4, neuron=volley.PLIF(init_tau=3.0, learn_threshold=True))
+    assert list(layer.parameters()) == ["weight", "neuron.w", "neuron.v_threshold"]
+    x = np.full((5, 2, 4), 1.5, np.float32)
+    _, tape = layer.forward(x)
+    layer.backward(tape, np.ones_like(x))
+    assert all(np.abs(g).sum() > 0 for g in layer.gradients().values())
+
+
 def test_mistakes_are_told() -> None:
     with pytest.raises(
         ValueError, match=r"\[recurrent\] feedback must be one of 'linear', 'element_wise', got 'x'"
     ):
         volley.Recurrent(4, feedback="x")
-    with pytest.raises(TypeError, match=r"\[recurrent\] neuron must be one of .*, got plif"):
-        volley.Recurrent(4, neuron=volley.PLIF())
+    with pytest.raises(TypeError, match=r"\[recurrent\] neuron must be one of .*, got li"):
+        volley.Recurrent(4, neuron=volley.LI())
