@@ -70,12 +70,29 @@ double spikes_in(const Signal& signal) {
   return signal.is_spikes() ? static_cast<double>(signal.spikes().count()) : 0;
 }
 
-/// Operations of x W^T: an addition for each spike and output, two for each real input and output.
-double linear_operations(const Layer& layer, const Signal& x) {
-  const auto* linear = dynamic_cast<const Linear*>(&layer);
-  if (linear == nullptr) return 0;
-  const double inputs = x.is_spikes() ? spikes_in(x) : 2 * static_cast<double>(x.shape().size());
-  return inputs * static_cast<double>(linear->out());
+/// Of a layer's weights, and so of the gradient of these: an addition for each spike and weight that it
+/// reaches, two for each multiply-accumulate of real values. The gradient of the input is always of real
+/// values.
+struct Operations {
+  double weights = 0, input_gradient = 0;
+};
+
+/// After a forward from x to y on the tape. A container's are those of the layers in it.
+Operations operations_of(const Layer& layer, const Signal& x, const Signal& y, const Tape& tape) {
+  Operations all;
+  for (const Tape& child : tape.children()) {
+    const Trace& trace = child.trace();
+    if (trace.layer == nullptr) continue;
+    const Operations own = operations_of(*trace.layer, trace.x, trace.y, child);
+    all.weights += own.weights;
+    all.input_gradient += own.input_gradient;
+  }
+  const auto macs = static_cast<double>(layer.macs(x.shape().from(2)));
+  const Signal& taken = layer.feeds_back() ? y : x;
+  const double dense = 2 * macs * static_cast<double>(x.samples() * taken.stored_steps());
+  all.weights += taken.is_spikes() ? spikes_in(taken) * macs / static_cast<double>(taken.features()) : dense;
+  all.input_gradient += dense;
+  return all;
 }
 
 /// A recipe's training, one layer after another through what the library shows of itself.
@@ -106,17 +123,31 @@ class LayerByLayer {
     const double spikes = forward(b, watch);
     backward(watch);
     watch.time("optimizer", [&] {
-      parts_.optimizer->step(parameters_, pool_);
+      update();
       zero_gradients(parameters_);
     });
     double state = 0;
     for (const NamedTensor& s : parts_.optimizer->state())
       state += static_cast<double>(s.tensor->size()) * sizeof(float);
-    watch.note(4 * bytes_of(parameters_) + 2 * state);
+    const double to_clip = recipe_.training.clip_norm ? 3 : recipe_.training.clip_value ? 2 : 0;
+    watch.note((4 + to_clip) * bytes_of(parameters_) + 2 * state);
     return spikes;
   }
 
  private:
+  /// As the trainer does, in its first epoch.
+  void update() {
+    const TrainerOptions& options = recipe_.training;
+    if (options.clip_norm) {
+      clip_gradient_norm(parameters_, *options.clip_norm, gradient_norm(parameters_, pool_), pool_);
+    }
+    if (options.clip_value) clip_gradient_value(parameters_, *options.clip_value, pool_);
+    Optimizer& optimizer = *parts_.optimizer;
+    const double base = static_cast<double>(optimizer.base_lr());
+    optimizer.set_lr(static_cast<float>(scheduled_lr(parts_.schedule, base, 0, optimizer.steps_taken())));
+    optimizer.step(parameters_, pool_);
+  }
+
   double forward(std::size_t b, Stopwatch& watch) {
     const Draw draw{recipe_.training.seed, static_cast<std::uint32_t>(b), Draw::Purpose::train};
     watch.time("encode", [&] {
@@ -132,7 +163,7 @@ class LayerByLayer {
       Signal y;
       watch.time(name("forward", i), [&] { y = layer.forward(x, tape_.child(i)); });
       watch.note(is_view(x, y) ? 0 : bytes_of(x) + bytes_of(y) + bytes_of(layer.parameters()),
-                 linear_operations(layer, x));
+                 operations_of(layer, x, y, tape_.child(i)).weights);
       if (!is_view(x, y)) spikes += spikes_in(y);
       inputs_.push_back(y);
     }
@@ -158,10 +189,9 @@ class LayerByLayer {
       Signal dx;
       watch.time(name("backward", i), [&] { dx = layer.backward(tape_.child(i), dy); });
       const double weights = bytes_of(layer.parameters());
-      const double gradient_of_input =
-          dx.empty() ? 0 : linear_operations(layer, dx);  // dy W: as many as a forward of real values
+      const Operations operations = operations_of(layer, inputs_[i], inputs_[i + 1], tape_.child(i));
       watch.note(bytes_of(dy) + bytes_of(inputs_[i]) + bytes_of(dx) + (dx.empty() ? 2 : 3) * weights,
-                 linear_operations(layer, inputs_[i]) + gradient_of_input);
+                 operations.weights + (dx.empty() ? 0 : operations.input_gradient));
       dy = dx;
     }
   }

@@ -94,6 +94,37 @@ TEST(BenchCommand, CountsWhatEachPhaseHasToMove) {
   EXPECT_DOUBLE_EQ(bytes("optimizer"), 8 * weights / 64);
 }
 
+// The stem of conv_fashion_mnist under a constant picture, computed once: 28 x 28 positions, 9 inputs, 2
+// channels. The second convolution, 14 x 14 and 2 to 2 channels, has a gradient of its input at each of 5
+// steps. Clipping reads and writes the gradients once more, and once for their norm.
+TEST(BenchCommand, CountsConvolutionsAndClipping) {
+  VOLLEY_NEEDS_DATA("fashion_mnist");
+  const std::vector<std::string> narrow = {"-b",    "16",
+                                           "--set", "network.0.out_channels=2",
+                                           "--set", "network.1.channels=2",
+                                           "--set", "network.4.in_channels=2",
+                                           "--set", "network.4.out_channels=2",
+                                           "--set", "network.5.channels=2",
+                                           "--set", "network.9.in=98",
+                                           "--set", "network.9.out=10",
+                                           "--set", "network.11.in=10"};
+  std::vector<std::string> clipped = narrow;
+  clipped.insert(clipped.end(), {"--set", "training.clip_norm=1"});
+  const nlohmann::json json = bench_json("conv_fashion_mnist", narrow);
+  const auto of = [](const nlohmann::json& in, const std::string& name, const char* what) {
+    for (const auto& phase : in["phases"]) {
+      if (phase["name"] == name) return phase[what].get<double>();
+    }
+    return -1.0;
+  };
+  EXPECT_DOUBLE_EQ(of(json, "forward 0 conv2d", "operations_per_sample"), 2.0 * 784 * 9 * 2);
+  EXPECT_GT(of(json, "backward 4 conv2d", "operations_per_sample"), 2.0 * 5 * 196 * 9 * 2 * 2);
+  const double weights = 4.0 * (9 * 2 + 2 * 2 + 9 * 2 * 2 + 2 * 2 + 98 * 10 + 10 * 10) / 16;
+  EXPECT_NEAR(of(bench_json("conv_fashion_mnist", clipped), "optimizer", "bytes_per_sample") -
+                  of(json, "optimizer", "bytes_per_sample"),
+              3 * weights, 1e-6);
+}
+
 TEST(BenchCommand, AnotherRuleIsAPhaseOfItsOwn) {
   VOLLEY_NEEDS_DATA("mnist");
   EXPECT_EQ(phase_names(bench_json("article_mnist")),
