@@ -94,7 +94,8 @@ PeerRun prepare(const Recipe& recipe, const fs::path& folder, const fs::path& da
   PeerRun run{.recipe = folder / "recipe.toml", .weights = folder / "initial.safetensors", .data = data};
   write_file_whole(run.recipe, to_toml(recipe));
   Sequential net = recipe.build_network(known_set(recipe.data).shape);
-  recipe.build_parts().rule->check(net);
+  const TrainerParts parts = recipe.build_parts();
+  parts.rule->check(net, *parts.loss);
   std::vector<SafetensorsEntry> weights;
   for (const auto& [name, parameter] : net.parameters()) weights.push_back({name, &parameter->value});
   write_safetensors(run.weights, weights, {});

@@ -18,6 +18,8 @@ class Loss {
   virtual ~Loss() = default;
   /// The name a recipe knows it by: "rate_mse".
   virtual std::string_view kind() const = 0;
+  /// Whether the scores are firing rates: means over T of spikes, or of what stands for them.
+  virtual bool scores_are_rates() const { return false; }
 
   /// The loss of y (N, T, K). `scores` (N, K) receives what the prediction is made from: the class of the
   /// highest.
@@ -32,6 +34,7 @@ class Loss {
 /// scores with the labels.
 class ScoreLoss : public Loss {
  public:
+  bool scores_are_rates() const final { return over_ == Over::mean && !of_membranes_; }
   double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
                  ThreadPool& threads = ThreadPool::shared()) const final;
   void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores, Tensor& dy,

@@ -27,8 +27,11 @@ class LearningRule {
   virtual ~LearningRule() = default;
   /// The name a recipe knows it by: "bptt".
   virtual std::string_view kind() const = 0;
-  /// Throws Error when the rule cannot train this network.
-  virtual void check(const Sequential& net) const { static_cast<void>(net); }
+  /// Throws Error when the rule cannot train this network, or not by the scores of this loss.
+  virtual void check(const Sequential& net, const Loss& loss) const {
+    static_cast<void>(net);
+    static_cast<void>(loss);
+  }
   /// Adds to the gradients of the network's parameters, which are zero.
   virtual void gradients(Sequential& net, const Loss& loss, const BatchResult& batch, Tape& tape) = 0;
 };
@@ -49,12 +52,13 @@ class Bptt final : public LearningRule {
 ///
 ///     dW = sum over the batch of ((r - y) sigmoid'(v[T]))^T image
 ///
-/// with v[T] the potential after the last step and the image, pixels / 255, in place of its spikes. It is not
-/// BPTT: docs/math/article_rule.md says in which three ways.
+/// with v[T] the potential after the last step and the image, pixels / 255, in place of its spikes. r are the
+/// scores, which a loss of rates must give. It is not BPTT: docs/math/article_rule.md says in which three
+/// ways.
 class ArticleRule final : public LearningRule {
  public:
   std::string_view kind() const override { return "article"; }
-  void check(const Sequential& net) const override;
+  void check(const Sequential& net, const Loss& loss) const override;
   void gradients(Sequential& net, const Loss& loss, const BatchResult& batch, Tape& tape) override;
 };
 

@@ -15,7 +15,11 @@ void Bptt::gradients(Sequential& net, const Loss& loss, const BatchResult& batch
   net.backward(tape, plain_backward(batch.y, dy_, dy_as_given_, tape.threads()));
 }
 
-void ArticleRule::check(const Sequential& net) const {
+void ArticleRule::check(const Sequential& net, const Loss& loss) const {
+  if (!loss.scores_are_rates()) {
+    throw Error(
+        fmt::format("[article] loss must be one of firing rates, such as rate_mse, got {}", loss.kind()));
+  }
   const bool fits = net.size() == 3 && dynamic_cast<const Flatten*>(&net[0]) != nullptr &&
                     dynamic_cast<const Linear*>(&net[1]) != nullptr &&
                     !static_cast<const Linear&>(net[1]).options().bias &&

@@ -76,7 +76,7 @@ Trainer::Trainer(Sequential& net, TrainerParts parts, const TrainerOptions& opti
   if (options.clip_norm.has_value() && options.clip_value.has_value())
     throw Error("[trainer] clip_norm and clip_value: at most one may be given, got both");
   check_schedule(parts_.schedule);
-  parts_.rule->check(net);
+  parts_.rule->check(net, *parts_.loss);
   pass_ = std::make_unique<Pass>(options.threads);
   pass_->parameters = net.parameters();
   parts_.optimizer->prepare(pass_->parameters);

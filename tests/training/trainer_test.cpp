@@ -298,6 +298,18 @@ TEST(ArticleRule, RefusesOtherNetworks) {
             "linear, lif");
 }
 
+TEST(ArticleRule, RefusesLossesWhoseScoresAreNoRates) {
+  Sequential net = article_network();
+  TrainerParts parts{.optimizer = std::make_unique<Sgd>(0.5f),
+                     .loss = std::make_unique<MembraneMse>(),
+                     .encoder = std::make_unique<Poisson>(),
+                     .rule = std::make_unique<ArticleRule>()};
+  EXPECT_EQ(error_text([&] { Trainer(net, std::move(parts)); }),
+            "[article] loss must be one of firing rates, such as rate_mse, got membrane_mse");
+  EXPECT_TRUE(RateMse().scores_are_rates() && RateCrossEntropy().scores_are_rates());
+  EXPECT_FALSE(CountMse().scores_are_rates() || Tet().scores_are_rates());
+}
+
 // The same soft network trains by true BPTT as well.
 TEST(SoftLIFLayer, TrainsByBptt) {
   const Dataset train = stripes(400, 1);
