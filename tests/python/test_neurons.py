@@ -139,3 +139,15 @@ def test_backward_does_not_need_what_the_caller_gave_forward(currents: Currents)
     del x
     ds = np.ones((9, 4, 5), np.float32)
     np.testing.assert_array_equal(lif.backward(tape, ds), lif.backward(lif.forward(kept)[1], ds))
+
+
+def test_glif_learns_eight_numbers_a_channel() -> None:
+    layer = volley.GLIF(alpha=0.7, channels=3)
+    names = ["alpha", "beta", "gamma", "tau", "v_threshold", "linear_decay", "v_subreset", "conduct"]
+    assert list(layer.parameters()) == names
+    np.testing.assert_allclose(layer.parameters()["alpha"], np.full(3, np.log(0.7 / 0.3)), rtol=1e-5)
+    x = np.full((5, 2, 3), 0.7, np.float32)
+    s, tape = layer.forward(x)
+    assert 0 < s.mean() < 1
+    layer.backward(tape, np.ones_like(x))
+    assert all(np.abs(g).min() > 0 for g in layer.gradients().values())
