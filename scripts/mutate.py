@@ -137,15 +137,17 @@ def instrument(path, unwilling, number):
     in_export = False
     for i, line in enumerate(lines):
         in_export = in_export or line.startswith("#if HWY_ONCE")
-        if not is_code(line) or (str(path), i) in unwilling:
+        if not is_code(line):
             continue
         edits = []
         for begin, end, text, what in places(line):
             if in_export and "VOLLEY_SWAP" in text:
                 continue
+            number += 1  # also for a line that stays as it is: every other line then keeps its number
+            if (str(path), i) in unwilling:
+                continue
             edits.append((begin, end, text.format(n=number)))
             mutants.append(Mutant(number, path, i, line.strip(), what))
-            number += 1
         for begin, end, text in sorted(edits, reverse=True):
             line = line[:begin] + text + line[end:]
         lines[i] = line
@@ -199,7 +201,7 @@ def build(files, jobs):
                     "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -w", "-DVOLLEY_BUILD_PROGRAM=OFF", "-DCMAKE_CXX_COMPILER_LAUNCHER="
                     + ("ccache" if shutil.which("ccache") else "")], check=True, stdout=subprocess.DEVNULL)
     while True:
-        mutants, number = [], 0
+        mutants, number = [], -1
         for path in files:
             found, number = instrument(path, unwilling, number)
             mutants += found
@@ -215,7 +217,8 @@ def build(files, jobs):
         wrong -= unwilling
         if not wrong:
             sys.exit(result.stdout[-4000:] + "\nmutate: the copy does not compile")
-        print(f"mutate: {len(wrong)} lines do not compile with their switches and stay as they are", flush=True)
+        for path, line in sorted(wrong):
+            print(f"mutate: {path}:{line + 1}: does not compile with its switches and stays as it is", flush=True)
         unwilling |= wrong
 
 
