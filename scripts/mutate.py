@@ -4,14 +4,15 @@
     scripts/mutate.py [--seconds 600] [--seed 0] [--only PART_OF_A_PATH] [--jobs 2]
 
 The files are src/reference/*.hpp and the neurons' kernels. A copy of the tree is built once, in build-mutate, with
-every change in it behind a switch; VOLLEY_MUTANT=17 turns number 17 on. The tests of src/reference, src/kernels,
-losses and optimizers then run for one change after the other, in an order drawn from the seed, until the time is
-over. A change is noticed when a test fails, crashes or does not end. Exit status: 0, or 1 if there are survivors.
+every change in it behind a switch; VOLLEY_MUTANT=17 turns number 17 on. The tests of what computes (TESTS) then run
+for one change after the other, in an order drawn from the seed, until the time is over. A change is noticed when a
+test fails, crashes or does not end. Exit status: 0, or 1 if there are survivors.
 
 Some changes change nothing that can be seen (a - 0 for a + 0). Known ones are listed, with the reason, in EQUAL.
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import random
@@ -26,8 +27,8 @@ BUILD = ROOT / "build-mutate"
 TREE = BUILD / "tree"
 KERNELS = ["neuron-inl.h", "surrogate-inl.h", "lif.cpp", "qif.cpp", "izhikevich.cpp", "cuba_lif.cpp", "alif.cpp",
            "klif.cpp", "psn.cpp"]
-TESTS = ["reference", "kernels", "support", "training/loss_optimizer_test.cpp", "training/schedule_test.cpp",
-         "encoders", "layers/parallel_neuron_test.cpp", "layers/norm_test.cpp"]
+TESTS = ["reference", "kernels", "layers", "encoders", "parity", "support", "training/loss_optimizer_test.cpp",
+         "training/schedule_test.cpp"]
 
 # (file, line without spaces around it): why no test can notice a change there.
 EQUAL = {}
@@ -136,15 +137,17 @@ def instrument(path, unwilling, number):
     in_export = False
     for i, line in enumerate(lines):
         in_export = in_export or line.startswith("#if HWY_ONCE")
-        if not is_code(line) or (str(path), i) in unwilling:
+        if not is_code(line):
             continue
         edits = []
         for begin, end, text, what in places(line):
             if in_export and "VOLLEY_SWAP" in text:
                 continue
+            number += 1  # also for a line that stays as it is: every other line then keeps its number
+            if (str(path), i) in unwilling:
+                continue
             edits.append((begin, end, text.format(n=number)))
             mutants.append(Mutant(number, path, i, line.strip(), what))
-            number += 1
         for begin, end, text in sorted(edits, reverse=True):
             line = line[:begin] + text + line[end:]
         lines[i] = line
@@ -187,7 +190,7 @@ def copy_tree():
     write(TREE / "src/kernels/simd-inl.h",
           simd.replace('HWY_BEFORE_NAMESPACE();', '#include "core/mutation.hpp"\nHWY_BEFORE_NAMESPACE();', 1))
     tests = (ROOT / "tests/CMakeLists.txt").read_text()
-    write(TREE / "tests/CMakeLists.txt", tests.split("# It replaces malloc")[0])
+    write(TREE / "tests/CMakeLists.txt", tests.split("# It replaces malloc")[0].replace(" volley_commands", ""))
 
 
 def build(files, jobs):
@@ -198,7 +201,7 @@ def build(files, jobs):
                     "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -w", "-DVOLLEY_BUILD_PROGRAM=OFF", "-DCMAKE_CXX_COMPILER_LAUNCHER="
                     + ("ccache" if shutil.which("ccache") else "")], check=True, stdout=subprocess.DEVNULL)
     while True:
-        mutants, number = [], 0
+        mutants, number = [], -1
         for path in files:
             found, number = instrument(path, unwilling, number)
             mutants += found
@@ -214,21 +217,19 @@ def build(files, jobs):
         wrong -= unwilling
         if not wrong:
             sys.exit(result.stdout[-4000:] + "\nmutate: the copy does not compile")
-        print(f"mutate: {len(wrong)} lines do not compile with their switches and stay as they are", flush=True)
+        for path, line in sorted(wrong):
+            print(f"mutate: {path}:{line + 1}: does not compile with its switches and stays as it is", flush=True)
         unwilling |= wrong
 
 
-def run_tests(number, test_filter="*"):
-    """'passed', 'failed', 'crashed' or 'hung'."""
-    tests = BUILD / "out/tests/volley_tests"
-    environment = dict(os.environ, VOLLEY_MUTANT=str(number))
+def is_noticed(number):
+    """Whether a test fails, crashes or does not end."""
+    command = [BUILD / "out/tests/volley_tests", "--gtest_brief=1", "--gtest_fail_fast"]
     try:
-        code = subprocess.run([tests, "--gtest_brief=1", "--gtest_fail_fast", f"--gtest_filter={test_filter}"],
-                              env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=BUILD,
-                              timeout=300).returncode
+        return subprocess.run(command, env=dict(os.environ, VOLLEY_MUTANT=str(number)), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, cwd=BUILD, timeout=300).returncode != 0
     except subprocess.TimeoutExpired:
-        return "hung"
-    return "passed" if code == 0 else "failed" if code == 1 else "crashed"
+        return True
 
 
 def main():
@@ -241,20 +242,20 @@ def main():
 
     files = sources(options.only)
     mutants = build(files, options.jobs)
-    if run_tests(-1) != "passed":
+    if is_noticed(-1):
         sys.exit("mutate: the tests fail without any change")
     random.Random(options.seed).shuffle(mutants)
-    begin, tried, survivors = time.monotonic(), 0, []
-    for mutant in mutants:
-        if time.monotonic() - begin > options.seconds:
-            break
-        tried += 1
-        if run_tests(mutant.number) != "passed":
-            continue
-        reason = EQUAL.get((str(mutant.path), mutant.text))
-        print(("equal" if reason else "SURVIVES") + f"  {mutant}" + (f"  ({reason})" if reason else ""), flush=True)
-        if not reason:
-            survivors.append(mutant)
+    end, tried, survivors = time.monotonic() + options.seconds, 0, []
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        outcomes = pool.map(lambda m: (m, is_noticed(m.number) if time.monotonic() < end else None), mutants)
+        for mutant, noticed in outcomes:
+            tried += noticed is not None
+            if noticed is not False:
+                continue
+            reason = EQUAL.get((str(mutant.path), mutant.text))
+            print(("equal" if reason else "SURVIVES") + f"  {mutant}" + (f"  ({reason})" if reason else ""), flush=True)
+            if not reason:
+                survivors.append(mutant)
     print(f"mutate: {tried} of {len(mutants)} changes in {len(files)} files tried, seed {options.seed}: "
           f"{len(survivors)} survive")
     return 1 if survivors else 0

@@ -71,20 +71,25 @@ class Recorder {
   /// Before the first step. `epochs` in all, those done before included; `iterations`, and `test_batches` of
   /// all evaluations together, are per epoch.
   virtual void begin(std::size_t epochs, std::size_t iterations, std::size_t test_batches) {
-    static_cast<void>(epochs), static_cast<void>(iterations), static_cast<void>(test_batches);
+    static_cast<void>(epochs);
+    static_cast<void>(iterations);
+    static_cast<void>(test_batches);
   }
   /// After a step; a checkpoint of `trainer` made now goes on with the next one.
   virtual void iteration(const IterationRecord& record, Trainer& trainer) {
-    static_cast<void>(record), static_cast<void>(trainer);
+    static_cast<void>(record);
+    static_cast<void>(trainer);
   }
   /// After each batch of an evaluation.
   virtual void test_batch(std::size_t done, std::size_t total) {
-    static_cast<void>(done), static_cast<void>(total);
+    static_cast<void>(done);
+    static_cast<void>(total);
   }
   /// After an epoch and its evaluation; `trainer` has the network that was evaluated and the optimizer's
   /// state.
   virtual void epoch(const EpochRecord& record, Trainer& trainer) {
-    static_cast<void>(record), static_cast<void>(trainer);
+    static_cast<void>(record);
+    static_cast<void>(trainer);
   }
   /// Asked after every step and every test batch; true ends the training there. The epoch that was under way
   /// is not recorded; the trainer's position is in it.

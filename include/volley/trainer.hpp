@@ -150,12 +150,13 @@ class Trainer {
   History fit(const Sets& data, std::size_t epochs, Recorder* recorder);
   bool fit_epoch(const Sets& data, Recorder& report, History& history);
   bool train_steps(const Dataset& train, std::size_t batches, Recorder& report);
-  bool is_good(const StepResult& step) const;
+  bool is_good(const StepResult& step);
   // trainer.cpp: what happens.
   std::span<const std::uint32_t> shuffled(const Dataset& train, std::uint32_t epoch);
   const Dataset& as_shown(const Dataset& train, std::span<const std::uint32_t> order, const Draw& draw);
   BatchWalk walk(const Dataset& data, std::span<const std::uint32_t> order, const Draw& draw);
   StepResult compute_gradients(const Dataset& train, const BatchWalk& walk);
+  void restore_buffers();
   void update(const StepResult& step);
   std::size_t batches_of(std::size_t samples, bool drop_last) const;
   void check_data(const Dataset& data) const;

@@ -1,6 +1,7 @@
 #include "storage/csv_file.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -73,6 +74,9 @@ void CsvFile::row(std::string_view text) {
 void CsvFile::flush() {
   errno = 0;
   if (std::fflush(file_.get()) != 0) fail(errno);
+  // Rows of a file that has no name any more are lost, and the system would not say so.
+  struct stat state {};
+  if (::fstat(::fileno(file_.get()), &state) == 0 && state.st_nlink == 0) fail(ENOENT);
 }
 
 void CsvFile::sync() {

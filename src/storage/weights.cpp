@@ -112,8 +112,7 @@ void set_state(const std::vector<NamedTensor>& state, const NamedTensors& values
     }
   }
   for (const auto& [name, value] : values) {
-    const auto is_name = [&](const NamedTensor& t) { return t.name == name; };
-    if (std::ranges::none_of(state, is_name)) {
+    if (std::ranges::find(state, name, &NamedTensor::name) == state.end()) {
       throw Error(fmt::format("{}: found a parameter '{}' that the network does not have", origin, name));
     }
   }

@@ -150,10 +150,11 @@ bool Trainer::train_steps(const Dataset& train, std::size_t batches, Recorder& r
   return true;
 }
 
-/// Whether the parameters may be updated by this batch. A gradient that is not finite shows in its norm, so
-/// nothing is looked for until there is something to find.
-bool Trainer::is_good(const StepResult& step) const {
+/// Whether the parameters may be updated by this batch; if not, the network is as it was before it. A
+/// gradient that is not finite shows in its norm, so nothing is looked for until there is something to find.
+bool Trainer::is_good(const StepResult& step) {
   if (std::isfinite(step.loss) && std::isfinite(step.grad_norm)) return true;
+  restore_buffers();
   if (options_.on_non_finite == OnNonFinite::skip) return false;
   throw Error(non_finite_text(position_, step.loss, net_.parameters()));
 }

@@ -49,7 +49,9 @@ struct Trainer::Pass {
   std::vector<std::uint32_t> order;
   std::vector<std::uint8_t> labels;
   std::vector<NamedParameter> parameters;
-  SignalMemory plain_y;  // the output, where the network gives another form than the loss reads
+  std::vector<NamedTensor> buffers;
+  std::vector<Tensor> buffers_before;  // the step under way
+  SignalMemory plain_y;                // the output, where the network gives another form than the loss reads
   Tensor scores;
   double loss = 0;
   std::size_t right = 0;
@@ -79,6 +81,8 @@ Trainer::Trainer(Sequential& net, TrainerParts parts, const TrainerOptions& opti
   parts_.rule->check(net, *parts_.loss);
   pass_ = std::make_unique<Pass>(options.threads);
   pass_->parameters = net.parameters();
+  pass_->buffers = net.buffers();
+  for (const NamedTensor& buffer : pass_->buffers) pass_->buffers_before.push_back(*buffer.tensor);
   parts_.optimizer->prepare(pass_->parameters);
 }
 
@@ -116,8 +120,18 @@ Trainer::StepResult Trainer::compute_gradients(const Dataset& train, const Batch
   const std::span<const std::uint32_t> samples = walk.samples();
   const Signal y = pass.forward(net_, *parts_.loss, train, walk);
   zero_gradients(pass.parameters);
+  for (std::size_t i = 0; i < pass.buffers.size(); ++i) {
+    std::ranges::copy(pass.buffers[i].tensor->values(), pass.buffers_before[i].data());
+  }
   parts_.rule->gradients(net_, *parts_.loss, {train, samples, pass.labels, y, pass.scores}, pass.tape);
   return {pass.loss, pass.right, gradient_norm(pass.parameters, pass.pool)};
+}
+
+/// Takes back what the batch has changed in the layers' buffers.
+void Trainer::restore_buffers() {
+  for (std::size_t i = 0; i < pass_->buffers.size(); ++i) {
+    std::ranges::copy(pass_->buffers_before[i].values(), pass_->buffers[i].tensor->data());
+  }
 }
 
 void Trainer::update(const StepResult& step) {

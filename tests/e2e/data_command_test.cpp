@@ -94,13 +94,15 @@ TEST(DataCommand, AnInterruptedFetchEndsCleanly) {
     const test::TempFolder folder;
     fs::create_directory(folder / "bin");
     fs::create_directory(folder / "tmp");
-    test::write_program(folder / "bin/curl", "exec /bin/sleep 30");
-    // The shell, not the test, sends the signal; volley must be its direct child.
+    test::write_program(folder / "bin/curl", ": >\"$TMPDIR/../started\"; exec /bin/sleep 300");
+    // The shell, not the test, sends the signal; volley must be its direct child. It is sent when the
+    // download is under way, however long that takes.
     const std::string script = fmt::format(
-        "\"{}/volley\" data fetch mnist --data-dir \"$1\" & pid=$!; /bin/sleep 1; kill -{} $pid; wait $pid",
+        "\"{}/volley\" data fetch mnist --data-dir \"$1\" & pid=$!; "
+        "until [ -e \"$TMPDIR/../started\" ]; do /bin/sleep 0.05; done; kill -{} $pid; wait $pid",
         VOLLEY_BINARY_DIR, signal);
     ProgramOptions options;
-    options.time_limit = std::chrono::seconds(20);
+    options.time_limit = std::chrono::seconds(120);
     options.environment = {{"PATH", (folder / "bin").string()}, {"TMPDIR", (folder / "tmp").string()}};
     const ProgramResult result =
         run_program({"/bin/sh", "-c", script, "sh", (folder / "data").string()}, options);

@@ -290,6 +290,17 @@ TEST_F(Interrupted, AFolderRemovedUnderWayIsOneClearError) {
   EXPECT_TRUE(text.ends_with(".safetensors: No such file or directory")) << text;
 }
 
+TEST_F(Interrupted, ATableRemovedUnderWayIsOneClearError) {
+  for (const char* table : {"metrics.csv", "iterations.csv", "monitors.csv"}) {
+    const fs::path folder = folder_ / table;
+    fs::create_directory(folder);
+    ToyRun toy(folder, recipe_);
+    fs::remove(folder / table);
+    EXPECT_EQ(error_text([&] { toy.train(); }),
+              (folder / table).string() + ": cannot write: No such file or directory");
+  }
+}
+
 TEST_F(Interrupted, AReadOnlyFolderIsOneClearError) {
   const std::string expected = "cannot write .*recipe.toml: (Permission denied|Read-only file system)";
   fs::permissions(folder_.path(), fs::perms::owner_all | fs::perms::others_exec | fs::perms::others_read);

@@ -167,12 +167,14 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 
 struct SpoiledTraining {
   Split data = test::toy_split();
-  Sequential net = toy_recipe().build_network(Shape{1, 6, 6});
+  Sequential net;
   Trainer trainer;
   Notes notes;
 
-  SpoiledTraining(std::size_t first, std::size_t last, float value, OnNonFinite policy)
-      : trainer(net, parts(first, last, value),
+  SpoiledTraining(std::size_t first, std::size_t last, float value, OnNonFinite policy,
+                  const Recipe& recipe = toy_recipe())
+      : net(recipe.build_network(Shape{1, 6, 6})),
+        trainer(net, parts(first, last, value),
                 {.steps = 6, .batch = 20, .seed = 3, .drop_last = false, .on_non_finite = policy}) {}
   static TrainerParts parts(std::size_t first, std::size_t last, float value) {
     TrainerParts parts = toy_recipe().build_parts();
@@ -214,6 +216,30 @@ TEST(NonFinite, MayBeSkipped) {
   EXPECT_DOUBLE_EQ(history.epochs[1].train_loss,
                    (20 * steps[5].loss + 20 * steps[6].loss + 10 * steps[9].loss) / 50);
   for (const float w : all_weights(toy.net)) ASSERT_TRUE(std::isfinite(w));
+}
+
+/// The values of all buffers, one after the other.
+std::vector<float> all_buffers(Sequential& net) {
+  std::vector<float> values;
+  for (const NamedTensor& b : net.buffers()) {
+    values.insert(values.end(), b.tensor->values().begin(), b.tensor->values().end());
+  }
+  return values;
+}
+
+TEST(NonFinite, TheBatchLeavesNothingInRunningStatistics) {
+  Recipe recipe = toy_recipe();
+  recipe.network.insert(recipe.network.begin() + 2, BatchNormRecipe{{}, 8});
+  SpoiledTraining skipping(8, 9, kInf, OnNonFinite::skip, recipe);
+  skipping.fit();
+  EXPECT_EQ(all_buffers(skipping.net).back(), test::kToySteps - 2) << "batches that were tracked";
+  SpoiledTraining stopping(8, 8, kNaN, OnNonFinite::stop, recipe);
+  test::error_text([&] { stopping.fit(); });
+  Notes stopped;
+  stopped.stop_after = 7 + 3;
+  ToyTraining good(recipe);
+  good.fit(&stopped);
+  EXPECT_EQ(all_buffers(stopping.net), all_buffers(good.net)) << "those of seven good steps";
 }
 
 TEST(NonFinite, AnEpochOfNothingButSkippedStepsIsAnError) {
