@@ -1,17 +1,10 @@
 #include <volley/monitor.hpp>
 
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include <volley/layer.hpp>
 
+#include "training/traces.hpp"
+
 namespace volley {
-namespace {
-
-bool is_traced(const Tape& tape) { return tape.trace().layer != nullptr; }
-
-}  // namespace
 
 LayerActivity total_of(std::span<const LayerActivity> layers) {
   LayerActivity total{.layer = "total"};
@@ -32,7 +25,7 @@ LayerActivity total_of(std::span<const LayerActivity> layers) {
 
 void Monitor::look(const Tape& tape) {
   place_ = 0;
-  visit(tape, "");
+  for_each_trace(tape, [&](const std::string& name, const Trace& trace) { count_layer(name, trace); });
 }
 
 void Monitor::clear() {
@@ -61,18 +54,6 @@ std::vector<LayerActivity> Monitor::activity() const {
     layers.push_back(std::move(layer));
   }
   return layers;
-}
-
-void Monitor::visit(const Tape& tape, const std::string& name) {
-  for (std::size_t i = 0; i < tape.children().size(); ++i) {
-    const Tape& child = tape.children()[i];
-    const std::string own = name.empty() ? fmt::format("{}", i) : fmt::format("{}.{}", name, i);
-    if (std::ranges::any_of(child.children(), is_traced)) {
-      visit(child, own);
-    } else if (is_traced(child)) {
-      count_layer(own, child.trace());
-    }
-  }
 }
 
 void Monitor::count_layer(const std::string& name, const Trace& trace) {
