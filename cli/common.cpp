@@ -48,6 +48,15 @@ Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options) {
   return recipe;
 }
 
+void add_theme_option(CLI::App& command, std::string& theme) {
+  theme = "light";
+  command.add_option("--theme", theme, "Of the picture: light or dark")
+      ->check(CLI::IsMember({"light", "dark"}))
+      ->capture_default_str();
+}
+
+Theme theme_named(const std::string& name) { return name == "dark" ? Theme::dark : Theme::light; }
+
 Dataset load_test_data(const Recipe& recipe, const std::string& folder) {
   Dataset data = datasets::load_part(recipe.data, datasets::Part::test, folder);
   return recipe.test_samples > 0 ? data.first(recipe.test_samples) : std::move(data);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include <volley/recipe.hpp>
 #include <volley/trainer.hpp>
 
+#include "figures/figure.hpp"
 #include "storage/run_folder.hpp"
 
 namespace volley::cli {
@@ -41,6 +43,10 @@ struct RecipeOption {
 
 /// The recipe with the options that were given. Throws RecipeError naming the option.
 Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options);
+
+/// --theme of a command that draws; `theme` receives "light" or "dark".
+void add_theme_option(CLI::App& command, std::string& theme);
+Theme theme_named(const std::string& name);
 
 /// What the recipe uses of its data set.
 Split load_data(const Recipe& recipe, const std::string& folder);

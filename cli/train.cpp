@@ -12,6 +12,7 @@
 #include "interrupt.hpp"
 #include "kernels/targets.hpp"
 #include "progress.hpp"
+#include "run_pictures.hpp"
 #include "storage/run_recorder.hpp"
 
 namespace {
@@ -27,6 +28,7 @@ struct TrainOptions {
   std::string resume;
   std::string checkpoint_every = "1e";
   bool force = false;
+  bool no_figures = false;
   std::vector<std::string> settings;
 };
 
@@ -136,6 +138,12 @@ void print_end(const TrainOptions& options, const History& history, const RunRec
   const std::string folder = cli::shell_quoted(run.folder().string());
   if (!run.epochs().empty()) print_table(run.epochs());
   say("\nrun folder  {}\n", run.folder().string());
+  if (!options.no_figures) {
+    std::fflush(stdout);
+    const cli::Interrupts again;  // one more Ctrl-C ends the drawing
+    say("figures     {}\n",
+        cli::draw_all(run.folder(), options.data_dir, history.stopped, cli::Interrupts::asked));
+  }
   if (history.stopped) {
     say("interrupted {}: the checkpoint is written\n", place_text(position));
     say("resume      {}\n", resume_command(options, run.folder()));
@@ -265,6 +273,7 @@ void add_train_command(CLI::App& app) {
   command->add_option("--out", options->out, "The run folder, new or empty (default: runs/RECIPE-DATE-TIME)");
   command->add_option("--resume", options->resume,
                       "A run folder: goes on where its training stopped, to the same end");
+  command->add_flag("--no-figures", options->no_figures, "Draws none at the end (they need gnuplot)");
   command->add_flag("--force", options->force,
                     "Resumes though recipe, data or version have changed, to another end");
   command

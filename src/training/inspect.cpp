@@ -24,8 +24,8 @@ namespace {
 
 /// The one sample of x as (T, F), row-major.
 Tensor values_of_sample(const Signal& x, ThreadPool& threads) {
-  SignalMemory memory;
-  const Signal y = plain(x, memory, threads);
+  SignalMemory plain_memory, memory;
+  const Signal y = real_values(plain(x, plain_memory, threads), memory, threads);
   Tensor values({x.steps(), x.features()});
   std::copy_n(y.values(), values.size(), values.data());
   return values;
