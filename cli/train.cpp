@@ -14,6 +14,7 @@
 #include "progress.hpp"
 #include "run_pictures.hpp"
 #include "storage/run_recorder.hpp"
+#include "storage/tensorboard.hpp"
 
 namespace {
 
@@ -29,6 +30,7 @@ struct TrainOptions {
   std::string checkpoint_every = "1e";
   bool force = false;
   bool no_figures = false;
+  bool tensorboard = false;
   std::vector<std::string> settings;
 };
 
@@ -86,6 +88,7 @@ std::string resume_command(const TrainOptions& options, const std::filesystem::p
   std::string text = "volley train --resume " + cli::shell_quoted(folder.string());
   if (!options.data_dir.empty()) text += " --data-dir " + cli::shell_quoted(options.data_dir);
   if (options.checkpoint_every != "1e") text += " --checkpoint-every " + options.checkpoint_every;
+  if (options.tensorboard) text += " --tensorboard";
   return text;
 }
 
@@ -174,15 +177,18 @@ class TrainRecorder final : public Recorder {
     if (!lock_.has_value()) lock_.emplace(run_folder::create(recipe_.name, options_.out));
     run_ = std::make_unique<RunRecorder>(std::move(*lock_), std::move(state_), trainer_, every_);
     print_header(recipe_, data_, trainer_, run_->folder());
+    if (options_.tensorboard) begin_tensorboard(epochs, iterations, test_batches);
     progress_.begin(trainer_.position(), epochs, iterations, test_batches);
   }
   void iteration(const IterationRecord& record, Trainer& trainer) override {
     run_->iteration(record, trainer);
+    if (tensorboard_ != nullptr) tensorboard_->iteration(record, trainer);
     progress_.iteration(record);
   }
   void test_batch(std::size_t done, std::size_t total) override { progress_.test_batch(done, total); }
   void epoch(const EpochRecord& record, Trainer& trainer) override {
     run_->epoch(record, trainer);
+    if (tensorboard_ != nullptr) tensorboard_->epoch(record, trainer);
     progress_.epoch(record);
   }
   bool stop() override { return cli::Interrupts::asked(); }
@@ -191,6 +197,7 @@ class TrainRecorder final : public Recorder {
   void end(const History& history) {
     progress_.clear();
     run_->end(trainer_);
+    if (tensorboard_ != nullptr) tensorboard_->end();
     print_end(options_, history, *run_, trainer_.position());
   }
   /// After one that failed.
@@ -202,6 +209,13 @@ class TrainRecorder final : public Recorder {
   }
 
  private:
+  void begin_tensorboard(std::size_t epochs, std::size_t iterations, std::size_t test_batches) {
+    tensorboard_ = std::make_unique<TensorBoardRecorder>(run_->folder() / kTensorBoardFolder, trainer_);
+    tensorboard_->begin(epochs, iterations, test_batches);
+    if (trainer_.position().iterations > 0) return;  // they have been shown
+    tensorboard_->show(data_.train, *recipe_.build_parts().encoder, trainer_);
+  }
+
   const TrainOptions& options_;
   const Recipe& recipe_;
   const Split& data_;
@@ -211,6 +225,7 @@ class TrainRecorder final : public Recorder {
   Trainer& trainer_;
   cli::Progress progress_;
   std::unique_ptr<RunRecorder> run_;
+  std::unique_ptr<TensorBoardRecorder> tensorboard_;
 };
 
 /// How many epochs are left to do.
@@ -283,6 +298,8 @@ void add_train_command(CLI::App& app) {
   command
       ->add_option("--set", options->settings, "key=value, any field of the recipe: network.2.v_reset=none")
       ->allow_extra_args(false);
+  command->add_flag("--tensorboard", options->tensorboard,
+                    "Writes event files for TensorBoard into the run folder too");
   std::string names;
   for (const std::string& name : builtin_recipes()) names += "\n  " + name;
   command->footer(
