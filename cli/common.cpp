@@ -2,15 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cmath>
 
 namespace volley::cli {
-
-std::string grouped(double count) {
-  std::string digits = fmt::format("{:.0f}", std::isfinite(count) ? count : 0.0);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
-  return digits;
-}
 
 std::string shell_quoted(const std::string& text) {
   const auto plain = [](char c) {

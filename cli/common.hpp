@@ -12,6 +12,7 @@
 #include <volley/recipe.hpp>
 #include <volley/trainer.hpp>
 
+#include "core/text.hpp"
 #include "figures/figure.hpp"
 #include "storage/run_folder.hpp"
 
@@ -25,10 +26,8 @@ void say(fmt::format_string<Args...> format, Args&&... args) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-using volley::compiler, volley::cpu_model, volley::environment_of;
+using volley::compiler, volley::cpu_model, volley::environment_of, volley::grouped;
 
-/// "1,234,567"
-std::string grouped(double count);
 /// `text` as one word for a shell, to be copied by hand: quoted where a shell would read it otherwise.
 std::string shell_quoted(const std::string& text);
 /// "flatten, linear 784-10, lif"
