@@ -2,15 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cmath>
 
 namespace volley::cli {
-
-std::string grouped(double count) {
-  std::string digits = fmt::format("{:.0f}", std::isfinite(count) ? count : 0.0);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
-  return digits;
-}
 
 std::string shell_quoted(const std::string& text) {
   const auto plain = [](char c) {
@@ -47,6 +40,15 @@ Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options) {
   }
   return recipe;
 }
+
+void add_theme_option(CLI::App& command, std::string& theme) {
+  theme = "light";
+  command.add_option("--theme", theme, "Of the picture: light or dark")
+      ->check(CLI::IsMember({"light", "dark"}))
+      ->capture_default_str();
+}
+
+Theme theme_named(const std::string& name) { return name == "dark" ? Theme::dark : Theme::light; }
 
 Dataset load_test_data(const Recipe& recipe, const std::string& folder) {
   Dataset data = datasets::load_part(recipe.data, datasets::Part::test, folder);

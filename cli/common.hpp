@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -11,6 +12,8 @@
 #include <volley/recipe.hpp>
 #include <volley/trainer.hpp>
 
+#include "core/text.hpp"
+#include "figures/figure.hpp"
 #include "storage/run_folder.hpp"
 
 namespace volley::cli {
@@ -23,10 +26,8 @@ void say(fmt::format_string<Args...> format, Args&&... args) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-using volley::compiler, volley::cpu_model, volley::environment_of;
+using volley::compiler, volley::cpu_model, volley::environment_of, volley::grouped;
 
-/// "1,234,567"
-std::string grouped(double count);
 /// `text` as one word for a shell, to be copied by hand: quoted where a shell would read it otherwise.
 std::string shell_quoted(const std::string& text);
 /// "flatten, linear 784-10, lif"
@@ -41,6 +42,10 @@ struct RecipeOption {
 
 /// The recipe with the options that were given. Throws RecipeError naming the option.
 Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options);
+
+/// --theme of a command that draws; `theme` receives "light" or "dark".
+void add_theme_option(CLI::App& command, std::string& theme);
+Theme theme_named(const std::string& name);
 
 /// What the recipe uses of its data set.
 Split load_data(const Recipe& recipe, const std::string& folder);

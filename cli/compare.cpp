@@ -224,10 +224,9 @@ void compare(const CompareOptions& options) {
   }
   recipe.training.seed = first_seed;
   add_notes(c, recipe, options, peer, threads_note);
-  cli::write_report(c, folder);
+  const std::string picture = cli::write_report(c, folder);
   cli::say("{}\ntables    {}\nrows      {}\nfigure    {}\n", cli::report_markdown(c),
-           (folder / "compare.md").string(), (folder / "compare.csv").string(),
-           (folder / "accuracy.png").string());
+           (folder / "compare.md").string(), (folder / "compare.csv").string(), picture);
 }
 
 }  // namespace

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include <volley/error.hpp>
+
 #include "common.hpp"
 #include "core/files.hpp"
 #include "core/statistics.hpp"
-#include "figures/line_plot.hpp"
+#include "figures/figure.hpp"
 
 namespace volley::cli {
 namespace {
@@ -130,8 +132,8 @@ std::string csv(const Comparison& c) {
   return text;
 }
 
-Curve accuracy_curve(const std::string& name, Color color, const std::vector<Outcome>& outcomes) {
-  Curve curve{name, color, {}, {}, {}};
+Series accuracy_curve(const std::string& name, const std::vector<Outcome>& outcomes) {
+  Series curve{.name = name};
   for (std::size_t e = 0; e < outcomes.front().epochs.size(); ++e) {
     const std::vector<double> points = per_seed(outcomes, e, &EpochRecord::test_acc, 100);
     curve.x.push_back(static_cast<double>(e + 1));
@@ -141,15 +143,13 @@ Curve accuracy_curve(const std::string& name, Color color, const std::vector<Out
   return curve;
 }
 
-Picture figure(const Comparison& c) {
-  return draw(
-      {.title = c.recipe + ": test accuracy",
-       .x_label = "epoch",
-       .y_label = fmt::format("%, mean of {} seed{}{}", c.seeds.size(), c.seeds.size() == 1 ? "" : "s",
-                              c.seeds.size() == 1 ? "" : " +- standard deviation"),
-       .whole_x = true,
-       .curves = {accuracy_curve(c.peer, {220, 100, 0}, c.theirs),
-                  accuracy_curve("volley", {0, 90, 180}, c.ours)}});
+Figure figure(const Comparison& c) {
+  const std::size_t seeds = c.seeds.size();
+  return {.title = c.recipe + ": test accuracy",
+          .plots = {{.x = {.label = "epoch", .whole = true},
+                     .y = {.label = fmt::format("accuracy (%, mean of {} seed{})", seeds,
+                                                seeds == 1 ? "" : "s, +- standard deviation")},
+                     .series = {accuracy_curve("volley", c.ours), accuracy_curve(c.peer, c.theirs)}}}};
 }
 
 }  // namespace
@@ -172,10 +172,16 @@ std::string report_markdown(const Comparison& c) {
   return text;
 }
 
-void write_report(const Comparison& comparison, const std::filesystem::path& folder) {
+std::string write_report(const Comparison& comparison, const std::filesystem::path& folder) {
   write_file_whole(folder / "compare.md", report_markdown(comparison));
   write_file_whole(folder / "compare.csv", csv(comparison));
-  figure(comparison).write_png(folder / "accuracy.png");
+  try {
+    const std::filesystem::path picture = folder / "accuracy.png";
+    write_figure(figure(comparison), picture);
+    return picture.string();
+  } catch (const Error& error) {
+    return fmt::format("none: {}", error.what());
+  }
 }
 
 }  // namespace volley::cli

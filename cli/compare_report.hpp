@@ -32,6 +32,7 @@ inline constexpr double kSamePoints = 0.3;
 std::string report_markdown(const Comparison& comparison);
 
 /// Writes compare.md, compare.csv (a row for each program, seed and epoch) and accuracy.png into `folder`.
-void write_report(const Comparison& comparison, const std::filesystem::path& folder);
+/// Returns the picture's path, or why there is none: then the tables are written all the same.
+std::string write_report(const Comparison& comparison, const std::filesystem::path& folder);
 
 }  // namespace volley::cli

@@ -9,7 +9,7 @@
 
 #include "commands.hpp"
 #include "common.hpp"
-#include "figures/sheet.hpp"
+#include "figures/run_figures.hpp"
 #include "interrupt.hpp"
 
 namespace {
@@ -21,6 +21,7 @@ struct DataOptions {
   std::string folder;
   std::string out;
   std::string split = "test";
+  std::string theme;
   std::size_t first = 0;
   std::size_t count = 40;
 };
@@ -65,7 +66,8 @@ void show_set(const DataOptions& options) {
   const volley::Dataset& data = options.split == "train" ? split.train : split.test;
   const std::string out =
       options.out.empty() ? fmt::format("{}_{}.png", name_of(options.name), options.split) : options.out;
-  volley::dataset_sheet(data, options.first, options.count).write_png(out);
+  volley::write_figure(volley::dataset_figure(data, options.first, options.count), out,
+                       volley::cli::theme_named(options.theme));
   volley::cli::say("{}\n", out);
 }
 
@@ -96,7 +98,7 @@ void add_data_command(CLI::App& app) {
   fetch->footer("Example: volley data fetch fashion_mnist --data-dir data");
   fetch->callback([options] { fetch_set(*options); });
 
-  CLI::App* show = data->add_subcommand("show", "Some pictures of a set with their labels, as one PNG");
+  CLI::App* show = data->add_subcommand("show", "Some pictures of a set with their labels, as one PNG or SVG file");
   show->add_option("NAME", options->name, "The set, or a folder of pictures by class (a path with a /)")
       ->required()
       ->check([](const std::string& name) {
@@ -109,7 +111,8 @@ void add_data_command(CLI::App& app) {
       ->check(CLI::NonNegativeNumber)  // CLI11 would wrap -1 around
       ->capture_default_str();
   show->add_option("--count", options->count, "How many")->check(CLI::Range(1, 1000))->capture_default_str();
-  show->add_option("--out", options->out, "The file to write (default: NAME_SPLIT.png here)");
+  show->add_option("--out", options->out, "The file to write, .png or .svg (default: NAME_SPLIT.png here)");
+  volley::cli::add_theme_option(*show, options->theme);
   add_folder_option(*show, *options);
   show->footer("Example: volley data show mnist --split train --count 60 --out mnist.png");
   show->callback([options] { show_set(*options); });

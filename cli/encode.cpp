@@ -17,7 +17,7 @@
 #include "commands.hpp"
 #include "common.hpp"
 #include "data/image.hpp"
-#include "figures/sheet.hpp"
+#include "figures/run_figures.hpp"
 
 namespace {
 
@@ -29,6 +29,7 @@ struct EncodeOptions {
   std::string image;
   std::string encoder = "poisson";
   std::string out;
+  std::string theme;
   std::size_t steps = 0;  // 0: not given
   std::uint32_t seed = 0;
   std::vector<std::size_t> shown;  // counted from 1
@@ -55,53 +56,50 @@ std::vector<std::size_t> shown_steps(const EncodeOptions& options, std::size_t s
   return shown;
 }
 
-/// The share of the steps, 0 to 255, at which a feature fired.
-std::uint8_t mean_of(const volley::Spikes& spikes, std::size_t feature) {
-  const std::size_t steps = spikes.steps();
-  return static_cast<std::uint8_t>((spikes.count(0, feature) * 255 + steps / 2) / steps);
+using volley::Panel;
+
+/// The share of the steps, 0 to 255, at which each of `count` features from `first` on fired.
+Panel mean_panel(const volley::Spikes& spikes, std::size_t first, std::size_t count, std::string caption) {
+  Panel panel{std::vector<float>(count), std::move(caption)};
+  const float all = static_cast<float>(spikes.steps());
+  for (std::size_t f = 0; f < count; ++f) {
+    panel.values[f] = 255 * static_cast<float>(spikes.count(0, first + f)) / all;
+  }
+  return panel;
 }
 
-/// The picture, and for each channel that its spikes have beside, their mean over all steps.
-std::vector<volley::Panel> channel_panels(const volley::Dataset& image, const volley::Spikes& spikes) {
-  const std::size_t size = image.shape.size();
-  std::vector<volley::Panel> panels{{image.pixels, "image"}};
+/// For each channel that the spikes of a picture of so many pixels have, their mean over all steps.
+std::vector<Panel> channel_panels(const volley::Spikes& spikes, std::size_t size) {
+  std::vector<Panel> panels;
   for (std::size_t c = 0; c < spikes.features() / size; ++c) {
-    volley::Panel panel{std::vector<std::uint8_t>(size), fmt::format("{}: mean", c)};
-    for (std::size_t f = 0; f < size; ++f) panel.pixels[f] = mean_of(spikes, c * size + f);
-    panels.push_back(std::move(panel));
+    panels.push_back(mean_panel(spikes, c * size, size, fmt::format("{}: mean", c)));
   }
   return panels;
 }
 
-/// The picture, and the spikes of each channel, row t being step t.
-std::vector<volley::Panel> row_panels(const volley::Dataset& image, const volley::Spikes& spikes) {
-  const std::size_t size = image.shape.size();
-  const std::size_t width = image.shape[2];
-  std::vector<volley::Panel> panels{{image.pixels, "image"}};
+/// The spikes of each channel, row t being step t.
+std::vector<Panel> row_panels(const volley::Spikes& spikes, std::size_t size, std::size_t width) {
+  std::vector<Panel> panels;
   for (std::size_t c = 0; c < spikes.features() / width; ++c) {
-    volley::Panel panel{std::vector<std::uint8_t>(size), c == 0 ? "brighter" : "darker"};
+    Panel panel{std::vector<float>(size), c == 0 ? "brighter" : "darker"};
     for (std::size_t i = 0; i < size; ++i) {
-      panel.pixels[i] = spikes.fired(0, i / width, c * width + i % width) ? 255 : 0;
+      panel.values[i] = spikes.fired(0, i / width, c * width + i % width) ? 255 : 0;
     }
     panels.push_back(std::move(panel));
   }
   return panels;
 }
 
-/// The picture, single steps of its spikes, and their mean over all steps.
-std::vector<volley::Panel> step_panels(const volley::Dataset& image, const volley::Spikes& spikes,
-                                       const std::vector<std::size_t>& shown) {
+/// Single steps of the spikes, and their mean over all steps.
+std::vector<Panel> step_panels(const volley::Spikes& spikes, const std::vector<std::size_t>& shown) {
   const std::size_t features = spikes.features();
-  const std::size_t steps = spikes.steps();
-  std::vector<volley::Panel> panels{{image.pixels, "image"}};
+  std::vector<Panel> panels;
   for (const std::size_t step : shown) {
-    volley::Panel panel{std::vector<std::uint8_t>(features), fmt::format("t = {}", step)};
-    for (std::size_t f = 0; f < features; ++f) panel.pixels[f] = spikes.fired(0, step - 1, f) ? 255 : 0;
+    Panel panel{std::vector<float>(features), fmt::format("t = {}", step)};
+    for (std::size_t f = 0; f < features; ++f) panel.values[f] = spikes.fired(0, step - 1, f) ? 255 : 0;
     panels.push_back(std::move(panel));
   }
-  volley::Panel mean{std::vector<std::uint8_t>(features), fmt::format("mean of {}", steps)};
-  for (std::size_t f = 0; f < features; ++f) mean.pixels[f] = mean_of(spikes, f);
-  panels.push_back(std::move(mean));
+  panels.push_back(mean_panel(spikes, 0, features, fmt::format("mean of {}", spikes.steps())));
   return panels;
 }
 
@@ -128,14 +126,15 @@ void encode_image(const EncodeOptions& options) {
   const volley::Spikes& spikes = signal.spikes();
 
   const std::string title = fmt::format("{}, T = {}", image.name, steps);
-  const std::vector<volley::Panel> panels = of_rows ? row_panels(image, spikes)
-                                            : features == pixels
-                                                ? step_panels(image, spikes, shown_steps(options, steps))
-                                                : channel_panels(image, spikes);
+  std::vector<Panel> panels = of_rows              ? row_panels(spikes, pixels, image.shape[2])
+                              : features == pixels ? step_panels(spikes, shown_steps(options, steps))
+                                                   : channel_panels(spikes, pixels);
+  panels.insert(panels.begin(), volley::picture_panel(image, 0, "image"));
   const std::string out = options.out.empty()
                               ? std::filesystem::path(options.image).stem().string() + "_spikes.png"
                               : options.out;
-  volley::panel_sheet(title, panels, image.shape[2], 8, 168).write_png(out);
+  volley::write_figure(volley::panel_figure(title, panels, image.shape[2], 8, 168), out,
+                       volley::cli::theme_named(options.theme));
 
   const double brightness = std::accumulate(image.pixels.begin(), image.pixels.end(), 0.0) / 255.0;
   const double total = static_cast<double>(spikes.count());
@@ -165,7 +164,8 @@ void add_encode_command(CLI::App& app) {
   encode->add_option("--show-steps", options->shown, "Steps to draw, from 1 (default: 1,2,3,4)")
       ->delimiter(',');
   encode->add_option("--out", options->out,
-                     "The file to write (default: IMAGE's name with _spikes.png, here)");
+                     "The file to write, .png or .svg (default: IMAGE's name with _spikes.png, here)");
+  volley::cli::add_theme_option(*encode, options->theme);
   encode->footer("Example: volley encode seven.png -T 50 --show-steps 1,10,50 --out seven_spikes.png");
   encode->callback([options] { encode_image(*options); });
 }

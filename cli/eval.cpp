@@ -8,7 +8,8 @@
 
 #include "commands.hpp"
 #include "common.hpp"
-#include "storage/checkpoint.hpp"
+#include "trained_run.hpp"
+#include "training/class_report.hpp"
 
 namespace {
 
@@ -24,49 +25,6 @@ struct EvalOptions {
   std::string data_dir;
   bool json = false;
 };
-
-/// What an evaluation says of each class.
-struct ClassReport {
-  std::vector<std::vector<std::size_t>> confusion;  // [label][prediction]
-  std::vector<double> accuracy;                     // share of its pictures that were right
-  std::vector<double> rate;                         // mean score of the class on its own pictures
-};
-
-ClassReport class_report(const Evaluation& evaluation, const Dataset& data) {
-  const std::size_t classes = data.classes.size();
-  const std::size_t K = evaluation.scores.shape()[1];  // a network may have outputs beyond the classes
-  ClassReport report{std::vector(classes, std::vector<std::size_t>(K)), std::vector<double>(classes),
-                     std::vector<double>(classes)};
-  std::vector<std::size_t> counts(classes);
-  for (std::size_t n = 0; n < data.size(); ++n) {
-    const std::size_t label = data.labels[n];
-    ++counts[label];
-    ++report.confusion[label][evaluation.predictions[n]];
-    report.rate[label] += static_cast<double>(evaluation.scores.data()[n * K + label]);
-  }
-  for (std::size_t k = 0; k < classes; ++k) {
-    if (counts[k] == 0) continue;
-    report.accuracy[k] = static_cast<double>(report.confusion[k][k]) / static_cast<double>(counts[k]);
-    report.rate[k] /= static_cast<double>(counts[k]);
-  }
-  return report;
-}
-
-struct Run {
-  Recipe recipe;
-  Checkpoint checkpoint;
-};
-
-Run load_run(const EvalOptions& options) {
-  const char* name = options.checkpoint == "best" ? run_folder::kBest : run_folder::kLatest;
-  Recipe recipe = run_folder::load_recipe(options.run);
-  const std::filesystem::path path = std::filesystem::path(options.run) / name;
-  if (!std::filesystem::exists(path)) {
-    throw Error(
-        fmt::format("{}: expected a {}, found none: no epoch of this run was finished", options.run, name));
-  }
-  return {std::move(recipe), Checkpoint(path)};
-}
 
 /// What the layers did, and an estimate of the energy that it would take.
 void print_activity(const std::vector<LayerActivity>& layers) {
@@ -109,11 +67,12 @@ nlohmann::ordered_json activity_json(const std::vector<LayerActivity>& layers) {
   return json;
 }
 
-void print_text(const EvalOptions& options, const Run& run, const Dataset& data, const Evaluation& evaluation,
+void print_text(const EvalOptions& options, const cli::TrainedRun& run, const Evaluation& evaluation,
                 const ClassReport& report) {
+  const Dataset& data = run.data();
   say("run       {}, checkpoint {}, epoch {}\n", options.run, options.checkpoint,
-      run.checkpoint.epoch().epoch);
-  say("data      {}: {} pictures, T {}\n", data.name, data.size(), run.recipe.training.steps);
+      run.checkpoint().epoch().epoch);
+  say("data      {}: {} pictures, T {}\n", data.name, data.size(), run.recipe().training.steps);
   say("loss      {:.5f}\naccuracy  {:.4f}\nspeed     {} images/s\n\n", evaluation.loss, evaluation.accuracy,
       cli::grouped(static_cast<double>(data.size()) / evaluation.seconds));
   std::size_t name_width = 5;
@@ -130,15 +89,16 @@ void print_text(const EvalOptions& options, const Run& run, const Dataset& data,
   print_activity(evaluation.activity);
 }
 
-void print_json(const EvalOptions& options, const Run& run, const Dataset& data, const Evaluation& evaluation,
+void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Evaluation& evaluation,
                 const ClassReport& report) {
+  const Dataset& data = run.data();
   const nlohmann::ordered_json json{
       {"run", options.run},
       {"checkpoint", options.checkpoint},
-      {"epoch", run.checkpoint.epoch().epoch},
+      {"epoch", run.checkpoint().epoch().epoch},
       {"data", data.name},
       {"samples", data.size()},
-      {"steps", run.recipe.training.steps},
+      {"steps", run.recipe().training.steps},
       {"loss", evaluation.loss},
       {"accuracy", evaluation.accuracy},
       {"samples_per_second", static_cast<double>(data.size()) / evaluation.seconds},
@@ -151,32 +111,16 @@ void print_json(const EvalOptions& options, const Run& run, const Dataset& data,
   say("{}\n", json.dump(2));
 }
 
-/// The training set is read only where it is wanted: its pictures take longer than the test.
-Dataset evaluated_data(const Recipe& recipe, const EvalOptions& options) {
-  if (options.split == "test") return cli::load_test_data(recipe, options.data_dir);
-  Split split = cli::load_data(recipe, options.data_dir);
-  return options.split == "train" ? std::move(split.train) : std::move(split.validation);
-}
-
 void evaluate(const EvalOptions& options) {
-  Run run = load_run(options);
-  run.recipe = cli::with_options(std::move(run.recipe), {{"-T", "training.steps", options.steps},
-                                                         {"--threads", "training.threads", options.threads},
-                                                         {"--data", "data", options.data}});
-  if (!options.data.empty())
-    run.recipe.train_samples = run.recipe.test_samples = 0, run.recipe.validation = 0;  // of its own set
-  const Dataset data = evaluated_data(run.recipe, options);
-  if (data.size() == 0)
-    throw Error(fmt::format("{}: its recipe holds out nothing for validation", options.run));
-  run.recipe.training.monitors = true;
-  run.checkpoint.check_sizes(run.recipe);
-  Sequential net = run.recipe.build_network(data.shape);
-  run.checkpoint.load_into(net);
-  Trainer trainer(net, run.recipe.build_parts(), run.recipe.training);
-  // The encoder draws as it did after that epoch, so that the run's own figures come out again.
-  const Evaluation evaluation = trainer.evaluate(data, run.checkpoint.epoch().epoch);
-  const ClassReport report = class_report(evaluation, data);
-  (options.json ? print_json : print_text)(options, run, data, evaluation, report);
+  cli::TrainedRun run(options.run, {.checkpoint = options.checkpoint,
+                                    .data = options.data,
+                                    .split = options.split,
+                                    .data_dir = options.data_dir,
+                                    .steps = options.steps,
+                                    .threads = options.threads});
+  const Evaluation evaluation = run.evaluate();
+  const ClassReport report = class_report(evaluation, run.data());
+  (options.json ? print_json : print_text)(options, run, evaluation, report);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "commands.hpp"
 #include "common.hpp"
+#include "figures/gnuplot.hpp"
 #include "kernels/targets.hpp"
 
 namespace {
@@ -28,6 +29,7 @@ std::string data_folder() {
 
 void info(bool as_json) {
   namespace kernels = volley::kernels;
+  const std::string gnuplot = volley::gnuplot::version();
   const nlohmann::ordered_json json{
       {"version", VOLLEY_VERSION},
       {"cpu", volley::cli::cpu_model()},
@@ -37,7 +39,7 @@ void info(bool as_json) {
       {"simd_active", kernels::active_target()},
       {"compiler", volley::cli::compiler()},
       {"data_folder", data_folder()},
-      {"optional", nlohmann::ordered_json::object()},
+      {"optional", {{"gnuplot", gnuplot.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(gnuplot)}}},
   };
   if (as_json) {
     say("{}\n", json.dump(2));
@@ -50,7 +52,7 @@ void info(bool as_json) {
       fmt::join(kernels::supported_targets(), ", "), kernels::active_target());
   say("compiler    {}\n", volley::cli::compiler());
   say("data folder {}\n", data_folder());
-  say("optional    this version has no optional components\n");
+  say("optional    gnuplot (figures): {}\n", gnuplot.empty() ? volley::gnuplot::kInstall : gnuplot);
 }
 
 }  // namespace

@@ -19,8 +19,10 @@
 #include <volley/neuron.hpp>
 
 #include "commands.hpp"
+#include "common.hpp"
 #include "core/files.hpp"
 #include "data/current_csv.hpp"
+#include "figures/figure.hpp"
 #include "reference/neurons.hpp"
 
 namespace {
@@ -35,6 +37,7 @@ struct Common {
   std::string current;
   std::optional<std::size_t> steps;
   std::string out;
+  std::string plot, theme;
 };
 
 /// What it says for LIF, which has a continuous form too.
@@ -57,6 +60,7 @@ struct Segment {
 struct Row {
   double x, h, v;
   bool spike;
+  double threshold;  // what h had to reach
 };
 
 /// A neuron, its input, and what turns steps into time: docs/math/neuron_time.md.
@@ -79,9 +83,10 @@ std::function<Row(double)> life_of(const Neuron& neuron, std::optional<double> s
   return [neuron, z](double x) mutable {
     neuron.charge(z.data(), x);
     const double h = z[0];
+    const double threshold = h - neuron.above(z.data());
     const double s = volley::reference::spike_of(neuron, z.data(), {}, volley::reference::Fire::hard);
     neuron.reset(z.data(), s, s);
-    return Row{x, h, z[0], s != 0};
+    return Row{x, h, z[0], s != 0, threshold};
   };
 }
 
@@ -291,13 +296,43 @@ void write_standard_output(const std::string& text) {
   }
 }
 
-void run(const Simulation& simulation, const std::string& out) {
+/// The current above, and below it the potential with its threshold and the spikes.
+volley::Figure figure_of(const std::vector<Row>& rows, const Simulation& simulation) {
+  using Kind = volley::Series::Kind;
+  const bool units = simulation.continuous;
+  volley::Series x{.marked = false}, h{.name = "h, after charge", .marked = false},
+      v{.name = "v, after reset", .color = 2, .marked = false},
+      spikes{.name = "spikes", .kind = Kind::points, .color = 1},
+      threshold{.name = "threshold", .kind = Kind::level};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const double t = static_cast<double>(i) * simulation.dt;
+    x.x.push_back(t), x.y.push_back(rows[i].x);
+    h.x.push_back(t), h.y.push_back(rows[i].h);
+    v.x.push_back(t), v.y.push_back(rows[i].v);
+    threshold.x.push_back(t), threshold.y.push_back(rows[i].threshold);
+    if (rows[i].spike) spikes.x.push_back(t), spikes.y.push_back(rows[i].h);
+  }
+  volley::Plot current{.y = {.label = units ? "current x (nA)" : "current x"}, .series = {std::move(x)}};
+  volley::Plot potential{.x = {.label = units ? "time (ms)" : "time (steps)"},
+                         .y = {.label = units ? "potential (mV)" : "potential"},
+                         .series = {std::move(h), std::move(v), std::move(spikes), std::move(threshold)}};
+  return {.title = summary(rows, simulation),
+          .height = 680,
+          .plots = {std::move(current), std::move(potential)},
+          .rows = {1, 2}};
+}
+
+void run(const Simulation& simulation, const Common& a) {
+  if (!a.plot.empty()) checked([&] { static_cast<void>(volley::format_of(a.plot)); });
   const std::vector<Row> rows = simulate(simulation);
   const std::string csv = to_csv(rows, simulation.dt);
-  if (out.empty()) {
+  if (a.out.empty()) {
     write_standard_output(csv);
   } else {
-    volley::write_file_whole(out, csv);
+    volley::write_file_whole(a.out, csv);
+  }
+  if (!a.plot.empty()) {
+    volley::write_figure(figure_of(rows, simulation), a.plot, volley::cli::theme_named(a.theme));
   }
   fmt::print(stderr, "{}\n", summary(rows, simulation));
 }
@@ -311,6 +346,8 @@ void add_common(CLI::App& command, Common& a) {
   command.add_option("--steps", a.steps, "Steps to simulate (default: 100, or as many as the CSV file has)")
       ->check(CLI::Range(std::size_t{1}, kMaxSteps));
   command.add_option("--out", a.out, "Write the CSV to this file and not to the standard output");
+  command.add_option("--plot", a.plot, "Draw it into this PNG or SVG file");
+  volley::cli::add_theme_option(command, a.theme);
 }
 
 /// An option for each field that has a part in the simulation: --v-threshold for v_threshold.
@@ -365,7 +402,7 @@ void add_neuron(CLI::App& neuron) {
                           .step = life_of(volley::reference::neuron_of<double>(a->options))};
     const Current current = parse_current(a->current, 1);
     simulation.current = sample(current.segments, 1, count_steps(*a, {}, current, 1));
-    run(simulation, a->out);
+    run(simulation, *a);
   });
 }
 
@@ -394,7 +431,7 @@ void add_lif(CLI::App& neuron) {
   lif->add_option("--dt", a->dt, "Euler step in ms, < tau-m (continuous form)");
   lif->add_option("--duration", a->duration,
                   "Time to simulate in ms, in place of --steps (continuous form; default: 100)");
-  lif->callback([a] { run(plan(*a), a->out); });
+  lif->callback([a] { run(plan(*a), *a); });
 }
 
 }  // namespace

@@ -12,7 +12,9 @@
 #include "interrupt.hpp"
 #include "kernels/targets.hpp"
 #include "progress.hpp"
+#include "run_pictures.hpp"
 #include "storage/run_recorder.hpp"
+#include "storage/tensorboard.hpp"
 
 namespace {
 
@@ -27,6 +29,8 @@ struct TrainOptions {
   std::string resume;
   std::string checkpoint_every = "1e";
   bool force = false;
+  bool no_figures = false;
+  bool tensorboard = false;
   std::vector<std::string> settings;
 };
 
@@ -84,6 +88,7 @@ std::string resume_command(const TrainOptions& options, const std::filesystem::p
   std::string text = "volley train --resume " + cli::shell_quoted(folder.string());
   if (!options.data_dir.empty()) text += " --data-dir " + cli::shell_quoted(options.data_dir);
   if (options.checkpoint_every != "1e") text += " --checkpoint-every " + options.checkpoint_every;
+  if (options.tensorboard) text += " --tensorboard";
   return text;
 }
 
@@ -136,6 +141,12 @@ void print_end(const TrainOptions& options, const History& history, const RunRec
   const std::string folder = cli::shell_quoted(run.folder().string());
   if (!run.epochs().empty()) print_table(run.epochs());
   say("\nrun folder  {}\n", run.folder().string());
+  if (!options.no_figures) {
+    std::fflush(stdout);
+    const cli::Interrupts again;  // one more Ctrl-C ends the drawing
+    say("figures     {}\n",
+        cli::draw_all(run.folder(), options.data_dir, history.stopped, cli::Interrupts::asked));
+  }
   if (history.stopped) {
     say("interrupted {}: the checkpoint is written\n", place_text(position));
     say("resume      {}\n", resume_command(options, run.folder()));
@@ -166,15 +177,18 @@ class TrainRecorder final : public Recorder {
     if (!lock_.has_value()) lock_.emplace(run_folder::create(recipe_.name, options_.out));
     run_ = std::make_unique<RunRecorder>(std::move(*lock_), std::move(state_), trainer_, every_);
     print_header(recipe_, data_, trainer_, run_->folder());
+    if (options_.tensorboard) begin_tensorboard(epochs, iterations, test_batches);
     progress_.begin(trainer_.position(), epochs, iterations, test_batches);
   }
   void iteration(const IterationRecord& record, Trainer& trainer) override {
     run_->iteration(record, trainer);
+    if (tensorboard_ != nullptr) tensorboard_->iteration(record, trainer);
     progress_.iteration(record);
   }
   void test_batch(std::size_t done, std::size_t total) override { progress_.test_batch(done, total); }
   void epoch(const EpochRecord& record, Trainer& trainer) override {
     run_->epoch(record, trainer);
+    if (tensorboard_ != nullptr) tensorboard_->epoch(record, trainer);
     progress_.epoch(record);
   }
   bool stop() override { return cli::Interrupts::asked(); }
@@ -183,6 +197,7 @@ class TrainRecorder final : public Recorder {
   void end(const History& history) {
     progress_.clear();
     run_->end(trainer_);
+    if (tensorboard_ != nullptr) tensorboard_->end();
     print_end(options_, history, *run_, trainer_.position());
   }
   /// After one that failed.
@@ -194,6 +209,13 @@ class TrainRecorder final : public Recorder {
   }
 
  private:
+  void begin_tensorboard(std::size_t epochs, std::size_t iterations, std::size_t test_batches) {
+    tensorboard_ = std::make_unique<TensorBoardRecorder>(run_->folder() / kTensorBoardFolder, trainer_);
+    tensorboard_->begin(epochs, iterations, test_batches);
+    if (trainer_.position().iterations > 0) return;  // they have been shown
+    tensorboard_->show(data_.train, *recipe_.build_parts().encoder, trainer_);
+  }
+
   const TrainOptions& options_;
   const Recipe& recipe_;
   const Split& data_;
@@ -203,6 +225,7 @@ class TrainRecorder final : public Recorder {
   Trainer& trainer_;
   cli::Progress progress_;
   std::unique_ptr<RunRecorder> run_;
+  std::unique_ptr<TensorBoardRecorder> tensorboard_;
 };
 
 /// How many epochs are left to do.
@@ -265,6 +288,7 @@ void add_train_command(CLI::App& app) {
   command->add_option("--out", options->out, "The run folder, new or empty (default: runs/RECIPE-DATE-TIME)");
   command->add_option("--resume", options->resume,
                       "A run folder: goes on where its training stopped, to the same end");
+  command->add_flag("--no-figures", options->no_figures, "Draws none at the end (they need gnuplot)");
   command->add_flag("--force", options->force,
                     "Resumes though recipe, data or version have changed, to another end");
   command
@@ -274,6 +298,8 @@ void add_train_command(CLI::App& app) {
   command
       ->add_option("--set", options->settings, "key=value, any field of the recipe: network.2.v_reset=none")
       ->allow_extra_args(false);
+  command->add_flag("--tensorboard", options->tensorboard,
+                    "Writes event files for TensorBoard into the run folder too");
   std::string names;
   for (const std::string& name : builtin_recipes()) names += "\n  " + name;
   command->footer(

@@ -67,7 +67,6 @@ class Monitor {
     double dense_macs = 0;
   };
 
-  void visit(const Tape& tape, const std::string& name);
   void count_layer(const std::string& name, const Trace& trace);
   void count_spikes(Counts& counts, const Spikes& spikes);
   Counts& next(const std::string& name, std::string_view kind);

@@ -72,6 +72,8 @@ class ParallelNeuron final : public Layer {
   explicit ParallelNeuron(const Options& options = {});
 
   const Options& options() const { return options_; }
+  const Parameter& weight() const { return weight_; }
+  const Parameter& bias() const { return bias_; }
   std::string_view kind() const override { return Options::kKind; }
   Shape output_shape(const Shape& features) const override { return features; }
   Signal forward(const Signal& x, Tape& tape) const override;

@@ -47,6 +47,7 @@ class Recurrent final : public Layer {
   std::size_t features() const { return features_; }
   const RecurrentOptions& options() const { return options_; }
   Parameter& weight() { return weight_; }
+  const Parameter& weight() const { return weight_; }
 
   std::string_view kind() const override { return RecurrentOptions::kKind; }
   Shape output_shape(const Shape& features) const override;

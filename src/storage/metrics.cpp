@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include <volley/error.hpp>
+
+#include "storage/csv_cells.hpp"
 
 namespace volley {
 namespace {
@@ -28,14 +28,6 @@ void columns(Self& epoch, Visit&& visit) {
   visit("test_acc_at_best_validation", epoch.validation->test_acc_at_best, "{}");
 }
 
-/// Takes `text` up to `end`, or all of it, and the `end` too.
-std::string_view take(std::string_view& text, char end) {
-  const std::size_t size = text.find(end);
-  const std::string_view taken = text.substr(0, size);
-  text.remove_prefix(size == std::string_view::npos ? text.size() : size + 1);
-  return taken;
-}
-
 /// An epoch without figures, that has a validation or none.
 EpochRecord blank(bool validated) {
   EpochRecord epoch;
@@ -45,15 +37,9 @@ EpochRecord blank(bool validated) {
 
 EpochRecord parse_row(std::string_view row, bool validated, std::size_t line, const std::string& origin) {
   EpochRecord epoch = blank(validated);
-  columns(epoch, [&](const char* name, auto& value, const char*) {
-    const std::string_view cell = take(row, ',');
-    const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-    if (error != std::errc() || end != cell.data() + cell.size()) {
-      throw Error(fmt::format("{}: metrics, line {}: expected a number as {}, found '{}'", origin, line, name,
-                              cell.substr(0, 60)));
-    }
-  });
-  if (!row.empty()) throw Error(fmt::format("{}: metrics, line {}: found more columns", origin, line));
+  CsvCells cells(row, fmt::format("{}: metrics, line {}", origin, line));
+  columns(epoch, [&](const char* name, auto& value, const char*) { cells.number(name, value); });
+  cells.end();
   return epoch;
 }
 

@@ -42,6 +42,9 @@ inline constexpr const char* kMetrics = "metrics.csv";
 inline constexpr const char* kIterations = "iterations.csv";
 inline constexpr const char* kIterationsHeader = "iteration,loss,batch_acc,grad_norm";
 inline constexpr const char* kMonitors = "monitors.csv";
+inline constexpr const char* kMonitorsHeader =
+    "epoch,layer,kind,neurons,rate,dead,saturated,synops,macs,dense_macs,energy_pj,dense_energy_pj";
+inline constexpr const char* kFigures = "figures";  // a folder
 inline constexpr const char* kLatest = "checkpoint_latest.safetensors";
 inline constexpr const char* kBest = "checkpoint_best.safetensors";
 

@@ -53,9 +53,6 @@ void write_environment(const fs::path& path, const Environment& environment, std
   write_file_whole(path, here.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-constexpr std::string_view kMonitorsHeader =
-    "epoch,layer,kind,neurons,rate,dead,saturated,synops,macs,dense_macs,energy_pj,dense_energy_pj";
-
 /// How many rows of monitors.csv belong to epochs that are done.
 std::size_t monitor_rows(const fs::path& path, std::size_t epochs) {
   std::ifstream file(path);
@@ -103,7 +100,7 @@ RunRecorder::RunRecorder(run_folder::Lock lock, RunState run, Trainer& trainer, 
                   trainer.position().iterations) {
   if (trainer.options().monitors) {
     const fs::path monitors = folder() / run_folder::kMonitors;
-    monitors_.emplace(monitors, kMonitorsHeader, monitor_rows(monitors, trainer.position().epoch - 1));
+    monitors_.emplace(monitors, run_folder::kMonitorsHeader, monitor_rows(monitors, trainer.position().epoch - 1));
   }
   for (const EpochRecord& epoch : run_.epochs) metrics_.row(metrics_row(epoch));
   metrics_.flush();

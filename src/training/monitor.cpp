@@ -1,15 +1,11 @@
 #include <volley/monitor.hpp>
 
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include <volley/layer.hpp>
+
+#include "training/traces.hpp"
 
 namespace volley {
 namespace {
-
-bool is_traced(const Tape& tape) { return tape.trace().layer != nullptr; }
 
 /// These do not come back any more.
 std::size_t count_at_last_step(const Spikes& s) {
@@ -21,6 +17,7 @@ std::size_t count_at_last_step(const Spikes& s) {
 }
 
 }  // namespace
+
 
 LayerActivity total_of(std::span<const LayerActivity> layers) {
   LayerActivity total{.layer = "total"};
@@ -41,7 +38,7 @@ LayerActivity total_of(std::span<const LayerActivity> layers) {
 
 void Monitor::look(const Tape& tape) {
   place_ = 0;
-  visit(tape, "");
+  for_each_trace(tape, [&](const std::string& name, const Trace& trace) { count_layer(name, trace); });
 }
 
 void Monitor::clear() {
@@ -70,18 +67,6 @@ std::vector<LayerActivity> Monitor::activity() const {
     layers.push_back(std::move(layer));
   }
   return layers;
-}
-
-void Monitor::visit(const Tape& tape, const std::string& name) {
-  for (std::size_t i = 0; i < tape.children().size(); ++i) {
-    const Tape& child = tape.children()[i];
-    const std::string own = name.empty() ? fmt::format("{}", i) : fmt::format("{}.{}", name, i);
-    if (std::ranges::any_of(child.children(), is_traced)) {
-      visit(child, own);
-    } else if (is_traced(child)) {
-      count_layer(own, child.trace());
-    }
-  }
 }
 
 void Monitor::count_layer(const std::string& name, const Trace& trace) {

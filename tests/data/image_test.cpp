@@ -5,7 +5,6 @@
 #include <zlib.h>
 
 #include "core/files.hpp"
-#include "figures/picture.hpp"
 #include "support/error_text.hpp"
 #include "support/temp_folder.hpp"
 
@@ -150,12 +149,6 @@ TEST_F(Image, WhatIsNeitherIsRefused) {
   expect_has(refusal("GIF89a"), "must be a PNG file or a PGM file (P2 or P5)");
   expect_has(refusal(""), "must be a PNG file or a PGM file");
   expect_has(error_text([&] { read_image(folder_ / "none"); }), "none: No such file");
-}
-
-TEST_F(Image, ReadsWhatAPictureWrites) {
-  Picture picture(3, 2, gray(7));
-  picture.fill(1, 0, 1, 2, gray(200));
-  EXPECT_EQ(pixels(picture.png()), (Bytes{7, 200, 7, 7, 200, 7}));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "data/image.hpp"
 #include "data/toy_set.hpp"
 #include "support/error_text.hpp"
+#include "support/panels.hpp"
 #include "support/program.hpp"
 
 namespace volley {
@@ -148,17 +149,10 @@ TEST(DataCommand, ShowDrawsTheRealPictures) {
       run_volley({"data", "show", "mnist", "--split", "train", "--first", "4", "--count", "1", "--out", out});
   EXPECT_TRUE(result.ok()) << result.err;
   EXPECT_EQ(result.out, out + "\n");
-  // One picture under its title, four times as large: its pixels are found again.
-  const Dataset sheet = read_image(out);
+  const test::Panels sheet(out, 28, 4, 1);
   const Dataset train = datasets::mnist().train;
-  std::size_t left = 0;  // the frame's colour is not in the margin, so the first 128 in a row is the frame
-  const std::size_t row = sheet.shape[1] / 2, width = sheet.shape[2];
-  while (sheet.pixels[row * width + left] != 128) ++left;
-  std::size_t top = row;
-  while (sheet.pixels[top * width + left] == 128) --top;
   for (std::size_t i = 0; i < 28 * 28; ++i) {
-    const std::size_t x = left + 1 + i % 28 * 4, y = top + 2 + i / 28 * 4;
-    ASSERT_EQ(sheet.pixels[y * width + x], train.picture(4)[i]) << "pixel " << i;
+    ASSERT_NEAR(sheet.at(0, i % 28, i / 28), train.picture(4)[i], test::kGrayRoom) << "pixel " << i;
   }
 }
 

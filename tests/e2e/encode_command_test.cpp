@@ -4,6 +4,7 @@
 #include "core/files.hpp"
 #include "data/image.hpp"
 #include "support/error_text.hpp"
+#include "support/panels.hpp"
 #include "support/program.hpp"
 #include "support/temp_folder.hpp"
 
@@ -14,32 +15,10 @@ using test::expect_has;
 using test::run_volley;
 namespace fs = std::filesystem;
 
-/// The gray values of a sheet's panels, one square pixel of each read per image pixel.
-class Panels {
- public:
-  Panels(const fs::path& path, std::size_t side, std::size_t scale)
-      : sheet_(read_image(path)), side_(side), scale_(scale) {
-    // Under the title, a panel begins inside its frame.
-    const std::size_t width = sheet_.shape[2];
-    const std::size_t row = sheet_.shape[1] - 24 - 14 - 8 - side * scale / 2;
-    for (std::size_t x = 1; x + 1 < width; ++x) {
-      const bool frame = sheet_.pixels[row * width + x] == 128;
-      if (frame && (lefts_.empty() || x >= lefts_.back() + side * scale + 1)) lefts_.push_back(x + 1);
-    }
-  }
+/// Of the panels of the test's picture, `count` of them in one row.
+test::Panels panels_in(const fs::path& path, std::size_t count) { return {path, 4, 42, count}; }
 
-  std::size_t count() const { return lefts_.size(); }
-  int at(std::size_t panel, std::size_t x, std::size_t y) const {
-    const std::size_t top = sheet_.shape[1] - 24 - 14 - 8 - side_ * scale_;
-    return sheet_.pixels[(top + y * scale_) * sheet_.shape[2] + lefts_.at(panel) + x * scale_];
-  }
-
- private:
-  Dataset sheet_;
-  std::size_t side_;
-  std::size_t scale_;
-  std::vector<std::size_t> lefts_;
-};
+constexpr int kRoom = test::kGrayRoom;
 
 class EncodeCommand : public testing::Test {
  protected:
@@ -65,37 +44,37 @@ TEST_F(EncodeCommand, DrawsTheImageItsStepsAndTheirMean) {
   expect_has(result.out, "in 1000 steps");
   expect_has(result.out, "the mean of pixel / 255 is 0.1250");
   expect_has(result.out, out());
-  const Panels panels(out(), 4, 42);
-  ASSERT_EQ(panels.count(), 5u);
-  EXPECT_EQ(panels.at(0, 1, 0), 51);
+  const test::Panels panels = panels_in(out(), 5);
+  EXPECT_EQ(panels.width(), 5u * (168 + 14) + 14);
+  EXPECT_NEAR(panels.at(0, 1, 0), 51, kRoom);
   for (const std::size_t step : {1u, 2u, 3u}) {
-    EXPECT_EQ(panels.at(step, 0, 0), 255);
-    EXPECT_EQ(panels.at(step, 3, 3), 0);
+    EXPECT_NEAR(panels.at(step, 0, 0), 255, kRoom);
+    EXPECT_NEAR(panels.at(step, 3, 3), 0, kRoom);
   }
-  EXPECT_EQ(panels.at(4, 0, 0), 255);
-  EXPECT_EQ(panels.at(4, 3, 0), 0);
+  EXPECT_NEAR(panels.at(4, 0, 0), 255, kRoom);
+  EXPECT_NEAR(panels.at(4, 3, 0), 0, kRoom);
   // 1000 draws: five standard deviations are 0.063.
   EXPECT_NEAR(panels.at(4, 1, 0), 51, 17);
   EXPECT_NEAR(panels.at(4, 2, 0), 204, 17);
 }
 
 TEST_F(EncodeCommand, DrawsWhatAnyEncoderGives) {
-  const auto drawn = [&](const std::string& encoder) {
+  const auto drawn = [&](const std::string& encoder, std::size_t count) {
     const ProgramResult result = run_volley({"encode", image(), "--encoder", encoder, "--out", out()});
     EXPECT_TRUE(result.ok()) << result.err;
-    return Panels(out(), 4, 42);
+    const test::Panels panels = panels_in(out(), count);
+    EXPECT_EQ(panels.width(), count * (168 + 14) + 14);
+    return panels;
   };
-  const Panels latency = drawn("{ kind = \"latency\", clip = true }");
-  ASSERT_EQ(latency.count(), 6u);
-  EXPECT_EQ(latency.at(1, 0, 0), 255) << "the brightest at the first step";
-  EXPECT_EQ(latency.at(1, 1, 0), 0);
-  EXPECT_EQ(latency.at(5, 0, 0), 3) << "once in 100";
-  EXPECT_EQ(drawn("{ kind = \"population\", neurons = 3 }").count(), 4u) << "the image, and a mean a neuron";
-  const Panels delta = drawn("{ kind = \"delta\", off_spikes = true }");
-  ASSERT_EQ(delta.count(), 3u);
-  EXPECT_EQ(delta.at(1, 0, 0), 255) << "brighter than nothing";
-  EXPECT_EQ(delta.at(1, 0, 1), 0);
-  EXPECT_EQ(delta.at(2, 0, 1), 255) << "darker than the row before";
+  const test::Panels latency = drawn("{ kind = \"latency\", clip = true }", 6);
+  EXPECT_NEAR(latency.at(1, 0, 0), 255, kRoom) << "the brightest at the first step";
+  EXPECT_NEAR(latency.at(1, 1, 0), 0, kRoom);
+  EXPECT_NEAR(latency.at(5, 0, 0), 3, kRoom) << "once in 100";
+  drawn("{ kind = \"population\", neurons = 3 }", 4);  // the image, and a mean a neuron
+  const test::Panels delta = drawn("{ kind = \"delta\", off_spikes = true }", 3);
+  EXPECT_NEAR(delta.at(1, 0, 0), 255, kRoom) << "brighter than nothing";
+  EXPECT_NEAR(delta.at(1, 0, 1), 0, kRoom);
+  EXPECT_NEAR(delta.at(2, 0, 1), 255, kRoom) << "darker than the row before";
 }
 
 TEST_F(EncodeCommand, RefusesAnEncoderThatItCannotDraw) {

@@ -18,6 +18,7 @@
 #include "storage/checkpoint.hpp"
 #include "storage/run_folder.hpp"
 #include "storage/safetensors.hpp"
+#include "support/event_reader.hpp"
 #include "support/needs_data.hpp"
 #include "support/program.hpp"
 #include "support/temp_folder.hpp"
@@ -105,6 +106,18 @@ TEST_F(TrainCommand, LeavesAWholeRunFolder) {
   EXPECT_EQ(result.out.find('\r'), std::string::npos);
   EXPECT_EQ(result.out.find('\x1b'), std::string::npos);
   EXPECT_NE(result.out.find("volley eval " + run.string()), std::string::npos);
+}
+
+TEST_F(TrainCommand, WritesEventFilesWhereItIsAskedTo) {
+  VOLLEY_NEEDS_DATA("mnist");
+  const fs::path run = folder_ / "run";
+  train(small_training("lif_fc_mnist", run), {"--tensorboard"});
+  const auto events = test::read_events(run / "tensorboard" / "events.out.tfevents.000001.volley");
+  ASSERT_EQ(events.size(), 2 + 1 + 30 + 2u);  // the head, the pictures, the steps, the epochs
+  EXPECT_EQ(events[2].images.size(), 8u);
+  EXPECT_EQ(events.back().step, 30u);
+  const float last = std::stof(column(file_lines(run / "metrics.csv").back(), 4));
+  EXPECT_EQ(events.back().scalars.at("epoch/test_acc"), last);
 }
 
 TEST_F(TrainCommand, EvalGivesTheRunsOwnFigures) {

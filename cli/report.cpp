@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+#include "common.hpp"
+#include "core/files.hpp"
+#include "report/report.hpp"
+#include "storage/run_folder.hpp"
+#include "storage/run_record.hpp"
+#include "trained_run.hpp"
+#include "training/class_report.hpp"
+
+namespace {
+
+using namespace volley;
+namespace fs = std::filesystem;
+using cli::say;
+
+constexpr std::size_t kRight = 4;  // examples
+constexpr std::size_t kWrong = 8;
+
+struct ReportOptions {
+  std::vector<std::string> runs;
+  std::string out;
+  std::string data_dir;
+  std::string threads;
+};
+
+report::Tested tested(const std::string& folder, const ReportOptions& options) {
+  cli::TrainedRun run(folder, {.data_dir = options.data_dir, .threads = options.threads});
+  report::Tested result{
+      .data = run.data(), .epoch = run.checkpoint().epoch().epoch, .evaluation = run.evaluate()};
+  result.classes = class_report(result.evaluation, result.data);
+  for (const std::size_t sample : report::worth_a_look(result.evaluation, result.data, kRight, kWrong))
+    result.examples.push_back(run.inspect(sample));
+  return result;
+}
+
+std::vector<report::Command> commands_for(const RunRecord& run) {
+  const std::string folder = cli::shell_quoted(run.folder.string());
+  const std::string recipe = cli::shell_quoted((run.folder / run_folder::kRecipe).string());
+  std::vector<report::Command> commands{
+      {"Train by the same recipe, from the same seed, to the same bits:", "volley train " + recipe},
+      {"Evaluate its best checkpoint:", "volley eval " + folder}};
+  if (run.epochs.size() < run.recipe.epochs) {
+    commands.push_back({"Go on where it stopped:", "volley train --resume " + folder});
+  } else {
+    commands.push_back(
+        {"Train on:", fmt::format("volley train --resume {} --epochs {}", folder, 2 * run.recipe.epochs)});
+  }
+  return commands;
+}
+
+void report_run(const ReportOptions& options) {
+  const std::string& folder = options.runs.front();
+  report::Report report{.run = read_run(folder)};
+  report.commands = commands_for(report.run);
+  try {
+    report.tested = tested(folder, options);
+  } catch (const Error& error) {
+    report.missing.push_back(error.what());
+    say("missing   {}\n", error.what());
+  }
+  const fs::path out = options.out.empty() ? fs::path(folder) / "report.html" : fs::path(options.out);
+  write_file_whole(out, report::run_page(report));
+  say("report    {}\n", out.string());
+}
+
+void report_comparison(const ReportOptions& options) {
+  std::vector<RunRecord> runs;
+  std::string line = "volley report";
+  for (const std::string& folder : options.runs) {
+    runs.push_back(read_run(folder));
+    line += " " + cli::shell_quoted(folder);
+  }
+  const fs::path out = options.out.empty() ? "comparison.html" : options.out;
+  write_file_whole(out, report::comparison_page(runs, {{"This page:", line}}));
+  say("report    {}\n", out.string());
+}
+
+}  // namespace
+
+void add_report_command(CLI::App& app) {
+  const auto options = std::make_shared<ReportOptions>();
+  CLI::App* command = app.add_subcommand(
+      "report", "Writes a run, or several side by side, as one HTML page that needs nothing beside it");
+  command->add_option("RUN", options->runs, "Run folders that volley train wrote")->required();
+  command->add_option("--out", options->out,
+                      "The page (default: RUN/report.html; of several runs, comparison.html)");
+  command->add_option("--threads", options->threads, "0: one per processor; the result is the same bits");
+  command->add_option("--data-dir", options->data_dir,
+                      "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
+  command->footer("Example: volley report runs/lif_fc_mnist-20260102-030405");
+  command->callback(
+      [options] { options->runs.size() == 1 ? report_run(*options) : report_comparison(*options); });
+}

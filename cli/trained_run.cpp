@@ -1,0 +1,77 @@
+#include "trained_run.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include <volley/error.hpp>
+
+#include "common.hpp"
+#include "storage/run_folder.hpp"
+
+namespace volley::cli {
+namespace {
+
+Dataset load_part(const std::filesystem::path& folder, const Recipe& recipe,
+                  const TrainedRunOptions& options) {
+  // The training set is read only where it is wanted: its pictures take longer than the test.
+  Dataset data;
+  if (options.split == "test") {
+    data = load_test_data(recipe, options.data_dir);
+  } else {
+    Split split = load_data(recipe, options.data_dir);
+    data = options.split == "train" ? std::move(split.train) : std::move(split.validation);
+  }
+  if (data.size() == 0) {
+    throw Error(fmt::format("{}: its recipe holds out nothing for validation", folder.string()));
+  }
+  return data;
+}
+
+Sequential build(const Recipe& recipe, const Checkpoint& checkpoint, const Shape& picture) {
+  checkpoint.check_sizes(recipe);
+  Sequential net = recipe.build_network(picture);
+  checkpoint.load_into(net);
+  return net;
+}
+
+}  // namespace
+
+TrainedRun::Loaded TrainedRun::load(const std::filesystem::path& folder, const TrainedRunOptions& options) {
+  const char* name = options.checkpoint == "best" ? run_folder::kBest : run_folder::kLatest;
+  Recipe recipe = run_folder::load_recipe(folder);
+  const std::filesystem::path path = folder / name;
+  if (!std::filesystem::exists(path)) {
+    throw Error(fmt::format("{}: expected a {}, found none: no epoch of this run was finished",
+                            folder.string(), name));
+  }
+  recipe = with_options(std::move(recipe), {{"-T", "training.steps", options.steps},
+                                            {"--threads", "training.threads", options.threads},
+                                            {"--data", "data", options.data}});
+  if (!options.data.empty()) {  // of its own set
+    recipe.train_samples = recipe.test_samples = 0;
+    recipe.validation = 0;
+  }
+  recipe.training.monitors = true;
+  return {std::move(recipe), Checkpoint(path)};
+}
+
+TrainedRun::TrainedRun(const std::filesystem::path& folder, const TrainedRunOptions& options,
+                       std::optional<Dataset> data)
+    : loaded_(load(folder, options)),
+      data_(data.has_value() ? *std::move(data) : load_part(folder, recipe(), options)),
+      net_(build(recipe(), checkpoint(), data_.shape)),
+      parts_(recipe().build_parts()),
+      trainer_(net_, recipe().build_parts(), recipe().training) {}
+
+Evaluation TrainedRun::evaluate(Recorder* recorder) {
+  return trainer_.evaluate(data_, checkpoint().epoch().epoch, recorder);
+}
+
+SampleLife TrainedRun::inspect(std::size_t sample) const {
+  const Draw draw{recipe().training.seed, static_cast<std::uint32_t>(checkpoint().epoch().epoch),
+                  Draw::Purpose::test};
+  return volley::inspect(net_, parts_, data_, sample, recipe().training.steps, draw);
+}
+
+}  // namespace volley::cli

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include <volley/dataset.hpp>
+#include <volley/layers.hpp>
+#include <volley/recipe.hpp>
+#include <volley/trainer.hpp>
+
+#include "storage/checkpoint.hpp"
+#include "training/inspect.hpp"
+
+namespace volley::cli {
+
+/// What of a run to load; words as the command line has them, empty: as the run has it.
+struct TrainedRunOptions {
+  std::string checkpoint = "best";  // or "latest"
+  std::string data;                 // another data set
+  std::string split = "test";       // "train", "validation"
+  std::string data_dir;
+  std::string steps, threads;
+};
+
+/// A trained run with its network, a trainer, and data to look at.
+class TrainedRun {
+ public:
+  /// With `data`, or else what the options say. Throws Error when `folder` is no run folder or its checkpoint
+  /// is not what its recipe asks for.
+  explicit TrainedRun(const std::filesystem::path& folder, const TrainedRunOptions& options = {},
+                      std::optional<Dataset> data = {});
+  TrainedRun(const TrainedRun&) = delete;
+  TrainedRun& operator=(const TrainedRun&) = delete;
+
+  const Recipe& recipe() const { return loaded_.recipe; }
+  const Checkpoint& checkpoint() const { return loaded_.checkpoint; }
+  const Dataset& data() const { return data_; }
+  Sequential& net() { return net_; }
+
+  /// Of all its data. The encoder draws as it did after the checkpoint's epoch, so that the run's own figures
+  /// come out again.
+  Evaluation evaluate(Recorder* recorder = nullptr);
+  /// One sample of its data, with the spikes that it has in the evaluation.
+  SampleLife inspect(std::size_t sample) const;
+
+ private:
+  struct Loaded {
+    Recipe recipe;
+    Checkpoint checkpoint;
+  };
+  static Loaded load(const std::filesystem::path& folder, const TrainedRunOptions& options);
+
+  Loaded loaded_;
+  Dataset data_;
+  Sequential net_;
+  TrainerParts parts_;
+  Trainer trainer_;
+};
+
+}  // namespace volley::cli

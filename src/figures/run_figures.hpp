@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include <volley/dataset.hpp>
+#include <volley/layers.hpp>
+
+#include "figures/figure.hpp"
+#include "storage/run_record.hpp"
+#include "training/class_report.hpp"
+#include "training/inspect.hpp"
+
+namespace volley {
+
+/// What figures of a run are made from; null where it is not known.
+struct FigureSource {
+  const RunRecord* record = nullptr;
+  Sequential* net = nullptr;
+  const Dataset* data = nullptr;         // what `life` and `classes` are of
+  const SampleLife* life = nullptr;      // one of its pictures
+  const ClassReport* classes = nullptr;  // an evaluation on all of it
+};
+
+/// A figure that a run can be asked for.
+struct RunFigure {
+  /// What it needs of a FigureSource; each of these needs those before it, but for the record.
+  enum class Needs { record, network, life, classes };
+
+  const char* name;
+  const char* shows;
+  Needs needs;
+  /// Throws Error with the reason when this run has no such figure.
+  Figure (*draw)(const FigureSource& source);
+};
+
+/// All of them.
+std::span<const RunFigure> run_figures();
+
+// Curves, from the record.
+Figure loss_figure(const FigureSource& source);
+Figure accuracy_figure(const FigureSource& source);
+Figure gradient_figure(const FigureSource& source);
+Figure activity_figure(const FigureSource& source);
+Figure sparsity_figure(const FigureSource& source);
+// The network and its data.
+Figure samples_figure(const FigureSource& source);
+Figure weights_figure(const FigureSource& source);
+Figure rates_figure(const FigureSource& source);
+Figure confusion_figure(const FigureSource& source);
+// One picture's way through it.
+Figure encoding_figure(const FigureSource& source);
+Figure raster_figure(const FigureSource& source);
+Figure membrane_figure(const FigureSource& source);
+Figure heatmap_figure(const FigureSource& source);
+/// The picture, its spikes, those of the output, and the scores: volley predict.
+Figure predict_figure(const FigureSource& source);
+
+/// `count` pictures of a set from the `first` on, with what they show.
+Figure dataset_figure(const Dataset& data, std::size_t first, std::size_t count);
+
+/// A picture as numbers from 0 to 255; of three channels their mean.
+Panel picture_panel(const Dataset& data, std::size_t sample, const std::string& caption);
+
+}  // namespace volley

@@ -1,0 +1,24 @@
+#include "storage/csv_cells.hpp"
+
+#include <fmt/format.h>
+
+#include <volley/error.hpp>
+
+namespace volley {
+
+std::string_view take(std::string_view& text, char end) {
+  const std::size_t size = text.find(end);
+  const std::string_view taken = text.substr(0, size);
+  text.remove_prefix(size == std::string_view::npos ? text.size() : size + 1);
+  return taken;
+}
+
+void CsvCells::end() const {
+  if (!row_.empty()) throw Error(fmt::format("{}: found more columns", where_));
+}
+
+void CsvCells::refuse(std::string_view name, std::string_view cell) const {
+  throw Error(fmt::format("{}: expected a number as {}, found '{}'", where_, name, cell.substr(0, 60)));
+}
+
+}  // namespace volley

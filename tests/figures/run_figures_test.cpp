@@ -1,0 +1,122 @@
+#include "figures/run_figures.hpp"
+
+#include <gtest/gtest.h>
+
+#include <volley/volley.hpp>
+
+#include "support/error_text.hpp"
+#include "support/picture_file.hpp"
+#include "support/temp_folder.hpp"
+#include "support/toy_run.hpp"
+
+namespace volley {
+namespace {
+
+/// All that figures can be made of, from a training of a moment.
+struct Made {
+  test::TempFolder folder;
+  test::ToyRun run;
+  RunRecord record;
+  SampleLife life;
+  ClassReport classes;
+
+  explicit Made(const Recipe& recipe, std::size_t sample = 1) : run(folder / "run", recipe) {
+    run.train();
+    record = read_run(folder / "run");
+    test::ToyTraining& toy = run.training();
+    const std::size_t T = recipe.training.steps;
+    life = inspect(toy.net, recipe.build_parts(), toy.data.test, sample, T, {.purpose = Draw::Purpose::test});
+    classes = class_report(toy.trainer.evaluate(toy.data.test, 3), toy.data.test);
+  }
+  FigureSource source() { return {&record, &run.training().net, &run.training().data.test, &life, &classes}; }
+  Figure figure(const std::string& name) {
+    for (const RunFigure& one : run_figures()) {
+      if (one.name == name) return one.draw(source());
+    }
+    throw Error("no figure of this name");
+  }
+};
+
+TEST(RunFigures, EachOfARunIsAPicture) {
+  Made made(test::toy_recipe());
+  for (const RunFigure& one : run_figures()) {
+    SCOPED_TRACE(one.name);
+    const Figure figure = one.draw(made.source());
+    EXPECT_FALSE(figure.title.empty());
+    for (const Plot& plot : figure.plots) {
+      EXPECT_TRUE(plot.bare || !plot.y.label.empty() || !plot.y.marks.empty()) << "an axis without a label";
+    }
+    test::expect_picture(render(figure, PictureFormat::png), figure.width, figure.height);
+    test::expect_well_formed(render(figure, PictureFormat::svg, Theme::dark));
+  }
+  const Figure predicted = predict_figure(made.source());
+  test::expect_picture(render(predicted, PictureFormat::png), predicted.width, predicted.height);
+}
+
+TEST(RunFigures, ShowWhatTheRecordSays) {
+  Made made(test::toy_recipe({"validation=30"}));
+  const Figure loss = made.figure("loss");
+  ASSERT_EQ(loss.plots[0].series.size(), 3u);
+  EXPECT_EQ(loss.plots[0].series[2].name, "validation");
+  EXPECT_EQ(loss.plots[0].series[0].y[2], made.record.epochs[2].train_loss);
+  const Figure accuracy = made.figure("accuracy");
+  const Series& best = accuracy.plots[0].series.back();
+  ASSERT_EQ(best.x.size(), 1u);
+  const auto epoch = static_cast<std::size_t>(best.x[0]);
+  for (const EpochRecord& other : made.record.epochs) {
+    EXPECT_LE(other.score(), made.record.epochs[epoch - 1].score());
+  }
+  EXPECT_EQ(best.y[0], 100 * made.record.epochs[epoch - 1].test_acc);
+  EXPECT_TRUE(made.figure("gradient").plots[0].y.log);
+  // Every spike of the layer is a stroke of the raster, and every pixel of the picture a value of its panel.
+  const Figure raster = made.figure("raster");
+  ASSERT_EQ(raster.plots.size(), 3u);
+  std::size_t fired = 0;
+  for (const std::uint8_t s : made.life.layers[0].spikes) fired += s;
+  EXPECT_EQ(raster.plots[1].series[0].x.size(), fired);
+  EXPECT_EQ(raster.plots[2].y.marks[2].text, "diagonal");
+  EXPECT_EQ(made.figure("weights").plots[0].maps.size(), 8u);
+  double all = 0;
+  for (const float share : made.figure("confusion").plots[0].maps[0].values) all += static_cast<double>(share);
+  EXPECT_NEAR(all, 300, 1e-3);
+}
+
+TEST(RunFigures, SayWhyThereIsNone) {
+  using test::error_text;
+  Made made(test::toy_recipe());
+  const auto why = [&](const std::string& name) { return error_text([&] { made.figure(name); }); };
+  for (EpochRecord& epoch : made.record.epochs) epoch.activity.clear();
+  EXPECT_EQ(why("sparsity"), "this run has no monitors.csv (training.monitors)");
+  EXPECT_EQ(why("activity"), "this run has no monitors.csv (training.monitors)");
+  made.record.epochs.clear();
+  made.record.iterations.clear();
+  EXPECT_EQ(why("loss"), "no epoch of this run is finished");
+  EXPECT_EQ(why("gradient"), "no step of this run is recorded");
+  EXPECT_EQ(error_text([&] { dataset_figure(made.run.training().data.test, 45, 1); }),
+            "[data] first picture of stripes must be 0 to 44, got 45");
+  made.life.layers.clear();
+  EXPECT_EQ(why("membrane"), "this network has no neurons");
+  EXPECT_EQ(why("heatmap"), "this network has no neurons");
+}
+
+TEST(RunFigures, NetworksOfOtherKindsHaveThemToo) {
+  // Currents in place of spikes, convolutions, and a neuron that does not fire at the end.
+  Recipe recipe = test::toy_recipe();
+  recipe.encoder = DirectOptions{};
+  recipe.network = {Conv2dOptions{.in_channels = 1, .out_channels = 4, .kernel_size = {3, 3}},
+                    LIFOptions{}, FlattenOptions{}, LinearRecipe{{}, 64, 3}, LIOptions{}};
+  recipe.loss = MembraneMseOptions{};
+  Made made(recipe);
+  for (const RunFigure& one : run_figures()) {
+    SCOPED_TRACE(one.name);
+    const Figure figure = one.draw(made.source());
+    test::expect_picture(render(figure, PictureFormat::png), figure.width, figure.height);
+  }
+  EXPECT_EQ(made.figure("weights").plots[0].maps.size(), 4u);
+  EXPECT_EQ(made.figure("encoding").plots[1].title, "its currents");
+  const Figure predicted = predict_figure(made.source());
+  test::expect_picture(render(predicted, PictureFormat::png), predicted.width, predicted.height);
+}
+
+}  // namespace
+}  // namespace volley
