@@ -56,6 +56,7 @@ class ScoreLoss : public Loss {
 /// another for all other classes.
 class ScoreMse : public ScoreLoss {
  protected:
+  /// What the scores should be.
   struct Targets {
     float on = 1;
     float off = 0;
@@ -89,6 +90,7 @@ class ScoreCrossEntropy : public ScoreLoss {
   float label_smoothing_;
 };
 
+/// Fields of RateMse.
 struct RateMseOptions {
   static constexpr const char* kKind = "rate_mse";
 
@@ -113,6 +115,7 @@ class RateMse final : public ScoreMse {
   RateMseOptions options_;
 };
 
+/// Fields of CountMse.
 struct CountMseOptions {
   static constexpr const char* kKind = "count_mse";
 
@@ -148,6 +151,7 @@ enum class Readout {
   mean,  // the mean over T
 };
 
+/// Fields of MembraneMse.
 struct MembraneMseOptions {
   static constexpr const char* kKind = "membrane_mse";
 
@@ -174,6 +178,7 @@ class MembraneMse final : public ScoreMse {
   MembraneMseOptions options_;
 };
 
+/// Fields of RateCrossEntropy.
 struct RateCrossEntropyOptions {
   static constexpr const char* kKind = "rate_cross_entropy";
 
@@ -198,6 +203,7 @@ class RateCrossEntropy final : public ScoreCrossEntropy {
   RateCrossEntropyOptions options_;
 };
 
+/// Fields of CountCrossEntropy.
 struct CountCrossEntropyOptions {
   static constexpr const char* kKind = "count_cross_entropy";
 
@@ -222,6 +228,7 @@ class CountCrossEntropy final : public ScoreCrossEntropy {
   CountCrossEntropyOptions options_;
 };
 
+/// Fields of MembraneCrossEntropy.
 struct MembraneCrossEntropyOptions {
   static constexpr const char* kKind = "membrane_cross_entropy";
 
@@ -248,6 +255,7 @@ class MembraneCrossEntropy final : public ScoreCrossEntropy {
   MembraneCrossEntropyOptions options_;
 };
 
+/// Fields of Tet.
 struct TetOptions {
   static constexpr const char* kKind = "tet";
 
