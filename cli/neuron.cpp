@@ -399,6 +399,7 @@ void add_lif(CLI::App& neuron) {
 void add_neuron_command(CLI::App& app) {
   CLI::App* neuron = app.add_subcommand("neuron", "Simulate one neuron under a given current");
   neuron->require_subcommand(1);
+  neuron->footer("Example: volley neuron lif --current constant:1.5 --steps 20");
   add_lif(*neuron);
   using namespace volley;
   add_neuron<IFOptions>(*neuron, "An integrate-and-fire neuron");
