@@ -21,6 +21,7 @@ enum class Feedback {
 using RecurrentNeuron = std::variant<LIFOptions, IFOptions, QIFOptions, EIFOptions, IzhikevichOptions,
                                      CUBALIFOptions, ALIFOptions>;
 
+/// Fields of Recurrent.
 struct RecurrentOptions {
   static constexpr const char* kKind = "recurrent";
 
