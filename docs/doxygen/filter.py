@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What Doxygen reads in the place of a header: filter.py HEADER
 
-A plain comment behind a member documents it, as `///<` would, and the text kDoc of a neuron's options, which the
-Python module shows, documents them.
+A plain comment behind a member documents it, as `///<` would; and so does the text kDoc of a neuron's
+options, which the Python module shows.
 """
 
 import re
