@@ -439,6 +439,7 @@ void add_lif(CLI::App& neuron) {
 void add_neuron_command(CLI::App& app) {
   CLI::App* neuron = app.add_subcommand("neuron", "Simulate one neuron under a given current");
   neuron->require_subcommand(1);
+  neuron->footer("Example: volley neuron lif --current constant:1.5 --steps 20");
   volley::for_each_type(volley::Neurons{}, [&]<class Options>() {
     if constexpr (std::is_same_v<Options, volley::LIFOptions>) {
       add_lif(*neuron);

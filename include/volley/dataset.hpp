@@ -29,6 +29,7 @@ struct Dataset {
   Dataset first(std::size_t samples) const;
 };
 
+/// A data set in its parts.
 struct Split {
   Dataset train;
   Dataset test;

@@ -36,6 +36,7 @@ class Encoder {
   }
 };
 
+/// Poisson has no fields.
 struct PoissonOptions {
   static constexpr const char* kKind = "poisson";
   template <class Self, class Visit>
@@ -74,6 +75,7 @@ struct CurrentOptions {
   }
 };
 
+/// Fields of Direct.
 struct DirectOptions : CurrentOptions {
   static constexpr const char* kKind = "direct";
 };
@@ -95,6 +97,7 @@ class Direct final : public Encoder {
   DirectOptions options_;
 };
 
+/// Fields of Rows.
 struct RowsOptions : CurrentOptions {
   static constexpr const char* kKind = "rows";
 };
@@ -164,6 +167,7 @@ class TableEncoder : public Encoder {
 
 enum class LatencyFunction { linear, log };
 
+/// Fields of Latency.
 struct LatencyOptions {
   static constexpr const char* kKind = "latency";
 
@@ -197,6 +201,7 @@ class Latency final : public TableEncoder {
   LatencyOptions options_;
 };
 
+/// Fields of WeightedPhase.
 struct WeightedPhaseOptions {
   static constexpr const char* kKind = "weighted_phase";
 
@@ -226,6 +231,7 @@ class WeightedPhase final : public TableEncoder {
 
 enum class PopulationMode { deterministic, random };
 
+/// Fields of Population.
 struct PopulationOptions {
   static constexpr const char* kKind = "population";
 
@@ -270,6 +276,7 @@ class Population final : public TableEncoder {
 using SpikeEncoderOptions =
     std::variant<PoissonOptions, LatencyOptions, WeightedPhaseOptions, PopulationOptions>;
 
+/// Fields of Periodic.
 struct PeriodicOptions {
   static constexpr const char* kKind = "periodic";
 

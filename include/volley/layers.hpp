@@ -11,6 +11,7 @@
 
 namespace volley {
 
+/// Flatten has no fields.
 struct FlattenOptions {
   static constexpr const char* kKind = "flatten";
   template <class Self, class Visit>
@@ -37,6 +38,7 @@ enum class Init {
   normal,   // N(0, 1)
 };
 
+/// Fields of Linear, beside its sizes.
 struct LinearOptions {
   static constexpr const char* kKind = "linear";
 

@@ -59,6 +59,7 @@ class ScoreLoss : public Loss {
 /// another for all other classes.
 class ScoreMse : public ScoreLoss {
  protected:
+  /// What the scores should be.
   struct Targets {
     float on = 1;
     float off = 0;
@@ -92,6 +93,7 @@ class ScoreCrossEntropy : public ScoreLoss {
   float label_smoothing_;
 };
 
+/// Fields of RateMse.
 struct RateMseOptions {
   static constexpr const char* kKind = "rate_mse";
 
@@ -116,6 +118,7 @@ class RateMse final : public ScoreMse {
   RateMseOptions options_;
 };
 
+/// Fields of CountMse.
 struct CountMseOptions {
   static constexpr const char* kKind = "count_mse";
 
@@ -151,6 +154,7 @@ enum class Readout {
   mean,  // the mean over T
 };
 
+/// Fields of MembraneMse.
 struct MembraneMseOptions {
   static constexpr const char* kKind = "membrane_mse";
 
@@ -177,6 +181,7 @@ class MembraneMse final : public ScoreMse {
   MembraneMseOptions options_;
 };
 
+/// Fields of RateCrossEntropy.
 struct RateCrossEntropyOptions {
   static constexpr const char* kKind = "rate_cross_entropy";
 
@@ -201,6 +206,7 @@ class RateCrossEntropy final : public ScoreCrossEntropy {
   RateCrossEntropyOptions options_;
 };
 
+/// Fields of CountCrossEntropy.
 struct CountCrossEntropyOptions {
   static constexpr const char* kKind = "count_cross_entropy";
 
@@ -225,6 +231,7 @@ class CountCrossEntropy final : public ScoreCrossEntropy {
   CountCrossEntropyOptions options_;
 };
 
+/// Fields of MembraneCrossEntropy.
 struct MembraneCrossEntropyOptions {
   static constexpr const char* kKind = "membrane_cross_entropy";
 
@@ -251,6 +258,7 @@ class MembraneCrossEntropy final : public ScoreCrossEntropy {
   MembraneCrossEntropyOptions options_;
 };
 
+/// Fields of Tet.
 struct TetOptions {
   static constexpr const char* kKind = "tet";
 

@@ -40,6 +40,7 @@ class Optimizer {
   float lr_;
 };
 
+/// Fields of Sgd.
 struct SgdOptions {
   static constexpr const char* kKind = "sgd";
 
@@ -77,6 +78,7 @@ class Sgd final : public Optimizer {
   std::vector<Tensor> momentum_;
 };
 
+/// Fields of Adam.
 struct AdamOptions {
   static constexpr const char* kKind = "adam";
 
@@ -96,6 +98,7 @@ struct AdamOptions {
   }
 };
 
+/// Fields of AdamW.
 struct AdamWOptions {
   static constexpr const char* kKind = "adamw";
 

@@ -77,6 +77,7 @@ class AvgPool2d final : public Layer {
   AvgPool2dOptions options_;
 };
 
+/// Fields of the pool whose output has a given size.
 struct AdaptiveAvgPool2dOptions {
   static constexpr const char* kKind = "adaptive_avg_pool2d";
 

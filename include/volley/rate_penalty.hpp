@@ -7,6 +7,7 @@ namespace volley {
 
 enum class Norm { l1, l2 };
 
+/// Fields of RatePenalty.
 struct RatePenaltyOptions {
   static constexpr const char* kKind = "rate_penalty";
 

@@ -47,11 +47,13 @@ struct EpochRecord {
   double score() const { return validation.has_value() ? validation->acc : test_acc; }
 };
 
+/// What became of a fit.
 struct History {
   std::vector<EpochRecord> epochs;
   bool stopped = false;  // before all epochs were done, at the recorder's word
 };
 
+/// What an evaluation found.
 struct Evaluation {
   double loss = 0;
   double accuracy = 0;  // share, 0 to 1

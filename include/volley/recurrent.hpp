@@ -16,6 +16,7 @@ enum class Feedback {
   element_wise,  // w s, every neuron to itself
 };
 
+/// Fields of Recurrent.
 struct RecurrentOptions {
   static constexpr const char* kKind = "recurrent";
 

@@ -16,6 +16,7 @@ enum class Connect {
   IAND,  // (1 - b) s
 };
 
+/// Fields of Residual, beside its two sides.
 struct ResidualOptions {
   static constexpr const char* kKind = "residual";
 

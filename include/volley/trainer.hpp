@@ -28,6 +28,7 @@ enum class OnNonFinite {
   skip,  // the parameters stay as they are, and the batch counts in no mean
 };
 
+/// How a training goes, apart from its parts.
 struct TrainerOptions {
   std::size_t steps = 100;          // T
   std::size_t batch = 64;           // samples

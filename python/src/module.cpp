@@ -81,6 +81,9 @@ NB_MODULE(_volley, m) {
   m.doc() = "Bindings of the C++ library Volley; used through the package volley.";
   m.attr("__version__") = VOLLEY_VERSION;
   nb::register_exception_translator(translate);
+  // A surrogate of the user's own refers to the module that it was written in, and that, as a rule, to the
+  // network: a cycle that Python does not see. What it keeps to the end is no leak to complain of.
+  nb::set_leak_warnings(false);
 
   bind_layers(m);
   bind_conv_and_pools(m);

@@ -71,14 +71,44 @@ TEST(Documents, BothReadmesQuoteTheExample) {
   }
 }
 
-TEST(Documents, BothReadmesHaveTheSameParts) {
-  const std::string english = text_of(kRoot / "README.md");
-  const std::string chinese = text_of(kRoot / "README.zh-CN.md");
-  for (const char* part : {"\n(#+) ", "\n(\\|)", "\n(```[a-z]*)\n"}) {  // headings, rows of tables, blocks
-    EXPECT_EQ(matches(english, part), matches(chinese, part)) << part;
+TEST(Documents, TranslationsHaveTheSameParts) {
+  // "page.zh-CN.md" links to "other.zh-CN.md" where there is one; comments of commands may be translated.
+  const auto without = [](const std::string& text, const char* pattern) {
+    return std::regex_replace(text, std::regex(pattern), "");
+  };
+  std::size_t pages = 0;
+  for (const fs::path& document : documents()) {
+    const std::string name = document.filename().string();
+    if (!name.ends_with(".zh-CN.md")) continue;
+    const std::string chinese = text_of(document);
+    const std::string english = text_of(document.parent_path() / without(name, "\\.zh-CN"));
+    for (const char* part : {"\n(#+) ", "\n(\\|)", "\n(```[a-z]*)\n"}) {  // headings, rows of tables, blocks
+      EXPECT_EQ(matches(english, part), matches(chinese, part)) << name << ": " << part;
+    }
+    for (const char* language : {"sh", "text", "python", "cpp", "cmake", "toml", "csv", "math"}) {
+      const auto blocks_of = [&](const std::string& text) {
+        std::vector<std::string> found = blocks(text, language);
+        if (std::string_view(language) == "sh") {
+          for (std::string& block : found) block = without(block, " +# .*");
+        }
+        return found;
+      };
+      EXPECT_EQ(blocks_of(english), blocks_of(chinese)) << name;
+    }
+    const std::string link = "\\]\\(([^)]+)\\)";
+    EXPECT_EQ(matches(without(english, "\\.zh-CN"), link), matches(without(chinese, "\\.zh-CN"), link))
+        << name;
+    ++pages;
   }
-  EXPECT_EQ(blocks(english, "cmake"), blocks(chinese, "cmake"));
-  EXPECT_EQ(matches(english, "\\]\\(([^)]+)\\)"), matches(chinese, "\\]\\(([^)]+)\\)")) << "links";
+  EXPECT_GT(pages, 9u);
+}
+
+TEST(Documents, ThePagesOfTheTutorialAreInBothLanguages) {
+  for (const fs::path& page : files_below({"docs/guide"}, {".md"})) {
+    const std::string name = page.stem().string();
+    if (name[0] < '0' || name[0] > '9' || name.ends_with(".zh-CN")) continue;
+    EXPECT_TRUE(fs::exists(page.parent_path() / (name + ".zh-CN.md"))) << name_of(page);
+  }
 }
 
 TEST(Documents, LinksLeadSomewhere) {

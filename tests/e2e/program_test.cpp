@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <string>
+#include <vector>
 
 #include "core/process.hpp"
 #include "support/program.hpp"
@@ -20,13 +22,34 @@ TEST(Program, AloneItPrintsItsHelp) {
   const ProgramResult alone = run_volley({});
   EXPECT_TRUE(alone.ok());
   EXPECT_EQ(alone.out, run_volley({"--help"}).out);
-  for (const char* command : {"train", "eval", "data", "encode", "neuron", "info"}) {
-    EXPECT_NE(alone.out.find(std::string("  ") + command + " "), std::string::npos) << command;
-    const ProgramResult help = run_volley({command, "--help"});
-    EXPECT_TRUE(help.ok());
-    EXPECT_NE(help.out.find("Example: volley "), std::string::npos) << command;
-  }
 }
+
+/// `volley COMMAND --help` has an example of this command, and so have all below it. How many there are.
+std::size_t commands_with_an_example(std::vector<std::string> command) {
+  std::string name = "volley";
+  for (const std::string& word : command) name += " " + word;
+  command.emplace_back("--help");
+  const ProgramResult help = run_volley(command);
+  command.pop_back();
+  EXPECT_TRUE(help.ok()) << name;
+  const std::size_t examples = help.out.rfind("\nExample");
+  EXPECT_NE(examples, std::string::npos) << name;
+  if (examples == std::string::npos) return 0;
+  EXPECT_NE(help.out.find(name, examples), std::string::npos) << name;
+  std::size_t count = 1;
+  const std::size_t below = help.out.find("\nSubcommands:\n");
+  if (below == std::string::npos) return count;
+  const std::string names = help.out.substr(below, examples - below);
+  const std::regex row("\n  ([a-z_]+)  ");
+  for (std::sregex_iterator i(names.begin(), names.end(), row), end; i != end; ++i) {
+    std::vector<std::string> child = command;
+    child.push_back((*i)[1].str());
+    count += commands_with_an_example(child);
+  }
+  return count;
+}
+
+TEST(Program, EveryCommandHelpsWithAnExampleOfItsOwn) { EXPECT_GT(commands_with_an_example({}), 20u); }
 
 TEST(Program, InfoNamesWhatRuns) {
   const auto info = nlohmann::json::parse(run_volley({"info", "--json"}).out);

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -125,3 +128,9 @@ def test_arguments_that_are_none_are_refused() -> None:
         volley.LIF(2.0, True, 1.0, 0.0, False, volley.ATan(), True, 8)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="tau must be float, got str"):
         volley.LIF(tau="2")  # type: ignore[arg-type]
+
+
+def test_a_script_with_a_surrogate_of_its_own_ends_quietly() -> None:
+    script = "import volley\ndef g(u):\n    return u\nlif = volley.LIF(surrogate=g)\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
