@@ -201,7 +201,7 @@ TEST(NeuronLayer, RecipesKnowEveryNeuron) {
     EXPECT_EQ(layer->kind(), Options::kKind);
     const LayerRecipe again = recipe_of(*layer);
     ASSERT_TRUE(std::holds_alternative<Options>(again)) << name;
-    EXPECT_EQ(std::get<Options>(again).v_reset, o.v_reset);
+    EXPECT_EQ(std::get<Options>(again).detach_reset, o.detach_reset);
   });
   EXPECT_TRUE(std::holds_alternative<LIOptions>(recipe_of(LI{})));
 }
