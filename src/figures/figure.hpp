@@ -32,6 +32,7 @@ struct Axis {
 struct Series {
   enum class Kind {
     line,
+    steps,   // a line that keeps each value until the next
     points,  // a mark each
     rings,   // a ring around each, for one that stands out
     bars,    // from 0 to y, `width` wide

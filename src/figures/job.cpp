@@ -20,7 +20,6 @@ constexpr double kLetter = 8.6;
 constexpr double kKeyLetter = 9.8;  // as gnuplot counts, for a legend
 constexpr double kLine = 22;
 constexpr double kNumber = 56;        // the numbers at an axis
-constexpr double kStandsAslant = 0.57;  // sine of the angle of words that do
 constexpr std::size_t kMostWords = 24;  // letters of a word at an axis
 
 constexpr std::size_t kMarkedPoints = 40;  // a line of more points has a mark at some of them only
@@ -187,7 +186,7 @@ class Writer {
   static Sides sides_of(const Plot& plot) {
     if (plot.bare) return {kEdge / 2, kEdge / 2 + (plot.scale.empty() ? 0 : kScale)};
     const double numbers =
-        plot.y.marks.empty() ? kNumber : static_cast<double>(longest(plot.y.marks)) * kLetter + 12;
+        plot.y.marks.empty() ? kNumber : static_cast<double>(longest(plot.y.marks)) * kKeyLetter + 16;
     return {kEdge + (plot.y.label.empty() ? 0 : 26) + numbers, plot.scale.empty() ? kEdge + 10 : kEdge + kScale};
   }
   Sides column_sides(std::size_t i) const {
@@ -199,10 +198,10 @@ class Writer {
     return most;
   }
 
-  /// The frame of a plot within its cell, and whether the marks below stand aslant for want of room.
+  /// The frame of a plot within its cell, and by how many degrees the marks below it are turned to have room.
   struct Frame {
     Box box;
-    bool aslant = false;
+    int turned = 0;
   };
   static Frame frame_of(const Plot& plot, const Box& cell, const Sides& sides) {
     Frame frame{cell};
@@ -211,9 +210,11 @@ class Writer {
     box.right -= sides.right;
     box.top += plot.title.empty() ? (plot.bare ? 0 : 8) : kHeading;
     if (plot.bare) return frame;
-    const double below = static_cast<double>(longest(plot.x.marks)) * kLetter;
-    frame.aslant = below * static_cast<double>(plot.x.marks.size()) > box.right - box.left;
-    box.bottom -= 14 + (plot.x.label.empty() ? 0 : 26) + (frame.aslant ? below * kStandsAslant + 16 : kLine);
+    const double word = static_cast<double>(longest(plot.x.marks)) * kLetter;
+    const double room = (box.right - box.left) / static_cast<double>(std::max<std::size_t>(plot.x.marks.size(), 1));
+    frame.turned = word < room ? 0 : room > 28 ? 35 : 90;
+    const double below = frame.turned == 0 ? kLine : word * std::sin(frame.turned * 0.01745) + 16;
+    box.bottom -= 20 + (plot.x.label.empty() ? 0 : 26) + below;
     const std::size_t named = legend_of(plot, box.right - box.left).rows;
     box.top += named == 0 ? 0 : static_cast<double>(named) * kLine + 4;
     return frame;
@@ -237,7 +238,9 @@ class Writer {
     title(plot, box, cell);
     axis('x', plot, plot.x, x);
     axis('y', plot, plot.y, y);
-    if (!plot.bare) say("set xtics {}\n", frame.aslant ? "rotate by 35 right" : "norotate");
+    if (!plot.bare) {
+      say("set xtics {}\n", frame.turned == 0 ? "norotate" : fmt::format("rotate by {} right", frame.turned));
+    }
     say("set border {}\n", plot.bare ? 0 : 3);
     if (plot.bare || filled) say("unset grid\n");
     if (!plot.bare && !filled) say("set grid linecolor rgb '{}' linetype 1 linewidth 1\n", colors_.grid);
@@ -409,7 +412,7 @@ class Writer {
                                                      : colors_.of[look % colors_.of.size()];
     const std::string source =
         fmt::format("'data' binary record=({}) {} format='%float64%float64%float64'", points, add_data(values));
-    std::string text = fmt::format("{} {} {}", source, style_of(series, points, look, color),
+    std::string text = fmt::format("{} {} {}", source, style_of(series, points, look, color, plot),
                                    series.name.empty() ? "notitle" : "title " + literal(series.name));
     if (spread) {
       text += fmt::format(", {} using 1:2:3 with yerrorbars pointtype 0 linewidth 1 linecolor rgb '{}' notitle",
@@ -419,7 +422,8 @@ class Writer {
   }
 
   /// Series differ by their marks and dashes too, for those who cannot tell the colours.
-  static std::string style_of(const Series& series, std::size_t points, std::size_t look, const char* color) {
+  static std::string style_of(const Series& series, std::size_t points, std::size_t look, const char* color,
+                              const Plot& plot) {
     static constexpr std::array kMarks{7, 5, 9, 13, 11, 15, 3};
     static constexpr std::array kDashes{1, 2, 4, 5, 3, 1, 2};
     const int mark = kMarks[look % kMarks.size()];
@@ -434,13 +438,15 @@ class Writer {
         return with("linespoints") +
                fmt::format(" linewidth 2 dashtype {} pointtype {} pointsize 0.9 pointinterval {}", dash, mark,
                            points <= kMarkedPoints ? 1 : points / 12);
+      case Series::Kind::steps: return with("steps") + " linewidth 2";
       case Series::Kind::points: return with("points") + fmt::format(" pointtype {} pointsize 1.1", mark);
       case Series::Kind::rings: return with("points") + " pointtype 6 pointsize 2.4 linewidth 2";
       case Series::Kind::bars:
         return fmt::format("using 1:2:({}) with boxes linecolor rgb '{}' fillstyle solid {} noborder",
                            series.width, color, look % 2 == 0 ? 0.9 : 0.55);
       case Series::Kind::ticks:
-        return fmt::format("using 1:($2-0.4):(0):(0.8) with vectors nohead linecolor rgb '{}' linewidth 1.5", color);
+        return fmt::format("using 1:($2-0.4):(0):(0.8) with vectors nohead linecolor rgb '{}' linewidth {:.3g}",
+                           color, std::clamp(300 / (plot.x.high.value_or(0) - plot.x.low.value_or(0)), 1.5, 8.0));
       case Series::Kind::level: return with("lines") + " linewidth 1.5 dashtype 2";
     }
     return {};

@@ -83,6 +83,8 @@ Plot raster_plot(const FigureSource& source, const std::string& title, std::size
     for (std::size_t i = 0; i < places.size(); ++i) rows[i] = rows[places[i]];
     rows.resize(places.size());
   }
+  std::vector<Mark> marks = class_marks(source, features);
+  if (!marks.empty()) label = "output";
   Series strokes{.kind = Series::Kind::ticks, .color = 0};
   for (std::size_t row = 0; row < rows.size(); ++row) {
     for (std::size_t t = 0; t < source.life->steps; ++t) {
@@ -97,7 +99,7 @@ Plot raster_plot(const FigureSource& source, const std::string& title, std::size
                 .low = -0.5,
                 .high = static_cast<double>(std::max<std::size_t>(rows.size(), 1)) - 0.5,
                 .whole = true,
-                .marks = class_marks(source, features)},
+                .marks = std::move(marks)},
           .series = {std::move(strokes)}};
 }
 
@@ -123,6 +125,18 @@ void span_colors(Plot& plot) {
       any = true;
     }
   }
+}
+
+/// `pixels` for each plot, more where the words at its axis need it; the last one names the time.
+void give_height(Figure& figure, double pixels) {
+  double height = 100;
+  for (const Plot& plot : figure.plots) {
+    figure.rows.push_back(std::max(pixels, 80 + 20 * static_cast<double>(plot.y.marks.size())));
+    height += figure.rows.back();
+  }
+  figure.rows.back() += 30;
+  figure.height = static_cast<std::size_t>(height);
+  figure.plots.back().x.label = "time (steps)";
 }
 
 /// The mean over time of what went into the network, as the picture it is of; of three channels their mean.
@@ -194,8 +208,7 @@ Figure raster_figure(const FigureSource& source) {
                                          return layer->spikes[t * layer->neurons() + f] != 0;
                                        }));
   }
-  figure.plots.back().x.label = "time (steps)";
-  figure.height = 120 + 220 * figure.plots.size();
+  give_height(figure, 220);
   return figure;
 }
 
@@ -271,18 +284,18 @@ Figure heatmap_figure(const FigureSource& source) {
   Figure figure{.title = title_of(source)};
   for (const LayerLife* layer : layers) {
     const std::vector<std::size_t> rows = chosen(layer->neurons(), kMostCells);
+    const std::vector<Mark> marks = class_marks(source, layer->neurons());
     Plot plot{.title = fmt::format("layer {}, {}", layer->name, layer->kind),
               .x = time_axis(life, ""),
-              .y = {.label = neurons_text(rows.size(), layer->neurons(), "neuron"),
+              .y = {.label = marks.empty() ? neurons_text(rows.size(), layer->neurons(), "neuron") : "output",
                     .whole = true,
-                    .marks = class_marks(source, layer->neurons())},
+                    .marks = marks},
               .maps = {over_time(layer->potential, rows)},
               .scale = "potential h"};
     span_colors(plot);
     figure.plots.push_back(std::move(plot));
   }
-  figure.plots.back().x.label = "time (steps)";
-  figure.height = 120 + 260 * figure.plots.size();
+  give_height(figure, 240);
   return figure;
 }
 

@@ -95,7 +95,7 @@ TEST(Figure, TheNameOfAFileIsNoPartOfTheScript) {
 TEST(Figure, EveryKindIsDrawnInBothThemes) {
   Figure figure{.title = "all", .columns = {1, 2}};
   using Kind = Series::Kind;
-  for (const Kind kind : {Kind::line, Kind::points, Kind::rings, Kind::bars, Kind::ticks, Kind::level}) {
+  for (const Kind kind : {Kind::line, Kind::steps, Kind::points, Kind::rings, Kind::bars, Kind::ticks, Kind::level}) {
     Series series = curve();
     series.kind = kind;
     if (kind == Kind::line) series.spread = {0.1, std::nan(""), 0};
