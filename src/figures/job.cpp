@@ -21,6 +21,7 @@ constexpr double kKeyLetter = 9.8;  // as gnuplot counts, for a legend
 constexpr double kLine = 22;
 constexpr double kNumber = 56;          // the numbers at an axis
 constexpr std::size_t kMostWords = 24;  // letters of a word at an axis
+constexpr std::size_t kMostNamed = 60;  // letters of a name in a legend
 
 constexpr std::size_t kMarkedPoints = 40;  // a line of more points has a mark at some of them only
 
@@ -109,9 +110,17 @@ Span range_of(const Axis& axis, Span data, double room, bool from_zero = false) 
   return range;
 }
 
+/// Of at most `most` letters, and not in the middle of one.
+std::string shortened(const std::string& text, std::size_t most) {
+  if (text.size() <= most) return text;
+  std::size_t end = most - 3;
+  while (end > 0 && (text[end] & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
 std::size_t longest(const std::vector<Mark>& marks) {
   std::size_t most = 0;
-  for (const Mark& mark : marks) most = std::max(most, mark.text.size());
+  for (const Mark& mark : marks) most = std::max(most, std::min(mark.text.size(), kMostWords));
   return most;
 }
 
@@ -150,8 +159,7 @@ class Writer {
   double from_top(double pixels) const { return 1 - pixels / static_cast<double>(figure_.height); }
 
   static std::string fitted(const std::string& text, double width, double letter) {
-    const auto most = static_cast<std::size_t>(std::max(width / letter, 8.0));
-    return text.size() <= most ? text : text.substr(0, most - 3) + "...";
+    return shortened(text, static_cast<std::size_t>(std::max(width / letter, 8.0)));
   }
 
   /// The part of the figure that is the i-th plot's.
@@ -178,7 +186,7 @@ class Writer {
     std::size_t names = 0, letters = 0;
     for (const Series& series : plot.series) {
       names += series.name.empty() ? 0 : 1;
-      letters = std::max(letters, series.name.size());
+      letters = std::max(letters, std::min(series.name.size(), kMostNamed));
     }
     if (names == 0) return {};
     const double one = static_cast<double>(letters + 6) * kKeyLetter;
@@ -288,7 +296,8 @@ class Writer {
       std::string text;
       for (const Mark& mark : marks) {
         std::string words;
-        for (const char c : mark.text) words += c == '%' ? "%%" : std::string(1, c);  // gnuplot formats them
+        for (const char c : shortened(mark.text, kMostWords))
+          words += c == '%' ? "%%" : std::string(1, c);  // gnuplot formats them
         text += fmt::format("{}{} {}", text.empty() ? "" : ", ", literal(words), mark.at);
       }
       say("({})", text);
@@ -423,8 +432,9 @@ class Writer {
                                                      : colors_.of[look % colors_.of.size()];
     const std::string source = fmt::format("'data' binary record=({}) {} format='%float64%float64%float64'",
                                            points, add_data(values));
-    std::string text = fmt::format("{} {} {}", source, style_of(series, points, look, color, plot),
-                                   series.name.empty() ? "notitle" : "title " + literal(series.name));
+    std::string text =
+        fmt::format("{} {} {}", source, style_of(series, points, look, color, plot),
+                    series.name.empty() ? "notitle" : "title " + literal(shortened(series.name, kMostNamed)));
     if (spread) {
       text +=
           fmt::format(", {} using 1:2:3 with yerrorbars pointtype 0 linewidth 1 linecolor rgb '{}' notitle",

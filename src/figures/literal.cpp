@@ -23,7 +23,7 @@ std::size_t character_at(const std::string& text, std::size_t i) {
   }
   const std::uint32_t least = size == 4 ? 0x10000 : size == 3 ? 0x800 : 0;
   const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
-  const bool stray = (code >= 0xd800 && code < 0xe000) || code >= 0xfffe;
+  const bool stray = (code >= 0xd800 && code < 0xe000) || (code & 0xfffe) == 0xfffe || code > 0x10ffff;
   return code < least || control || stray ? 0 : size;
 }
 
@@ -33,7 +33,7 @@ std::string literal(const std::string& text) {
   std::string safe = "'";
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t size = character_at(text, i);
-    safe += size == 0 ? "?" : text[i] == '\'' ? "''" : text.substr(i, size);
+    safe += size == 0 ? "?" : text[i] == '\'' ? "\xe2\x80\x99" : text.substr(i, size);
     i += std::max<std::size_t>(size, 1);
   }
   return safe + "'";

@@ -60,7 +60,7 @@ const std::vector<std::string> kHostile{
 };
 
 TEST(Figure, TextsStandBetweenQuotesAndNothingIsReadIntoThem) {
-  EXPECT_EQ(gnuplot::literal("it's \\n `x`"), "'it''s \\n `x`'");
+  EXPECT_EQ(gnuplot::literal("it's \\n `x`"), "'it\xe2\x80\x99s \\n `x`'");
   EXPECT_EQ(gnuplot::literal("a\nb\tc\x7f"), "'a?b?c?'");
   EXPECT_EQ(gnuplot::literal("\xc3\xa4 \xc3 \xed\xa0\x80 \xf0\x9f\x98\x80"),
             "'\xc3\xa4 ? ??? \xf0\x9f\x98\x80'");
