@@ -300,7 +300,7 @@ void write_standard_output(const std::string& text) {
 volley::Figure figure_of(const std::vector<Row>& rows, const Simulation& simulation) {
   using Kind = volley::Series::Kind;
   const bool units = simulation.continuous;
-  volley::Series x{.kind = Kind::steps}, h{.name = "potential h, and v after a spike", .marked = false},
+  volley::Series x{.kind = Kind::steps}, h{.name = "potential", .marked = false},
       spikes{.name = "spikes", .kind = Kind::points, .color = 1},
       threshold{.name = "threshold", .kind = Kind::level};
   const auto add = [](volley::Series& series, double t, double value) {
