@@ -48,6 +48,14 @@ void add_theme_option(CLI::App& command, std::string& theme) {
       ->capture_default_str();
 }
 
+void check_picture_name(const std::string& path) {
+  try {
+    static_cast<void>(format_of(path));
+  } catch (const Error& error) {
+    throw CLI::ValidationError(error.what());
+  }
+}
+
 Theme theme_named(const std::string& name) { return name == "dark" ? Theme::dark : Theme::light; }
 
 Dataset load_test_data(const Recipe& recipe, const std::string& folder) {

@@ -45,6 +45,8 @@ Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options);
 
 /// --theme of a command that draws; `theme` receives "light" or "dark".
 void add_theme_option(CLI::App& command, std::string& theme);
+/// Throws CLI::ValidationError unless the name of a picture says its format: before the work.
+void check_picture_name(const std::string& path);
 Theme theme_named(const std::string& name);
 
 /// What the recipe uses of its data set.

@@ -62,6 +62,7 @@ std::string name_of(const std::string& set) {
 }
 
 void show_set(const DataOptions& options) {
+  if (!options.out.empty()) volley::cli::check_picture_name(options.out);
   const volley::Split split = datasets::load(options.name, options.folder);
   const volley::Dataset& data = options.split == "train" ? split.train : split.test;
   const std::string out =

@@ -104,6 +104,7 @@ std::vector<Panel> step_panels(const volley::Spikes& spikes, const std::vector<s
 }
 
 void encode_image(const EncodeOptions& options) {
+  if (!options.out.empty()) volley::cli::check_picture_name(options.out);
   const volley::EncoderOptions chosen = encoder_options(options.encoder);
   const std::unique_ptr<volley::Encoder> encoder = volley::make_encoder(chosen);
   const bool of_rows = std::holds_alternative<volley::DeltaOptions>(chosen);

@@ -327,7 +327,7 @@ volley::Figure figure_of(const std::vector<Row>& rows, const Simulation& simulat
 }
 
 void run(const Simulation& simulation, const Common& a) {
-  if (!a.plot.empty()) checked([&] { static_cast<void>(volley::format_of(a.plot)); });
+  if (!a.plot.empty()) volley::cli::check_picture_name(a.plot);
   const std::vector<Row> rows = simulate(simulation);
   const std::string csv = to_csv(rows, simulation.dt);
   if (a.out.empty()) {

@@ -129,7 +129,7 @@ void predict_picture(const PredictOptions& options) {
   if (options.image.empty() != options.index.has_value()) {
     throw CLI::ValidationError("one of IMAGE and --index must be given");
   }
-  if (!options.plot.empty()) static_cast<void>(format_of(options.plot));  // before the work
+  if (!options.plot.empty()) cli::check_picture_name(options.plot);
   const cli::TrainedRunOptions loaded{
       .checkpoint = options.checkpoint, .data_dir = options.data_dir, .steps = options.steps};
   std::optional<Dataset> picture;

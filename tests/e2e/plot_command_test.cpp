@@ -190,7 +190,7 @@ TEST_F(PlotCommand, PredictRefusesWrongPictures) {
   expect_has(refused({"--index", "12"}, 1), "must be 0 to 11, got 12");
   expect_has(refused({}, 2), "one of IMAGE and --index must be given");
   expect_has(refused({"large.pgm", "--index", "1"}, 2), "one of IMAGE and --index must be given");
-  expect_has(refused({"--index", "1", "--plot", "a.jpg"}, 1),
+  expect_has(refused({"--index", "1", "--plot", "a.jpg"}, 2),
              "a.jpg: the name of a picture must end in .png or .svg");
 }
 
