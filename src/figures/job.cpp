@@ -19,7 +19,7 @@ namespace {
 constexpr double kLetter = 8.6;
 constexpr double kKeyLetter = 9.8;  // as gnuplot counts, for a legend
 constexpr double kLine = 22;
-constexpr double kNumber = 56;        // the numbers at an axis
+constexpr double kNumber = 56;          // the numbers at an axis
 constexpr double kStandsAslant = 0.57;  // sine of the angle of words that do
 constexpr std::size_t kMostWords = 24;  // letters of a word at an axis
 
@@ -29,13 +29,19 @@ struct Colors {
   const char* paper;
   const char* ink;
   const char* grid;
-  const char* pale;                        // of what is faint
-  std::array<const char*, 7> of;           // Okabe and Ito's, those first that stand out from the paper
+  const char* pale;               // of what is faint
+  std::array<const char*, 7> of;  // Okabe and Ito's, those first that stand out from the paper
 };
 
-constexpr Colors kLight{"#ffffff", "#1f2328", "#d8dce0", "#b4bac2",
+constexpr Colors kLight{"#ffffff",
+                        "#1f2328",
+                        "#d8dce0",
+                        "#b4bac2",
                         {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"}};
-constexpr Colors kDark{"#0d1117", "#e6edf3", "#2d343d", "#59636e",
+constexpr Colors kDark{"#0d1117",
+                       "#e6edf3",
+                       "#2d343d",
+                       "#59636e",
                        {"#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#ffffff"}};
 
 struct Box {
@@ -128,7 +134,8 @@ class Writer {
           colors_.ink, format == PictureFormat::png ? "14" : "18.7");
     }
     small_ = format == PictureFormat::png ? "9" : "12";
-    for (std::size_t i = 0; i < figure.plots.size(); ++i) plot(figure.plots[i], cell(i, top), column_sides(i));
+    for (std::size_t i = 0; i < figure.plots.size(); ++i)
+      plot(figure.plots[i], cell(i, top), column_sides(i));
     say("unset multiplot\nset output\n");
   }
 
@@ -188,7 +195,8 @@ class Writer {
     if (plot.bare) return {kEdge / 2, kEdge / 2 + (plot.scale.empty() ? 0 : kScale)};
     const double numbers =
         plot.y.marks.empty() ? kNumber : static_cast<double>(longest(plot.y.marks)) * kLetter + 12;
-    return {kEdge + (plot.y.label.empty() ? 0 : 26) + numbers, plot.scale.empty() ? kEdge + 10 : kEdge + kScale};
+    return {kEdge + (plot.y.label.empty() ? 0 : 26) + numbers,
+            plot.scale.empty() ? kEdge + 10 : kEdge + kScale};
   }
   Sides column_sides(std::size_t i) const {
     Sides most;
@@ -225,7 +233,8 @@ class Writer {
     const Extent extent(plot);
     const bool filled = !plot.maps.empty();
     const Span x = range_of(plot.x, extent.x, filled ? 0 : 0.02);
-    const bool bars = std::ranges::any_of(plot.series, [](const Series& s) { return s.kind == Series::Kind::bars; });
+    const bool bars =
+        std::ranges::any_of(plot.series, [](const Series& s) { return s.kind == Series::Kind::bars; });
     const Span y = range_of(plot.y, extent.y, filled ? 0 : 0.06, bars);
     if (plot.square) box = squared(box, x.high - x.low, y.high - y.low);
     if (!(box.right > box.left + 10 && box.bottom > box.top + 10)) {
@@ -251,8 +260,8 @@ class Writer {
     if (plot.title.empty()) return;
     const double left = plot.bare ? (box.left + box.right) / 2 : box.left;
     say("set label {} at screen {},{} {} front textcolor rgb '{}'\n",
-        literal(fitted(plot.title, cell.right - left - kEdge, kLetter)), across(left), from_top(cell.top + 18),
-        plot.bare ? "center" : "left", colors_.ink);
+        literal(fitted(plot.title, cell.right - left - kEdge, kLetter)), across(left),
+        from_top(cell.top + 18), plot.bare ? "center" : "left", colors_.ink);
   }
 
   /// The largest part of the middle of `box` in which units of x and of y are equally long.
@@ -324,7 +333,8 @@ class Writer {
     if (plot.scale.empty()) return say("unset colorbox\n");
     say("set colorbox user origin screen {},{} size screen {},{}\n", across(box.right + 12),
         from_top(box.bottom), across(14), from_top(box.top) - from_top(box.bottom));
-    say("set cblabel {0} offset 1.2,0 textcolor rgb '{1}'\nset cbtics textcolor rgb '{1}'\nset format cb '%g'\n",
+    say("set cblabel {0} offset 1.2,0 textcolor rgb '{1}'\nset cbtics textcolor rgb '{1}'\nset format cb "
+        "'%g'\n",
         literal(plot.scale), colors_.ink);
   }
 
@@ -404,16 +414,17 @@ class Writer {
     const std::size_t points = values.size() / 3;
     if (points == 0) return {};
     const std::size_t look = series.color.value_or(place);
-    const char* color = series.faint                ? colors_.pale
+    const char* color = series.faint                 ? colors_.pale
                         : series.kind == Kind::level ? colors_.ink
                                                      : colors_.of[look % colors_.of.size()];
-    const std::string source =
-        fmt::format("'data' binary record=({}) {} format='%float64%float64%float64'", points, add_data(values));
+    const std::string source = fmt::format("'data' binary record=({}) {} format='%float64%float64%float64'",
+                                           points, add_data(values));
     std::string text = fmt::format("{} {} {}", source, style_of(series, points, look, color),
                                    series.name.empty() ? "notitle" : "title " + literal(series.name));
     if (spread) {
-      text += fmt::format(", {} using 1:2:3 with yerrorbars pointtype 0 linewidth 1 linecolor rgb '{}' notitle",
-                          source, color);
+      text +=
+          fmt::format(", {} using 1:2:3 with yerrorbars pointtype 0 linewidth 1 linecolor rgb '{}' notitle",
+                      source, color);
     }
     return text;
   }
@@ -440,7 +451,8 @@ class Writer {
         return fmt::format("using 1:2:({}) with boxes linecolor rgb '{}' fillstyle solid {} noborder",
                            series.width, color, look % 2 == 0 ? 0.9 : 0.55);
       case Series::Kind::ticks:
-        return fmt::format("using 1:($2-0.4):(0):(0.8) with vectors nohead linecolor rgb '{}' linewidth 1.5", color);
+        return fmt::format("using 1:($2-0.4):(0):(0.8) with vectors nohead linecolor rgb '{}' linewidth 1.5",
+                           color);
       case Series::Kind::level: return with("lines") + " linewidth 1.5 dashtype 2";
     }
     return {};
@@ -455,7 +467,12 @@ class Writer {
 /// How many bytes of `text` from `i` on are one character of UTF-8 that can be drawn; 0 where none.
 std::size_t character_at(const std::string& text, std::size_t i) {
   const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[i + k]); };
-  const std::size_t size = byte(0) < 0x80 ? 1 : byte(0) < 0xc2 ? 0 : byte(0) < 0xe0 ? 2 : byte(0) < 0xf0 ? 3 : byte(0) < 0xf5 ? 4 : 0;
+  const std::size_t size = byte(0) < 0x80   ? 1
+                           : byte(0) < 0xc2 ? 0
+                           : byte(0) < 0xe0 ? 2
+                           : byte(0) < 0xf0 ? 3
+                           : byte(0) < 0xf5 ? 4
+                                            : 0;
   if (size == 0 || i + size > text.size()) return 0;
   std::uint32_t code = size == 1 ? byte(0) : byte(0) & (0xffu >> (size + 1));
   for (std::size_t k = 1; k < size; ++k) {

@@ -21,7 +21,8 @@ constexpr std::size_t kNamed = 20;       // classes whose names have room beside
 std::string title_of(const FigureSource& source) {
   const Dataset& data = *source.data;
   const SampleLife& life = *source.life;
-  const std::string place = data.size() == 1 ? data.name : fmt::format("picture {} of {}", life.sample, data.name);
+  const std::string place =
+      data.size() == 1 ? data.name : fmt::format("picture {} of {}", life.sample, data.name);
   const auto name = [&](std::size_t k) {
     return k < data.classes.size() ? data.classes[k] : fmt::format("output {}", k);
   };
@@ -44,7 +45,8 @@ std::string neurons_text(std::size_t shown, std::size_t count, const char* what)
 std::vector<Mark> class_marks(const FigureSource& source, std::size_t neurons) {
   const std::vector<std::string>& classes = source.data->classes;
   std::vector<Mark> marks;
-  if (neurons != source.life->scores.size() || neurons < classes.size() || classes.size() < 2 || neurons > kNamed) {
+  if (neurons != source.life->scores.size() || neurons < classes.size() || classes.size() < 2 ||
+      neurons > kNamed) {
     return marks;
   }
   for (std::size_t k = 0; k < classes.size(); ++k) marks.push_back({static_cast<double>(k), classes[k]});
@@ -189,10 +191,9 @@ Figure raster_figure(const FigureSource& source) {
     }));
   }
   for (const LayerLife* layer : layers) {
-    figure.plots.push_back(raster_plot(source, fmt::format("layer {}, {}", layer->name, layer->kind),
-                                       layer->neurons(), "neuron", [&](std::size_t t, std::size_t f) {
-                                         return layer->spikes[t * layer->neurons() + f] != 0;
-                                       }));
+    figure.plots.push_back(raster_plot(
+        source, fmt::format("layer {}, {}", layer->name, layer->kind), layer->neurons(), "neuron",
+        [&](std::size_t t, std::size_t f) { return layer->spikes[t * layer->neurons() + f] != 0; }));
   }
   figure.plots.back().x.label = "time (steps)";
   figure.height = 120 + 220 * figure.plots.size();
@@ -205,7 +206,8 @@ namespace {
 std::vector<std::size_t> two_outputs(const FigureSource& source, const LayerLife& layer) {
   const SampleLife& life = *source.life;
   if (layer.neurons() != life.scores.size()) return chosen(layer.neurons(), 2);
-  const std::size_t label = source.data->classes.size() < 2 ? life.prediction : source.data->labels[life.sample];
+  const std::size_t label =
+      source.data->classes.size() < 2 ? life.prediction : source.data->labels[life.sample];
   std::size_t other = label == 0 ? 1 : 0;
   for (std::size_t k = 0; k < life.scores.size(); ++k) {
     if (k != label && life.scores[k] > life.scores[other]) other = k;
@@ -298,7 +300,8 @@ Figure predict_figure(const FigureSource& source) {
               .y = {.label = "score"},
               .series = {std::move(bars)}};
   Figure figure = encoding_figure(source);
-  figure.plots.front() = panel_plot({picture_panel(*source.data, life.sample, "picture")}, source.data->shape[2], 1, 200);
+  figure.plots.front() =
+      panel_plot({picture_panel(*source.data, life.sample, "picture")}, source.data->shape[2], 1, 200);
   figure.plots.push_back(std::move(scores));
   if (!life.layers.empty() && !life.layers.back().spikes.empty()) {
     figure.plots.push_back(std::move(raster_figure(source).plots.back()));

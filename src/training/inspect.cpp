@@ -143,9 +143,8 @@ SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Datas
   life.input_spikes = x.is_spikes();
   for_each_trace(tape, [&](const std::string& name, const Trace& trace) {
     if (trace.x.is_spikes() || trace.y.shape() != trace.x.shape()) return;
-    LayerLife layer{.name = name,
-                    .kind = std::string(trace.layer->kind()),
-                    .features = trace.x.shape().from(2)};
+    LayerLife layer{
+        .name = name, .kind = std::string(trace.layer->kind()), .features = trace.x.shape().from(2)};
     layer.current = values_of_sample(trace.x, threads);
     layer.potential.resize(layer.current.shape());
     if (trace.y.is_spikes()) {
