@@ -150,6 +150,7 @@ class LayerByLayer {
 
   double forward(std::size_t b, Stopwatch& watch) {
     const Draw draw{recipe_.training.seed, static_cast<std::uint32_t>(b), Draw::Purpose::train};
+    tape_.set_context({.training = true, .draw = draw, .samples = samples_});
     watch.time("encode", [&] {
       x_ = parts_.encoder->encode(data_, samples_, recipe_.training.steps, draw, encoder_tape_);
     });

@@ -206,66 +206,6 @@ void conv_weight_gradient(float* sum, const float* x, const float* dy, const Con
       });
 }
 
-/// table (16, kSpikeColumns) of one position: entry m is the sum of those of its `steps` rows of dy whose bit
-/// is in m, added in the order of the steps. Columns beyond `columns` are 0.
-HWY_INLINE void build_table(float* HWY_RESTRICT table, const float* dy, std::size_t y_step, std::size_t steps,
-                            std::size_t columns) {
-  const F32 d;
-  for (std::size_t first = 0; first < kSpikeColumns; first += kLanes) {
-    const std::size_t lanes = first >= columns ? 0 : HWY_MIN(kLanes, columns - first);
-    VF sums[16];
-    sums[0] = hn::Zero(d);
-    for (std::size_t t = 0; t < 4; ++t) {
-      const VF row = t < steps && lanes > 0 ? load_first(dy + t * y_step + first, lanes) : hn::Zero(d);
-      for (std::size_t m = 0; m < (1u << t); ++m) sums[m | 1u << t] = hn::Add(sums[m], row);
-    }
-    for (std::size_t m = 0; m < 16; ++m) hn::Store(sums[m], d, table + m * kSpikeColumns + first);
-  }
-}
-
-void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const float* dy, std::size_t y_step,
-                                 std::size_t steps, const ConvShape& s, std::size_t begin, std::size_t end,
-                                 std::size_t columns, float* HWY_RESTRICT table) {
-  constexpr std::size_t kVectors = 2;
-  constexpr std::size_t kMost = kLanes == 16 ? 12 : 6;
-  const F32 d;
-  const VF one = hn::Set(d, 1.0f);
-  // Some positions at a time, so that their tables stay in the first cache for all rows.
-  for (std::size_t first = 0; first < s.taps.positions; first += kTablePositions) {
-    const std::size_t last = HWY_MIN(first + kTablePositions, s.taps.positions);
-    for (std::size_t p = first; p < last; ++p) {
-      build_table(table + (p - first) * 16 * kSpikeColumns, dy + p * s.y_row, y_step, steps, columns);
-    }
-    for (std::size_t o = 0; o < columns; o += kVectors * kLanes) {
-      for_row_blocks<kMost>(
-          begin, end, s.in, [&](auto count, std::size_t j, std::size_t tap, std::size_t channel) {
-            float* total = sum + (j - begin) * kSpikeColumns + o;
-            VF sums[count][kVectors];
-            for (std::size_t r = 0; r < count; ++r) {
-              for (std::size_t v = 0; v < kVectors; ++v)
-                sums[r][v] = hn::LoadU(d, total + r * kSpikeColumns + v * kLanes);
-            }
-            const float* entries = table + o;
-            const std::int32_t* index = s.taps.index + first * s.taps.taps + tap;
-            for (std::size_t p = first; p < last; ++p, entries += 16 * kSpikeColumns, index += s.taps.taps) {
-              if (*index == kOutside) continue;
-              const std::uint8_t* nibble = nibbles + static_cast<std::size_t>(*index) * s.in + channel;
-              for (std::size_t r = 0; r < count; ++r) {
-                const float* entry = entries + nibble[r] * kSpikeColumns;
-                sums[r][0] = hn::Add(sums[r][0], hn::Load(d, entry));
-                sums[r][1] =
-                    hn::MulAdd(hn::Load(d, entry + kLanes), one, sums[r][1]);  // the same; see gather_tile
-              }
-            }
-            for (std::size_t r = 0; r < count; ++r) {
-              for (std::size_t v = 0; v < kVectors; ++v)
-                hn::StoreU(sums[r][v], d, total + r * kSpikeColumns + v * kLanes);
-            }
-          });
-    }
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
 HWY_AFTER_NAMESPACE();
@@ -276,7 +216,6 @@ namespace volley::kernels {
 HWY_EXPORT(conv_dense);
 HWY_EXPORT(conv_spikes);
 HWY_EXPORT(conv_weight_gradient);
-HWY_EXPORT(conv_weight_gradient_spikes);
 
 void conv_dense(float* y, const float* x, const float* weight, const float* bias, const float* zeros,
                 const ConvShape& shape, std::size_t pictures) {
@@ -288,11 +227,40 @@ void conv_spikes(float* y, const PictureBits& x, const float* weight, const floa
   HWY_DYNAMIC_DISPATCH(conv_spikes)(y, x, weight, bias, shape, pictures, list);
 }
 
-void conv_unpack(float* x, const PictureBits& spikes, std::size_t positions, std::size_t in) {
-  std::fill_n(x, positions * in, 0.0f);
-  for (std::size_t p = 0; p < positions; ++p, x += in) {
-    for_each_bit_from(spikes.data + p * spikes.words, spikes.bit, in, [&](std::size_t i) { x[i] = 1.0f; });
+void conv_table(float* table, const float* weight, std::size_t taps, std::size_t in, std::size_t outputs) {
+  for (std::size_t tap = 0; tap < taps; ++tap) {
+    const LookupTerms terms{weight + tap, in * taps, 4 * taps, taps};
+    lookup_table(table, terms, in / 4, 4, outputs);
+    table += lookup_table_size(in / 4);
+    const std::size_t rest = in % 4 != 0 ? 1 : 0;
+    lookup_table(table, {weight + in / 4 * 4 * taps + tap, in * taps, 0, taps}, rest, in % 4, outputs);
+    table += lookup_table_size(rest);
   }
+}
+
+NibbleWords conv_words(std::uint32_t* words, const PictureBits& x, std::size_t step_words, std::size_t steps,
+                       const ConvShape& s, std::uint32_t* channels) {
+  const std::size_t period = conv_tap_words(s.in), taps = s.taps.taps, rows = steps * s.taps.positions;
+  const std::size_t stride = lookup_stride(rows);
+  channels[0] = 0;  // what a tap outside of the picture, at position -1, sees
+  for (std::size_t t = 0; t < steps; ++t) {
+    for (std::size_t c = 0; c < period; ++c) {
+      const std::size_t count = std::min<std::size_t>(32, s.in - 32 * c);
+      for (std::size_t q = 0; q < s.x_positions; ++q) {
+        const std::uint64_t* at = x.data + t * step_words + q * x.words;
+        channels[q + 1] = static_cast<std::uint32_t>(bits_at(at, x.bit + 32 * c, count));
+      }
+      for (std::size_t tap = 0; tap < taps; ++tap) {
+        std::uint32_t* to = words + (tap * period + c) * stride + t * s.taps.positions;
+        const std::int32_t* index = s.taps.index + tap;
+        for (std::size_t p = 0; p < s.taps.positions; ++p, index += taps) to[p] = channels[*index + 1];
+      }
+    }
+  }
+  for (std::size_t w = 0; w < taps * period; ++w) {
+    std::fill(words + w * stride + rows, words + (w + 1) * stride, 0u);
+  }
+  return {words, stride, rows, taps * period, period, (s.in - 32 * (period - 1) + 3) / 4};
 }
 
 void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& shape,
@@ -319,15 +287,28 @@ void conv_nibbles(std::uint8_t* nibbles, const PictureBits& spikes, std::size_t 
   }
 }
 
-void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const float* dy, std::size_t y_step,
-                                 std::size_t steps, const ConvShape& shape, std::size_t begin,
-                                 std::size_t end, std::size_t columns, float* table) {
-  HWY_DYNAMIC_DISPATCH(conv_weight_gradient_spikes)
-  (sum, nibbles, dy, y_step, steps, shape, begin, end, columns, table);
+void conv_weight_gradient_spikes(float* sum, std::size_t sum_row, const std::uint8_t* nibbles,
+                                 const float* dy, std::size_t y_step, std::size_t steps, const ConvShape& s,
+                                 std::size_t begin, std::size_t end, std::size_t columns,
+                                 const SpikeGradientScratch& scratch) {
+  const std::size_t rows = end - begin, stride = lookup_stride(rows);
+  for (std::size_t first = 0; first < s.taps.positions; first += kTablePositions) {
+    const std::size_t last = std::min(first + kTablePositions, s.taps.positions);
+    gather_nibbles(scratch.words, stride, nibbles, s.in, s.taps, first, last, begin, end);
+    const std::size_t words = (last - first + kWordNibbles - 1) / kWordNibbles;
+    const NibbleWords bits{scratch.words, stride, rows,
+                           words,         words,  last - first - kWordNibbles * (words - 1)};
+    for (std::size_t o = 0; o < columns; o += kLookupOutputs) {
+      lookup_table(scratch.table, {dy + first * s.y_row + o, 1, s.y_row, y_step}, last - first, steps,
+                   std::min(kLookupOutputs, columns - o));
+      lookup_add(sum + o * sum_row, sum_row, scratch.table, bits);
+    }
+  }
 }
 
-void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::size_t taps, std::size_t in,
-                       std::size_t begin, std::size_t end, std::size_t columns) {
+void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::size_t column,
+                       std::size_t taps, std::size_t in, std::size_t begin, std::size_t end,
+                       std::size_t columns) {
   constexpr std::size_t kTile = 16;  // rows of the sum that stay in the cache for all columns
   for (std::size_t j = begin; j < end;) {
     const std::size_t tap = j / in;
@@ -335,7 +316,7 @@ void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::s
     const std::size_t count = std::min({kTile, end - j, in - i});
     for (std::size_t o = 0; o < columns; ++o) {
       float* to = dweight + (o * in + i) * taps + tap;
-      const float* from = sum + (j - begin) * row + o;
+      const float* from = sum + (j - begin) * row + o * column;
       for (std::size_t k = 0; k < count; ++k) to[k * taps] += from[k * row];
     }
     j += count;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/lookup.hpp"
 #include "kernels/taps.hpp"
 
 namespace volley::kernels {
@@ -44,8 +45,25 @@ constexpr std::size_t conv_list_size(const ConvShape& s) {
   return s.x_positions + 1 + s.x_positions * s.in + s.taps.taps * s.in + 2 * kListSlack;
 }
 
-/// 0 or 1 for the spikes of one picture: x (x_positions, in), rows of `in` floats.
-void conv_unpack(float* x, const PictureBits& spikes, std::size_t positions, std::size_t in);
+/// The same by look-up, for many spikes: each four channels of a tap are summed by themselves. Twin:
+/// conv2d_forward_by_fours. `sums` receives y turned, for kLookupOutputs output channels: sums
+/// (kLookupOutputs, stride) of `bits`, as conv_words writes them; `table` as conv_table writes it.
+///
+/// conv_table: the tables of kLookupOutputs output channels from `out` on, (conv_groups, kLookupOutputs, 16),
+/// from weight (out, in, taps).
+constexpr std::size_t conv_groups(std::size_t taps, std::size_t in) { return taps * ((in + 3) / 4); }
+void conv_table(float* table, const float* weight, std::size_t taps, std::size_t in, std::size_t outputs);
+
+/// The spikes that the rows (steps, positions) of one sample see, 32 channels of one tap to a word. The steps
+/// of x are step_words apart. `words` has room for conv_words_size numbers, `channels` for
+/// conv_channels_size.
+constexpr std::size_t conv_tap_words(std::size_t in) { return (in + 31) / 32; }
+constexpr std::size_t conv_words_size(const ConvShape& s, std::size_t steps) {
+  return s.taps.taps * conv_tap_words(s.in) * lookup_stride(steps * s.taps.positions);
+}
+constexpr std::size_t conv_channels_size(const ConvShape& s) { return s.x_positions + 1; }
+NibbleWords conv_words(std::uint32_t* words, const PictureBits& x, std::size_t step_words, std::size_t steps,
+                       const ConvShape& shape, std::uint32_t* channels);
 
 /// Output channels that conv_weight_gradient takes at a time, whatever the target.
 inline constexpr std::size_t kConvColumns = 64;
@@ -55,24 +73,29 @@ inline constexpr std::size_t kConvColumns = 64;
 void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& shape,
                           std::size_t begin, std::size_t end, std::size_t columns);
 
-/// The same for spikes, four steps at a time, through a table of the 16 subset sums of a position's four rows
-/// of dy. Twin: conv2d_weight_gradient_by_fours. `steps` <= 4 of them are there, y_step floats apart; `sum`
-/// has rows of kSpikeColumns; `table` has kTableSize floats, 64-byte aligned.
-inline constexpr std::size_t kSpikeColumns = 32;
-inline constexpr std::size_t kTablePositions = 14;
-inline constexpr std::size_t kTableSize = kTablePositions * 16 * kSpikeColumns;
-void conv_weight_gradient_spikes(float* sum, const std::uint8_t* nibbles, const float* dy, std::size_t y_step,
-                                 std::size_t steps, const ConvShape& shape, std::size_t begin,
-                                 std::size_t end, std::size_t columns, float* table);
+/// The same for spikes, by look-up, four steps at a time. Twin: conv2d_weight_gradient_by_fours. `steps` <= 4
+/// of them are there, y_step floats apart. The sums lie turned, (columns, sum_row), sum_row >=
+/// lookup_stride(end - begin); `nibbles` has kLookupRows readable bytes behind it.
+inline constexpr std::size_t kSpikeColumns = 64;     // output channels that one call takes at the most
+inline constexpr std::size_t kTablePositions = 128;  // whose tables are in the cache at once
+struct SpikeGradientScratch {
+  float* table;          // lookup_table_size(kTablePositions), 64-byte aligned
+  std::uint32_t* words;  // kTablePositions / kWordNibbles x lookup_stride(end - begin)
+};
+void conv_weight_gradient_spikes(float* sum, std::size_t sum_row, const std::uint8_t* nibbles,
+                                 const float* dy, std::size_t y_step, std::size_t steps,
+                                 const ConvShape& shape, std::size_t begin, std::size_t end,
+                                 std::size_t columns, const SpikeGradientScratch& scratch);
 /// Its input, nibbles (positions, in): bit t says whether a channel fired at step t. The steps are step_words
 /// apart.
 void conv_nibbles(std::uint8_t* nibbles, const PictureBits& spikes, std::size_t step_words, std::size_t steps,
                   std::size_t positions, std::size_t in);
 
-/// Adds `sum`, with rows of `row` floats, to dweight (columns, in, taps), the gradient of its output
-/// channels.
-void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::size_t taps, std::size_t in,
-                       std::size_t begin, std::size_t end, std::size_t columns);
+/// Adds the sums to dweight (columns, in, taps), the gradient of its output channels: that of row j, begin <=
+/// j < end, and column o is sum[(j - begin) * row + o * column].
+void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::size_t column,
+                       std::size_t taps, std::size_t in, std::size_t begin, std::size_t end,
+                       std::size_t columns);
 
 /// The weights (groups, out, in, taps) as the kernels read them: (groups, taps, in, out) for y, (groups,
 /// taps, out, in) for dx.

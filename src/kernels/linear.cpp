@@ -10,7 +10,7 @@
 
 #include <hwy/foreach_target.h>  // must come before highway.h
 
-#include "kernels/simd-inl.h"
+#include "kernels/turn-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
@@ -68,39 +68,6 @@ HWY_INLINE void train_columns(const TrainForward& p, std::size_t out, std::size_
   for (; o + 4 <= out; o += 4) train_tile<4, kVectors>(p, o, t);
   for (; o + 2 <= out; o += 2) train_tile<2, kVectors>(p, o, t);
   for (; o < out; ++o) train_tile<1, kVectors>(p, o, t);
-}
-
-/// 4 x 4 values turned: out[c * out_row + r] = in[r * in_row + c].
-HWY_INLINE void turn_block(float* HWY_RESTRICT out, std::size_t out_row, const float* HWY_RESTRICT in,
-                           std::size_t in_row) {
-  const hn::FixedTag<float, 4> d;
-  const hn::FixedTag<double, 2> pairs;
-  const auto a = hn::LoadU(d, in), b = hn::LoadU(d, in + in_row);
-  const auto c = hn::LoadU(d, in + 2 * in_row), e = hn::LoadU(d, in + 3 * in_row);
-  const auto ab0 = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
-  const auto ab2 = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
-  const auto ce0 = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
-  const auto ce2 = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab0, ce0)), d, out);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab0, ce0)), d, out + out_row);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab2, ce2)), d, out + 2 * out_row);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab2, ce2)), d, out + 3 * out_row);
-}
-
-/// out (columns, out_row) from in (rows, in_row), for sizes that fill a cache line or less.
-HWY_INLINE void turn_tile(float* HWY_RESTRICT out, std::size_t out_row, const float* HWY_RESTRICT in,
-                          std::size_t in_row, std::size_t rows, std::size_t columns) {
-  std::size_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    std::size_t c = 0;
-    for (; c + 4 <= columns; c += 4) turn_block(out + c * out_row + r, out_row, in + r * in_row + c, in_row);
-    for (; c < columns; ++c) {
-      for (std::size_t i = r; i < r + 4; ++i) out[c * out_row + i] = in[i * in_row + c];
-    }
-  }
-  for (; r < rows; ++r) {
-    for (std::size_t c = 0; c < columns; ++c) out[c * out_row + r] = in[r * in_row + c];
-  }
 }
 
 void transpose(float* out, const float* in, std::size_t rows, std::size_t columns, std::size_t in_row) {
@@ -376,6 +343,53 @@ void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainB
                                    std::size_t o_begin, std::size_t f_begin, std::size_t f_end,
                                    float* scratch) {
   HWY_DYNAMIC_DISPATCH(linear_weight_gradient_trains)(dweight, dy, x, out, o_begin, f_begin, f_end, scratch);
+}
+
+void linear_words(std::uint32_t* words, std::size_t stride, const std::uint64_t* steps, const RowList& rows,
+                  std::size_t FW, std::size_t begin, std::size_t end) {
+  for (std::size_t w = begin; w < end; ++w) {
+    std::uint32_t* low = words + 2 * w * stride;
+    std::uint32_t* high = low + stride;
+    for (std::size_t r = 0; r < rows.count; ++r) {
+      const std::uint64_t word = steps[rows.row[r] * FW + w];
+      low[r] = static_cast<std::uint32_t>(word);
+      high[r] = static_cast<std::uint32_t>(word >> 32);
+    }
+    std::fill(low + rows.count, low + stride, 0u);
+    std::fill(high + rows.count, high + stride, 0u);
+  }
+}
+
+void linear_forward_lookup(float* y, std::size_t out, const std::uint32_t* words, const float* weight,
+                           const float* bias, const RowList& rows, std::size_t in, std::size_t outputs,
+                           float* scratch) {
+  const std::size_t stride = lookup_stride(rows.count);
+  float* table = scratch;
+  float* sums = scratch + lookup_table_size(kLookupWords * kWordNibbles);
+  for (std::size_t o = 0; o < kLookupColumns; ++o) {
+    std::fill_n(sums + o * stride, stride, bias != nullptr && o < outputs ? bias[o] : 0.0f);
+  }
+  constexpr std::size_t kInputs = kLookupWords * 32;
+  for (std::size_t f = 0; f < in; f += kInputs, words += kLookupWords * stride) {
+    const std::size_t inputs = std::min(kInputs, in - f), count = (inputs + 31) / 32;
+    const NibbleWords bits{words, stride, rows.count, count, count, (inputs - 32 * (count - 1) + 3) / 4};
+    for (std::size_t o = 0; o < outputs; o += kLookupOutputs) {
+      const float* from = weight + o * in + f;
+      const std::size_t here = std::min(kLookupOutputs, outputs - o);
+      lookup_table(table, {from, in, 4, 1}, inputs / 4, 4, here);
+      lookup_table(table + lookup_table_size(inputs / 4), {from + inputs / 4 * 4, in, 4, 1}, inputs % 4 != 0,
+                   inputs % 4, here);
+      lookup_add(sums + o * stride, stride, table, bits);
+    }
+  }
+  for (std::size_t r = 0; r < rows.count; r += kLookupRows) {
+    float block[kLookupRows * kLookupColumns];
+    const std::size_t count = std::min(kLookupRows, rows.count - r);
+    store_turned(block, kLookupColumns, sums + r, stride, count, outputs);
+    for (std::size_t k = 0; k < count; ++k) {
+      std::copy_n(block + k * kLookupColumns, outputs, y + rows.row[r + k] * out);
+    }
+  }
 }
 
 void step_weights(float* to, const float* weight, std::size_t in, std::size_t out, std::size_t panel) {

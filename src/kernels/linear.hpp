@@ -6,6 +6,8 @@
 
 #include <volley/buffer.hpp>
 
+#include "kernels/lookup.hpp"
+
 namespace volley::kernels {
 
 // Linear layers over spikes and over real values; twins in reference/linear.hpp, derivation in
@@ -39,6 +41,29 @@ void linear_forward_steps(float* y, const std::uint64_t* steps, const float* wei
 /// (out, in). Panel after panel, so that threads can share them.
 constexpr std::size_t step_panels(std::size_t out) { return (out + kStepColumns - 1) / kStepColumns; }
 void step_weights(float* to, const float* weight, std::size_t in, std::size_t out, std::size_t panel);
+
+/// Rows of a pass, by number.
+struct RowList {
+  const std::uint32_t* row;
+  std::size_t count;
+};
+
+/// The rows of `steps` (rows, FW) that are listed, as look-ups take them: words [begin, end) of each, as two
+/// words of 32 inputs, to words (2 FW, stride), stride = lookup_stride(rows.count).
+void linear_words(std::uint32_t* words, std::size_t stride, const std::uint64_t* steps, const RowList& rows,
+                  std::size_t FW, std::size_t begin, std::size_t end);
+
+/// The listed rows of y (rows, out), `outputs` <= kLookupColumns outputs of them, from linear_words, by
+/// look-up: four inputs at a time. For many spikes. weight (outputs, in); bias (outputs) or null. `scratch`
+/// has linear_lookup_scratch_size(rows.count) floats, 64-byte aligned. Twin: linear_forward_by_fours.
+inline constexpr std::size_t kLookupColumns = 16;
+inline constexpr std::size_t kLookupWords = 32;  // whose tables are in the cache at once
+constexpr std::size_t linear_lookup_scratch_size(std::size_t rows) {
+  return lookup_table_size(kLookupWords * kWordNibbles) + kLookupColumns * lookup_stride(rows);
+}
+void linear_forward_lookup(float* y, std::size_t out, const std::uint32_t* words, const float* weight,
+                           const float* bias, const RowList& rows, std::size_t in, std::size_t outputs,
+                           float* scratch);
 
 /// Outputs that linear_weight_gradient_trains takes at a time.
 inline constexpr std::size_t kGradientColumns = 16;

@@ -10,16 +10,16 @@
 #include "core/philox.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/conv.hpp"
+#include "kernels/lookup.hpp"
 #include "kernels/reduce.hpp"
+#include "kernels/winograd.hpp"
+#include "layers/lookup_choice.hpp"
 #include "layers/signal_forms.hpp"
 #include "layers/spike_words.hpp"
 #include "layers/taps.hpp"
 
 namespace volley {
 namespace {
-
-// Above this share of spikes the dense kernel is faster than the gather. Both give the same bits.
-constexpr double kDenseShare = 0.4;
 
 struct Saved {
   Signal x_given;
@@ -32,6 +32,8 @@ struct Saved {
   TapTable turned_taps;  // of inputs on outputs
   Buffer<float> weight;  // (groups, taps, in, out); backward (groups, taps, out, in)
   Buffer<float> zeros;
+  Buffer<float> table;             // for look-ups: (groups, output panels, taps and fours of channels, ...)
+  Buffer<std::uint8_t> by_lookup;  // whether a sample takes them
 };
 
 /// Sizes of a pass, and of one group in it.
@@ -48,6 +50,8 @@ struct Sizes {
         taps(o.kernel_size.area()) {}
 
   std::size_t group_weights() const { return taps * in * out; }
+  std::size_t panels() const { return (out + kernels::kLookupOutputs - 1) / kernels::kLookupOutputs; }
+  std::size_t panel_table() const { return kernels::lookup_table_size(kernels::conv_groups(taps, in)); }
   std::size_t x_step() const { return x_positions * groups * in; }
   std::size_t y_step() const { return y_positions * groups * out; }
   kernels::ConvShape forward(const Saved& saved) const {
@@ -73,31 +77,16 @@ void make_zeros(Saved& saved, std::size_t size) {
   saved.zeros.zero();
 }
 
-/// Steps [begin, end) of one sample, group by group, by the dense kernel: real values as they are, spikes
-/// unpacked picture by picture.
 void forward_dense(float* y, const Saved& saved, const float* bias, const Sizes& s, std::size_t sample) {
-  static thread_local Buffer<float> unpacked;
-  kernels::ConvShape shape = s.forward(saved);
   for (std::size_t g = 0; g < s.groups; ++g) {
-    const float* weight = saved.weight.data() + g * s.group_weights();
-    const float* group_bias = bias != nullptr ? bias + g * s.out : nullptr;
-    if (!saved.x.is_spikes()) {
-      kernels::conv_dense(y + g * s.out, saved.x.values() + sample * s.steps * s.x_step() + g * s.in, weight,
-                          group_bias, saved.zeros.data(), shape, s.steps);
-      continue;
-    }
-    shape.x_row = s.in;
-    unpacked.resize(s.x_positions * s.in);
-    for (std::size_t t = 0; t < s.steps; ++t) {
-      kernels::conv_unpack(unpacked.data(), bits_of(saved.x.spikes(), sample, t, g, s.in), s.x_positions,
-                           s.in);
-      kernels::conv_dense(y + t * s.y_step() + g * s.out, unpacked.data(), weight, group_bias,
-                          saved.zeros.data(), shape, 1);
-    }
+    kernels::conv_dense(y + g * s.out, saved.x.values() + sample * s.steps * s.x_step() + g * s.in,
+                        saved.weight.data() + g * s.group_weights(),
+                        bias != nullptr ? bias + g * s.out : nullptr, saved.zeros.data(), s.forward(saved),
+                        s.steps);
   }
 }
 
-void forward_spikes(float* y, const Saved& saved, const float* bias, const Sizes& s, std::size_t sample) {
+void forward_gather(float* y, const Saved& saved, const float* bias, const Sizes& s, std::size_t sample) {
   static thread_local Buffer<std::uint32_t> list;
   const kernels::ConvShape shape = s.forward(saved);
   list.resize(kernels::conv_list_size(shape));
@@ -108,10 +97,49 @@ void forward_spikes(float* y, const Saved& saved, const float* bias, const Sizes
   }
 }
 
-bool spikes_are_dense(const Spikes& spikes, std::size_t sample) {
-  const std::size_t words = spikes.steps() * SpikeWords::row_words(spikes);
-  const auto fired = static_cast<double>(kernels::count_bits(SpikeWords::steps(spikes, sample), words));
-  return fired > kDenseShare * static_cast<double>(spikes.steps() * spikes.features());
+void forward_lookup(float* y, const Saved& saved, const float* bias, const Sizes& s, std::size_t sample) {
+  static thread_local Buffer<std::uint32_t> words, channels;
+  static thread_local Buffer<float> sums;
+  const kernels::ConvShape shape = s.forward(saved);
+  words.resize(kernels::conv_words_size(shape, s.steps));
+  channels.resize(kernels::conv_channels_size(shape));
+  const std::size_t rows = s.steps * s.y_positions, stride = kernels::lookup_stride(rows);
+  constexpr std::size_t kOutputs = kernels::kLookupOutputs;
+  sums.resize(kOutputs * stride);
+  for (std::size_t g = 0; g < s.groups; ++g) {
+    const kernels::NibbleWords bits =
+        kernels::conv_words(words.data(), bits_of(saved.x.spikes(), sample, 0, g, s.in),
+                            SpikeWords::row_words(saved.x.spikes()), s.steps, shape, channels.data());
+    for (std::size_t o = 0; o < s.out; o += kOutputs) {
+      const std::size_t outputs = std::min(kOutputs, s.out - o);
+      for (std::size_t k = 0; k < kOutputs; ++k) {
+        std::fill_n(sums.data() + k * stride, stride,
+                    bias != nullptr && k < outputs ? bias[g * s.out + o + k] : 0);
+      }
+      const std::size_t panel = g * s.panels() + o / kOutputs;
+      kernels::lookup_add(sums.data(), stride, saved.table.data() + panel * s.panel_table(), bits);
+      kernels::store_turned(y + g * s.out + o, s.groups * s.out, sums.data(), stride, rows, outputs);
+    }
+  }
+}
+
+/// Chooses for each sample of spikes, and lays out the weights for what was chosen.
+void prepare_spikes(Saved& saved, const float* weight, const Sizes& s, ThreadPool& threads) {
+  choose_lookup(saved.by_lookup, saved.x.spikes(), threads);
+  if (std::ranges::count(saved.by_lookup.span(), 0) > 0) {
+    saved.weight.resize(s.groups * s.group_weights());
+    kernels::conv_weight_forward(saved.weight.data(), weight, s.groups, s.taps, s.in, s.out);
+  }
+  if (std::ranges::count(saved.by_lookup.span(), 1) == 0) return;
+  saved.table.resize(s.groups * s.panels() * s.panel_table());
+  parallel_for(threads, s.groups * s.panels(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t panel = begin; panel < end; ++panel) {
+      const std::size_t g = panel / s.panels(), o = panel % s.panels() * kernels::kLookupOutputs;
+      kernels::conv_table(saved.table.data() + panel * s.panel_table(),
+                          weight + (g * s.out + o) * s.in * s.taps, s.taps, s.in,
+                          std::min(kernels::kLookupOutputs, s.out - o));
+    }
+  });
 }
 
 /// One worker's piece of dweight: `columns` output channels from `out` on, rows [begin, end) of (taps, in).
@@ -127,11 +155,14 @@ void add_values(float* sum, const float* dy, const Saved& saved, const Sizes& s,
   }
 }
 
-void add_spikes(float* sum, const float* dy, const Saved& saved, const Sizes& s, const GradientPiece& piece) {
+void add_spikes(float* sum, std::size_t sum_row, const float* dy, const Saved& saved, const Sizes& s,
+                const GradientPiece& piece) {
   static thread_local Buffer<std::uint8_t> nibbles;
   static thread_local Buffer<float> table;
-  nibbles.resize(s.x_positions * s.in);
-  table.resize(kernels::kTableSize);
+  static thread_local Buffer<std::uint32_t> words;
+  nibbles.resize(s.x_positions * s.in + kernels::kLookupRows);
+  table.resize(kernels::lookup_table_size(kernels::kTablePositions));
+  words.resize(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
   const kernels::ConvShape shape = s.forward(saved);
   const Spikes& spikes = saved.x.spikes();
   for (std::size_t n = 0; n < spikes.samples(); ++n) {
@@ -139,9 +170,9 @@ void add_spikes(float* sum, const float* dy, const Saved& saved, const Sizes& s,
       const std::size_t steps = std::min<std::size_t>(4, s.steps - t);
       kernels::conv_nibbles(nibbles.data(), bits_of(spikes, n, t, piece.group, s.in),
                             SpikeWords::row_words(spikes), steps, s.x_positions, s.in);
-      kernels::conv_weight_gradient_spikes(sum, nibbles.data(), dy + (n * s.steps + t) * s.y_step(),
+      kernels::conv_weight_gradient_spikes(sum, sum_row, nibbles.data(), dy + (n * s.steps + t) * s.y_step(),
                                            s.y_step(), steps, shape, piece.begin, piece.end, piece.columns,
-                                           table.data());
+                                           {table.data(), words.data()});
     }
   }
 }
@@ -149,13 +180,74 @@ void add_spikes(float* sum, const float* dy, const Saved& saved, const Sizes& s,
 void weight_gradient(float* dweight, const float* dy, const Saved& saved, const Sizes& s,
                      const GradientPiece& piece) {
   static thread_local Buffer<float> sum;
-  const std::size_t row = saved.x.is_spikes() ? kernels::kSpikeColumns : kernels::kConvColumns;
-  sum.resize((piece.end - piece.begin) * row);
-  sum.zero();
   const std::size_t channel = piece.group * s.out + piece.out;
-  (saved.x.is_spikes() ? add_spikes : add_values)(sum.data(), dy + channel, saved, s, piece);
-  kernels::conv_add_gradient(dweight + channel * s.taps * s.in, sum.data(), row, s.taps, s.in, piece.begin,
-                             piece.end, piece.columns);
+  const std::size_t rows = piece.end - piece.begin;
+  dweight += channel * s.taps * s.in;
+  dy += channel;
+  if (saved.x.is_spikes()) {
+    const std::size_t row = kernels::lookup_stride(rows);
+    sum.resize((kernels::kSpikeColumns + kernels::kLookupOutputs) * row);
+    sum.zero();
+    add_spikes(sum.data(), row, dy, saved, s, piece);
+    kernels::conv_add_gradient(dweight, sum.data(), 1, row, s.taps, s.in, piece.begin, piece.end,
+                               piece.columns);
+  } else {
+    sum.resize(rows * kernels::kConvColumns);
+    sum.zero();
+    add_values(sum.data(), dy, saved, s, piece);
+    kernels::conv_add_gradient(dweight, sum.data(), kernels::kConvColumns, 1, s.taps, s.in, piece.begin,
+                               piece.end, piece.columns);
+  }
+}
+
+void input_gradient(Saved& saved, const float* dy, const float* weight, const Window& window, const Sizes& s,
+                    ThreadPool& threads) {
+  TapTable::turned_window(saved.turned_taps, window, {saved.x.shape()[3], saved.x.shape()[4]});
+  saved.weight.resize(s.groups * s.group_weights());
+  kernels::conv_weight_backward(saved.weight.data(), weight, s.groups, s.taps, s.in, s.out);
+  parallel_for(threads, saved.x.samples(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t g = 0; g < s.groups; ++g) {
+      kernels::conv_dense(saved.dx.data() + begin * s.steps * s.x_step() + g * s.in,
+                          dy + begin * s.steps * s.y_step() + g * s.out,
+                          saved.weight.data() + g * s.group_weights(), nullptr, saved.zeros.data(),
+                          s.turned(saved), (end - begin) * s.steps);
+    }
+  });
+}
+
+/// Whether dx goes by Winograd's algorithm, which adds in another order. A question of the shape alone.
+bool takes_winograd(const Conv2dOptions& o, const Sizes& s) {
+  constexpr std::size_t kChannels = 16;  // with fewer its transforms cost more than they save
+  return o.kernel_size == Size2{3, 3} && o.stride == Size2{1, 1} && o.dilation == Size2{1, 1} &&
+         o.padding.h <= 2 && o.padding.w <= 2 && s.in >= kChannels && s.out >= kChannels;
+}
+
+void input_gradient_winograd(Saved& saved, const float* dy, const float* weight, const Window& window,
+                             const Sizes& s, ThreadPool& threads) {
+  const Size2 x{saved.x.shape()[3], saved.x.shape()[4]};
+  const kernels::WinogradShape shape{.x = window.outputs(x),
+                                     .y = x,
+                                     .before = {2 - window.padding.h, 2 - window.padding.w},
+                                     .in = s.out,
+                                     .out = s.in,
+                                     .x_row = s.groups * s.out,
+                                     .y_row = s.groups * s.in};
+  const std::size_t group = kernels::kWinogradPlaces * s.in * s.out;
+  saved.weight.resize(s.groups * group);
+  for (std::size_t g = 0; g < s.groups; ++g) {
+    kernels::winograd_weights_backward(saved.weight.data() + g * group, weight + g * s.group_weights(), s.out,
+                                       s.in);
+  }
+  constexpr std::size_t kSamples = 4;  // so that their tiles come out about even
+  parallel_for(threads, saved.x.samples(), kSamples, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> scratch;
+    scratch.resize(kernels::winograd_scratch_size(s.out, s.in));
+    for (std::size_t g = 0; g < s.groups; ++g) {
+      kernels::winograd(saved.dx.data() + begin * s.steps * s.x_step() + g * s.in,
+                        dy + begin * s.steps * s.y_step() + g * s.out, saved.weight.data() + g * group,
+                        saved.zeros.data(), shape, (end - begin) * s.steps, scratch.data());
+    }
+  });
 }
 
 }  // namespace
@@ -220,8 +312,12 @@ Signal Conv2d::forward(const Signal& x, Tape& tape) const {
   TapTable::window(saved.taps, window(), {x.shape()[3], x.shape()[4]});
   const Sizes s(options_, saved);
   make_zeros(saved, std::max(s.in, s.out));
-  saved.weight.resize(weight_.value.size());
-  kernels::conv_weight_forward(saved.weight.data(), weight_.value.data(), s.groups, s.taps, s.in, s.out);
+  if (saved.x.is_spikes()) {
+    prepare_spikes(saved, weight_.value.data(), s, tape.threads());
+  } else {
+    saved.weight.resize(weight_.value.size());
+    kernels::conv_weight_forward(saved.weight.data(), weight_.value.data(), s.groups, s.taps, s.in, s.out);
+  }
   const float* bias = options_.bias ? bias_.value.data() : nullptr;
 
   const Shape shape = features.after({x.samples(), x.steps()});
@@ -229,11 +325,10 @@ Signal Conv2d::forward(const Signal& x, Tape& tape) const {
   parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = begin; n < end; ++n) {
       float* y = saved.y.data() + n * s.steps * s.y_step();
-      if (!saved.x.is_spikes() || spikes_are_dense(saved.x.spikes(), n)) {
-        forward_dense(y, saved, bias, s, n);
-      } else {
-        forward_spikes(y, saved, bias, s, n);
-      }
+      const auto forward = !saved.x.is_spikes() ? forward_dense
+                           : saved.by_lookup[n] ? forward_lookup
+                                                : forward_gather;
+      forward(y, saved, bias, s, n);
     }
   });
   return {saved.y, shape, Layout::channels_last};
@@ -268,17 +363,9 @@ Signal Conv2d::backward(Tape& tape, const Signal& dy) {
   }
 
   if (!tape.needs_input_gradient()) return {};
-  TapTable::turned_window(saved.turned_taps, window(), {saved.x.shape()[3], saved.x.shape()[4]});
-  kernels::conv_weight_backward(saved.weight.data(), weight_.value.data(), s.groups, s.taps, s.in, s.out);
   saved.dx.resize(saved.x.stored_shape());
-  parallel_for(tape.threads(), saved.x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t g = 0; g < s.groups; ++g) {
-      kernels::conv_dense(saved.dx.data() + begin * s.steps * s.x_step() + g * s.in,
-                          dy.values() + begin * s.steps * s.y_step() + g * s.out,
-                          saved.weight.data() + g * s.group_weights(), nullptr, saved.zeros.data(),
-                          s.turned(saved), (end - begin) * s.steps);
-    }
-  });
+  (takes_winograd(options_, s) ? input_gradient_winograd : input_gradient)(
+      saved, dy.values(), weight_.value.data(), window(), s, tape.threads());
   const Signal dx(saved.dx, saved.x.shape(), Layout::channels_last);
   return in_layout(dx, saved.x_given.layout(), saved.dx_memory, tape.threads());
 }

@@ -12,6 +12,7 @@
 #include "kernels/conv.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/reduce.hpp"
+#include "layers/lookup_choice.hpp"
 #include "layers/spike_words.hpp"
 
 namespace volley {
@@ -32,9 +33,11 @@ struct Saved {
   Signal x;
   Tensor y;
   Tensor dx;
-  Tensor weight_t;                // (in, out), for spikes in panels
-  Spikes other_order;             // the input's spikes, turned to the order that a kernel wants
-  bool turned = false;            // whether other_order holds this pass's input
+  Tensor weight_t;                    // (in, out), for spikes in panels
+  Spikes other_order;                 // the input's spikes, turned to the order that a kernel wants
+  bool turned = false;                // whether other_order holds this pass's input
+  Buffer<std::uint8_t> by_lookup;     // whether a sample takes look-ups
+  Buffer<std::uint32_t> rows, words;  // of those that do
   Buffer<std::uint8_t> nibbles;   // (rows / 4, in): bit t of a byte says whether a feature fired at step t
   Buffer<std::int32_t> position;  // (rows / 4), ascending
 };
@@ -71,7 +74,7 @@ void add_by_nibbles(float* dweight, const float* dy, Saved& saved, std::size_t i
   const std::size_t steps = std::min<std::size_t>(4, spikes.steps());
   const std::size_t positions = spikes.samples() * spikes.steps() / steps;
   const std::size_t row = SpikeWords::row_words(spikes);
-  saved.nibbles.resize(positions * in);
+  saved.nibbles.resize(positions * in + kernels::kLookupRows);
   saved.position.resize(positions);
   std::iota(saved.position.data(), saved.position.data() + positions, 0);
   parallel_for(threads, positions, 8, [&](std::size_t begin, std::size_t end) {
@@ -81,16 +84,19 @@ void add_by_nibbles(float* dweight, const float* dy, Saved& saved, std::size_t i
   });
   const kernels::ConvShape shape{{saved.position.data(), positions, 1}, in, out, in, steps * out, positions};
   constexpr std::size_t kPiece = kernels::kSpikeColumns;
+  const std::size_t sum_row = kernels::lookup_stride(in);
   parallel_for(threads, (out + kPiece - 1) / kPiece, 1, [&](std::size_t begin, std::size_t end) {
     static thread_local Buffer<float> sum, table;
-    sum.resize(in * kPiece);
-    table.resize(kernels::kTableSize);
+    static thread_local Buffer<std::uint32_t> words;
+    sum.resize((kPiece + kernels::kLookupOutputs) * sum_row);
+    table.resize(kernels::lookup_table_size(kernels::kTablePositions));
+    words.resize(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
     for (std::size_t o = begin * kPiece; o < std::min(out, end * kPiece); o += kPiece) {
       const std::size_t columns = std::min(kPiece, out - o);
       sum.zero();
-      kernels::conv_weight_gradient_spikes(sum.data(), saved.nibbles.data(), dy + o, out, steps, shape, 0, in,
-                                           columns, table.data());
-      kernels::conv_add_gradient(dweight + o * in, sum.data(), kPiece, 1, in, 0, in, columns);
+      kernels::conv_weight_gradient_spikes(sum.data(), sum_row, saved.nibbles.data(), dy + o, out, steps,
+                                           shape, 0, in, columns, {table.data(), words.data()});
+      kernels::conv_add_gradient(dweight + o * in, sum.data(), 1, sum_row, 1, in, 0, in, columns);
     }
   });
 }
@@ -106,6 +112,63 @@ const Spikes& as_steps(Saved& saved, ThreadPool& threads) {
   if (!SpikeWords::in_trains(saved.x.spikes())) return saved.x.spikes();
   SpikeWords::to_steps(saved.other_order, saved.x.spikes(), threads);
   return saved.other_order;
+}
+
+/// y of the samples with few spikes; neighbours go together.
+void forward_gather(float* y, Saved& saved, const Spikes& spikes, const float* weight, const float* bias,
+                    std::size_t out, ThreadPool& threads) {
+  const std::size_t N = spikes.samples(), T = spikes.steps(), in = spikes.features();
+  if (std::ranges::count(saved.by_lookup.span(), 0) == 0) return;
+  saved.weight_t.resize({in, out});
+  parallel_for(threads, kernels::step_panels(out), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t panel = begin; panel < end; ++panel) {
+      kernels::step_weights(saved.weight_t.data(), weight, in, out, panel);
+    }
+  });
+  const std::size_t share = (N + threads.size() - 1) / threads.size();
+  parallel_for(threads, N, share, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<std::uint32_t> list;
+    list.resize(kernels::linear_list_size(share * T, in));
+    for (std::size_t n = begin; n < end;) {
+      std::size_t last = n;
+      while (last < end && saved.by_lookup[last] == saved.by_lookup[n]) ++last;
+      if (saved.by_lookup[n] == 0) {
+        kernels::linear_forward_steps(y + n * T * out, SpikeWords::steps(spikes, n), saved.weight_t.data(),
+                                      bias, (last - n) * T, in, out, list.data());
+      }
+      n = last;
+    }
+  });
+}
+
+/// y of the others. A table is made once for all their rows, so the outputs are divided.
+void forward_lookup(float* y, Saved& saved, const Spikes& spikes, const float* weight, const float* bias,
+                    std::size_t out, ThreadPool& threads) {
+  const std::size_t T = spikes.steps(), in = spikes.features(), FW = SpikeWords::row_words(spikes);
+  const auto samples = static_cast<std::size_t>(std::ranges::count(saved.by_lookup.span(), 1));
+  if (samples == 0) return;
+  // Room for all of them, so that no later batch asks for more.
+  saved.rows.resize(spikes.samples() * T);
+  saved.words.resize(2 * FW * kernels::lookup_stride(saved.rows.size()));
+  const kernels::RowList rows{saved.rows.data(), samples * T};
+  std::uint32_t* row = saved.rows.data();
+  for (std::size_t r = 0; r < spikes.samples() * T; ++r) {
+    if (saved.by_lookup[r / T] != 0) *row++ = static_cast<std::uint32_t>(r);
+  }
+  const std::size_t stride = kernels::lookup_stride(rows.count);
+  parallel_for(threads, FW, 8, [&](std::size_t begin, std::size_t end) {
+    kernels::linear_words(saved.words.data(), stride, SpikeWords::steps(spikes, 0), rows, FW, begin, end);
+  });
+  constexpr std::size_t kPiece = kernels::kLookupColumns;
+  parallel_for(threads, (out + kPiece - 1) / kPiece, 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> scratch;
+    scratch.resize(kernels::linear_lookup_scratch_size(saved.rows.size()));
+    for (std::size_t o = begin * kPiece; o < std::min(out, end * kPiece); o += kPiece) {
+      kernels::linear_forward_lookup(y + o, out, saved.words.data(), weight + o * in,
+                                     bias != nullptr ? bias + o : nullptr, rows, in,
+                                     std::min(kPiece, out - o), scratch.data());
+    }
+  });
 }
 
 /// The weight gradient of spikes by their trains, in pieces of 16 outputs; where there are too few of these
@@ -193,25 +256,15 @@ Signal Linear::forward(const Signal& x, Tape& tape) const {
     return saved.y;
   }
 
-  saved.weight_t.resize({in_, out_});
-  float* weight_t = saved.weight_t.data();
   if (x.is_spikes()) {
     const Spikes& spikes = as_steps(saved, tape.threads());
-    parallel_for(tape.threads(), kernels::step_panels(out_), 1, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t panel = begin; panel < end; ++panel) {
-        kernels::step_weights(weight_t, weight, in_, out_, panel);
-      }
-    });
-    const std::size_t share = (rows + tape.threads().size() - 1) / tape.threads().size();
-    parallel_for(tape.threads(), rows, share, [&](std::size_t begin, std::size_t end) {
-      static thread_local Buffer<std::uint32_t> list;
-      list.resize(kernels::linear_list_size(share, in_));
-      kernels::linear_forward_steps(y + begin * out_,
-                                    SpikeWords::steps(spikes, 0) + begin * SpikeWords::row_words(spikes),
-                                    weight_t, bias, end - begin, in_, out_, list.data());
-    });
+    choose_lookup(saved.by_lookup, spikes, tape.threads());
+    forward_gather(y, saved, spikes, weight, bias, out_, tape.threads());
+    forward_lookup(y, saved, spikes, weight, bias, out_, tape.threads());
     return saved.y;
   }
+  saved.weight_t.resize({in_, out_});
+  float* weight_t = saved.weight_t.data();
   parallel_for(tape.threads(), in_, kColumns, [&](std::size_t begin, std::size_t end) {
     kernels::transpose(weight_t + begin * out_, weight + begin, out_, end - begin, in_);
   });

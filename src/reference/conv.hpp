@@ -48,6 +48,23 @@ void conv2d_forward(Real* y, const Real* x, const Real* weight, const Real* bias
   shape.for_each([&](std::size_t o, std::size_t i, std::size_t w) { y[o] += weight[w] * x[i]; });
 }
 
+/// (C2) for spikes x, in the order of look-ups: four channels of a tap at a time, each group of four summed
+/// by itself. Fours are counted within a group of channels.
+template <class Real>
+void conv2d_forward_by_fours(Real* y, const Real* x, const Real* weight, const Real* bias,
+                             const Conv2dShape& shape) {
+  const std::size_t P = shape.window.outputs(shape.picture).area();
+  const std::size_t taps = shape.window.kernel_size.area(), group_in = shape.in / shape.groups;
+  for (std::size_t i = 0; i < shape.out * P; ++i) y[i] = bias != nullptr ? bias[i / P] : Real(0);
+  Real four = 0;
+  shape.for_each([&](std::size_t o, std::size_t i, std::size_t w) {
+    const std::size_t channel = w / taps % group_in;
+    if (channel % 4 == 0) four = 0;
+    if (x[i] != Real(0)) four += weight[w];
+    if (channel % 4 == 3 || channel + 1 == group_in) y[o] += four;
+  });
+}
+
 /// (C3) dx from dy.
 template <class Real>
 void conv2d_input_gradient(Real* dx, const Real* dy, const Real* weight, const Conv2dShape& shape) {

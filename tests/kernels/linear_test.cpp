@@ -104,6 +104,41 @@ TEST(LinearKernel, BothForwardsAreTheReferenceBitForBit) {
   });
 }
 
+TEST(LinearKernel, LookupsAreTheReferenceByFoursBitForBit) {
+  test::on_every_target([] {
+    for (const std::size_t out : {1u, 8u, 9u, 33u}) {
+      for (const std::size_t T : {1u, 4u, 13u, 65u}) {
+        for (const std::size_t in : {1u, 3u, 4u, 63u, 64u, 65u, 1030u}) {
+          const PackedSpikes p(2, T, in, 0.4, static_cast<std::uint32_t>(out * T));
+          const std::vector<float> weight = test::Random(1).values<float>(out * in);
+          const std::vector<float> bias = test::Random(2).values<float>(out);
+          // Every second row is asked for; the others stay.
+          std::vector<std::uint32_t> list;
+          for (std::uint32_t r = 0; r < 2 * T; r += 2) list.push_back(r);
+          const kernels::RowList rows{list.data(), list.size()};
+          const std::size_t FW = (in + 63) / 64, stride = kernels::lookup_stride(list.size());
+          std::vector<std::uint32_t> words(2 * FW * stride, ~0u);
+          kernels::linear_words(words.data(), stride, p.steps.data(), rows, FW, 0, FW);
+          Buffer<float> scratch(kernels::linear_lookup_scratch_size(list.size()));
+          for (const float* b : {bias.data(), static_cast<const float*>(nullptr)}) {
+            std::vector<float> expected(2 * T * out), y(2 * T * out, 7.0f);
+            reference::linear_forward_by_fours(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
+            for (std::size_t i = 0; i < y.size(); ++i) {
+              if (i / out % 2 == 1) expected[i] = 7.0f;
+            }
+            for (std::size_t o = 0; o < out; o += kernels::kLookupColumns) {
+              kernels::linear_forward_lookup(&y[o], out, words.data(), &weight[o * in],
+                                             b == nullptr ? b : b + o, rows, in,
+                                             std::min(kernels::kLookupColumns, out - o), scratch.data());
+            }
+            ASSERT_EQ(y, expected) << "in " << in << " out " << out << " T " << T;
+          }
+        }
+      }
+    }
+  });
+}
+
 TEST(LinearKernel, WeightGradientIsTheReferenceByFoursBitForBit) {
   test::on_every_target([] {
     for (const std::size_t out : {1u, 10u, 16u, 21u}) {

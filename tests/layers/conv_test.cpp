@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include <volley/conv.hpp>
 #include <volley/layers.hpp>
 
+#include "layers/lookup_choice.hpp"
 #include "layers/picture_layers.hpp"
 #include "layers/spike_words.hpp"
 #include "reference/conv.hpp"
@@ -38,12 +40,16 @@ const Case kCases[] = {
     {{.in_channels = 6, .out_channels = 8, .kernel_size = 3, .stride = 2, .padding = 1, .groups = 2}, {7, 6}},
     {{.in_channels = 70, .out_channels = 70, .kernel_size = 3, .padding = 1, .groups = 70}, {4, 4}},
     {{.in_channels = 4, .out_channels = 6, .kernel_size = 3, .stride = 4, .padding = 2}, {9, 9}},
+    // dx by Winograd's algorithm, as the fourth.
+    {{.in_channels = 16, .out_channels = 17, .kernel_size = 3}, {5, 4}},
+    {{.in_channels = 33, .out_channels = 16, .kernel_size = 3, .padding = {2, 0}}, {3, 7}},
+    {{.in_channels = 40, .out_channels = 64, .kernel_size = 3, .padding = 1, .groups = 2}, {7, 7}},
 };
 
 /// y, dx and the gradients of the reference for plain x and dy (N, T, ...).
 template <class Real>
 struct Expected {
-  std::vector<Real> y, dx, dw, dw_by_fours, db;
+  std::vector<Real> y, y_of_spikes, dx, dw, dw_by_fours, db;
 
   Expected(Conv2d& conv, const Size2& picture, const std::vector<float>& x_values, const Tensor& dy_values) {
     const Conv2dOptions& o = conv.options();
@@ -56,6 +62,7 @@ struct Expected {
     const std::size_t in = o.in_channels * picture.area();
     const std::size_t out = o.out_channels * shape.window.outputs(picture).area();
     y.resize(dout.size());
+    y_of_spikes.resize(y.size());
     dx.resize(x.size());
     dw.resize(w.size());
     dw_by_fours.resize(w.size());
@@ -66,6 +73,13 @@ struct Expected {
     }
     for (std::size_t n = 0; n < kN * kT; ++n) {
       reference::conv2d_forward(&y[n * out], &x[n * in], w.data(), o.bias ? b.data() : nullptr, shape);
+      // A sample with many spikes takes look-ups.
+      const Real* sample = &x[n / kT * kT * in];
+      const double rate =
+          static_cast<double>(std::accumulate(sample, sample + kT * in, Real(0)) / Real(kT * in));
+      const auto forward =
+          rate > kLookupShare ? reference::conv2d_forward_by_fours<Real> : reference::conv2d_forward<Real>;
+      forward(&y_of_spikes[n * out], &x[n * in], w.data(), o.bias ? b.data() : nullptr, shape);
       reference::conv2d_input_gradient(&dx[n * in], &dout[n * out], w.data(), shape);
       reference::conv2d_weight_gradient(dw.data(), &dout[n * out], &x[n * in], shape);
       reference::conv2d_bias_gradient(db.data(), &dout[n * out], shape);
@@ -89,7 +103,7 @@ TEST(Conv2d, IsTheReferenceOnEveryTarget) {
       const Shape features{c.options.in_channels, c.picture.h, c.picture.w};
       const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 2);
       ThreadPool pool(1);
-      // Few spikes take the gather, many the dense kernel.
+      // Few spikes take the gather, many look-ups.
       for (const double rate : {0.0, 0.15, 0.7}) {
         const Shape shape = features.after({kN, kT});
         const auto bytes = test::Random(3).spikes<std::uint8_t>(shape.size(), rate);
@@ -102,7 +116,7 @@ TEST(Conv2d, IsTheReferenceOnEveryTarget) {
         for (const Spikes* spikes : {&rows, static_cast<const Spikes*>(&turned)}) {
           const test::PassResult got = test::run_pass(conv, *spikes, dy);
           EXPECT_EQ(got.y.layout(), Layout::channels_last);
-          EXPECT_EQ(got.y_values, exact.y);  // to the bit
+          EXPECT_EQ(got.y_values, exact.y_of_spikes);  // to the bit
           EXPECT_EQ(got.gradients.at(0), exact.dw_by_fours);
           expect_gradients(got, expected, c.options.bias);
         }
@@ -163,6 +177,28 @@ TEST(Conv2d, SameBitsForAnyNumberOfThreadsAndEveryForm) {
         EXPECT_EQ(many.y_values, one.y_values);
         EXPECT_EQ(many.dx, one.dx);
         EXPECT_EQ(many.gradients, one.gradients);
+      }
+    }
+  }
+}
+
+TEST(Conv2d, SameBitsOnEveryTargetThatFuses) {
+  for (const Case& c : kCases) {
+    Conv2d conv(c.options);
+    const Shape features{c.options.in_channels, c.picture.h, c.picture.w};
+    const Shape shape = features.after({kN, kT});
+    const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 9);
+    const Tensor values = test::random_tensor(shape, 10);
+    const Spikes spikes = Spikes::from_bytes(shape, test::Random(11).spikes<std::uint8_t>(shape.size(), 0.3));
+    for (const Signal& x : {Signal(values), Signal(spikes)}) {
+      std::vector<test::PassResult> passes;
+      test::on_every_target([&] {
+        if (kernels::active_target().starts_with("avx")) passes.push_back(test::run_pass(conv, x, dy));
+      });
+      for (const test::PassResult& pass : passes) {
+        EXPECT_EQ(pass.y_values, passes[0].y_values);
+        EXPECT_EQ(pass.dx, passes[0].dx);
+        EXPECT_EQ(pass.gradients, passes[0].gradients);
       }
     }
   }

@@ -4,6 +4,7 @@
 
 #include "reference/conv.hpp"
 #include "reference/pool.hpp"
+#include "reference/winograd.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
 
@@ -39,6 +40,21 @@ TEST(Conv2dReference, GradientsAreThoseOfFiniteDifferences) {
     EXPECT_LT(test::gradient_error([&](const Values& at) { return loss(x, w, at); }, b, db), 1e-8);
     dw[0] = -dw[0];  // the check can fail
     EXPECT_GT(test::gradient_error([&](const Values& at) { return loss(x, at, b); }, w, dw), 1e-3);
+  }
+}
+
+TEST(Conv2dReference, WinogradIsTheSameGradient) {
+  for (const std::size_t padding : {0u, 1u, 2u}) {
+    for (const Size2& picture : {Size2{3, 4}, Size2{5, 7}, Size2{6, 3}}) {
+      const reference::Conv2dShape shape{
+          3, 2, 1, picture, {.kernel_size = 3, .padding = {padding, 2 - padding}}};
+      const Values dy = test::Random(1).values<double>(shape.out * shape.window.outputs(picture).area());
+      const Values w = test::Random(2).values<double>(shape.out * shape.in * 9);
+      Values dx(shape.in * picture.area()), by_winograd(dx.size());
+      reference::conv2d_input_gradient(dx.data(), dy.data(), w.data(), shape);
+      reference::conv2d_input_gradient_winograd(by_winograd.data(), dy.data(), w.data(), shape);
+      EXPECT_LT(test::relative_error(by_winograd, dx), 1e-14);
+    }
   }
 }
 
