@@ -266,7 +266,7 @@ def run_page(text, program, python):
 
 
 def missing_here(program):
-    """Why a page cannot hold here: no data, or arithmetic that gives other figures; empty where it can."""
+    """What a page needs and has not here; empty where it can hold."""
     if os.environ.get("VOLLEY_REQUIRE_DATA"):
         return ""
     folder = os.environ.get("VOLLEY_TEST_DATA")
@@ -275,9 +275,10 @@ def missing_here(program):
         r"^mnist .* in ", subprocess.run(listing, capture_output=True, text=True).stdout, re.MULTILINE
     ):
         return "MNIST: volley data fetch mnist"
-    if "active sse4" in subprocess.run([str(program), "info"], capture_output=True, text=True).stdout:
+    info = subprocess.run([str(program), "info"], capture_output=True, text=True).stdout
+    if "active sse4" in info:
         return "a processor with fused multiply-add"
-    return ""
+    return "" if re.search(r"gnuplot .*: \d", info) else "gnuplot: scripts/setup"
 
 
 def main():
