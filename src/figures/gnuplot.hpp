@@ -22,8 +22,8 @@ struct Job {
 /// where gnuplot reads nothing into them.
 Job job(const Figure& figure, PictureFormat format, Theme theme);
 
-/// `text` between single quotes, on one line, in valid UTF-8; a quote in it becomes an apostrophe, for gnuplot
-/// knows no way to write it that it always reads.
+/// `text` between single quotes, on one line, in valid UTF-8; a quote in it becomes an apostrophe, for
+/// gnuplot knows no way to write it that it always reads.
 std::string literal(const std::string& text);
 
 /// "5.4 patchlevel 4"; empty where no gnuplot is found in PATH.
