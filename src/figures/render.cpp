@@ -73,6 +73,7 @@ std::string gnuplot::version() {
 std::string render(const Figure& figure, PictureFormat format, Theme theme,
                    const std::function<bool()>& cancelled) {
   check(figure);
+  if (cancelled && cancelled()) throw Error("interrupted");
   const gnuplot::Job job = gnuplot::job(figure, format, theme);
   const ScratchFolder scratch("figure");
   write(scratch.path() / "script", job.script);
