@@ -21,8 +21,8 @@ using namespace volley;
 namespace fs = std::filesystem;
 using cli::say;
 
-constexpr std::size_t kRight = 4;  // examples
-constexpr std::size_t kWrong = 8;
+constexpr std::size_t kRight = 3;  // examples
+constexpr std::size_t kWrong = 6;
 
 struct ReportOptions {
   std::vector<std::string> runs;

@@ -91,10 +91,11 @@ void add_spikes(Html& page, const SampleLife& life, std::size_t label) {
   }
   const std::size_t F = last->neurons();
   const bool classes = F == life.scores.size();
-  const std::string words =
-      fmt::format("Spikes of the {}, {} {}: {} neurons over {} steps{}",
-                  &*last == &life.layers.back() ? "output layer" : "last layer that fires", last->name,
-                  last->kind, F, last->steps(), classes ? ", one for each class" : "");
+  std::string words = fmt::format("Spikes of the {}, {} {}: {} neurons over {} steps",
+                                  &*last == &life.layers.back() ? "output layer" : "last layer that fires",
+                                  last->name, last->kind, F, last->steps());
+  if (classes) words += ", one for each class; green: what it shows";
+  if (classes && life.prediction != label) words += ", orange: what it was taken for";
   if (F <= kMostRows) {
     add_lines(page, *last, label, life.prediction, classes, words);
   } else {

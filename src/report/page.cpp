@@ -67,15 +67,15 @@ void add_facts(Html& page, const std::vector<Fact>& facts) {
   page.close();
 }
 
-void open_scroll(Html& page, const std::string& caption) {
+void open_table(Html& page, const std::string& caption, std::string_view kind) {
   // Who has no pointer scrolls by the keys, once it has the focus.
   page.open("div", {{"class", "scroll"}, {"tabindex", "0"}, {"role", "region"}, {"aria-label", caption}});
+  page.open("table", {{"class", kind}}).open("caption").leaf("span", caption).close();
 }
 
 void add_table(Html& page, const std::string& caption, const std::vector<std::string>& columns,
                const std::vector<std::vector<std::string>>& rows) {
-  open_scroll(page, caption);
-  page.open("table").leaf("caption", caption);
+  open_table(page, caption);
   if (!columns.empty()) {
     page.open("thead").open("tr");
     for (const std::string& column : columns) page.leaf("th", column, {{"scope", "col"}});

@@ -37,8 +37,8 @@ void add_facts(Html& page, const std::vector<Fact>& facts);
 /// itself where it is too wide.
 void add_table(Html& page, const std::string& caption, const std::vector<std::string>& columns,
                const std::vector<std::vector<std::string>>& rows);
-/// The box of a table that may be too wide, until close.
-void open_scroll(Html& page, const std::string& caption);
+/// A table and its caption in a box that scrolls, until both are closed.
+void open_table(Html& page, const std::string& caption, std::string_view kind = "");
 
 void add_commands(Html& page, const std::vector<Command>& commands);
 

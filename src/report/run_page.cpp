@@ -159,16 +159,13 @@ void add_layers(Html& page, const std::vector<LayerActivity>& layers) {
 }
 
 void add_confusion(Html& page, const Tested& tested) {
-  const std::string caption =
-      "Rows: what a picture shows. Columns: what it was taken for. The darker, the larger "
-      "its share of the row";
   const auto& confusion = tested.classes.confusion;
-  open_scroll(page, caption);
-  page.open("table", {{"class", "confusion"}})
-      .leaf("caption", caption)
-      .open("thead")
-      .open("tr")
-      .leaf("td", "");
+  open_table(
+      page,
+      "Rows: what a picture shows. Columns: what it was taken for. The stronger the colour, the larger the "
+      "share of the row",
+      "confusion");
+  page.open("thead").open("tr").leaf("td", "");
   for (std::size_t k = 0; k < confusion[0].size(); ++k)
     page.leaf("th", class_name(tested.data, k), {{"scope", "col"}});
   page.leaf("th", "right", {{"scope", "col"}}).leaf("th", "mean score", {{"scope", "col"}});
