@@ -109,8 +109,8 @@ Outcome train_here(const PeerRun& run, const fs::path& folder, const std::string
   options.line = [&](std::string_view line) {
     if (line.starts_with("epoch ")) tell("{}  {}", label, line);
   };
-  std::vector<std::string> arguments{own_program().string(), "train", run.recipe.string(), "--out",
-                                     folder.string()};
+  std::vector<std::string> arguments{own_program().string(), "train",       run.recipe.string(), "--out",
+                                     folder.string(),        "--no-figures"};
   // The files' own folder: both programs then read the very same.
   arguments.insert(arguments.end(), {"--data-dir", run.data.string()});
   const ProgramResult result = run_program(arguments, options);

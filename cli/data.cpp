@@ -98,7 +98,8 @@ void add_data_command(CLI::App& app) {
   fetch->footer("Example: volley data fetch fashion_mnist --data-dir data");
   fetch->callback([options] { fetch_set(*options); });
 
-  CLI::App* show = data->add_subcommand("show", "Some pictures of a set with their labels, as one PNG or SVG file");
+  CLI::App* show =
+      data->add_subcommand("show", "Some pictures of a set with their labels, as one PNG or SVG file");
   show->add_option("NAME", options->name, "The set, or a folder of pictures by class (a path with a /)")
       ->required()
       ->check([](const std::string& name) {

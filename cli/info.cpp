@@ -39,7 +39,8 @@ void info(bool as_json) {
       {"simd_active", kernels::active_target()},
       {"compiler", volley::cli::compiler()},
       {"data_folder", data_folder()},
-      {"optional", {{"gnuplot", gnuplot.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(gnuplot)}}},
+      {"optional",
+       {{"gnuplot", gnuplot.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(gnuplot)}}},
   };
   if (as_json) {
     say("{}\n", json.dump(2));

@@ -300,22 +300,26 @@ void write_standard_output(const std::string& text) {
 volley::Figure figure_of(const std::vector<Row>& rows, const Simulation& simulation) {
   using Kind = volley::Series::Kind;
   const bool units = simulation.continuous;
-  volley::Series x{.marked = false}, h{.name = "h, after charge", .marked = false},
-      v{.name = "v, after reset", .color = 2, .marked = false},
+  volley::Series x{.kind = Kind::steps}, h{.name = "potential h, and v after a spike", .marked = false},
       spikes{.name = "spikes", .kind = Kind::points, .color = 1},
       threshold{.name = "threshold", .kind = Kind::level};
+  const auto add = [](volley::Series& series, double t, double value) {
+    series.x.push_back(t);
+    series.y.push_back(value);
+  };
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const double t = static_cast<double>(i) * simulation.dt;
-    x.x.push_back(t), x.y.push_back(rows[i].x);
-    h.x.push_back(t), h.y.push_back(rows[i].h);
-    v.x.push_back(t), v.y.push_back(rows[i].v);
-    threshold.x.push_back(t), threshold.y.push_back(rows[i].threshold);
-    if (rows[i].spike) spikes.x.push_back(t), spikes.y.push_back(rows[i].h);
+    add(x, t, rows[i].x);
+    add(h, t, rows[i].h);
+    add(threshold, t, rows[i].threshold);
+    if (!rows[i].spike) continue;
+    add(h, t, rows[i].v);
+    add(spikes, t, rows[i].h);
   }
   volley::Plot current{.y = {.label = units ? "current x (nA)" : "current x"}, .series = {std::move(x)}};
   volley::Plot potential{.x = {.label = units ? "time (ms)" : "time (steps)"},
                          .y = {.label = units ? "potential (mV)" : "potential"},
-                         .series = {std::move(h), std::move(v), std::move(spikes), std::move(threshold)}};
+                         .series = {std::move(h), std::move(spikes), std::move(threshold)}};
   return {.title = summary(rows, simulation),
           .height = 680,
           .plots = {std::move(current), std::move(potential)},

@@ -43,7 +43,8 @@ const RunFigure& figure_named(const std::string& name) {
 }
 
 fs::path out_folder(const PlotOptions& options) {
-  const fs::path folder = options.out.empty() ? fs::path(options.run) / run_folder::kFigures : fs::path(options.out);
+  const fs::path folder =
+      options.out.empty() ? fs::path(options.run) / run_folder::kFigures : fs::path(options.out);
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw Error(fmt::format("{}: cannot make the folder: {}", folder.string(), error.message()));
@@ -91,7 +92,9 @@ void add_plot_command(CLI::App& app) {
       ->capture_default_str();
   volley::cli::add_theme_option(*command, options->theme);
   command->add_option("--out", options->out, "The folder to write into (default: RUN/figures)");
-  command->add_option("--index", options->index, "The test picture that encoding, raster, membrane and heatmap show")
+  command
+      ->add_option("--index", options->index,
+                   "The test picture that encoding, raster, membrane and heatmap show")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option("--checkpoint", options->checkpoint, "The best epoch's or the latest one's")
@@ -100,8 +103,10 @@ void add_plot_command(CLI::App& app) {
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   std::string figures;
-  for (const RunFigure& figure : run_figures()) figures += fmt::format("\n  {:<11} {}", figure.name, figure.shows);
+  for (const RunFigure& figure : run_figures())
+    figures += fmt::format("\n  {:<11} {}", figure.name, figure.shows);
   command->footer(fmt::format(
-      "Figures:{}\nExample: volley plot runs/lif_fc_mnist-20260102-030405 loss accuracy --theme dark", figures));
+      "Figures:{}\nExample: volley plot runs/lif_fc_mnist-20260102-030405 loss accuracy --theme dark",
+      figures));
   command->callback([options] { plot(*options); });
 }

@@ -50,12 +50,12 @@ Dataset like_those_of(const PredictOptions& options) {
 Dataset read_picture(const PredictOptions& options) {
   const Dataset known = like_those_of(options);
   const bool colours = known.shape[0] == 3;
-  Dataset picture =
-      read_image(options.image, kMostImagePixels, colours ? Colours::as_stored : Colours::grey);
+  Dataset picture = read_image(options.image, kMostImagePixels, colours ? Colours::as_stored : Colours::grey);
   if (picture.shape != known.shape) {
     throw Error(fmt::format("{}: must be a picture of {} x {} pixels{}, as those of {}, got {} x {}{}",
-                            options.image, known.shape[2], known.shape[1], colours ? " in colour" : "", known.name,
-                            picture.shape[2], picture.shape[1], colours && picture.shape[0] == 1 ? " in grey" : ""));
+                            options.image, known.shape[2], known.shape[1], colours ? " in colour" : "",
+                            known.name, picture.shape[2], picture.shape[1],
+                            colours && picture.shape[0] == 1 ? " in grey" : ""));
   }
   picture.name = options.image;
   picture.classes = known.classes;
@@ -65,7 +65,7 @@ Dataset read_picture(const PredictOptions& options) {
 /// What the network said of one picture.
 struct Answer {
   SampleLife life;
-  std::vector<std::string> names;         // of the outputs
+  std::vector<std::string> names;            // of the outputs
   std::optional<std::vector<double>> rates;  // of the outputs, where these fire
 };
 
@@ -84,7 +84,8 @@ Answer answer_of(const cli::TrainedRun& run, std::size_t sample) {
 
 void print_text(const PredictOptions& options, const cli::TrainedRun& run, const Answer& answer) {
   const SampleLife& life = answer.life;
-  say("run      {}, checkpoint {}, epoch {}\n", options.run, options.checkpoint, run.checkpoint().epoch().epoch);
+  say("run      {}, checkpoint {}, epoch {}\n", options.run, options.checkpoint,
+      run.checkpoint().epoch().epoch);
   if (options.index.has_value()) {
     say("picture  {} of {}, labelled {}\n", *options.index, run.data().name,
         answer.names[run.data().labels[*options.index]]);
@@ -151,7 +152,8 @@ void add_predict_command(CLI::App& app) {
   command->add_option("IMAGE", options->image, "A PNG or PGM file of the size that the run was trained on");
   command->add_option("--index", options->index, "A picture of the run's test set, from 0, in place of IMAGE")
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--plot", options->plot, "Draw the picture, its spikes and the scores into this PNG or SVG file");
+  command->add_option("--plot", options->plot,
+                      "Draw the picture, its spikes and the scores into this PNG or SVG file");
   volley::cli::add_theme_option(*command, options->theme);
   command->add_option("--checkpoint", options->checkpoint, "The best epoch's or the latest one's")
       ->check(CLI::IsMember({"best", "latest"}))

@@ -96,7 +96,8 @@ std::string draw_all(const fs::path& folder, const std::string& data_dir, bool q
       // A run that has no such figure; `volley plot` says why.
     }
   }
-  return fmt::format("{}: {} of {} (all others, and why not: volley plot)", out.string(), drawn,
+  if (drawn == run_figures().size()) return out.string();
+  return fmt::format("{}: {} of {}; volley plot says what the others need", out.string(), drawn,
                      run_figures().size());
 } catch (const std::exception& error) {  // a training does not fail by its figures
   return fmt::format("none: {}", error.what());

@@ -41,8 +41,8 @@ class RunPictures {
   std::optional<std::string> failed_;  // why there is no run_
 };
 
-/// All figures that the run in `folder` allows, into its figures/, as far as `cancelled` lets it. Never throws:
-/// returns one line that says how it went. With `quick`, not those that need a whole evaluation.
+/// All figures that the run in `folder` allows, into its figures/, as far as `cancelled` lets it. Never
+/// throws: returns one line that says how it went. With `quick`, not those that need a whole evaluation.
 std::string draw_all(const std::filesystem::path& folder, const std::string& data_dir, bool quick,
                      const std::function<bool()>& cancelled);
 

@@ -87,6 +87,7 @@ CheckpointEvery checkpoint_every(const TrainOptions& options) {
 std::string resume_command(const TrainOptions& options, const std::filesystem::path& folder) {
   std::string text = "volley train --resume " + cli::shell_quoted(folder.string());
   if (!options.data_dir.empty()) text += " --data-dir " + cli::shell_quoted(options.data_dir);
+  if (options.no_figures) text += " --no-figures";
   if (options.checkpoint_every != "1e") text += " --checkpoint-every " + options.checkpoint_every;
   if (options.tensorboard) text += " --tensorboard";
   return text;

@@ -26,8 +26,6 @@ class NeuronLayer : public Layer {
   Signal forward(const Signal& x, Tape& tape) const override;
   Signal backward(Tape& tape, const Signal& dy) override;
   std::vector<NamedParameter> parameters() override;
-  /// Their values, in the order of options().parameters().
-  const std::vector<Parameter>& trained() const { return parameters_; }
   /// Draws nothing: a neuron's parameters begin where its options say.
   void initialize(std::uint32_t seed, std::uint32_t layer) override;
 

@@ -49,6 +49,7 @@ class Recurrent final : public Layer {
   const RecurrentOptions& options() const { return options_; }
   Parameter& weight() { return weight_; }
   const Parameter& weight() const { return weight_; }
+  const NeuronLayer& neuron() const { return neuron_; }
 
   std::string_view kind() const override { return RecurrentOptions::kKind; }
   Shape output_shape(const Shape& features) const override;

@@ -49,7 +49,8 @@ Weights pictures_of(Linear& linear, const Dataset& data) {
   }
   const std::size_t pixels = picture[1] * picture[2];
   const bool classes = linear.out() == data.classes.size();
-  Weights weights{.width = picture[2], .what = classes ? "weights of each class" : "weights of the first layer"};
+  Weights weights{.width = picture[2],
+                  .what = classes ? "weights of each class" : "weights of the first layer"};
   for (std::size_t k = 0; k < std::min(linear.out(), kMostPictures); ++k) {
     Panel panel{std::vector<float>(pixels), classes ? data.classes[k] : fmt::format("neuron {}", k)};
     for (std::size_t i = 0; i < picture.size(); ++i) {
@@ -107,12 +108,13 @@ Figure weights_figure(const FigureSource& source) {
     for (const float value : panel.values) sizes.push_back(std::isfinite(value) ? std::abs(value) : 0);
   }
   // The few that are far larger than all others would leave no colour for these.
-  const auto most = sizes.begin() + static_cast<std::ptrdiff_t>(static_cast<double>(sizes.size() - 1) * kShownShare);
+  const auto most =
+      sizes.begin() + static_cast<std::ptrdiff_t>(static_cast<double>(sizes.size() - 1) * kShownShare);
   std::nth_element(sizes.begin(), most, sizes.end());
   const std::size_t count = weights.panels.size();
   const std::size_t columns = count <= 10 ? 5 : count <= 32 ? 8 : 11;
-  Figure figure = panel_figure(fmt::format("{}: {}", source.record->recipe.name, weights.what), weights.panels,
-                               weights.width, columns, count <= 10 ? 150 : 84);
+  Figure figure = panel_figure(fmt::format("{}: {}", source.record->recipe.name, weights.what),
+                               weights.panels, weights.width, columns, count <= 10 ? 150 : 84);
   Plot& plot = figure.plots.front();
   plot.colors = ColorScale::diverging;
   plot.high = *most > 0 ? static_cast<double>(*most) : 1;

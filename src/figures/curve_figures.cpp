@@ -81,8 +81,7 @@ Figure loss_figure(const FigureSource& source) {
 Figure accuracy_figure(const FigureSource& source) {
   const std::vector<EpochRecord>& epochs = epochs_of(source);
   Plot plot = epoch_plot("accuracy (%)");
-  plot.series.push_back(
-      by_epoch("training", epochs, [](const EpochRecord& e) { return 100 * e.train_acc; }));
+  plot.series.push_back(by_epoch("training", epochs, [](const EpochRecord& e) { return 100 * e.train_acc; }));
   plot.series.push_back(by_epoch("test", epochs, [](const EpochRecord& e) { return 100 * e.test_acc; }));
   if (epochs.back().validation.has_value()) {
     plot.series.push_back(by_epoch("validation", epochs, [](const EpochRecord& e) {

@@ -20,7 +20,7 @@ struct Mark {
 };
 
 struct Axis {
-  std::string label;  // with its unit: "time (steps)"
+  std::string label;                // with its unit: "time (steps)"
   std::optional<double> low, high;  // not given: as the data have it
   bool log = false;
   bool whole = false;       // it counts something: marks at whole numbers only
@@ -32,6 +32,7 @@ struct Axis {
 struct Series {
   enum class Kind {
     line,
+    steps,   // a line that keeps each value until the next
     points,  // a mark each
     rings,   // a ring around each, for one that stands out
     bars,    // from 0 to y, `width` wide
@@ -116,8 +117,9 @@ struct Panel {
   std::string caption;
 };
 
-/// Panels, all `width` wide and equally high, in rows of `columns`. Small ones are enlarged by a whole number,
-/// so that they stay crisp, to about `side`. Units are pixels; the highest x and y are the size of it all.
+/// Panels, all `width` wide and equally high, in rows of `columns`. Small ones are enlarged by a whole
+/// number, so that they stay crisp, to about `side`. Units are pixels; the highest x and y are the size of it
+/// all.
 Plot panel_plot(const std::vector<Panel>& panels, std::size_t width, std::size_t columns, std::size_t side);
 
 /// The figure of a panel_plot alone.

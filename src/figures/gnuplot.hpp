@@ -29,6 +29,7 @@ std::string literal(const std::string& text);
 std::string version();
 
 /// What to do where there is none.
-inline constexpr const char* kInstall = "gnuplot was not found in PATH; install it (apt-get install gnuplot-nox)";
+inline constexpr const char* kInstall =
+    "gnuplot was not found in PATH; install it (apt-get install gnuplot-nox)";
 
 }  // namespace volley::gnuplot

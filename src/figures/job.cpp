@@ -19,8 +19,7 @@ namespace {
 constexpr double kLetter = 8.6;
 constexpr double kKeyLetter = 9.8;  // as gnuplot counts, for a legend
 constexpr double kLine = 22;
-constexpr double kNumber = 56;        // the numbers at an axis
-constexpr double kStandsAslant = 0.57;  // sine of the angle of words that do
+constexpr double kNumber = 56;          // the numbers at an axis
 constexpr std::size_t kMostWords = 24;  // letters of a word at an axis
 
 constexpr std::size_t kMarkedPoints = 40;  // a line of more points has a mark at some of them only
@@ -29,13 +28,19 @@ struct Colors {
   const char* paper;
   const char* ink;
   const char* grid;
-  const char* pale;                        // of what is faint
-  std::array<const char*, 7> of;           // Okabe and Ito's, those first that stand out from the paper
+  const char* pale;               // of what is faint
+  std::array<const char*, 7> of;  // Okabe and Ito's, those first that stand out from the paper
 };
 
-constexpr Colors kLight{"#ffffff", "#1f2328", "#d8dce0", "#b4bac2",
+constexpr Colors kLight{"#ffffff",
+                        "#1f2328",
+                        "#d8dce0",
+                        "#b4bac2",
                         {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"}};
-constexpr Colors kDark{"#0d1117", "#e6edf3", "#2d343d", "#59636e",
+constexpr Colors kDark{"#0d1117",
+                       "#e6edf3",
+                       "#2d343d",
+                       "#59636e",
                        {"#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#ffffff"}};
 
 struct Box {
@@ -128,7 +133,8 @@ class Writer {
           colors_.ink, format == PictureFormat::png ? "14" : "18.7");
     }
     small_ = format == PictureFormat::png ? "9" : "12";
-    for (std::size_t i = 0; i < figure.plots.size(); ++i) plot(figure.plots[i], cell(i, top), column_sides(i));
+    for (std::size_t i = 0; i < figure.plots.size(); ++i)
+      plot(figure.plots[i], cell(i, top), column_sides(i));
     say("unset multiplot\nset output\n");
   }
 
@@ -187,8 +193,9 @@ class Writer {
   static Sides sides_of(const Plot& plot) {
     if (plot.bare) return {kEdge / 2, kEdge / 2 + (plot.scale.empty() ? 0 : kScale)};
     const double numbers =
-        plot.y.marks.empty() ? kNumber : static_cast<double>(longest(plot.y.marks)) * kLetter + 12;
-    return {kEdge + (plot.y.label.empty() ? 0 : 26) + numbers, plot.scale.empty() ? kEdge + 10 : kEdge + kScale};
+        plot.y.marks.empty() ? kNumber : static_cast<double>(longest(plot.y.marks)) * kKeyLetter + 16;
+    return {kEdge + (plot.y.label.empty() ? 0 : 26) + numbers,
+            plot.scale.empty() ? kEdge + 10 : kEdge + kScale};
   }
   Sides column_sides(std::size_t i) const {
     Sides most;
@@ -199,10 +206,10 @@ class Writer {
     return most;
   }
 
-  /// The frame of a plot within its cell, and whether the marks below stand aslant for want of room.
+  /// The frame of a plot within its cell, and by how many degrees the marks below it are turned to have room.
   struct Frame {
     Box box;
-    bool aslant = false;
+    int turned = 0;
   };
   static Frame frame_of(const Plot& plot, const Box& cell, const Sides& sides) {
     Frame frame{cell};
@@ -211,9 +218,12 @@ class Writer {
     box.right -= sides.right;
     box.top += plot.title.empty() ? (plot.bare ? 0 : 8) : kHeading;
     if (plot.bare) return frame;
-    const double below = static_cast<double>(longest(plot.x.marks)) * kLetter;
-    frame.aslant = below * static_cast<double>(plot.x.marks.size()) > box.right - box.left;
-    box.bottom -= 14 + (plot.x.label.empty() ? 0 : 26) + (frame.aslant ? below * kStandsAslant + 16 : kLine);
+    const double word = static_cast<double>(longest(plot.x.marks)) * kLetter;
+    const double room =
+        (box.right - box.left) / static_cast<double>(std::max<std::size_t>(plot.x.marks.size(), 1));
+    frame.turned = word < room ? 0 : room > 28 ? 35 : 90;
+    const double below = frame.turned == 0 ? kLine : word * std::sin(frame.turned * 0.01745) + 16;
+    box.bottom -= 20 + (plot.x.label.empty() ? 0 : 26) + below;
     const std::size_t named = legend_of(plot, box.right - box.left).rows;
     box.top += named == 0 ? 0 : static_cast<double>(named) * kLine + 4;
     return frame;
@@ -225,7 +235,8 @@ class Writer {
     const Extent extent(plot);
     const bool filled = !plot.maps.empty();
     const Span x = range_of(plot.x, extent.x, filled ? 0 : 0.02);
-    const bool bars = std::ranges::any_of(plot.series, [](const Series& s) { return s.kind == Series::Kind::bars; });
+    const bool bars =
+        std::ranges::any_of(plot.series, [](const Series& s) { return s.kind == Series::Kind::bars; });
     const Span y = range_of(plot.y, extent.y, filled ? 0 : 0.06, bars);
     if (plot.square) box = squared(box, x.high - x.low, y.high - y.low);
     if (!(box.right > box.left + 10 && box.bottom > box.top + 10)) {
@@ -237,7 +248,9 @@ class Writer {
     title(plot, box, cell);
     axis('x', plot, plot.x, x);
     axis('y', plot, plot.y, y);
-    if (!plot.bare) say("set xtics {}\n", frame.aslant ? "rotate by 35 right" : "norotate");
+    if (!plot.bare) {
+      say("set xtics {}\n", frame.turned == 0 ? "norotate" : fmt::format("rotate by {} right", frame.turned));
+    }
     say("set border {}\n", plot.bare ? 0 : 3);
     if (plot.bare || filled) say("unset grid\n");
     if (!plot.bare && !filled) say("set grid linecolor rgb '{}' linetype 1 linewidth 1\n", colors_.grid);
@@ -251,8 +264,8 @@ class Writer {
     if (plot.title.empty()) return;
     const double left = plot.bare ? (box.left + box.right) / 2 : box.left;
     say("set label {} at screen {},{} {} front textcolor rgb '{}'\n",
-        literal(fitted(plot.title, cell.right - left - kEdge, kLetter)), across(left), from_top(cell.top + 18),
-        plot.bare ? "center" : "left", colors_.ink);
+        literal(fitted(plot.title, cell.right - left - kEdge, kLetter)), across(left),
+        from_top(cell.top + 18), plot.bare ? "center" : "left", colors_.ink);
   }
 
   /// The largest part of the middle of `box` in which units of x and of y are equally long.
@@ -324,7 +337,8 @@ class Writer {
     if (plot.scale.empty()) return say("unset colorbox\n");
     say("set colorbox user origin screen {},{} size screen {},{}\n", across(box.right + 12),
         from_top(box.bottom), across(14), from_top(box.top) - from_top(box.bottom));
-    say("set cblabel {0} offset 1.2,0 textcolor rgb '{1}'\nset cbtics textcolor rgb '{1}'\nset format cb '%g'\n",
+    say("set cblabel {0} offset 1.2,0 textcolor rgb '{1}'\nset cbtics textcolor rgb '{1}'\nset format cb "
+        "'%g'\n",
         literal(plot.scale), colors_.ink);
   }
 
@@ -404,22 +418,24 @@ class Writer {
     const std::size_t points = values.size() / 3;
     if (points == 0) return {};
     const std::size_t look = series.color.value_or(place);
-    const char* color = series.faint                ? colors_.pale
+    const char* color = series.faint                 ? colors_.pale
                         : series.kind == Kind::level ? colors_.ink
                                                      : colors_.of[look % colors_.of.size()];
-    const std::string source =
-        fmt::format("'data' binary record=({}) {} format='%float64%float64%float64'", points, add_data(values));
-    std::string text = fmt::format("{} {} {}", source, style_of(series, points, look, color),
+    const std::string source = fmt::format("'data' binary record=({}) {} format='%float64%float64%float64'",
+                                           points, add_data(values));
+    std::string text = fmt::format("{} {} {}", source, style_of(series, points, look, color, plot),
                                    series.name.empty() ? "notitle" : "title " + literal(series.name));
     if (spread) {
-      text += fmt::format(", {} using 1:2:3 with yerrorbars pointtype 0 linewidth 1 linecolor rgb '{}' notitle",
-                          source, color);
+      text +=
+          fmt::format(", {} using 1:2:3 with yerrorbars pointtype 0 linewidth 1 linecolor rgb '{}' notitle",
+                      source, color);
     }
     return text;
   }
 
   /// Series differ by their marks and dashes too, for those who cannot tell the colours.
-  static std::string style_of(const Series& series, std::size_t points, std::size_t look, const char* color) {
+  static std::string style_of(const Series& series, std::size_t points, std::size_t look, const char* color,
+                              const Plot& plot) {
     static constexpr std::array kMarks{7, 5, 9, 13, 11, 15, 3};
     static constexpr std::array kDashes{1, 2, 4, 5, 3, 1, 2};
     const int mark = kMarks[look % kMarks.size()];
@@ -434,13 +450,16 @@ class Writer {
         return with("linespoints") +
                fmt::format(" linewidth 2 dashtype {} pointtype {} pointsize 0.9 pointinterval {}", dash, mark,
                            points <= kMarkedPoints ? 1 : points / 12);
+      case Series::Kind::steps: return with("steps") + " linewidth 2";
       case Series::Kind::points: return with("points") + fmt::format(" pointtype {} pointsize 1.1", mark);
       case Series::Kind::rings: return with("points") + " pointtype 6 pointsize 2.4 linewidth 2";
       case Series::Kind::bars:
         return fmt::format("using 1:2:({}) with boxes linecolor rgb '{}' fillstyle solid {} noborder",
                            series.width, color, look % 2 == 0 ? 0.9 : 0.55);
       case Series::Kind::ticks:
-        return fmt::format("using 1:($2-0.4):(0):(0.8) with vectors nohead linecolor rgb '{}' linewidth 1.5", color);
+        return fmt::format(
+            "using 1:($2-0.4):(0):(0.8) with vectors nohead linecolor rgb '{}' linewidth {:.3g}", color,
+            std::clamp(300 / (plot.x.high.value_or(0) - plot.x.low.value_or(0)), 1.5, 8.0));
       case Series::Kind::level: return with("lines") + " linewidth 1.5 dashtype 2";
     }
     return {};
@@ -452,33 +471,7 @@ class Writer {
   Job job_;
 };
 
-/// How many bytes of `text` from `i` on are one character of UTF-8 that can be drawn; 0 where none.
-std::size_t character_at(const std::string& text, std::size_t i) {
-  const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[i + k]); };
-  const std::size_t size = byte(0) < 0x80 ? 1 : byte(0) < 0xc2 ? 0 : byte(0) < 0xe0 ? 2 : byte(0) < 0xf0 ? 3 : byte(0) < 0xf5 ? 4 : 0;
-  if (size == 0 || i + size > text.size()) return 0;
-  std::uint32_t code = size == 1 ? byte(0) : byte(0) & (0xffu >> (size + 1));
-  for (std::size_t k = 1; k < size; ++k) {
-    if ((byte(k) & 0xc0) != 0x80) return 0;
-    code = code << 6 | (byte(k) & 0x3fu);
-  }
-  const std::uint32_t least = size == 4 ? 0x10000 : size == 3 ? 0x800 : 0;
-  const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
-  const bool stray = (code >= 0xd800 && code < 0xe000) || code >= 0xfffe;
-  return code < least || control || stray ? 0 : size;
-}
-
 }  // namespace
-
-std::string literal(const std::string& text) {
-  std::string safe = "'";
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t size = character_at(text, i);
-    safe += size == 0 ? "?" : text[i] == '\'' ? "''" : text.substr(i, size);
-    i += std::max<std::size_t>(size, 1);
-  }
-  return safe + "'";
-}
 
 Job job(const Figure& figure, PictureFormat format, Theme theme) {
   return Writer(figure, format, theme).done();

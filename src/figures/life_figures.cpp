@@ -21,7 +21,8 @@ constexpr std::size_t kNamed = 20;       // classes whose names have room beside
 std::string title_of(const FigureSource& source) {
   const Dataset& data = *source.data;
   const SampleLife& life = *source.life;
-  const std::string place = data.size() == 1 ? data.name : fmt::format("picture {} of {}", life.sample, data.name);
+  const std::string place =
+      data.size() == 1 ? data.name : fmt::format("picture {} of {}", life.sample, data.name);
   const auto name = [&](std::size_t k) {
     return k < data.classes.size() ? data.classes[k] : fmt::format("output {}", k);
   };
@@ -44,7 +45,8 @@ std::string neurons_text(std::size_t shown, std::size_t count, const char* what)
 std::vector<Mark> class_marks(const FigureSource& source, std::size_t neurons) {
   const std::vector<std::string>& classes = source.data->classes;
   std::vector<Mark> marks;
-  if (neurons != source.life->scores.size() || neurons < classes.size() || classes.size() < 2 || neurons > kNamed) {
+  if (neurons != source.life->scores.size() || neurons < classes.size() || classes.size() < 2 ||
+      neurons > kNamed) {
     return marks;
   }
   for (std::size_t k = 0; k < classes.size(); ++k) marks.push_back({static_cast<double>(k), classes[k]});
@@ -83,6 +85,8 @@ Plot raster_plot(const FigureSource& source, const std::string& title, std::size
     for (std::size_t i = 0; i < places.size(); ++i) rows[i] = rows[places[i]];
     rows.resize(places.size());
   }
+  std::vector<Mark> marks = class_marks(source, features);
+  if (!marks.empty()) label = "output";
   Series strokes{.kind = Series::Kind::ticks, .color = 0};
   for (std::size_t row = 0; row < rows.size(); ++row) {
     for (std::size_t t = 0; t < source.life->steps; ++t) {
@@ -97,7 +101,7 @@ Plot raster_plot(const FigureSource& source, const std::string& title, std::size
                 .low = -0.5,
                 .high = static_cast<double>(std::max<std::size_t>(rows.size(), 1)) - 0.5,
                 .whole = true,
-                .marks = class_marks(source, features)},
+                .marks = std::move(marks)},
           .series = {std::move(strokes)}};
 }
 
@@ -123,6 +127,18 @@ void span_colors(Plot& plot) {
       any = true;
     }
   }
+}
+
+/// `pixels` for each plot, more where the words at its axis need it; the last one names the time.
+void give_height(Figure& figure, double pixels) {
+  double height = 100;
+  for (const Plot& plot : figure.plots) {
+    figure.rows.push_back(std::max(pixels, 80 + 20 * static_cast<double>(plot.y.marks.size())));
+    height += figure.rows.back();
+  }
+  figure.rows.back() += 30;
+  figure.height = static_cast<std::size_t>(height);
+  figure.plots.back().x.label = "time (steps)";
 }
 
 /// The mean over time of what went into the network, as the picture it is of; of three channels their mean.
@@ -189,13 +205,11 @@ Figure raster_figure(const FigureSource& source) {
     }));
   }
   for (const LayerLife* layer : layers) {
-    figure.plots.push_back(raster_plot(source, fmt::format("layer {}, {}", layer->name, layer->kind),
-                                       layer->neurons(), "neuron", [&](std::size_t t, std::size_t f) {
-                                         return layer->spikes[t * layer->neurons() + f] != 0;
-                                       }));
+    figure.plots.push_back(raster_plot(
+        source, fmt::format("layer {}, {}", layer->name, layer->kind), layer->neurons(), "neuron",
+        [&](std::size_t t, std::size_t f) { return layer->spikes[t * layer->neurons() + f] != 0; }));
   }
-  figure.plots.back().x.label = "time (steps)";
-  figure.height = 120 + 220 * figure.plots.size();
+  give_height(figure, 220);
   return figure;
 }
 
@@ -205,7 +219,8 @@ namespace {
 std::vector<std::size_t> two_outputs(const FigureSource& source, const LayerLife& layer) {
   const SampleLife& life = *source.life;
   if (layer.neurons() != life.scores.size()) return chosen(layer.neurons(), 2);
-  const std::size_t label = source.data->classes.size() < 2 ? life.prediction : source.data->labels[life.sample];
+  const std::size_t label =
+      source.data->classes.size() < 2 ? life.prediction : source.data->labels[life.sample];
   std::size_t other = label == 0 ? 1 : 0;
   for (std::size_t k = 0; k < life.scores.size(); ++k) {
     if (k != label && life.scores[k] > life.scores[other]) other = k;
@@ -271,18 +286,18 @@ Figure heatmap_figure(const FigureSource& source) {
   Figure figure{.title = title_of(source)};
   for (const LayerLife* layer : layers) {
     const std::vector<std::size_t> rows = chosen(layer->neurons(), kMostCells);
+    const std::vector<Mark> marks = class_marks(source, layer->neurons());
     Plot plot{.title = fmt::format("layer {}, {}", layer->name, layer->kind),
               .x = time_axis(life, ""),
-              .y = {.label = neurons_text(rows.size(), layer->neurons(), "neuron"),
+              .y = {.label = marks.empty() ? neurons_text(rows.size(), layer->neurons(), "neuron") : "output",
                     .whole = true,
-                    .marks = class_marks(source, layer->neurons())},
+                    .marks = marks},
               .maps = {over_time(layer->potential, rows)},
               .scale = "potential h"};
     span_colors(plot);
     figure.plots.push_back(std::move(plot));
   }
-  figure.plots.back().x.label = "time (steps)";
-  figure.height = 120 + 260 * figure.plots.size();
+  give_height(figure, 240);
   return figure;
 }
 
@@ -298,7 +313,8 @@ Figure predict_figure(const FigureSource& source) {
               .y = {.label = "score"},
               .series = {std::move(bars)}};
   Figure figure = encoding_figure(source);
-  figure.plots.front() = panel_plot({picture_panel(*source.data, life.sample, "picture")}, source.data->shape[2], 1, 200);
+  figure.plots.front() =
+      panel_plot({picture_panel(*source.data, life.sample, "picture")}, source.data->shape[2], 1, 200);
   figure.plots.push_back(std::move(scores));
   if (!life.layers.empty() && !life.layers.back().spikes.empty()) {
     figure.plots.push_back(std::move(raster_figure(source).plots.back()));

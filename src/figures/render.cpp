@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cerrno>
+#include <cmath>
 #include <fstream>
 
 #include <volley/error.hpp>
@@ -22,7 +22,8 @@ constexpr std::chrono::seconds kTimeLimit{120};
 /// The pixels of a map stay squares when a viewer enlarges them.
 std::string with_crisp_images(std::string svg) {
   constexpr std::string_view kImage = "<image ";
-  for (std::size_t at = svg.find(kImage); at != std::string::npos; at = svg.find(kImage, at + kImage.size())) {
+  for (std::size_t at = svg.find(kImage); at != std::string::npos;
+       at = svg.find(kImage, at + kImage.size())) {
     svg.insert(at + kImage.size(), "style='image-rendering:pixelated' ");
   }
   return svg;

@@ -54,7 +54,8 @@ Environment read_environment(const fs::path& path) {
             .threads = json.at("threads"),
             .seed = json.at("seed")};
   } catch (const nlohmann::json::exception&) {
-    throw Error(fmt::format("{}: expected what a training writes into it, found something else", path.string()));
+    throw Error(
+        fmt::format("{}: expected what a training writes into it, found something else", path.string()));
   }
 }
 

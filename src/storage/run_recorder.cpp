@@ -100,7 +100,8 @@ RunRecorder::RunRecorder(run_folder::Lock lock, RunState run, Trainer& trainer, 
                   trainer.position().iterations) {
   if (trainer.options().monitors) {
     const fs::path monitors = folder() / run_folder::kMonitors;
-    monitors_.emplace(monitors, run_folder::kMonitorsHeader, monitor_rows(monitors, trainer.position().epoch - 1));
+    monitors_.emplace(monitors, run_folder::kMonitorsHeader,
+                      monitor_rows(monitors, trainer.position().epoch - 1));
   }
   for (const EpochRecord& epoch : run_.epochs) metrics_.row(metrics_row(epoch));
   metrics_.flush();

@@ -31,14 +31,6 @@ Tensor values_of_sample(const Signal& x, ThreadPool& threads) {
   return values;
 }
 
-// Trained numbers of a neuron; k is one's place in options().parameters(). Most have none.
-template <class Neuron>
-void set_parameter(Neuron&, std::size_t, float) {}
-void set_parameter(reference::PLIFNeuron<float>& n, std::size_t k, float value) {
-  (k == 0 ? n.w : n.v_threshold) = value;
-}
-void set_parameter(reference::KLIFNeuron<float>& n, std::size_t, float value) { n.k = value; }
-
 /// Potentials and thresholds of one neuron, by the spikes that it gave.
 template <class Neuron>
 void follow(LayerLife& life, const Neuron& neuron, std::size_t f) {
@@ -54,17 +46,21 @@ void follow(LayerLife& life, const Neuron& neuron, std::size_t f) {
   }
 }
 
-template <class Options>
-void look(LayerLife& life, const Neuron<Options>& layer) {
+/// The same of all neurons of a layer, with the numbers that these have learned.
+void look(LayerLife& life, const NeuronLayer& layer) {
   const std::size_t positions = life.features.from(1).size();  // where a channel shares its numbers
-  for (std::size_t f = 0; f < life.neurons(); ++f) {
-    auto neuron = reference::neuron_of<float>(layer.options());
-    for (std::size_t k = 0; k < layer.trained().size(); ++k) {
-      const Tensor& value = layer.trained()[k].value;
-      set_parameter(neuron, k, value.data()[value.size() == 1 ? 0 : f / positions]);
-    }
-    follow(life, neuron, f);
-  }
+  std::visit(
+      [&](const auto& options) {
+        auto neuron = reference::neuron_of<float>(options);
+        for (std::size_t f = 0; f < life.neurons(); ++f) {
+          for (std::size_t k = 0; k < layer.learned().size(); ++k) {
+            const Tensor& value = layer.learned()[k].value;
+            neuron.parameter(k) = value.data()[value.size() == 1 ? 0 : f / positions];
+          }
+          follow(life, neuron, f);
+        }
+      },
+      layer.any_options());
 }
 
 void look(LayerLife& life, const Recurrent& layer) {
@@ -78,12 +74,7 @@ void look(LayerLife& life, const Recurrent& layer) {
     reference::feed_back(life.current.data() + t * F, s.data() + (t - 1) * F, weight_t.data(),
                          layer.options().feedback, F);
   }
-  std::visit(
-      [&](const auto& options) {
-        const auto neuron = reference::neuron_of<float>(options);
-        for (std::size_t f = 0; f < F; ++f) follow(life, neuron, f);
-      },
-      layer.options().neuron);
+  look(life, layer.neuron());
 }
 
 template <class Options>
@@ -120,8 +111,7 @@ bool look_if_any(LayerLife& life, const Layer& layer) {
 }
 
 bool look_at_neurons(LayerLife& life, const Layer& layer) {
-  return look_if_any<IF, LIF, PLIF, QIF, EIF, Izhikevich, CUBALIF, ALIF, KLIF, Recurrent, PSN, MaskedPSN,
-                     SlidingPSN, LI, SoftLIF>(life, layer);
+  return look_if_any<NeuronLayer, Recurrent, PSN, MaskedPSN, SlidingPSN, LI, SoftLIF>(life, layer);
 }
 
 }  // namespace
@@ -143,9 +133,8 @@ SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Datas
   life.input_spikes = x.is_spikes();
   for_each_trace(tape, [&](const std::string& name, const Trace& trace) {
     if (trace.x.is_spikes() || trace.y.shape() != trace.x.shape()) return;
-    LayerLife layer{.name = name,
-                    .kind = std::string(trace.layer->kind()),
-                    .features = trace.x.shape().from(2)};
+    LayerLife layer{
+        .name = name, .kind = std::string(trace.layer->kind()), .features = trace.x.shape().from(2)};
     layer.current = values_of_sample(trace.x, threads);
     layer.potential.resize(layer.current.shape());
     if (trace.y.is_spikes()) {

@@ -18,7 +18,6 @@ std::size_t count_at_last_step(const Spikes& s) {
 
 }  // namespace
 
-
 LayerActivity total_of(std::span<const LayerActivity> layers) {
   LayerActivity total{.layer = "total"};
   double spikes = 0;

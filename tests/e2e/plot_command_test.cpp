@@ -68,8 +68,8 @@ TEST_F(PlotCommand, DrawsAllThatARunAllows) {
 
 TEST_F(PlotCommand, DrawsWhatItIsAskedForWhereItIsTold) {
   train();
-  const ProgramResult result =
-      volley({"plot", "run", "loss", "raster", "--format", "svg", "--theme", "dark", "--out", "a 'b'", "--index", "3"});
+  const ProgramResult result = volley({"plot", "run", "loss", "raster", "--format", "svg", "--theme", "dark",
+                                       "--out", "a 'b'", "--index", "3"});
   ASSERT_TRUE(result.ok()) << result.err;
   EXPECT_FALSE(has("run/figures"));
   test::expect_well_formed(read_file(folder_ / "a 'b'/loss.svg", 1 << 20));
@@ -110,12 +110,14 @@ TEST_F(PlotCommand, WrongUseIsRefused) {
 TEST_F(PlotCommand, WithoutGnuplotEverythingElseWorks) {
   const ProgramResult trained = volley({"train", "toy.toml", "--out", "run"}, false);
   ASSERT_TRUE(trained.ok()) << trained.err;
-  expect_has(trained.out, "figures     none: gnuplot was not found in PATH; install it (apt-get install gnuplot-nox)\n");
+  expect_has(trained.out,
+             "figures     none: gnuplot was not found in PATH; install it (apt-get install gnuplot-nox)\n");
   EXPECT_TRUE(has("run/checkpoint_best.safetensors"));
-  const std::string missing = "[figures] gnuplot was not found in PATH; install it (apt-get install gnuplot-nox)\n";
-  for (const std::vector<std::string>& words :
-       {std::vector<std::string>{"plot", "run"}, {"encode", "set/row/" + first_of("set/row")},
-        {"data", "show", "./set"}}) {
+  const std::string missing =
+      "[figures] gnuplot was not found in PATH; install it (apt-get install gnuplot-nox)\n";
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"plot", "run"},
+                                                {"encode", "set/row/" + first_of("set/row")},
+                                                {"data", "show", "./set"}}) {
     const ProgramResult result = volley(words, false);
     EXPECT_EQ(result.code, 1) << words[0];
     expect_has(result.err, missing);
@@ -129,7 +131,7 @@ TEST_F(PlotCommand, WithoutGnuplotEverythingElseWorks) {
 TEST_F(PlotCommand, ATrainingDrawsItsFiguresAtTheEnd) {
   const ProgramResult result = volley({"train", "toy.toml", "--out", "run"});
   ASSERT_TRUE(result.ok()) << result.err;
-  expect_has(result.out, "figures     run/figures: 13 of 13");
+  expect_has(result.out, "figures     run/figures\n");
   EXPECT_TRUE(has("run/figures/confusion.png"));
 }
 
@@ -188,12 +190,14 @@ TEST_F(PlotCommand, PredictRefusesWrongPictures) {
   expect_has(refused({"--index", "12"}, 1), "must be 0 to 11, got 12");
   expect_has(refused({}, 2), "one of IMAGE and --index must be given");
   expect_has(refused({"large.pgm", "--index", "1"}, 2), "one of IMAGE and --index must be given");
-  expect_has(refused({"--index", "1", "--plot", "a.jpg"}, 1), "a.jpg: the name of a picture must end in .png or .svg");
+  expect_has(refused({"--index", "1", "--plot", "a.jpg"}, 1),
+             "a.jpg: the name of a picture must end in .png or .svg");
 }
 
 TEST_F(PlotCommand, NeuronDrawsItsTrace) {
   for (const std::string model : {"lif", "alif", "izhikevich"}) {
-    const ProgramResult result = volley({"neuron", model, "--current", "step:2@10-60", "--plot", "n.png", "--out", "n.csv"});
+    const ProgramResult result =
+        volley({"neuron", model, "--current", "step:2@10-60", "--plot", "n.png", "--out", "n.csv"});
     ASSERT_TRUE(result.ok()) << result.err;
     test::expect_picture(read_file(folder_ / "n.png", 1 << 24), 960, 680);
   }

@@ -52,12 +52,18 @@ class ResumeCommand : public ::testing::Test {
             "--data-dir",
             test::data_folder().string(),
             "--checkpoint-every",
-            "0.0005m"};
+            "0.0005m",
+            "--no-figures"};
   }
   std::vector<std::string> resuming(const fs::path& run, std::vector<std::string> more = {}) const {
-    std::vector<std::string> arguments{
-        "train",  "--resume", run.string(), "--data-dir", test::data_folder().string(), "--checkpoint-every",
-        "0.0005m"};
+    std::vector<std::string> arguments{"train",
+                                       "--resume",
+                                       run.string(),
+                                       "--data-dir",
+                                       test::data_folder().string(),
+                                       "--checkpoint-every",
+                                       "0.0005m",
+                                       "--no-figures"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }

@@ -49,13 +49,14 @@ std::string column(const std::string& row, std::size_t index) {
 
 /// Trains on a slice of MNIST that takes a moment.
 std::vector<std::string> small_training(const std::string& recipe, const fs::path& out) {
-  return {"train",      recipe,
-          "--epochs",   "2",
-          "--set",      "train_samples=1000",
-          "--set",      "test_samples=300",
-          "-T",         "20",
-          "--out",      out.string(),
-          "--data-dir", test::data_folder().string()};
+  return {"train",       recipe,
+          "--epochs",    "2",
+          "--set",       "train_samples=1000",
+          "--set",       "test_samples=300",
+          "-T",          "20",
+          "--out",       out.string(),
+          "--data-dir",  test::data_folder().string(),
+          "--no-figures"};
 }
 
 class TrainCommand : public ::testing::Test {

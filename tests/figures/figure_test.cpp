@@ -62,7 +62,8 @@ const std::vector<std::string> kHostile{
 TEST(Figure, TextsStandBetweenQuotesAndNothingIsReadIntoThem) {
   EXPECT_EQ(gnuplot::literal("it's \\n `x`"), "'it''s \\n `x`'");
   EXPECT_EQ(gnuplot::literal("a\nb\tc\x7f"), "'a?b?c?'");
-  EXPECT_EQ(gnuplot::literal("\xc3\xa4 \xc3 \xed\xa0\x80 \xf0\x9f\x98\x80"), "'\xc3\xa4 ? ??? \xf0\x9f\x98\x80'");
+  EXPECT_EQ(gnuplot::literal("\xc3\xa4 \xc3 \xed\xa0\x80 \xf0\x9f\x98\x80"),
+            "'\xc3\xa4 ? ??? \xf0\x9f\x98\x80'");
   for (const std::string& words : kHostile) {
     const std::string script = gnuplot::job(one_plot(words), PictureFormat::png, Theme::light).script;
     const std::string rest = outside_of_quotes(script);
@@ -76,7 +77,8 @@ TEST(Figure, TextsStandBetweenQuotesAndNothingIsReadIntoThem) {
 TEST(Figure, HostileTextsAreDrawnAndDoNothingElse) {
   const test::TempFolder folder;
   for (std::string words : kHostile) {
-    for (std::size_t at = words.find("SPOILED"); at != std::string::npos; at = words.find("SPOILED", at + 7)) {
+    for (std::size_t at = words.find("SPOILED"); at != std::string::npos;
+         at = words.find("SPOILED", at + 7)) {
       words.replace(at, 7, (folder / "spoiled").string());
     }
     test::expect_picture(render(one_plot(words), PictureFormat::png), 960, 600);
@@ -95,7 +97,8 @@ TEST(Figure, TheNameOfAFileIsNoPartOfTheScript) {
 TEST(Figure, EveryKindIsDrawnInBothThemes) {
   Figure figure{.title = "all", .columns = {1, 2}};
   using Kind = Series::Kind;
-  for (const Kind kind : {Kind::line, Kind::points, Kind::rings, Kind::bars, Kind::ticks, Kind::level}) {
+  for (const Kind kind :
+       {Kind::line, Kind::steps, Kind::points, Kind::rings, Kind::bars, Kind::ticks, Kind::level}) {
     Series series = curve();
     series.kind = kind;
     if (kind == Kind::line) series.spread = {0.1, std::nan(""), 0};
@@ -107,7 +110,8 @@ TEST(Figure, EveryKindIsDrawnInBothThemes) {
                             .high = 5,
                             .scale = "value"});
   }
-  figure.plots.push_back({.x = {.log = true}, .y = {.log = true}, .series = {curve(), {.x = {0, -1}, .y = {1, 1}}}});
+  figure.plots.push_back(
+      {.x = {.log = true}, .y = {.log = true}, .series = {curve(), {.x = {0, -1}, .y = {1, 1}}}});
   figure.height = 1500;
   for (const Theme theme : {Theme::light, Theme::dark}) {
     test::expect_picture(render(figure, PictureFormat::png, theme), 960, 1500);
@@ -164,8 +168,9 @@ TEST(Figure, RefusesWhatCannotBeDrawn) {
   expect_has(error_text([] { format_of("a.jpg"); }), "a.jpg: the name of a picture must end in .png or .svg");
   expect_has(error_text([] { panel_plot({}, 4, 8, 100); }), "1 or more pictures, got 0");
   const std::function<bool()> at_once = [] { return true; };
-  EXPECT_EQ(error_text([&] { static_cast<void>(render(one_plot(), PictureFormat::png, Theme::light, at_once)); }),
-            "interrupted");
+  EXPECT_EQ(
+      error_text([&] { static_cast<void>(render(one_plot(), PictureFormat::png, Theme::light, at_once)); }),
+      "interrupted");
 }
 
 /// PATH while one of these lives.

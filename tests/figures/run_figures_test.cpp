@@ -77,7 +77,8 @@ TEST(RunFigures, ShowWhatTheRecordSays) {
   EXPECT_EQ(raster.plots[2].y.marks[2].text, "diagonal");
   EXPECT_EQ(made.figure("weights").plots[0].maps.size(), 8u);
   double all = 0;
-  for (const float share : made.figure("confusion").plots[0].maps[0].values) all += static_cast<double>(share);
+  for (const float share : made.figure("confusion").plots[0].maps[0].values)
+    all += static_cast<double>(share);
   EXPECT_NEAR(all, 300, 1e-3);
 }
 
@@ -103,8 +104,8 @@ TEST(RunFigures, NetworksOfOtherKindsHaveThemToo) {
   // Currents in place of spikes, convolutions, and a neuron that does not fire at the end.
   Recipe recipe = test::toy_recipe();
   recipe.encoder = DirectOptions{};
-  recipe.network = {Conv2dOptions{.in_channels = 1, .out_channels = 4, .kernel_size = {3, 3}},
-                    LIFOptions{}, FlattenOptions{}, LinearRecipe{{}, 64, 3}, LIOptions{}};
+  recipe.network = {Conv2dOptions{.in_channels = 1, .out_channels = 4, .kernel_size = {3, 3}}, LIFOptions{},
+                    FlattenOptions{}, LinearRecipe{{}, 64, 3}, LIOptions{}};
   recipe.loss = MembraneMseOptions{};
   Made made(recipe);
   for (const RunFigure& one : run_figures()) {

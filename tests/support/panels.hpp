@@ -9,8 +9,8 @@ namespace volley::test {
 /// The gray values of the panels of a panel_figure's picture.
 class Panels {
  public:
-  /// Of panels `side` wide and high, of which each pixel is enlarged to `scale` squared; at most `columns` in a
-  /// row.
+  /// Of panels `side` wide and high, of which each pixel is enlarged to `scale` squared; at most `columns` in
+  /// a row.
   Panels(const std::filesystem::path& path, std::size_t side, std::size_t scale, std::size_t columns)
       : sheet_(read_image(path)), side_(side), scale_(scale), columns_(columns) {}
 
