@@ -393,8 +393,8 @@ void add_neuron(CLI::App& neuron) {
   };
   const std::string_view doc = Options::kDoc;
   const std::size_t first = doc.find('\n');
-  CLI::App* command =
-      neuron.add_subcommand(Options::kKind, fmt::format("One of: {} CSV of t,x,h,v,s", doc.substr(0, first)));
+  CLI::App* command = neuron.add_subcommand(
+      Options::kKind, fmt::format("{} One of them as CSV of t,x,h,v,s", doc.substr(0, first)));
   command->footer(fmt::format("{}\n\nExample: volley neuron {} --current constant:1.5 --steps 20",
                               doc.substr(first + 2), Options::kKind));
   const auto a = std::make_shared<Both>();
