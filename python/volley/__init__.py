@@ -17,7 +17,7 @@ from . import datasets as datasets
 from ._volley import *  # noqa: F403
 from ._volley import __version__ as __version__
 
-# All that the module has, so that a new neuron is a name here without another line; what is about data sets is in
-# `datasets`.
+# All that the module has, so that a new neuron is a name here without another line; what is about data sets
+# is in `datasets`.
 __all__ = ["__version__", "datasets"]
 __all__ += [name for name in dir(_volley) if not name.startswith("_") and "_dataset" not in name]
