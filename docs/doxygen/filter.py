@@ -21,5 +21,5 @@ def comment(match):
 
 
 head = r"^(?P<head>struct \w+ \{\n(?:  static [^\n]*;\n)*)"
-options = head + r'  static constexpr const char\* kDoc = R"\((?P<doc>.*?)\)";\n'
+options = head + r'  static constexpr const char\* kDoc =\s+R"\((?P<doc>.*?)\)";\n'
 print(re.sub(options, comment, text, flags=re.MULTILINE | re.DOTALL), end="")

@@ -34,6 +34,7 @@ class NeuronLayer : public Layer {
   std::vector<Parameter> parameters_;
 };
 
+/// Neurons of one kind, that of their options: LIF is Neuron<LIFOptions>.
 template <NeuronOptions OptionsType>
 class Neuron final : public NeuronLayer {
  public:
