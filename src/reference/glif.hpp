@@ -24,7 +24,7 @@ struct GLIFNeuron {
 
   Real& parameter(std::size_t k) {
     Real* const all[] = {&alpha, &beta, &gamma, &tau, &v_threshold, &linear_decay, &v_subreset, &conduct};
-    return *all[k];
+    return *all[k];  // cppcheck-suppress returnReference  // a member
   }
 
   static Real of(Real raw) { return smooth_step(Sigmoid{1.0f}, raw); }  // (T1)
