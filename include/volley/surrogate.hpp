@@ -198,8 +198,8 @@ struct CustomSurrogate {
 
   template <class Function>
   static CustomSurrogate of(Function function) {
-    return {[](const void* context, float* g, const float* x, std::size_t count) {
-              (*static_cast<const Function*>(context))(g, x, count);
+    return {[](const void* called, float* g, const float* x, std::size_t count) {
+              (*static_cast<const Function*>(called))(g, x, count);
             },
             std::make_shared<const Function>(std::move(function))};
   }
