@@ -173,8 +173,8 @@ TEST(NeuronKernel, EverySizeAndForm) {
           for (const bool constant : {false, true}) {
             const Pass p{N, T, P, F, constant};
             const auto check = [&](const auto& o) {
-              SCOPED_TRACE(testing::Message() << o.kKind << " N " << N << " T " << T << " P " << P << " F "
-                                              << F << (constant ? " constant" : ""));
+              SCOPED_TRACE(testing::Message() << o.kKind << " N " << p.N << " T " << T << " P " << p.P
+                                              << " F " << F << (constant ? " constant" : ""));
               const std::vector<float> x = currents(o, p), ds = test::Random(9).values<float>(p.values());
               compare(run_kernel(o, x, ds, p), run_reference(o, x, ds, p), p, tolerance_of(o));
             };
