@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build-mutate"
 TREE = BUILD / "tree"
 KERNELS = ["neuron-inl.h", "surrogate-inl.h", "lif.cpp", "qif.cpp", "izhikevich.cpp", "cuba_lif.cpp", "alif.cpp",
-           "klif.cpp", "psn.cpp"]
+           "klif.cpp", "glif.cpp", "psn.cpp"]
 TESTS = ["reference", "kernels", "layers", "encoders", "parity", "support", "training/loss_optimizer_test.cpp",
          "training/schedule_test.cpp"]
 
