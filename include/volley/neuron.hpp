@@ -25,6 +25,7 @@ class NeuronLayer : public Layer {
   Shape output_shape(const Shape& features) const override;
   Signal forward(const Signal& x, Tape& tape) const override;
   Signal backward(Tape& tape, const Signal& dy) override;
+  bool reads_gradient_by_sample() const override { return true; }
   std::vector<NamedParameter> parameters() override;
   /// Draws nothing: a neuron's parameters begin where its options say.
   void initialize(std::uint32_t seed, std::uint32_t layer) override;

@@ -9,6 +9,18 @@ namespace volley {
 /// stored_steps, features in the order of the layout).
 Shape stored_shape(const Shape& shape, Layout layout, std::size_t stored_steps);
 
+class Signal;
+
+/// Values that are made as they are read, sample by sample, from another signal: too many to be worth
+/// keeping.
+class SampleSource {
+ public:
+  virtual ~SampleSource() = default;
+  /// The values of sample n, all its stored steps.
+  virtual void read(float* to, std::size_t n) const = 0;
+  virtual const Signal& made_from() const = 0;
+};
+
 /// What flows between layers: real values or spikes, of shape (N, T, features...). A signal looks at memory
 /// that another owns (the caller's Tensor or Spikes, or the tape of the layer that made it) and is cheap to
 /// copy.
@@ -35,6 +47,9 @@ class Signal {
   /// Values of `shape` in any form. `stored` has the shape of the memory: (N, T or 1, features in the order
   /// of `layout`). Throws Error when the two do not fit.
   Signal(const Tensor& stored, const Shape& shape, Layout layout = Layout::row_major);
+  /// Values of every step that `source` makes, as a gradient may come to a layer that reads it so.
+  Signal(const SampleSource& source, const Shape& shape, Layout layout)
+      : shape_(shape), layout_(layout), stored_steps_(shape[1]), source_(&source) {}
   Signal(Tensor&&) = delete;
   Signal(Tensor&&, const Shape&, Layout = Layout::row_major) = delete;
   Signal(Spikes&&) = delete;
@@ -52,7 +67,13 @@ class Signal {
   Shape stored_shape() const { return volley::stored_shape(shape_, layout_, stored_steps_); }
 
   bool is_spikes() const { return spikes_ != nullptr; }
-  bool empty() const { return values_ == nullptr && spikes_ == nullptr; }
+  bool empty() const { return values_ == nullptr && spikes_ == nullptr && source_ == nullptr; }
+  /// Where the values come from, if they are not in memory.
+  const SampleSource* source() const { return source_; }
+  /// Whether the values, or what they are made from, are in `memory`.
+  bool lies_in(const Tensor& memory) const {
+    return source_ != nullptr ? source_->made_from().lies_in(memory) : values_ == &memory;
+  }
   const Spikes& spikes() const { return *spikes_; }
   /// The values in row-major order of stored_shape().
   const float* values() const { return values_->data(); }
@@ -68,6 +89,7 @@ class Signal {
   std::size_t stored_steps_ = 0;
   const Tensor* values_ = nullptr;
   const Spikes* spikes_ = nullptr;
+  const SampleSource* source_ = nullptr;
 };
 
 /// Memory for a signal that is turned into another form.

@@ -61,6 +61,16 @@ class Tape {
   bool needs_input_gradient() const { return needs_input_gradient_; }
   void set_needs_input_gradient(bool needed) { needs_input_gradient_ = needed; }
 
+  /// Where a layer of one input may write dx, instead of to memory of its own. What is there lives until the
+  /// layer before has gone backward: a container that runs its children one after another lends two pieces of
+  /// memory to all.
+  Tensor& dx_memory() { return lent_dx_ != nullptr ? *lent_dx_ : dx_; }
+  void lend_dx_memory(Tensor& memory) { lent_dx_ = &memory; }
+
+  /// Whether backward may return dx as a SampleSource: whoever gets it reads it so.
+  bool dx_by_sample() const { return dx_by_sample_; }
+  void set_dx_by_sample(bool allowed) { dx_by_sample_ = allowed; }
+
   /// The tape of a container's child; made at its first use. Stays where it is.
   Tape& child(std::size_t index) {
     while (children_.size() <= index) {
@@ -94,6 +104,9 @@ class Tape {
   PassContext context_;  // the root's is the one that counts
   std::uint64_t place_ = 0;
   bool needs_input_gradient_ = true;
+  bool dx_by_sample_ = false;
+  Tensor dx_;
+  Tensor* lent_dx_ = nullptr;
   Trace trace_;
   std::deque<Tape> children_;  // a deque, so that a child stays where it is when another is added
   std::unique_ptr<void, void (*)(void*)> saved_{nullptr, [](void*) {}};

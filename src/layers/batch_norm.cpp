@@ -22,7 +22,6 @@ struct Saved {
   SignalMemory x_memory;
   SignalMemory dx_memory;
   Tensor y;
-  Tensor dx;
   std::vector<reference::ChannelStatistics> statistics;
   bool batch = false;    // whether they are the batch's
   bool counted = false;  // whether the running ones have been updated by them
@@ -151,14 +150,15 @@ Signal BatchNorm::backward(Tape& tape, const Signal& dy) {
     saved.offset[c] = k.offset;
   }
   if (!tape.needs_input_gradient()) return {};
-  saved.dx.resize(saved.x.stored_shape());
+  Tensor& dx = tape.dx_memory();
+  dx.resize(saved.x.stored_shape());
   parallel_for(tape.threads(), saved.rows(), kRows, [&](std::size_t begin, std::size_t end) {
     const std::size_t first = begin * channels_;
-    kernels::batch_norm_backward(saved.dx.data() + first, dy.values() + first, saved.x.values() + first,
+    kernels::batch_norm_backward(dx.data() + first, dy.values() + first, saved.x.values() + first,
                                  saved.scale.data(), saved.slope.data(), saved.offset.data(), end - begin,
                                  channels_);
   });
-  return in_layout(saved.x.with_values(saved.dx), saved.x_given.layout(), saved.dx_memory, tape.threads());
+  return in_layout(saved.x.with_values(dx), saved.x_given.layout(), saved.dx_memory, tape.threads());
 }
 
 ThresholdDependentBatchNorm::ThresholdDependentBatchNorm(std::size_t channels, const Options& options)

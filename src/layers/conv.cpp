@@ -26,7 +26,7 @@ struct Saved {
   Signal x;  // the same, channels-last
   SignalMemory x_memory;
   Tensor y;
-  Tensor dx;
+  Tensor* dx = nullptr;  // tape.dx_memory()
   SignalMemory dx_memory;
   TapTable taps;         // of outputs on inputs
   TapTable turned_taps;  // of inputs on outputs
@@ -207,7 +207,7 @@ void input_gradient(Saved& saved, const float* dy, const float* weight, const Wi
   kernels::conv_weight_backward(saved.weight.data(), weight, s.groups, s.taps, s.in, s.out);
   parallel_for(threads, saved.x.samples(), 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t g = 0; g < s.groups; ++g) {
-      kernels::conv_dense(saved.dx.data() + begin * s.steps * s.x_step() + g * s.in,
+      kernels::conv_dense(saved.dx->data() + begin * s.steps * s.x_step() + g * s.in,
                           dy + begin * s.steps * s.y_step() + g * s.out,
                           saved.weight.data() + g * s.group_weights(), nullptr, saved.zeros.data(),
                           s.turned(saved), (end - begin) * s.steps);
@@ -243,7 +243,7 @@ void input_gradient_winograd(Saved& saved, const float* dy, const float* weight,
     static thread_local Buffer<float> scratch;
     scratch.resize(kernels::winograd_scratch_size(s.out, s.in));
     for (std::size_t g = 0; g < s.groups; ++g) {
-      kernels::winograd(saved.dx.data() + begin * s.steps * s.x_step() + g * s.in,
+      kernels::winograd(saved.dx->data() + begin * s.steps * s.x_step() + g * s.in,
                         dy + begin * s.steps * s.y_step() + g * s.out, saved.weight.data() + g * group,
                         saved.zeros.data(), shape, (end - begin) * s.steps, scratch.data());
     }
@@ -363,10 +363,11 @@ Signal Conv2d::backward(Tape& tape, const Signal& dy) {
   }
 
   if (!tape.needs_input_gradient()) return {};
-  saved.dx.resize(saved.x.stored_shape());
+  saved.dx = &tape.dx_memory();
+  saved.dx->resize(saved.x.stored_shape());
   (takes_winograd(options_, s) ? input_gradient_winograd : input_gradient)(
       saved, dy.values(), weight_.value.data(), window(), s, tape.threads());
-  const Signal dx(saved.dx, saved.x.shape(), Layout::channels_last);
+  const Signal dx(*saved.dx, saved.x.shape(), Layout::channels_last);
   return in_layout(dx, saved.x_given.layout(), saved.dx_memory, tape.threads());
 }
 

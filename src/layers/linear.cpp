@@ -32,7 +32,6 @@ constexpr std::size_t kColumns = 64;  // of a matrix, that one piece of work cov
 struct Saved {
   Signal x;
   Tensor y;
-  Tensor dx;
   Tensor weight_t;                    // (in, out), for spikes in panels
   Spikes other_order;                 // the input's spikes, turned to the order that a kernel wants
   bool turned = false;                // whether other_order holds this pass's input
@@ -314,19 +313,20 @@ Signal Linear::backward(Tape& tape, const Signal& dy) {
   }
 
   if (!tape.needs_input_gradient()) return {};
-  saved.dx.resize(x.stored_shape());
+  Tensor& dx = tape.dx_memory();
+  dx.resize(x.stored_shape());
   product(threads, {.a = dout,
                     .a_row = out_,
                     .a_column = 1,
                     .b = weight_.value.data(),
                     .b_row = in_,
-                    .c = saved.dx.data(),
+                    .c = dx.data(),
                     .c_row = in_,
                     .m = rows,
                     .n = in_,
                     .k = out_,
                     .accumulate = false});
-  return x.with_values(saved.dx);
+  return x.with_values(dx);
 }
 
 }  // namespace volley

@@ -21,7 +21,6 @@ struct Saved {
   Signal x;  // the same; channels-last where the neurons of a channel share their numbers
   SignalMemory x_memory, dx_memory;
   Spikes s;
-  Tensor dx;
   std::vector<Buffer<float>> partial;  // for each parameter, its gradient by neuron
 };
 
@@ -113,29 +112,42 @@ Signal NeuronLayer::backward(Tape& tape, const Signal& dy) {
   const bool per_feature = channels_of(options_) != 0;
   const kernels::NeuronShape shape = shape_of(saved.x, saved.s);
   const kernels::NeuronParameters parameters = lower(parameters_, per_feature);
-  saved.dx.resize(saved.x.stored_shape());
+  Tensor& dx = tape.dx_memory();
+  dx.resize(saved.x.stored_shape());
   saved.partial.resize(parameters_.size());
   for (Buffer<float>& partial : saved.partial) partial.resize(shape.N * shape.P * shape.F);
-  parallel_for(tape.threads(), shape.N, kSamples, [&](std::size_t begin, std::size_t end) {
+  const auto samples_backward = [&](std::size_t begin, std::size_t end, const float* ds) {
     static thread_local Buffer<float> scratch;
     scratch.resize(kernels::neuron_scratch_size(shape.T));
     const NeuronPlace place = place_of(begin, shape);
-    kernels::NeuronGradients gradients{saved.dx.data() + place.current};
+    kernels::NeuronGradients gradients{dx.data() + place.current};
     for (std::size_t k = 0; k < parameters_.size(); ++k) {
       gradients.parameter[k] = saved.partial[k].data() + place.neuron;
     }
     std::visit(
         [&](const auto& options) {
-          kernels::neuron_backward(gradients, dy.values() + place.values, saved.x.values() + place.current,
-                                   options, parameters, part_of(shape, begin, end), scratch.data());
+          kernels::neuron_backward(gradients, ds, saved.x.values() + place.current, options, parameters,
+                                   part_of(shape, begin, end), scratch.data());
         },
         options_);
-  });
+  };
+  if (dy.source() == nullptr) {
+    parallel_for(tape.threads(), shape.N, kSamples, [&](std::size_t begin, std::size_t end) {
+      samples_backward(begin, end, dy.values() + place_of(begin, shape).values);
+    });
+  } else {
+    parallel_for(tape.threads(), shape.N, 1, [&](std::size_t n, std::size_t) {
+      static thread_local Buffer<float> ds;
+      ds.resize(shape.T * shape.P * shape.F);
+      dy.source()->read(ds.data(), n);
+      samples_backward(n, n + 1, ds.data());
+    });
+  }
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
     kernels::add_neuron_gradient(parameters_[k].gradient.data(), saved.partial[k].data(), shape.N * shape.P,
                                  shape.F, per_feature);
   }
-  return in_layout(saved.x.with_values(saved.dx), saved.given.layout(), saved.dx_memory, tape.threads());
+  return in_layout(saved.x.with_values(dx), saved.given.layout(), saved.dx_memory, tape.threads());
 }
 
 std::vector<NamedParameter> NeuronLayer::parameters() {

@@ -14,14 +14,25 @@
 namespace volley {
 namespace {
 
+struct Saved;
+
+/// dx of a maximum pool is large and mostly 0: it is made as it is read.
+struct MaxPoolGradient final : SampleSource {
+  const Saved* saved = nullptr;
+  Signal dy;
+
+  void read(float* to, std::size_t n) const override;
+  const Signal& made_from() const override { return dy; }
+};
+
 struct Saved {
   Signal x_given;
   Signal x;  // the same, channels-last
   SignalMemory x_memory;
   SignalMemory y;
-  Tensor dx;
   SignalMemory dx_memory;
   TapTable taps;
+  MaxPoolGradient gradient;
   Buffer<float> shares;  // one over what each window's sum is divided by
 };
 
@@ -92,20 +103,39 @@ Signal mean_forward(Saved& saved, const Shape& features, ThreadPool& threads) {
 
 /// Calls body(dx, dy, n) for every stored picture and returns dx in the form of the pass's input.
 template <class Body>
-Signal backward_pictures(Saved& saved, const Signal& dy, ThreadPool& threads, const Body& body) {
+Signal backward_pictures(Saved& saved, const Signal& dy, Tape& tape, const Body& body) {
   const Signal& x = saved.x;
-  saved.dx.resize(x.stored_shape());
-  for_pictures(x, threads, [&](std::size_t n) {
-    body(saved.dx.data() + n * x.features(), dy.values() + n * dy.features(), n);
+  Tensor& memory = tape.dx_memory();
+  memory.resize(x.stored_shape());
+  for_pictures(x, tape.threads(), [&](std::size_t n) {
+    body(memory.data() + n * x.features(), dy.values() + n * dy.features(), n);
   });
-  const Signal dx(saved.dx, x.shape(), Layout::channels_last);
-  return in_layout(dx, saved.x_given.layout(), saved.dx_memory, threads);
+  const Signal dx(memory, x.shape(), Layout::channels_last);
+  return in_layout(dx, saved.x_given.layout(), saved.dx_memory, tape.threads());
+}
+
+/// dx of one picture of a maximum pool.
+void max_backward(float* dx, const float* dy, const Saved& saved, std::size_t n) {
+  const Signal& x = saved.x;
+  const std::size_t positions = picture_of(x).area(), C = x.shape()[2];
+  if (x.is_spikes()) {
+    kernels::max_pool_backward(dx, dy, words_of(x.spikes(), n), saved.taps.view(), positions, C);
+  } else {
+    kernels::max_pool_backward(dx, dy, x.values() + n * x.features(), saved.taps.view(), positions, C);
+  }
+}
+
+void MaxPoolGradient::read(float* to, std::size_t n) const {
+  const std::size_t steps = saved->x.stored_steps();
+  for (std::size_t t = n * steps; t < (n + 1) * steps; ++t, to += saved->x.features()) {
+    max_backward(to, dy.values() + t * dy.features(), *saved, t);
+  }
 }
 
 Signal mean_backward(Tape& tape, const Signal& dy) {
   if (!tape.needs_input_gradient()) return {};
   Saved& saved = tape.saved<Saved>();
-  return backward_pictures(saved, dy, tape.threads(), [&](float* dx, const float* dout, std::size_t) {
+  return backward_pictures(saved, dy, tape, [&](float* dx, const float* dout, std::size_t) {
     kernels::avg_pool_backward(dx, dout, saved.shares.data(), saved.taps.view(), picture_of(saved.x).area(),
                                saved.x.shape()[2]);
   });
@@ -147,15 +177,13 @@ Signal MaxPool2d::forward(const Signal& given, Tape& tape) const {
 Signal MaxPool2d::backward(Tape& tape, const Signal& dy) {
   if (!tape.needs_input_gradient()) return {};
   Saved& saved = tape.saved<Saved>();
-  const Signal& x = saved.x;
-  const std::size_t C = x.shape()[2];
-  const std::size_t positions = picture_of(x).area();
-  return backward_pictures(saved, dy, tape.threads(), [&](float* dx, const float* dout, std::size_t n) {
-    if (x.is_spikes()) {
-      kernels::max_pool_backward(dx, dout, words_of(x.spikes(), n), saved.taps.view(), positions, C);
-    } else {
-      kernels::max_pool_backward(dx, dout, x.values() + n * x.features(), saved.taps.view(), positions, C);
-    }
+  if (tape.dx_by_sample() && saved.x_given.layout() == Layout::channels_last && !saved.x.constant()) {
+    saved.gradient.saved = &saved;
+    saved.gradient.dy = dy;
+    return {saved.gradient, saved.x.shape(), Layout::channels_last};
+  }
+  return backward_pictures(saved, dy, tape, [&](float* dx, const float* dout, std::size_t n) {
+    max_backward(dx, dout, saved, n);
   });
 }
 

@@ -4,6 +4,13 @@
 #include <volley/layers.hpp>
 
 namespace volley {
+namespace {
+
+struct Saved {
+  Tensor dx[2];  // the one that a layer reads, and the one that it writes
+};
+
+}  // namespace
 
 void Sequential::add(std::unique_ptr<Layer> layer) {
   const bool fixed = layer->parameters().empty() && layer->buffers().empty();
@@ -35,11 +42,15 @@ Signal Sequential::forward(const Signal& x, Tape& tape) const {
 
 Signal Sequential::backward(Tape& tape, const Signal& dy) {
   Signal dx = dy;
+  Saved& saved = tape.saved<Saved>();
   // Below the first layer that has something to learn no gradient is wanted, unless the input's is.
   const std::size_t first = tape.needs_input_gradient() ? 0 : first_trainable_;
   for (std::size_t i = layers_.size(); i-- > first;) {
-    tape.child(i).set_needs_input_gradient(i > first || tape.needs_input_gradient());
-    dx = layers_[i]->backward(tape.child(i), dx);
+    Tape& child = tape.child(i);
+    child.set_needs_input_gradient(i > first || tape.needs_input_gradient());
+    child.lend_dx_memory(dx.lies_in(saved.dx[0]) ? saved.dx[1] : saved.dx[0]);
+    child.set_dx_by_sample(i > first && layers_[i - 1]->reads_gradient_by_sample());
+    dx = layers_[i]->backward(child, dx);
   }
   return tape.needs_input_gradient() ? dx : Signal{};
 }
