@@ -52,8 +52,8 @@ def lif(table: common.Recipe) -> Any:
 def plif(table: common.Recipe) -> Any:
     from spikingjelly.activation_based import neuron
 
-    if table["learn_threshold"] or table["channels"] > 0:
-        raise common.Unmatched("plif with learn_threshold or channels")
+    if table["learn_threshold"] or table["channels"] > 0 or not table["learn_tau"]:
+        raise common.Unmatched("plif with learn_threshold, channels, or without learn_tau")
     options = {"init_tau": float(table["init_tau"]), "decay_input": table["decay_input"]}
     return neuron.ParametricLIFNode(**options, **firing(table))
 

@@ -16,9 +16,11 @@ class NeuronLayer : public Layer {
   explicit NeuronLayer(const AnyNeuron& options);
 
   const AnyNeuron& any_options() const { return options_; }
-  /// What it learns, in the order of parameters_of(any_options()).
-  const std::vector<Parameter>& learned() const { return parameters_; }
-  std::vector<Parameter>& learned() { return parameters_; }
+  /// The numbers it has in tensors, learned or not, in the order of parameters_of(any_options()). Those that
+  /// are not learned have no gradient.
+  const std::vector<Parameter>& numbers() const { return numbers_; }
+  /// Adds to the gradient of each number that is learned what is in `partial`, for each number (rows, F).
+  void add_gradients(const std::vector<Buffer<float>>& partial, std::size_t rows, std::size_t F);
 
   std::string_view kind() const override;
   /// Throws Error where the options want another number of channels.
@@ -27,12 +29,14 @@ class NeuronLayer : public Layer {
   Signal backward(Tape& tape, const Signal& dy) override;
   bool reads_gradient_by_sample() const override { return true; }
   std::vector<NamedParameter> parameters() override;
-  /// Draws nothing: a neuron's parameters begin where its options say.
+  /// The numbers that are not learned.
+  std::vector<NamedTensor> buffers() override;
+  /// Draws nothing: a neuron's numbers begin where its options say.
   void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
  private:
   AnyNeuron options_;
-  std::vector<Parameter> parameters_;
+  std::vector<Parameter> numbers_;
 };
 
 /// Neurons of one kind, that of their options: LIF is Neuron<LIFOptions>.
@@ -46,7 +50,7 @@ class Neuron final : public NeuronLayer {
   const Options& options() const { return std::get<Options>(any_options()); }
 };
 
-/// The numbers that neurons of these options learn; none for most.
+/// The numbers that neurons of these options have in tensors; none for most.
 std::vector<NeuronParameter> parameters_of(const AnyNeuron& options);
 
 /// Fields of the leaky integrator.

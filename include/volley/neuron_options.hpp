@@ -40,10 +40,11 @@ void visit_firing(Self& self, Visit&& visit) {
 }
 }  // namespace detail
 
-/// A trained number of a neuron, one for all or one for each channel, and where it begins.
+/// A number that a neuron has in a tensor, one for all or one for each channel, and where it begins.
 struct NeuronParameter {
   const char* name;
   float initial;
+  bool learned = true;  // else it is a buffer of the layer: it stays as it is set
 };
 
 struct IFOptions {
@@ -96,8 +97,8 @@ struct PLIFOptions {
 
 charge  as LIF, with 1 / tau = sigmoid(w)
 
-Parameters w, at first -ln(init_tau - 1), and with learn_threshold v_threshold: one number each, or one
-for each of so many channels (of neurons, where the features have one dimension).)";
+w, at first -ln(init_tau - 1), and v_threshold: one number each, or one for each of so many channels (of
+neurons, where the features have one dimension). What is learned is a parameter; what is not, a buffer.)";
 
   float init_tau = 2.0f;  // > 1
   float v_threshold = 1.0f;
@@ -106,6 +107,7 @@ for each of so many channels (of neurons, where the features have one dimension)
   bool detach_reset = false;
   Surrogate surrogate = ATan{};
   bool fires_at_threshold = true;
+  bool learn_tau = true;
   bool learn_threshold = false;
   std::size_t channels = 0;  // 0: one number for all
 
@@ -114,13 +116,14 @@ for each of so many channels (of neurons, where the features have one dimension)
     visit("init_tau", self.init_tau, above(1));
     visit("decay_input", self.decay_input, any());
     detail::visit_firing(self, visit);
+    visit("learn_tau", self.learn_tau, any());
     visit("learn_threshold", self.learn_threshold, any());
     visit("channels", self.channels, between(0, 1 << 24));
   }
 
   std::vector<NeuronParameter> parameters() const {
-    std::vector<NeuronParameter> all{{"w", -std::log(init_tau - 1)}};
-    if (learn_threshold) all.push_back({"v_threshold", v_threshold});
+    std::vector<NeuronParameter> all{{"w", -std::log(init_tau - 1), learn_tau}};
+    if (learn_threshold || channels != 0) all.push_back({"v_threshold", v_threshold, learn_threshold});
     return all;
   }
 };

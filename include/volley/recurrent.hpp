@@ -36,9 +36,9 @@ struct RecurrentOptions {
 ///     i[t] = x[t] + w s[t - 1]         element_wise
 ///
 /// x (N, T, F) currents -> s (N, T, F) spikes. `weight` is (F, F), drawn as a Linear's, or (F), 1 at first;
-/// what the neuron learns are parameters too, "neuron.w". Linear before it and linear feedback are
-/// SpikingJelly's LinearRecurrentContainer around a neuron; element-wise feedback is its
-/// ElementWiseRecurrentContainer with x + y (docs/math/recurrent.md).
+/// what the neuron learns are parameters too, "neuron.w", and the rest of its numbers buffers. Linear before
+/// it and linear feedback are SpikingJelly's LinearRecurrentContainer around a neuron; element-wise feedback
+/// is its ElementWiseRecurrentContainer with x + y (docs/math/recurrent.md).
 class Recurrent final : public Layer {
  public:
   using Options = RecurrentOptions;
@@ -59,13 +59,14 @@ class Recurrent final : public Layer {
   std::size_t macs(const Shape&) const override { return weight_.value.size(); }
   bool feeds_back() const override { return true; }
   std::vector<NamedParameter> parameters() override;
+  std::vector<NamedTensor> buffers() override;
   void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
  private:
   std::size_t features_;
   RecurrentOptions options_;
   Parameter weight_;
-  NeuronLayer neuron_;  // of which the numbers it learns are used, and not its own walk through time
+  NeuronLayer neuron_;  // of which the numbers are used, and not its own walk through time
 };
 
 }  // namespace volley

@@ -34,9 +34,9 @@ std::size_t channels_of(const AnyNeuron& options) {
       options);
 }
 
-kernels::NeuronParameters lower(const std::vector<Parameter>& parameters, bool per_feature) {
+kernels::NeuronParameters lower(const std::vector<Parameter>& numbers, bool per_feature) {
   kernels::NeuronParameters lowered{.per_feature = per_feature};
-  for (std::size_t k = 0; k < parameters.size(); ++k) lowered.value[k] = parameters[k].value.data();
+  for (std::size_t k = 0; k < numbers.size(); ++k) lowered.value[k] = numbers[k].value.data();
   return lowered;
 }
 
@@ -67,7 +67,10 @@ NeuronLayer::NeuronLayer(const AnyNeuron& options) : options_(options) {
       },
       options);
   const std::size_t size = std::max<std::size_t>(1, channels_of(options));
-  for (std::size_t k = 0; k < parameters_of(options).size(); ++k) parameters_.emplace_back(Shape{size});
+  for (const NeuronParameter& known : parameters_of(options)) {
+    Parameter& number = numbers_.emplace_back(Shape{size});
+    if (!known.learned) number.gradient = Tensor{};
+  }
   NeuronLayer::initialize(0, 0);
 }
 
@@ -94,7 +97,7 @@ Signal NeuronLayer::forward(const Signal& x, Tape& tape) const {
                 : x;
   std::uint64_t* s = SpikeWords::make_steps(saved.s, x.shape(), saved.x.layout());
   const kernels::NeuronShape shape = shape_of(saved.x, saved.s);
-  const kernels::NeuronParameters parameters = lower(parameters_, per_feature);
+  const kernels::NeuronParameters parameters = lower(numbers_, per_feature);
   parallel_for(tape.threads(), shape.N, kSamples, [&](std::size_t begin, std::size_t end) {
     const NeuronPlace place = place_of(begin, shape);
     std::visit(
@@ -111,17 +114,17 @@ Signal NeuronLayer::backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   const bool per_feature = channels_of(options_) != 0;
   const kernels::NeuronShape shape = shape_of(saved.x, saved.s);
-  const kernels::NeuronParameters parameters = lower(parameters_, per_feature);
+  const kernels::NeuronParameters parameters = lower(numbers_, per_feature);
   Tensor& dx = tape.dx_memory();
   dx.resize(saved.x.stored_shape());
-  saved.partial.resize(parameters_.size());
+  saved.partial.resize(numbers_.size());
   for (Buffer<float>& partial : saved.partial) partial.resize(shape.N * shape.P * shape.F);
   const auto samples_backward = [&](std::size_t begin, std::size_t end, const float* ds) {
     static thread_local Buffer<float> scratch;
     scratch.resize(kernels::neuron_scratch_size(shape.T));
     const NeuronPlace place = place_of(begin, shape);
     kernels::NeuronGradients gradients{dx.data() + place.current};
-    for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    for (std::size_t k = 0; k < numbers_.size(); ++k) {
       gradients.parameter[k] = saved.partial[k].data() + place.neuron;
     }
     std::visit(
@@ -143,24 +146,40 @@ Signal NeuronLayer::backward(Tape& tape, const Signal& dy) {
       samples_backward(n, n + 1, ds.data());
     });
   }
-  for (std::size_t k = 0; k < parameters_.size(); ++k) {
-    kernels::add_neuron_gradient(parameters_[k].gradient.data(), saved.partial[k].data(), shape.N * shape.P,
-                                 shape.F, per_feature);
-  }
+  add_gradients(saved.partial, shape.N * shape.P, shape.F);
   return in_layout(saved.x.with_values(dx), saved.given.layout(), saved.dx_memory, tape.threads());
+}
+
+void NeuronLayer::add_gradients(const std::vector<Buffer<float>>& partial, std::size_t rows, std::size_t F) {
+  for (std::size_t k = 0; k < numbers_.size(); ++k) {
+    Tensor& gradient = numbers_[k].gradient;
+    if (gradient.size() == 0) continue;  // not learned
+    kernels::add_neuron_gradient(gradient.data(), partial[k].data(), rows, F, channels_of(options_) != 0);
+  }
 }
 
 std::vector<NamedParameter> NeuronLayer::parameters() {
   const std::vector<NeuronParameter> known = parameters_of(options_);
   std::vector<NamedParameter> all;
-  for (std::size_t k = 0; k < known.size(); ++k) all.push_back({known[k].name, &parameters_[k]});
+  for (std::size_t k = 0; k < known.size(); ++k) {
+    if (known[k].learned) all.push_back({known[k].name, &numbers_[k]});
+  }
+  return all;
+}
+
+std::vector<NamedTensor> NeuronLayer::buffers() {
+  const std::vector<NeuronParameter> known = parameters_of(options_);
+  std::vector<NamedTensor> all;
+  for (std::size_t k = 0; k < known.size(); ++k) {
+    if (!known[k].learned) all.push_back({known[k].name, &numbers_[k].value});
+  }
   return all;
 }
 
 void NeuronLayer::initialize(std::uint32_t, std::uint32_t) {
   const std::vector<NeuronParameter> known = parameters_of(options_);
   for (std::size_t k = 0; k < known.size(); ++k) {
-    std::ranges::fill(parameters_[k].value.values(), known[k].initial);
+    std::ranges::fill(numbers_[k].value.values(), known[k].initial);
   }
 }
 

@@ -41,21 +41,21 @@ struct Saved {
 /// has learned.
 template <class Body>
 void with_neuron(const NeuronLayer& layer, const Body& body) {
-  const std::vector<Parameter>& learned = layer.learned();
+  const std::vector<Parameter>& numbers = layer.numbers();
   std::visit(
       [&](const auto& o) {
         using Neuron = decltype(reference::neuron_of<float>(o));
         Neuron neuron = reference::neuron_of<float>(o);
-        for (std::size_t k = 0; k < learned.size(); ++k) neuron.parameter(k) = learned[k].value.data()[0];
-        if (learned.empty() || learned[0].value.size() == 1) {
+        for (std::size_t k = 0; k < numbers.size(); ++k) neuron.parameter(k) = numbers[k].value.data()[0];
+        if (numbers.empty() || numbers[0].value.size() == 1) {
           return body([&](std::size_t) -> const Neuron& { return neuron; }, o.surrogate);
         }
         if constexpr (Neuron::kParameters > 0) {
           body(
               [&](std::size_t f) {
                 Neuron own = neuron;
-                for (std::size_t k = 0; k < learned.size(); ++k) {
-                  own.parameter(k) = learned[k].value.data()[f];
+                for (std::size_t k = 0; k < numbers.size(); ++k) {
+                  own.parameter(k) = numbers[k].value.data()[f];
                 }
                 return own;
               },
@@ -169,6 +169,12 @@ std::vector<NamedParameter> Recurrent::parameters() {
   return all;
 }
 
+std::vector<NamedTensor> Recurrent::buffers() {
+  std::vector<NamedTensor> all;
+  for (const NamedTensor& b : neuron_.buffers()) all.push_back({"neuron." + b.name, b.tensor});
+  return all;
+}
+
 Shape Recurrent::output_shape(const Shape& features) const {
   if (features != Shape{features_}) {
     throw Error(fmt::format("[recurrent] input features must be {}, got {}", Shape{features_}.text(),
@@ -229,7 +235,7 @@ Signal Recurrent::forward(const Signal& x, Tape& tape) const {
 Signal Recurrent::backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   saved.dx.resize(saved.x.shape());
-  saved.partial.resize(neuron_.learned().size());
+  saved.partial.resize(neuron_.numbers().size());
   for (Buffer<float>& partial : saved.partial) partial.resize(saved.x.samples() * features_);
   with_neuron(neuron_, [&](const auto& neuron, const Surrogate& surrogate) {
     parallel_for(tape.threads(), saved.x.samples(), kSamples, [&](std::size_t begin, std::size_t end) {
@@ -237,12 +243,7 @@ Signal Recurrent::backward(Tape& tape, const Signal& dy) {
     });
   });
   add_weight_gradient(saved, weight_, options_.feedback, tape.threads());
-  std::vector<Parameter>& learned = neuron_.learned();
-  for (std::size_t k = 0; k < learned.size(); ++k) {
-    Tensor& gradient = learned[k].gradient;
-    kernels::add_neuron_gradient(gradient.data(), saved.partial[k].data(), saved.x.samples(), features_,
-                                 gradient.size() > 1);
-  }
+  neuron_.add_gradients(saved.partial, saved.x.samples(), features_);
   if (!tape.needs_input_gradient()) return {};
   return plain_backward(saved.given, saved.dx, saved.dx_memory, tape.threads());
 }

@@ -160,6 +160,38 @@ TEST(NeuronLayer, EachChannelHasItsOwnNumbers) {
   }
 }
 
+TEST(NeuronLayer, NumbersThatAreNotLearnedAreBuffers) {
+  const Tensor x = filled(kPictures, 7, -1, 3);
+  const Floats ds = test::Random(8).values<float>(x.size());
+  for (const bool learn_tau : {false, true}) {
+    for (const bool learn_threshold : {false, true}) {
+      PLIF learned({.learn_threshold = true, .channels = kC});
+      PLIF layer({.learn_tau = learn_tau, .learn_threshold = learn_threshold, .channels = kC});
+      std::vector<NamedTensor> numbers = values_of(layer.parameters());
+      for (const NamedTensor& b : layer.buffers()) numbers.push_back(b);
+      ASSERT_EQ(numbers.size(), 2u);
+      EXPECT_EQ(layer.parameters().size(), std::size_t{learn_tau} + std::size_t{learn_threshold});
+      for (const NamedTensor& number : numbers) {
+        const bool is_w = number.name == "w";
+        ASSERT_TRUE(is_w || number.name == "v_threshold");
+        const NamedParameter same = learned.parameters()[is_w ? 0 : 1];
+        for (std::size_t c = 0; c < kC; ++c) {
+          number.tensor->data()[c] = same.parameter->value.data()[c] =
+              0.4f + (is_w ? 0.3f : 0.2f) * static_cast<float>(c);
+        }
+      }
+      const Pass all = run(learned, x, ds), some = run(layer, x, ds);
+      EXPECT_EQ(some.y, all.y);
+      EXPECT_EQ(some.dx, all.dx);
+      std::vector<Floats> expected;
+      if (learn_tau) expected.push_back(all.parameters[0]);
+      if (learn_threshold) expected.push_back(all.parameters[1]);
+      EXPECT_EQ(some.parameters, expected);
+    }
+  }
+  EXPECT_TRUE(PLIF{}.buffers().empty());
+}
+
 TEST(NeuronLayer, GradientsOfParametersAreAddedToWhatIsThere) {
   const Tensor x = filled({4, 5, 6}, 9, -1, 3);
   PLIF layer;

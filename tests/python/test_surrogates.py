@@ -97,6 +97,18 @@ def test_plif_learns_tau_and_threshold(currents: Currents) -> None:
         plif.forward(currents(9, 4, 6))
 
 
+def test_plif_with_a_fixed_tau_for_each_neuron(currents: Currents) -> None:
+    tau = np.array([2.0, 4.0, 8.0], np.float32)
+    plif = volley.PLIF(learn_tau=False, channels=3)
+    assert not plif.parameters() and set(plif.buffers()) == {"w", "v_threshold"}
+    plif.set_buffers({"w": -np.log(tau - 1), "v_threshold": np.full(3, 0.7, np.float32)})
+    x = currents(6, 4, 3)
+    s = plif.forward(x)[0]
+    for i in range(3):
+        lif = volley.LIF(tau=float(tau[i]), v_threshold=0.7)
+        np.testing.assert_array_equal(s[..., i], lif.forward(x[..., i : i + 1])[0][..., 0])
+
+
 def test_fires_at_the_threshold_or_above_it() -> None:
     x = np.ones((1, 1, 1), np.float32)
     assert volley.IF().forward(x)[0].item() == 1
