@@ -14,8 +14,8 @@
 #include "core/files.hpp"
 #include "core/nearest.hpp"
 #include "core/process.hpp"
+#include "embedded/peer_scripts.hpp"
 #include "interrupt.hpp"
-#include "peer_scripts.hpp"
 
 namespace volley::cli {
 namespace {
@@ -32,7 +32,7 @@ std::string script_of(const std::string& name) { return "run_" + name + ".py"; }
 
 std::vector<std::string> peer_names() {
   std::vector<std::string> names;
-  for (const PeerScript& script : peer_scripts()) {
+  for (const EmbeddedFile& script : embedded::peer_scripts()) {
     if (!script.name.starts_with("run_")) continue;
     names.emplace_back(script.name.substr(4, script.name.size() - 4 - std::string_view(".py").size()));
   }
@@ -139,7 +139,8 @@ void check_peer_name(const std::string& name) {
 
 Peer::Peer(const std::string& name, const std::string& python)
     : name_(name), python_(find_python(name, python)) {
-  for (const PeerScript& script : peer_scripts()) write_file_whole(folder_.path() / script.name, script.text);
+  for (const EmbeddedFile& script : embedded::peer_scripts())
+    write_file_whole(folder_.path() / script.name, script.text);
   describe();
 }
 

@@ -1,34 +1,39 @@
-# volley_embed(SOURCES HEADER DECLARATION FILES...) makes FILES part of the program, so that it has them wherever it is
-# installed: SOURCES receives the path of a source file that includes HEADER and defines the function that DECLARATION
-# declares there, "NAMESPACE TYPE FUNCTION NAME": it returns a vector of TYPE {file's name, its text}. NAME is NAME, or
-# NAME_WE for names without what follows the dot.
-function(volley_embed sources header declaration)
-  separate_arguments(declaration)
-  list(GET declaration 0 namespace)
-  list(GET declaration 1 type)
-  list(GET declaration 2 function)
-  list(GET declaration 3 part)
+# volley_embed(TARGET NAME FILES...) makes FILES part of TARGET, so that the program has them wherever it is installed:
+# "embedded/NAME.hpp" declares volley::embedded::NAME(), which returns them all (src/core/embedded_file.hpp).
+function(volley_embed target name)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ARGN})
   set(entries "")
   foreach(file IN LISTS ARGN)
-    get_filename_component(name ${file} ${part})
+    get_filename_component(file_name ${file} NAME)
     file(READ ${file} text)
-    string(APPEND entries "    {\"${name}\", R\"embedded(${text})embedded\"},\n")
+    string(APPEND entries "    {\"${file_name}\", R\"embedded(${text})embedded\"},\n")
   endforeach()
-  set(source ${PROJECT_BINARY_DIR}/generated/${function}.cpp)
-  file(CONFIGURE OUTPUT ${source} @ONLY CONTENT
+  set(generated ${PROJECT_BINARY_DIR}/generated/embedded/${name})
+  file(CONFIGURE OUTPUT ${generated}.hpp @ONLY CONTENT
 "// Made by cmake/embed.cmake.
-#include \"@header@\"
+#pragma once
 
-namespace @namespace@ {
+#include \"core/embedded_file.hpp\"
 
-const std::vector<@type@>& @function@() {
-  static const std::vector<@type@> files{
+namespace volley::embedded {
+
+const std::vector<EmbeddedFile>& @name@();
+
+}  // namespace volley::embedded
+")
+  file(CONFIGURE OUTPUT ${generated}.cpp @ONLY CONTENT
+"// Made by cmake/embed.cmake.
+#include \"embedded/@name@.hpp\"
+
+namespace volley::embedded {
+
+const std::vector<EmbeddedFile>& @name@() {
+  static const std::vector<EmbeddedFile> files{
 @entries@  };
   return files;
 }
 
-}  // namespace @namespace@
+}  // namespace volley::embedded
 ")
-  set(${sources} ${source} PARENT_SCOPE)
+  target_sources(${target} PRIVATE ${generated}.cpp)
 endfunction()

@@ -8,7 +8,7 @@
 
 #include <volley/version.hpp>
 
-#include "report/page_files.hpp"
+#include "embedded/page_files.hpp"
 
 namespace volley::report {
 namespace {
@@ -19,7 +19,7 @@ constexpr const char* kPolicy =
     "base-uri 'none'; form-action 'none'";
 
 std::string_view page_file(std::string_view name) {
-  return std::ranges::find(page_files(), name, &PageFile::name)->text;
+  return std::ranges::find(embedded::page_files(), name, &EmbeddedFile::name)->text;
 }
 
 }  // namespace

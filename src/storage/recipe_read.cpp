@@ -13,7 +13,7 @@
 
 #include "core/files.hpp"
 #include "core/nearest.hpp"
-#include "storage/builtin_recipes.hpp"
+#include "embedded/recipes.hpp"
 #include "storage/recipe_choices.hpp"
 #include "storage/recipe_toml.hpp"
 
@@ -298,13 +298,15 @@ Recipe parse_recipe(std::string_view text, const std::string& origin) {
 
 std::vector<std::string> builtin_recipes() {
   std::vector<std::string> names;
-  for (const BuiltinRecipe& recipe : builtin_recipe_texts()) names.emplace_back(recipe.name);
+  for (const EmbeddedFile& file : embedded::recipes()) {
+    names.emplace_back(file.name.substr(0, file.name.rfind('.')));
+  }
   return names;
 }
 
 Recipe load_recipe(const std::string& name_or_path) {
-  for (const BuiltinRecipe& recipe : builtin_recipe_texts()) {
-    if (recipe.name == name_or_path) return parse_recipe(recipe.text, name_or_path);
+  for (const EmbeddedFile& file : embedded::recipes()) {
+    if (file.name == name_or_path + ".toml") return parse_recipe(file.text, name_or_path);
   }
   std::error_code unknown;
   if (!std::filesystem::exists(name_or_path, unknown)) {

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <string>
 
+#include "embedded/page_files.hpp"
 #include "report/page.hpp"
-#include "report/page_files.hpp"
 
 namespace volley::report {
 namespace {
@@ -42,8 +42,9 @@ TEST(Html, EscapesInElementsAndAttributesAndClosesInTurn) {
 }
 
 TEST(Html, WhatThePageBringsAlongDoesNotEndItself) {
-  ASSERT_EQ(page_files().size(), 2u);
-  for (const PageFile& file : page_files()) EXPECT_EQ(file.text.find("</"), std::string::npos) << file.name;
+  ASSERT_EQ(embedded::page_files().size(), 2u);
+  for (const EmbeddedFile& file : embedded::page_files())
+    EXPECT_EQ(file.text.find("</"), std::string::npos) << file.name;
 }
 
 TEST(Html, PicturesAreInThePage) {  // RFC 4648, 10
