@@ -190,7 +190,8 @@ class Writer {
     }
     if (names == 0) return {};
     const double one = static_cast<double>(letters + 6) * kKeyLetter;
-    const std::size_t columns = std::clamp<std::size_t>(static_cast<std::size_t>(width / one), 1, names);
+    const double fit = std::clamp(width / one, 1.0, static_cast<double>(names));
+    const auto columns = static_cast<std::size_t>(fit);
     return {columns, (names + columns - 1) / columns};
   }
 

@@ -122,9 +122,10 @@ void read_checkpoint_bytes(std::string_view bytes) {
   });
 }
 
-/// Commands are understood, and then not obeyed.
+/// Commands are understood, and then not obeyed. Their callbacks stay: these own what the options are read
+/// into.
 void disarm(CLI::App& app) {
-  app.callback([] {});
+  app.parse_complete_callback([] { throw CLI::Success(); });
   for (CLI::App* command : app.get_subcommands(nullptr)) disarm(*command);
 }
 

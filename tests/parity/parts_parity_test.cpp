@@ -142,7 +142,8 @@ std::vector<std::uint64_t> trains_of(const Encoder& encoder, std::size_t T) {
 }
 
 TEST(PartsParity, LatencyAgreesWithSpikingJelly) {
-  for (const auto& [name, steps] : golden().at("encoders").at("latency").items()) {
+  const nlohmann::json g = golden().at("encoders").at("latency");
+  for (const auto& [name, steps] : g.items()) {
     const bool log = name.starts_with("log");
     const std::size_t T = std::stoul(name.substr(name.find(' ')));
     const Latency encoder{{.function = log ? LatencyFunction::log : LatencyFunction::linear}};
