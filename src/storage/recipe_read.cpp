@@ -16,13 +16,13 @@
 #include "embedded/recipes.hpp"
 #include "storage/recipe_choices.hpp"
 #include "storage/recipe_toml.hpp"
+#include "storage/toml_text.hpp"
 
 namespace volley {
 namespace {
 
 constexpr std::size_t kMaxRecipeBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxLayers = 1000;
-constexpr std::size_t kMaxKeyParts = 16;
 
 /// Where a table or value stands: its key for messages, and how messages begin.
 struct Place {
@@ -212,41 +212,6 @@ void check_word(const toml::table& table, std::string_view key, const std::strin
                      fmt::format("'{}' is unknown{}", value, suggestion(value, words)));
 }
 
-/// Where the string that begins at `begin`, with a quote, has ended.
-std::size_t end_of_string(std::string_view text, std::size_t begin) {
-  const char quote = text[begin];
-  const bool many_lines = text.substr(begin, 3) == std::string(3, quote);
-  const std::string end = std::string(many_lines ? 3 : 1, quote);
-  std::size_t i = begin + end.size();
-  while (i < text.size() && text.substr(i, end.size()) != end && (many_lines || text[i] != '\n')) {
-    i += quote == '"' && text[i] == '\\' ? 2 : 1;
-  }
-  return std::min(i + end.size(), text.size());
-}
-
-/// Of a key with many parts, a.a.a.a, the parser makes as many tables inside each other, and takes them apart
-/// by recursion, for which the stack does not suffice.
-void check_keys(std::string_view text, const TomlOrigin& origin) {
-  std::size_t dots = 0;  // outside of strings and comments, since a key may have begun
-  std::uint32_t line = 1;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"' || text[i] == '\'') {
-      const std::size_t end = end_of_string(text, i);
-      line += static_cast<std::uint32_t>(std::ranges::count(text.substr(i, end - i), '\n'));
-      i = end - 1;
-      continue;
-    }
-    if (text[i] == '#') i = std::min(text.find('\n', i), text.size() - 1);
-    if (text[i] == '.') ++dots;
-    if (std::string_view("=,[]{}\n").find(text[i]) != std::string_view::npos) dots = 0;
-    if (text[i] == '\n') ++line;
-    if (dots >= kMaxKeyParts) {
-      throw RecipeError(
-          fmt::format("{}: expected a key of at most {} parts, found more", origin.at(line), kMaxKeyParts));
-    }
-  }
-}
-
 }  // namespace
 
 std::string TomlOrigin::at(std::uint32_t line) const {
@@ -266,7 +231,7 @@ std::string toml_shown(const toml::node& node) {
 }
 
 toml::table parse_toml(std::string_view text, const TomlOrigin& origin) {
-  check_keys(text, origin);
+  check_toml_text(text, origin);
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {

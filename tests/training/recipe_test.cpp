@@ -332,6 +332,27 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
   EXPECT_TRUE(parse_error("network = " + std::string(100000, '[')).starts_with("my.toml:1: not TOML: "));
 }
 
+// The parser does not refuse these, and its behaviour is undefined.
+TEST(Recipe, WhatTheParserTakesForGrantedIsChecked) {
+  for (const std::string header : {"[&oss]", "[[ &oss]]", "[[[network]]]", "[", "[ \n"}) {
+    EXPECT_TRUE(parse_error("epochs = 3\n \t" + header + "\n").starts_with("my.toml:2: not TOML: "))
+        << header;
+  }
+  EXPECT_EQ(parse_error("epochs = 3\n[&oss]"), "my.toml:2: not TOML: expected a key after '['");
+  EXPECT_EQ(parse_error("name = \"\"\"\n\u3042\"\"\"\n\u00E9 = 3"),
+            "my.toml:3: not TOML: expected only ASCII outside of strings and comments");
+  EXPECT_EQ(parse_error("name = \"\"\"a\\\n \u00E9\"\"\""),
+            "my.toml:2: not TOML: expected only ASCII at the beginning of a line that '\\' joins to the one "
+            "before");
+  EXPECT_TRUE(parse_error("epochs = [\n[ +1 ]]").starts_with("my.toml:1: key 'epochs': expected an integer"));
+  const Recipe recipe = parse_recipe(
+      "\uFEFFdescription = \"\"\"\u00E9 \\u00E9 \\\\ \u3042\n\u3042 \\\n  a\"\"\" # \u00E9\n"
+      "[ \"loss\" ]\nkind = 'rate_mse'\n[[ network ]]\nkind = \"flatten\"\n[[network]]\nkind = \"dropout\"",
+      "my.toml");
+  EXPECT_EQ(recipe.description, "\u00E9 \u00E9 \\ \u3042\n\u3042 a");
+  EXPECT_EQ(recipe.network.size(), 2u);
+}
+
 TEST(Recipe, TooManyLayersAreRefused) {
   std::string text;
   for (int i = 0; i < 1001; ++i) text += kNetwork;
