@@ -124,7 +124,11 @@ std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) 
   return bytes;
 }
 
-void write_file_whole(const std::filesystem::path& named, std::string_view bytes) {
+void write_file_whole(const std::filesystem::path& path, std::string_view bytes) {
+  write_file_whole(path, std::span(&bytes, 1));
+}
+
+void write_file_whole(const std::filesystem::path& named, std::span<const std::string_view> pieces) {
   if (!named.has_filename()) fail("write", named, EISDIR);
   // A link is written through; a device or a pipe must not be replaced by a file.
   std::error_code unknown;
@@ -136,7 +140,7 @@ void write_file_whole(const std::filesystem::path& named, std::string_view bytes
   const std::filesystem::path path = exists ? std::filesystem::canonical(named) : named;
   TemporaryFile temporary;
   Descriptor fd(create_beside(path, temporary));
-  write_all(fd.get(), bytes, path);
+  for (const std::string_view bytes : pieces) write_all(fd.get(), bytes, path);
   if (flush_to_disk(fd.get()) != 0) fail("write", path, errno);
   if (const int error = fd.close(); error != 0) fail("write", path, error);
   if (::rename(temporary.path.c_str(), path.c_str()) != 0) fail("write", path, errno);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,5 +16,7 @@ std::string read_file(const std::filesystem::path& path, std::size_t max_bytes);
 /// name `path` only when every byte is there. On failure throws Error; an older file of that name is then as
 /// it was.
 void write_file_whole(const std::filesystem::path& path, std::string_view bytes);
+/// The same of bytes that lie in pieces, one after another.
+void write_file_whole(const std::filesystem::path& path, std::span<const std::string_view> pieces);
 
 }  // namespace volley

@@ -177,15 +177,12 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Safe
   std::string text = header.dump();
   text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
 
-  std::string bytes;
-  bytes.reserve(kLengthBytes + text.size() + offset);
   const std::uint64_t length = text.size();
-  bytes.append(reinterpret_cast<const char*>(&length), kLengthBytes);
-  bytes += text;
+  std::vector<std::string_view> pieces{{reinterpret_cast<const char*>(&length), kLengthBytes}, text};
   for (const auto& [name, tensor] : tensors) {
-    bytes.append(reinterpret_cast<const char*>(tensor->data()), tensor->size() * sizeof(float));
+    pieces.emplace_back(reinterpret_cast<const char*>(tensor->data()), tensor->size() * sizeof(float));
   }
-  write_file_whole(path, bytes);
+  write_file_whole(path, pieces);
 }
 
 SafetensorsFile read_safetensors(const std::filesystem::path& path) {

@@ -9,8 +9,7 @@ namespace volley {
 namespace {
 
 constexpr std::size_t kMaxKeyParts = 16;
-constexpr std::string_view kKeyBegins =
-    "\"'-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+constexpr std::string_view kKeyBegins = "\"'-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 class Scan {
  public:
@@ -40,8 +39,8 @@ class Scan {
     ++at_;
   }
 
-  /// Of a key with many parts, a.a.a.a, the parser makes as many tables inside each other, and takes them apart
-  /// by recursion, for which the stack does not suffice.
+  /// Of a key with many parts, a.a.a.a, the parser makes as many tables inside each other, and takes them
+  /// apart by recursion, for which the stack does not suffice.
   void count(char c) {
     if (c == '[') ++depth_;
     if (c == ']' && depth_ > 0) --depth_;
