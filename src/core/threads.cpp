@@ -37,14 +37,15 @@ namespace {
 
 /// Pieces [begin, end) of [0, items), each of `grain` items or fewer, that threads claim from a counter. The
 /// owner opens the gate and closes it; whoever finds it shut has come too late, and nobody has waited for
-/// him. SAFETY: body, context, items and grain are written while the gate is shut and empty, published by the
-/// release store that opens it, and read only by threads that entered, after their acquire.
+/// him. SAFETY: body, context and grain are written while the gate is shut and empty, published by the
+/// release store that opens it, and read only by threads that entered, after their acquire; items is atomic,
+/// for has_pieces looks at it from outside, where a new job may just be opened.
 class Job {
  public:
   void open(std::size_t items, std::size_t grain, ThreadPool::Body body, void* context) {
     body_ = body;
     context_ = context;
-    items_ = items;
+    items_.store(items, std::memory_order_relaxed);
     grain_ = grain;
     next_.store(0, std::memory_order_relaxed);
     gate_.store(kOpen, std::memory_order_release);
@@ -66,24 +67,25 @@ class Job {
   /// One piece, if there is one left; inside the gate, or for the owner.
   bool work_piece() {
     const std::size_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
-    if (begin >= items_) return false;
+    const std::size_t items = items_.load(std::memory_order_relaxed);
+    if (begin >= items) return false;
     try {
-      body_(context_, begin, std::min(begin + grain_, items_));
+      body_(context_, begin, std::min(begin + grain_, items));
       return true;
     } catch (...) {
       const std::lock_guard lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
-      next_.store(items_, std::memory_order_relaxed);
+      give_up();
       return false;
     }
   }
   /// Whether a thread that looks in now would find a piece; a hint.
   bool has_pieces() const {
     return (gate_.load(std::memory_order_acquire) & kOpen) != 0 &&
-           next_.load(std::memory_order_relaxed) < items_;
+           next_.load(std::memory_order_relaxed) < items_.load(std::memory_order_relaxed);
   }
   /// Nobody begins another piece.
-  void give_up() { next_.store(items_, std::memory_order_relaxed); }
+  void give_up() { next_.store(items_.load(std::memory_order_relaxed), std::memory_order_relaxed); }
   /// After all have left.
   std::exception_ptr take_error() { return std::exchange(error_, nullptr); }
 
@@ -92,7 +94,7 @@ class Job {
 
   ThreadPool::Body body_ = nullptr;
   void* context_ = nullptr;
-  std::size_t items_ = 0;
+  std::atomic<std::size_t> items_{0};
   std::size_t grain_ = 1;
   std::atomic<std::size_t> next_{0};    // first item that nobody has claimed
   std::atomic<std::uint32_t> gate_{0};  // kOpen, plus the number of threads inside
