@@ -43,7 +43,7 @@ const RunFigure& figure_named(const std::string& name) {
 }
 
 fs::path out_folder(const PlotOptions& options) {
-  const fs::path folder =
+  fs::path folder =
       options.out.empty() ? fs::path(options.run) / run_folder::kFigures : fs::path(options.out);
   std::error_code error;
   fs::create_directories(folder, error);
