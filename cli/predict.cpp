@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -100,7 +101,7 @@ void print_text(const PredictOptions& options, const cli::TrainedRun& run, const
     say("{:<{}}  {:>9.4f}", answer.names[k], width, life.scores[k]);
     if (answer.rates.has_value()) {
       const double rate = (*answer.rates)[k];
-      say("  {:>6.4f}  {}", rate, std::string(static_cast<std::size_t>(rate * 40 + 0.5), '#'));
+      say("  {:>6.4f}  {}", rate, std::string(static_cast<std::size_t>(std::lround(rate * 40)), '#'));
     }
     say("\n");
   }

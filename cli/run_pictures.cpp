@@ -73,8 +73,7 @@ FigureSource RunPictures::source(RunFigure::Needs needs) {
 
 fs::path RunPictures::write(const RunFigure& figure, const fs::path& folder, PictureFormat format,
                             Theme theme) {
-  const fs::path path =
-      folder / fmt::format("{}.{}", figure.name, format == PictureFormat::png ? "png" : "svg");
+  fs::path path = folder / fmt::format("{}.{}", figure.name, format == PictureFormat::png ? "png" : "svg");
   write_file_whole(path, render(figure.draw(source(figure.needs)), format, theme, cancelled_));
   return path;
 }

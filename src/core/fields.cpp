@@ -7,8 +7,8 @@ namespace volley {
 std::string Range::text() const {
   const bool has_low = std::isfinite(low);
   const bool has_high = std::isfinite(high);
-  const std::string lower = fmt::format("{} {}", low_open ? ">" : ">=", low);
-  const std::string upper = fmt::format("{} {}", high_open ? "<" : "<=", high);
+  std::string lower = fmt::format("{} {}", low_open ? ">" : ">=", low);
+  std::string upper = fmt::format("{} {}", high_open ? "<" : "<=", high);
   if (has_low && has_high) return lower + " and " + upper;
   if (has_low) return lower;
   if (has_high) return upper;

@@ -219,7 +219,7 @@ fs::path fetch_set(const KnownSet& set, const fs::path& folder, const datasets::
   }
   if (present.state == datasets::Info::State::wrong) report(present.problem);
 
-  const fs::path target = (folder.empty() ? datasets::default_folder() : folder) / set.name;
+  fs::path target = (folder.empty() ? datasets::default_folder() : folder) / set.name;
   if (!set.hashed()) {
     throw Error(fmt::format("[data] {} is not fetched: its files' SHA-256 are not known here.\n  {}",
                             set.title, by_hand(set, target)));
