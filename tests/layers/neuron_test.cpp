@@ -160,6 +160,37 @@ TEST(NeuronLayer, EachChannelHasItsOwnNumbers) {
   }
 }
 
+// More than a vector has lanes, and not a multiple of them.
+TEST(NeuronLayer, EachOfManyNeuronsHasItsOwnNumbers) {
+  constexpr std::size_t F = 37, N = 3, T = 7;
+  const Tensor x = filled({N, T, F}, 15, -1, 3);
+  const Floats ds = test::Random(16).values<float>(x.size());
+  PLIF layer({.learn_threshold = true, .channels = F});
+  const std::vector<NamedParameter> p = layer.parameters();
+  for (std::size_t f = 0; f < F; ++f) {
+    p[0].parameter->value.data()[f] = -1.0f + 0.06f * static_cast<float>(f);
+    p[1].parameter->value.data()[f] = 0.4f + 0.02f * static_cast<float>(f);
+  }
+  const Pass all = run(layer, x, ds);
+  for (std::size_t f = 0; f < F; ++f) {
+    PLIF one({.learn_threshold = true});
+    for (const std::size_t k : {0u, 1u}) {
+      one.parameters()[k].parameter->value.data()[0] = p[k].parameter->value.data()[f];
+    }
+    Tensor x_f({N, T, 1});
+    Floats ds_f(N * T);
+    for (std::size_t i = 0; i < N * T; ++i) {
+      x_f.data()[i] = x.data()[i * F + f];
+      ds_f[i] = ds[i * F + f];
+    }
+    const Pass alone = run(one, x_f, ds_f);
+    for (std::size_t i = 0; i < N * T; ++i) {
+      ASSERT_EQ(alone.y[i], all.y[i * F + f]) << "neuron " << f;
+      ASSERT_EQ(alone.dx[i], all.dx[i * F + f]) << "neuron " << f;
+    }
+  }
+}
+
 TEST(NeuronLayer, NumbersThatAreNotLearnedAreBuffers) {
   const Tensor x = filled(kPictures, 7, -1, 3);
   const Floats ds = test::Random(8).values<float>(x.size());

@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include <volley/error.hpp>
 #include <volley/neuron.hpp>
 
-#include "reference/soft_lif.hpp"
 #include "support/counting_layer.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
@@ -262,6 +262,7 @@ TEST(ArticleRule, IsTheStatedUpdate) {
                      .rule = std::make_unique<ArticleRule>()};
   Trainer trainer(net, std::move(parts), options);
 
+  const auto sigmoid = [](double u) { return 1 / (1 + std::exp(-u)); };
   std::vector<double> expected(before.begin(), before.end());
   const std::vector<std::uint32_t> samples{0, 1, 2, 3};
   Tape tape;
@@ -275,11 +276,11 @@ TEST(ArticleRule, IsTheStatedUpdate) {
           current += static_cast<double>(before[k * 36 + f]) * x.spikes().fired(n, t, f);
         }
         const double h = v + (current - v) / 2;
-        const double p = reference::sigmoid(h - 1);
+        const double p = sigmoid(h - 1);
         v = (1 - p) * h;
         rate += p / 12;
       }
-      const double delta = (rate - (data.labels[n] == k)) * reference::sigmoid_derivative(v);
+      const double delta = (rate - (data.labels[n] == k)) * sigmoid(v) * (1 - sigmoid(v));
       for (std::size_t f = 0; f < 36; ++f) expected[k * 36 + f] -= 0.5 * delta * data.picture(n)[f] / 255;
     }
   }
