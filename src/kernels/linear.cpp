@@ -290,8 +290,8 @@ HWY_INLINE void product_tile(const ProductPart& p, std::size_t i, std::size_t j,
 }
 
 void matrix_product(const MatrixProduct& p, float* panel) {
-  if (p.k == 0) {  // nothing to add
-    for (std::size_t i = 0; i < p.m && !p.accumulate; ++i) std::fill_n(p.c + i * p.c_row, p.n, 0.0f);
+  if (p.k == 0 && !p.accumulate) {  // sums of nothing
+    for (std::size_t i = 0; i < p.m; ++i) std::fill_n(p.c + i * p.c_row, p.n, 0.0f);
   }
   for (std::size_t k = 0; k < p.k; k += kProductDepth) {
     const std::size_t depth = HWY_MIN(kProductDepth, p.k - k);

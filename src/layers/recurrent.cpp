@@ -38,7 +38,7 @@ struct Saved {
 };
 
 /// Calls body(at, surrogate): at(f) is the neuron of feature f in its compile-time form, with the numbers it
-/// has learned.
+/// has in the layer.
 template <class Body>
 void with_neuron(const NeuronLayer& layer, const Body& body) {
   const std::vector<Parameter>& numbers = layer.numbers();
