@@ -24,7 +24,10 @@ class Scan {
   void step() {
     const char c = text_[at_];
     if (c == '"' || c == '\'') {
+      check_before_string();
+      const std::size_t begin = at_;
       skip_string(c);
+      if (begin > 0 && text_[begin - 1] == '.') check_part(begin);
       first_ = false;
       return;
     }
@@ -63,6 +66,19 @@ class Scan {
       fail(fmt::format("not TOML: expected only ASCII {}", where));
   }
 
+  /// In the middle of a number or a word a quote begins no string for it.
+  void check_before_string() const {
+    if (at_ > 0 && std::string_view(" \t\r\n=,[{.\xBF").find(text_[at_ - 1]) == std::string_view::npos)
+      fail("expected a blank, '=', ',', '[' or '{' before a string");
+  }
+
+  /// What stands between quotes after a dot: a part of a key, or the rest of what it takes for a number.
+  void check_part(std::size_t begin) const {
+    const std::string_view part = text_.substr(begin, at_ - begin);
+    if (std::ranges::any_of(part, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
+      fail("expected only ASCII in quotes after a dot");
+  }
+
   void skip_string(char quote) {
     const bool many_lines = text_.substr(at_, 3) == std::string(3, quote);
     const std::string end = std::string(many_lines ? 3 : 1, quote);
@@ -73,6 +89,7 @@ class Scan {
       if (escape) skip_escaped(many_lines);
     }
     at_ = std::min(at_ + end.size(), text_.size());
+    for (int more = 0; many_lines && more < 2 && at_ < text_.size() && text_[at_] == quote; ++more) ++at_;
   }
 
   void skip_escaped(bool many_lines) {

@@ -344,6 +344,15 @@ TEST(Recipe, WhatTheParserTakesForGrantedIsChecked) {
   EXPECT_EQ(parse_error("name = \"\"\"a\\\n \u00E9\"\"\""),
             "my.toml:2: not TOML: expected only ASCII at the beginning of a line that '\\' joins to the one "
             "before");
+  for (const std::string value : {"0o\"\u0494\"", "\"a\"\"\u0494\""}) {
+    EXPECT_EQ(parse_error("epochs = " + value),
+              "my.toml:1: expected a blank, '=', ',', '[' or '{' before a string");
+  }
+  EXPECT_EQ(parse_error("epochs = 1.\"\u0494\""), "my.toml:1: expected only ASCII in quotes after a dot");
+  EXPECT_EQ(
+      parse_recipe("name = \"a\"\ndescription = \"\"\"\"\u00E9\"\"\"\"\n[[network]]\nkind=\"flatten\"", "")
+          .description,
+      "\"\u00E9\"");
   EXPECT_TRUE(parse_error("epochs = [\n[ +1 ]]").starts_with("my.toml:1: key 'epochs': expected an integer"));
   const Recipe recipe = parse_recipe(
       "\uFEFFdescription = \"\"\"\u00E9 \\u00E9 \\\\ \u3042\n\u3042 \\\n  a\"\"\" # \u00E9\n"
