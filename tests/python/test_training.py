@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,15 @@ def test_an_exception_in_on_epoch_ends_the_training(toy_recipe: Path, toy_data: 
         volley.train(toy_recipe, data=toy_data, on_epoch=on_epoch)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as in a terminal, also where pytest was started with SIGINT ignored, as a shell does in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_the_training_and_its_checkpoint_is_written(
     toy_recipe: Path, toy_data: Data, tmp_path: Path
 ) -> None:
