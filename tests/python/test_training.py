@@ -140,7 +140,7 @@ def test_an_exception_in_on_epoch_ends_the_training(toy_recipe: Path, toy_data: 
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Ctrl-C as in a terminal, also where pytest was started with SIGINT ignored, as a shell does in the background."""
+    """Ctrl-C as in a terminal, also where a shell started pytest in the background, with SIGINT ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
