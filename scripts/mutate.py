@@ -4,9 +4,10 @@
     scripts/mutate.py [--seconds 600] [--seed 0] [--only PART_OF_A_PATH] [--jobs 2]
 
 The files are src/reference/*.hpp and the neurons' kernels. A copy of the tree is built once, in build-mutate, with
-every change in it behind a switch; VOLLEY_MUTANT=17 turns number 17 on. The tests of what computes (TESTS) then run
-for one change after the other, in an order drawn from the seed, until the time is over. A change is noticed when a
-test fails, crashes or does not end. Exit status: 0, or 1 if there are survivors.
+every change in it behind a switch; VOLLEY_MUTANT=17 turns number 17 on. The tests of what computes (TESTS) run once
+without a change, each alone, to see which come by which switch. Then, for one change after the other, in an order
+drawn from the seed, until the time is over, those that come by it run, the quick ones first. A change is noticed when
+a test fails, crashes or does not end. Exit status: 0, or 1 if there are survivors.
 
 Some changes change nothing that can be seen (a - 0 for a + 0). Known ones are listed, with the reason, in EQUAL.
 """
@@ -20,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -30,18 +32,49 @@ KERNELS = ["neuron-inl.h", "surrogate-inl.h", "lif.cpp", "qif.cpp", "izhikevich.
 TESTS = ["reference", "kernels", "layers", "encoders", "parity", "support", "training/loss_optimizer_test.cpp",
          "training/schedule_test.cpp", "training/trainer_test.cpp"]
 
-# (file, line without spaces around it): why no test can notice a change there.
-EQUAL = {}
+# (file, what is changed, line without spaces around it): why no test can notice that.
+ONE_BY_ONE = "the slices are then taken one by one, and give the same"
+EQUAL = {
+    ("src/kernels/neuron-inl.h", "+ turned",
+     "before[k] = hn::Load(d, a.z + ((tile - kCount) * kStates + k) * kLanes);"):
+        "of a second state before a step, no kernel's derivative needs the value; the reference is tested with one",
+    ("src/kernels/psn.cpp", "+ turned", "for (; i + 16 <= size; i += 16) {"): "each part is then added to one by one",
+} | {
+    ("src/kernels/neuron-inl.h", "+ turned", line): ONE_BY_ONE for line in (
+        "for (; j + kSlices <= slices; j += kSlices) {",
+        "for (; j + kSlices <= slices; j += kSlices) forward_slices<kSlices, true>(s, x, neuron, shape, j);",
+        "for (; j + kSlices <= slices; j += kSlices) forward_slices<kSlices, false>(s, x, neuron, shape, j);",
+    )
+}
 
 SWITCH = """#pragma once
 
+#include <array>
+#include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <type_traits>
 
 namespace volley::mutation {
 
+// Which switches were come by: written at the end to the file that VOLLEY_MUTANTS_REACHED names.
+struct Reached {
+  std::array<std::atomic<bool>, 4096> numbers{};
+  ~Reached() {
+    const char* const path = std::getenv("VOLLEY_MUTANTS_REACHED");
+    std::FILE* const file = path ? std::fopen(path, "w") : nullptr;
+    if (!file) return;
+    for (std::size_t n = 0; n < numbers.size(); ++n)
+      if (numbers[n]) std::fprintf(file, "%zu ", n);
+    std::fclose(file);
+  }
+};
+inline Reached reached;
+
 inline bool active(int number) {
   static const int wanted = std::getenv("VOLLEY_MUTANT") ? std::atoi(std::getenv("VOLLEY_MUTANT")) : -1;
+  std::atomic<bool>& here = reached.numbers[static_cast<std::size_t>(number)];
+  if (!here.load(std::memory_order_relaxed)) here.store(true, std::memory_order_relaxed);
   return number == wanted;
 }
 struct Sign {
@@ -74,8 +107,15 @@ CALL = re.compile(r"\bhn::(" + "|".join(CALLS) + r")\(")
 CHOICE = re.compile(r"\bhn::IfThenElse\(")
 
 
-def end_of_operand(line, start):
-    """Where what stands right of a comparison ends."""
+# What ends the right-hand side of an operator: whatever binds less.
+AFTER_ASSIGNED = re.compile(r"[;,]")
+AFTER_COMPARED = re.compile(r"[;,]| (?:&&|\|\||\?|:) ")
+AFTER_TERM = re.compile(r"[;,]| (?:&&|\|\||\?|:|[+-]|[<>]=?|[!=]=|<<|>>|&|\|) ")
+
+
+def end_of_operand(line, start, enders):
+    """Where what stands right of an operator ends: before one of `enders`, or the end of the bracket it is in. None
+    where that is on another line."""
     depth = 0
     for i in range(start, len(line)):
         c = line[i]
@@ -85,9 +125,7 @@ def end_of_operand(line, start):
             if depth == 0:
                 return i
             depth -= 1
-        elif depth == 0 and (c in ";,?:" or line.startswith(("&&", "||"), i)):
-            if line.startswith("::", i) or line[i - 1:i + 1] == "::":
-                continue
+        elif depth == 0 and enders.match(line, i):
             return i
     return None
 
@@ -99,28 +137,32 @@ def is_code(line):
 
 
 def places(line):
-    """Edits of a line of code: (position, end, text for a number n, what is shown)."""
+    """Changes of a line of code: (edits, what is shown), an edit (position, end, text for a number n)."""
     code = line.split("//")[0]
     found = []
     for m in SIGN.finditer(code):
-        found.append((m.end(), m.end(), "::volley::mutation::sign({n}) * ", f"{m[1]}{m[2]} turned"))
+        # a + b turned is a + -(b), with all of b where it ends on this line.
+        end = end_of_operand(code, m.end(), AFTER_ASSIGNED if m[2] else AFTER_TERM)
+        edits = [(m.end(), m.end(), "::volley::mutation::sign({n}) * " + "(" * (end is not None))]
+        edits += [(end, end, ")")] * (end is not None)
+        found.append((edits, f"{m[1]}{m[2]} turned"))
     for m in COMPARISON.finditer(code):
-        end = end_of_operand(code, m.end())
+        end = end_of_operand(code, m.end(), AFTER_COMPARED)
         # A loop that is not entered is seen by any test: `for` is left alone.
         if end is not None and not re.search(r"\bfor \(|operator|if constexpr", code):
-            found.append((end, end, " != ::volley::mutation::active({n})", f"{m[1]} turned"))
+            found.append(([(end, end, " != ::volley::mutation::active({n})")], f"{m[1]} turned"))
     for m in CALL.finditer(code):
-        found.append((m.start(), m.end() - 1, f"(VOLLEY_SWAP({{n}}, {m[1]}, {CALLS[m[1]]}))",
+        found.append(([(m.start(), m.end() - 1, f"(VOLLEY_SWAP({{n}}, {m[1]}, {CALLS[m[1]]}))")],
                       f"{m[1]} made {CALLS[m[1]]}"))
     for m in CHOICE.finditer(code):
-        found.append((m.start(), m.end() - 1, "(VOLLEY_SWAP_CHOICE({n}))", "IfThenElse turned"))
+        found.append(([(m.start(), m.end() - 1, "(VOLLEY_SWAP_CHOICE({n}))")], "IfThenElse turned"))
     return found
 
 
-def sources(only):
+def sources():
     files = sorted((ROOT / "src" / "reference").glob("*.hpp"))
     files += [ROOT / "src" / "kernels" / name for name in KERNELS]
-    return [f.relative_to(ROOT) for f in files if only in str(f)]
+    return [f.relative_to(ROOT) for f in files]
 
 
 class Mutant:
@@ -140,13 +182,13 @@ def instrument(path, unwilling, number):
         if not is_code(line):
             continue
         edits = []
-        for begin, end, text, what in places(line):
-            if in_export and "VOLLEY_SWAP" in text:
+        for changes, what in places(line):
+            if in_export and any("VOLLEY_SWAP" in text for _, _, text in changes):
                 continue
             number += 1  # also for a line that stays as it is: every other line then keeps its number
             if (str(path), i) in unwilling:
                 continue
-            edits.append((begin, end, text.format(n=number)))
+            edits += [(begin, end, text.format(n=number)) for begin, end, text in changes]
             mutants.append(Mutant(number, path, i, line.strip(), what))
         for begin, end, text in sorted(edits, reverse=True):
             line = line[:begin] + text + line[end:]
@@ -224,14 +266,48 @@ def build(files, jobs):
         unwilling |= wrong
 
 
-def is_noticed(number):
-    """Whether a test fails, crashes or does not end."""
-    command = [BUILD / "out/tests/volley_tests", "--gtest_brief=1", "--gtest_fail_fast"]
+def run(tests, seconds, **environment):
+    """Whether these tests pass, and in that time."""
+    command = [BUILD / "out/tests/volley_tests", "--gtest_brief=1", "--gtest_fail_fast",
+               "--gtest_filter=" + ":".join(tests)]
     try:
-        return subprocess.run(command, env=dict(os.environ, VOLLEY_MUTANT=str(number)), stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, cwd=BUILD, timeout=300).returncode != 0
+        return subprocess.run(command, env=dict(os.environ, **environment), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, cwd=BUILD, timeout=seconds).returncode == 0
     except subprocess.TimeoutExpired:
-        return True
+        return False
+
+
+def all_tests():
+    listed = subprocess.run([BUILD / "out/tests/volley_tests", "--gtest_list_tests"], check=True, text=True,
+                            capture_output=True, cwd=BUILD).stdout
+    suite, tests = "", []
+    for line in listed.split("\n"):
+        name = line.split("#")[0].strip()
+        if line.startswith("  "):
+            tests.append(suite + name)
+        elif name.endswith("."):
+            suite = name
+    return tests
+
+
+def reach(test):
+    """How long a test takes, and the numbers of the switches it comes by."""
+    with tempfile.NamedTemporaryFile("r", dir=BUILD) as file:
+        begin = time.monotonic()
+        if not run([test], 600, VOLLEY_MUTANTS_REACHED=file.name):
+            sys.exit(f"mutate: {test} fails without any change")
+        return time.monotonic() - begin, {int(number) for number in file.read().split()}
+
+
+def is_noticed(number, reaches):
+    """Whether a test fails, crashes or does not end."""
+    quick, slow, seconds = [], [], 0
+    for test, (duration, numbers) in sorted(reaches.items(), key=lambda item: item[1][0]):
+        if number in numbers:
+            seconds += duration
+            (quick if seconds < 3 else slow).append(test)
+    # Without a change they take `seconds` at most, beside one another's load: ten times that is no end.
+    return any(not run(tests, 20 + 10 * seconds, VOLLEY_MUTANT=str(number)) for tests in (quick, slow) if tests)
 
 
 def main():
@@ -242,24 +318,25 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
 
-    files = sources(options.only)
-    mutants = build(files, options.jobs)
-    if is_noticed(-1):
-        sys.exit("mutate: the tests fail without any change")
+    mutants = [m for m in build(sources(), options.jobs) if options.only in str(m.path)]
+    tests = all_tests()
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        reaches = dict(zip(tests, pool.map(reach, tests)))
+    print(f"mutate: {len(mutants)} changes, {len(tests)} tests", flush=True)
     random.Random(options.seed).shuffle(mutants)
     end, tried, survivors = time.monotonic() + options.seconds, 0, []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        outcomes = pool.map(lambda m: (m, is_noticed(m.number) if time.monotonic() < end else None), mutants)
+        outcomes = pool.map(lambda m: (m, is_noticed(m.number, reaches) if time.monotonic() < end else None), mutants)
         for mutant, noticed in outcomes:
             tried += noticed is not None
             if noticed is not False:
                 continue
-            reason = EQUAL.get((str(mutant.path), mutant.text))
+            reason = EQUAL.get((str(mutant.path), mutant.what, mutant.text))
             print(("equal" if reason else "SURVIVES") + f"  {mutant}" + (f"  ({reason})" if reason else ""), flush=True)
             if not reason:
                 survivors.append(mutant)
-    print(f"mutate: {tried} of {len(mutants)} changes in {len(files)} files tried, seed {options.seed}: "
-          f"{len(survivors)} survive")
+    print(f"mutate: {tried} of {len(mutants)} changes in {len({m.path for m in mutants})} files tried, "
+          f"seed {options.seed}: {len(survivors)} survive")
     return 1 if survivors else 0
 
 

@@ -45,15 +45,12 @@ void potentials(float* h, const float* x, const float* matrix, const float* bias
 
 void psn_forward(std::uint64_t* s, const float* x, const float* matrix, const float* bias,
                  const NeuronShape& shape, float* scratch) {
-  const std::size_t size = shape.P * shape.F;
-  std::memset(s, 0, shape.N * shape.T * shape.P * shape.row_words * sizeof *s);
-  for (std::size_t n = 0; n < shape.N; ++n) {
-    potentials(scratch, x + n * shape.current_steps() * size, matrix, bias, shape);
-    const float* h = scratch;
-    for (std::size_t row = 0; row < shape.T * shape.P; ++row, s += shape.row_words) {
-      for (std::size_t f = 0; f < shape.F; ++f, ++h) {
-        s[f / 64] |= static_cast<std::uint64_t>(*h >= 0) << f % 64;  // (Y2)
-      }
+  std::memset(s, 0, shape.T * shape.P * shape.row_words * sizeof *s);
+  potentials(scratch, x, matrix, bias, shape);
+  const float* h = scratch;
+  for (std::size_t row = 0; row < shape.T * shape.P; ++row, s += shape.row_words) {
+    for (std::size_t f = 0; f < shape.F; ++f, ++h) {
+      s[f / 64] |= static_cast<std::uint64_t>(*h >= 0) << f % 64;  // (Y2)
     }
   }
 }
@@ -66,24 +63,18 @@ void psn_backward(float* dx, float* partial, const float* ds, const float* x, co
   float* g = h + T * size;
   float* ones = g + T * size;
   std::fill_n(ones, size, 1.0f);
-  for (std::size_t n = 0; n < shape.N; ++n) {
-    potentials(h, x, matrix, bias, shape);
-    surrogate_derivatives(g, h, T * size, surrogate);
-    for (std::size_t i = 0; i < T * size; ++i) h[i] = ds[i] * g[i];  // (Y5)
-    std::fill_n(dx, shape.current_steps() * size, 0.0f);
-    for (std::size_t from = 0; from < T; ++from) {
-      const std::size_t at = shape.constant ? 0 : from * size;
-      for (std::size_t t = 0; t < T; ++t) {
-        add_scaled(dx + at, matrix[t * T + from], h + t * size, size);  // (Y6)
-        partial[t * T + from] = dot(h + t * size, x + at, size);        // (Y7)
-      }
+  potentials(h, x, matrix, bias, shape);
+  surrogate_derivatives(g, h, T * size, surrogate);
+  for (std::size_t i = 0; i < T * size; ++i) h[i] = ds[i] * g[i];  // (Y5)
+  std::fill_n(dx, shape.current_steps() * size, 0.0f);
+  for (std::size_t from = 0; from < T; ++from) {
+    const std::size_t at = shape.constant ? 0 : from * size;
+    for (std::size_t t = 0; t < T; ++t) {
+      add_scaled(dx + at, matrix[t * T + from], h + t * size, size);  // (Y6)
+      partial[t * T + from] = dot(h + t * size, x + at, size);        // (Y7)
     }
-    for (std::size_t t = 0; t < T; ++t) partial[T * T + t] = dot(h + t * size, ones, size);
-    dx += shape.current_steps() * size;
-    x += shape.current_steps() * size;
-    ds += T * size;
-    partial += T * T + T;
   }
+  for (std::size_t t = 0; t < T; ++t) partial[T * T + t] = dot(h + t * size, ones, size);
 }
 
 }  // namespace volley::kernels

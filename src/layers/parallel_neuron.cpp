@@ -48,6 +48,16 @@ void check_steps(const Options& o, std::size_t T) {
   }
 }
 
+/// body(n, place, scratch) for every sample.
+template <class Body>
+void for_each_sample(ThreadPool& threads, const kernels::NeuronShape& shape, const Body& body) {
+  parallel_for(threads, shape.N, 1, [&](std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> scratch;
+    scratch.resize(kernels::psn_scratch_size(shape));
+    for (std::size_t n = begin; n < end; ++n) body(n, place_of(n, shape), scratch.data());
+  });
+}
+
 }  // namespace
 
 template <class Options>
@@ -70,12 +80,9 @@ Signal ParallelNeuron<Options>::forward(const Signal& x, Tape& tape) const {
   saved.bias.resize(shape.T);
   reference::psn_expand(saved.matrix.data(), saved.bias.data(), weight_.value.data(), bias_.value.data(),
                         options_, shape.T);
-  parallel_for(tape.threads(), shape.N, 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> scratch;
-    scratch.resize(kernels::psn_scratch_size(shape));
-    const NeuronPlace place = place_of(begin, shape);
+  for_each_sample(tape.threads(), shape, [&](std::size_t, const NeuronPlace& place, float* scratch) {
     kernels::psn_forward(s + place.words, x.values() + place.current, saved.matrix.data(), saved.bias.data(),
-                         part_of(shape, begin, end), scratch.data());
+                         shape, scratch);
   });
   return saved.s;
 }
@@ -88,13 +95,10 @@ Signal ParallelNeuron<Options>::backward(Tape& tape, const Signal& dy) {
   const std::size_t numbers = shape.T * shape.T + shape.T;
   saved.dx.resize(x.stored_shape());
   saved.partial.resize(shape.N * numbers);
-  parallel_for(tape.threads(), shape.N, 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> scratch;
-    scratch.resize(kernels::psn_scratch_size(shape));
-    const NeuronPlace place = place_of(begin, shape);
-    kernels::psn_backward(saved.dx.data() + place.current, saved.partial.data() + begin * numbers,
+  for_each_sample(tape.threads(), shape, [&](std::size_t n, const NeuronPlace& place, float* scratch) {
+    kernels::psn_backward(saved.dx.data() + place.current, saved.partial.data() + n * numbers,
                           dy.values() + place.values, x.values() + place.current, saved.matrix.data(),
-                          saved.bias.data(), options_.surrogate, part_of(shape, begin, end), scratch.data());
+                          saved.bias.data(), options_.surrogate, shape, scratch);
   });
   saved.dmatrix.resize(numbers);
   saved.dmatrix.zero();

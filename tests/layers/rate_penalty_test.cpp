@@ -29,6 +29,13 @@ TEST(RatePenalty, ReferenceHasItsGradient) {
   }
 }
 
+TEST(RatePenalty, IsAsByHand) {
+  const std::vector<double> r{0.5, 0, 0.25};
+  EXPECT_NEAR(reference::rate_penalty_forward(r.data(), 6.0, 0.25, false, 3), 2 * (0.25 + 0.25 + 0), 1e-12);
+  EXPECT_NEAR(reference::rate_penalty_forward(r.data(), 6.0, 0.25, true, 3), 2 * (0.0625 + 0.0625 + 0),
+              1e-12);
+}
+
 /// Backward adds the gradient of penalty() to dy.
 void expect_gradient_of_penalty(const RatePenaltyOptions& options, const Shape& shape) {
   RatePenalty layer(options);

@@ -47,6 +47,14 @@ TEST(DropoutReference, EveryAddressHasAMaskOfItsOwn) {
   EXPECT_EQ(mask_of(7, 0.5), first) << "a feature's bit does not depend on how many there are";
 }
 
+TEST(DropoutReference, FourFeaturesShareABlockOfRandomWords) {
+  const Values mask = mask_of(30, 0.25, 7, 9);
+  for (std::uint32_t f = 0; f < 30; ++f) {
+    const std::uint32_t word = philox({f / 4, 7, 9, 0}, kKey)[f % 4];
+    EXPECT_EQ(mask[f] == 0, word < std::uint32_t{1} << 30) << f;
+  }
+}
+
 TEST(DropoutReference, BackwardIsTheGradient) {
   constexpr std::size_t T = 3, F = 8;
   const Values mask = mask_of(F, 0.4);

@@ -58,6 +58,16 @@ TEST(LIFReference, WithoutInputDecayTheCurrentComesWhole) {
 
 TEST(LIFReference, LeaksTowardVReset) { EXPECT_EQ(step(0.5, 0.0, {.v_reset = -0.5f}).h, 0.0); }
 
+TEST(SoftLIFReference, LeaksTowardVReset) {
+  const reference::SoftLIFParameters<double> q{.tau = 2, .v_threshold = 1, .v_reset = -0.5};
+  const Values x{1.0, 0.0};
+  Values p(2), h(2), v(1);
+  reference::soft_lif_forward(p.data(), h.data(), v.data(), x.data(), q, 2, 1);
+  EXPECT_EQ(h[0], 0.0);  // -0.5 + (1 - 0) / 2
+  const double after = (1 - p[0]) * 0.0 - p[0] * 0.5;
+  EXPECT_NEAR(h[1], after + (0 - (after + 0.5)) / 2, 1e-12);
+}
+
 TEST(SoftLIFReference, BackwardIsTheGradient) {
   const reference::SoftLIFParameters<double> q{.tau = 3, .v_threshold = 0.8, .v_reset = -0.2};
   const Values x = test::Random(3).values<double>(kT * kF, -0.5, 3);

@@ -102,6 +102,37 @@ TEST(NeuronReference, TheGradientCheckCatchesMistakes) {
   });
 }
 
+/// A neuron of no one's, whose charge sees both of its states before it: of the others' second state, no
+/// charge is more than linear, so that its derivative does not need it.
+struct Gated : reference::FiresAtThreshold<double> {
+  static constexpr std::size_t kStates = 2;
+  static constexpr std::size_t kParameters = 0;
+
+  void start(double* z) const { z[0] = 0, z[1] = 0.5; }
+  void charge(double* z, double x) const {
+    z[0] = z[0] * z[1] + x;
+    z[1] = 0.8 * z[1] * z[1] + 0.3 * x;
+  }
+  void reset(double* z, double s, double r) const {
+    z[0] -= r * v_threshold;
+    z[1] += 0.2 * s;
+  }
+  double reset_adjoint(double* dz, double*, const double*, double) const {
+    return 0.2 * dz[1] - (detach_reset ? 0 : v_threshold * dz[0]);
+  }
+  double charge_adjoint(double* dz, double*, const double* before, const double*, double) const {
+    const double dx = dz[0] + 0.3 * dz[1];
+    dz[1] = before[0] * dz[0] + 1.6 * before[1] * dz[1];
+    dz[0] = before[1] * dz[0];
+    return dx;
+  }
+};
+
+TEST(NeuronReference, AChargeSeesEveryStateBeforeIt) {
+  const Gated neuron;
+  EXPECT_LT((Checked<Gated>{neuron, ATan{}}.of_input(neuron)), 1e-7);
+}
+
 // Where its options put them, and away from there, where what is 1 or 0 at first shows.
 TEST(NeuronReference, BackwardIsTheGradientOfEveryParameter) {
   std::size_t parameters = 0;

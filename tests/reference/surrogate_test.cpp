@@ -9,9 +9,12 @@
 namespace volley {
 namespace {
 
-/// Whether some surrogate's derivative jumps within `step` of x: at 0, and at the edges of its pieces.
+// Where some surrogate's derivative jumps: at 0, and at the edges of its pieces; and at as much below 0.
+constexpr double kCorners[] = {0.0, 0.25, 0.4, 0.5, 1.0, 1.25};
+
+/// Whether there is a corner within `step` of x.
 bool has_a_corner(double x, double step) {
-  for (const double at : {0.0, 0.25, 0.4, 0.5, 1.0, 1.25, 1.0 / 0.8}) {
+  for (const double at : kCorners) {
     if (std::abs(std::abs(x) - at) <= step) return true;
   }
   return false;
@@ -30,6 +33,17 @@ TEST(Surrogate, DerivativeIsThatOfTheSmoothStep) {
   }
 }
 
+TEST(Surrogate, SmoothStepDoesNotJumpWhereItsPiecesMeet) {
+  for (const Surrogate& f : test::every_surrogate()) {
+    for (const double corner : kCorners) {
+      for (const double x : {-corner, corner}) {
+        EXPECT_NEAR(reference::smooth_step(f, x - 1e-9), reference::smooth_step(f, x + 1e-9), 1e-7)
+            << "surrogate " << f.index() << ", x = " << x;
+      }
+    }
+  }
+}
+
 TEST(Surrogate, SmoothStepRisesFromNoughtToOneThroughAHalf) {
   for (const Surrogate& f :
        {Surrogate{ATan{}}, Surrogate{Sigmoid{}}, Surrogate{PiecewiseQuadratic{}}, Surrogate{PiecewiseExp{}},
@@ -38,6 +52,14 @@ TEST(Surrogate, SmoothStepRisesFromNoughtToOneThroughAHalf) {
     EXPECT_DOUBLE_EQ(reference::smooth_step(f, 0.0), 0.5) << f.index();
     EXPECT_NEAR(reference::smooth_step(f, 1e6), 1, 1e-5) << f.index();
   }
+}
+
+// Its step has no bounds: alpha x / (1 + |x|) and a half.
+TEST(Surrogate, SuperSpikesStepIsAsByHand) {
+  const Surrogate f = SuperSpike{3.0f};
+  EXPECT_DOUBLE_EQ(reference::smooth_step(f, 0.0), 0.5);
+  EXPECT_DOUBLE_EQ(reference::smooth_step(f, 1.0), 2.0);
+  EXPECT_DOUBLE_EQ(reference::smooth_step(f, -0.5), -0.5);
 }
 
 // SpikingJelly: ATan(2)'(0) = alpha / 2, Sigmoid(4)'(0) = alpha / 4.

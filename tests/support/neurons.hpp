@@ -51,6 +51,7 @@ void for_every_neuron(const Surrogate& surrogate, const Body& body) {
     o.surrogate = surrogate;
     for (const bool detach_reset : {false, true}) {
       o.detach_reset = detach_reset;
+      o.fires_at_threshold = !detach_reset;  // so that both comparisons come up
       const std::string name = std::string(Options::kKind) + (detach_reset ? " detached" : "");
       if constexpr (requires { o.v_reset; }) {
         for (const std::optional<float> v_reset :

@@ -7,6 +7,7 @@
 #include <volley/optimizer.hpp>
 
 #include "reference/loss.hpp"
+#include "reference/optimizer.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -241,6 +242,15 @@ TEST(Adam, IsAsByHand) {
   expect_path(Adam{0.01f}, expected);
 }
 
+// The first step's moments, as they are without their bias, are g and g^2: lr g / (|g| + eps).
+TEST(Adam, AddsEpsToTheRoot) {
+  Adam adam(0.1f, {.eps = 0.3f});
+  EXPECT_NEAR(three_steps(adam)[0], 1 - 0.1 * 0.5 / (0.5 + 0.3), 1e-7);
+  double w = 1, m = 0, v = 0, g = 0.5;
+  reference::adam_step(&w, &m, &v, &g, reference::adam_coefficients<double>(0.1, 0.9, 0.999, 0.3, 0, 1), 1);
+  EXPECT_NEAR(w, 1 - 0.1 * 0.5 / (0.5 + 0.3), 1e-12);
+}
+
 TEST(AdamW, DecaysTheWeightBesideTheStep) {
   std::vector<double> expected;
   double w = 1, m = 0, v = 0, k = 0;
@@ -273,6 +283,12 @@ TEST(Clipping, IsAsByHand) {
   EXPECT_EQ(a.gradient.data()[0], 2);
   EXPECT_EQ(a.gradient.data()[1], -2.5f);
   EXPECT_TRUE(std::isnan(b.gradient.data()[0])) << "a gradient that is lost must be seen";
+}
+
+// As PyTorch, so that a norm of 0 is no division by 0.
+TEST(Clipping, AddsAMillionthToTheNorm) {
+  EXPECT_NEAR(reference::clip_norm_factor<double>(1e-6, 1e-6), 0.5, 1e-12);
+  EXPECT_EQ(reference::clip_norm_factor<double>(1e-6, 0), 1);
 }
 
 TEST(Optimizers, NameTheirStateAndCountTheirSteps) {
