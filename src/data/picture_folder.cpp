@@ -77,7 +77,7 @@ std::vector<fs::path> entries_of_type(const fs::path& folder, fs::file_type type
 
 /// The folders of the classes; there is at least one.
 std::vector<fs::path> class_folders(const fs::path& folder, Problems& problems) {
-  const auto folders = entries_of_type(folder, fs::file_type::directory, "no folder of a class", problems);
+  auto folders = entries_of_type(folder, fs::file_type::directory, "no folder of a class", problems);
   if (folders.empty() || folders.size() > kMostClasses) {
     problems.add(folder,
                  fmt::format("must have 1 to {} folders of classes, got {}", kMostClasses, folders.size()));

@@ -365,7 +365,7 @@ class Writer {
   /// Lays values into the data file; what stands in the script for the place where they begin.
   template <class T>
   std::string add_data(const std::vector<T>& values) {
-    const std::string place = fmt::format("skip={}", job_.data.size());
+    std::string place = fmt::format("skip={}", job_.data.size());
     job_.data.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
     return place;
   }

@@ -21,7 +21,7 @@ constexpr std::size_t kNamed = 20;       // classes whose names have room beside
 std::string title_of(const FigureSource& source) {
   const Dataset& data = *source.data;
   const SampleLife& life = *source.life;
-  const std::string place =
+  std::string place =
       data.size() == 1 ? data.name : fmt::format("picture {} of {}", life.sample, data.name);
   const auto name = [&](std::size_t k) {
     return k < data.classes.size() ? data.classes[k] : fmt::format("output {}", k);
@@ -146,8 +146,9 @@ Panel mean_panel(const SampleLife& life, const Shape& picture) {
   const std::size_t pixels = picture[1] * picture[2];
   Panel panel{.values = std::vector<float>(pixels)};
   const Tensor& x = life.input_values;
+  const std::size_t pictures = x.size() / pixels;  // steps, or steps and channels
   for (std::size_t i = 0; i < x.size(); ++i) {
-    panel.values[i % pixels] += x.data()[i] * 255 / static_cast<float>(x.size() / pixels);
+    panel.values[i % pixels] += x.data()[i] * 255 / static_cast<float>(pictures);
   }
   return panel;
 }

@@ -117,8 +117,9 @@ Plot panel_plot(const std::vector<Panel>& panels, std::size_t width, std::size_t
             .high = std::ceil(static_cast<double>(panels.size()) / static_cast<double>(shown)) * down,
             .downward = true};
   for (std::size_t i = 0; i < panels.size(); ++i) {
+    const std::size_t row = i / shown;
     const double left = static_cast<double>(i % shown) * across + kGap / 2;
-    const double top = static_cast<double>(i / shown) * down + kGap / 2;
+    const double top = static_cast<double>(row) * down + kGap / 2;
     plot.maps.push_back({.columns = width,
                          .rows = height,
                          .values = panels[i].values,

@@ -52,9 +52,7 @@ void sum_over_time(float* z, const Signal& y, std::size_t n, float divisor) {
 }
 
 /// The outputs (T, K) of sample n, spikes as 0 and 1; valid until the thread's next call.
-const float* real_values(const Signal& y, std::size_t n) {
-  const std::size_t T = y.steps();
-  const std::size_t K = y.features();
+const float* real_values(const Signal& y, std::size_t n, std::size_t T, std::size_t K) {
   if (!y.is_spikes()) return y.values() + n * T * K;
   static thread_local Buffer<float> values;
   values.resize(T * K);
@@ -188,7 +186,7 @@ double Tet::forward(const Signal& y, std::span<const std::uint8_t> labels, Tenso
   const std::span<float> losses = buffer.span();
   for_samples(N, threads, [&](std::size_t n) {
     sum_over_time(scores.data() + n * K, y, n, static_cast<float>(T));
-    losses[n] = reference::tet_forward(real_values(y, n), labels[n], lower(options_), T, K);
+    losses[n] = reference::tet_forward(real_values(y, n, T, K), labels[n], lower(options_), T, K);
   });
   return static_cast<double>(std::accumulate(losses.begin(), losses.end(), 0.0f) / static_cast<float>(N));
 }
@@ -199,8 +197,8 @@ void Tet::backward(const Signal& y, std::span<const std::uint8_t> labels, const 
   const std::size_t K = y.features();
   dy.resize({y.samples(), T, K});
   for_samples(y.samples(), threads, [&](std::size_t n) {
-    reference::tet_backward(dy.data() + n * T * K, real_values(y, n), labels[n], lower(options_), y.samples(),
-                            T, K);
+    reference::tet_backward(dy.data() + n * T * K, real_values(y, n, T, K), labels[n], lower(options_),
+                            y.samples(), T, K);
   });
 }
 

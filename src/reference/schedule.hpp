@@ -13,7 +13,8 @@ namespace volley::reference {
 
 /// (H1) StepLR
 inline double step_lr(double base, std::uint64_t k, std::uint64_t step_size, double gamma) {
-  return base * std::pow(gamma, static_cast<double>(k / step_size));
+  const std::uint64_t passed = k / step_size;
+  return base * std::pow(gamma, static_cast<double>(passed));
 }
 
 /// (H2) MultiStepLR; `milestones` ascending

@@ -43,14 +43,14 @@ std::vector<Fact> headline(const RunRecord& run) {
 }
 
 template <class Number>
-Series series_of(std::string name, const std::vector<EpochRecord>& epochs, const Number& number) {
+Series series_of(const std::string& name, const std::vector<EpochRecord>& epochs, const Number& number) {
   auto [x, y] = over_epochs(epochs, number);
-  return {.name = std::move(name), .x = std::move(x), .y = std::move(y)};
+  return {.name = name, .x = std::move(x), .y = std::move(y)};
 }
 
 template <class Number>
-Series steps_of(std::string name, const std::vector<IterationRecord>& iterations, const Number& number) {
-  Series series{.name = std::move(name)};
+Series steps_of(const std::string& name, const std::vector<IterationRecord>& iterations, const Number& number) {
+  Series series{.name = name};
   for (const IterationRecord& i : iterations) {
     series.x.push_back(static_cast<double>(i.iteration));
     series.y.push_back(number(i));

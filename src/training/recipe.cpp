@@ -136,6 +136,7 @@ TrainerParts Recipe::build_parts() const {
           .augment = Augment(augment),
           .rule = make_rule(rule),
           .schedule = schedule};
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): it loses track of what a member owns
 }
 
 }  // namespace volley
