@@ -21,8 +21,7 @@ constexpr std::size_t kNamed = 20;       // classes whose names have room beside
 std::string title_of(const FigureSource& source) {
   const Dataset& data = *source.data;
   const SampleLife& life = *source.life;
-  std::string place =
-      data.size() == 1 ? data.name : fmt::format("picture {} of {}", life.sample, data.name);
+  std::string place = data.size() == 1 ? data.name : fmt::format("picture {} of {}", life.sample, data.name);
   const auto name = [&](std::size_t k) {
     return k < data.classes.size() ? data.classes[k] : fmt::format("output {}", k);
   };

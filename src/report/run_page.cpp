@@ -49,7 +49,8 @@ Series series_of(const std::string& name, const std::vector<EpochRecord>& epochs
 }
 
 template <class Number>
-Series steps_of(const std::string& name, const std::vector<IterationRecord>& iterations, const Number& number) {
+Series steps_of(const std::string& name, const std::vector<IterationRecord>& iterations,
+                const Number& number) {
   Series series{.name = name};
   for (const IterationRecord& i : iterations) {
     series.x.push_back(static_cast<double>(i.iteration));
