@@ -252,6 +252,13 @@ void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainB
 constexpr std::size_t kTileRows = 6;
 constexpr std::size_t kPanelVectors = kLanes == 16 ? 4 : 2;
 
+constexpr std::size_t kRowsAhead = 8;
+
+/// Asks for the cache lines of `columns` numbers.
+HWY_INLINE void prefetch_row(const float* from, std::size_t columns) {
+  for (std::size_t i = 0; i < columns; i += 16) __builtin_prefetch(from + i);
+}
+
 /// The part of a product that goes over `depth` of its k: B from this row and column on, with rows of b_row.
 struct ProductPart {
   const float* a;
@@ -302,6 +309,8 @@ void matrix_product(const MatrixProduct& p, float* panel) {
           p.accumulate || k > 0};
       if (p.m > 2 * kTileRows) {  // B is read often enough for a copy without gaps to be worth it
         for (std::size_t r = 0; r < depth; ++r) {
+          // Rows are far apart: the processor does not foresee the next.
+          if (r + kRowsAhead < depth) prefetch_row(part.b + (r + kRowsAhead) * p.b_row, columns);
           std::memcpy(panel + r * kProductColumns, part.b + r * p.b_row, columns * sizeof *panel);
         }
         part.b = panel;

@@ -41,21 +41,23 @@ struct Saved {
   Buffer<std::int32_t> position;  // (rows / 4), ascending
 };
 
-/// p, cut into pieces of C.
+/// p, cut into pieces of C. For each, B is copied: rows are cut only where there are too few columns for the
+/// threads.
 void product(ThreadPool& threads, const kernels::MatrixProduct& p) {
-  const std::size_t rows = (p.m + kRows - 1) / kRows;
   const std::size_t columns = (p.n + kernels::kProductColumns - 1) / kernels::kProductColumns;
+  const std::size_t piece_rows = columns < 4 * threads.size() ? kRows : std::max<std::size_t>(p.m, 1);
+  const std::size_t rows = (p.m + piece_rows - 1) / piece_rows;
   parallel_for(threads, rows * columns, 1, [&](std::size_t begin, std::size_t end) {
     static thread_local Buffer<float> panel;
     panel.resize(kernels::product_panel_size(p.k));
     for (std::size_t piece = begin; piece < end; ++piece) {
-      const std::size_t i = piece % rows * kRows;
+      const std::size_t i = piece % rows * piece_rows;
       const std::size_t j = piece / rows * kernels::kProductColumns;
       kernels::MatrixProduct part = p;
       part.a += i * p.a_row;
       part.b += j;
       part.c += i * p.c_row + j;
-      part.m = std::min(kRows, p.m - i);
+      part.m = std::min(piece_rows, p.m - i);
       part.n = std::min(kernels::kProductColumns, p.n - j);
       kernels::matrix_product(part, panel.data());
     }
