@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <volley/neuron.hpp>
@@ -49,10 +50,12 @@ template <class Body>
 void for_every_neuron(const Surrogate& surrogate, const Body& body) {
   const auto cross = [&]<class Options>(Options o) {
     o.surrogate = surrogate;
-    for (const bool detach_reset : {false, true}) {
+    for (const auto& [detach_reset, above] : {std::pair(false, false), {true, false}, {false, true}}) {
       o.detach_reset = detach_reset;
-      o.fires_at_threshold = !detach_reset;  // so that both comparisons come up
-      const std::string name = std::string(Options::kKind) + (detach_reset ? " detached" : "");
+      o.fires_at_threshold = !above;
+      const std::string name = std::string(Options::kKind) + (detach_reset ? " detached"
+                                                              : above      ? " above the threshold"
+                                                                           : "");
       if constexpr (requires { o.v_reset; }) {
         for (const std::optional<float> v_reset :
              {std::optional<float>{0.0f}, std::optional<float>{-0.3f}, std::optional<float>{}}) {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <string_view>
 
 #include <volley/recipe.hpp>
 
@@ -14,23 +13,17 @@
 namespace volley {
 namespace {
 
-// Sanitizers make it many times as slow: under them a few steps go everywhere, and nothing is learned yet.
-constexpr bool kLearns = std::string_view(VOLLEY_SANITIZE).empty();
-
 class DeepRecipe : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(DeepRecipe, LearnsASlice) {
   const std::string data_name = load_recipe(GetParam()).data;
   VOLLEY_NEEDS_DATA(data_name);
-  const Recipe recipe = with_settings(
-      load_recipe(GetParam()), {kLearns ? "train_samples=64" : "train_samples=16", "test_samples=16",
-                                kLearns ? "training.batch=16" : "training.batch=8", "training.threads=2"});
+  const Recipe recipe = with_settings(load_recipe(GetParam()), {"train_samples=64", "test_samples=16",
+                                                                "training.batch=16", "training.threads=2"});
   const Split data = recipe.take(datasets::load(recipe.data, test::data_folder()));
   Sequential net = recipe.build_network(data.train.shape);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
-  const History history = trainer.fit(data.train, data.test, kLearns ? 4 : 1);
-  EXPECT_TRUE(std::isfinite(history.epochs.back().train_loss));
-  if (!kLearns) return;
+  const History history = trainer.fit(data.train, data.test, 4);
   EXPECT_LT(history.epochs.back().train_loss, 0.95 * history.epochs.front().train_loss);
   EXPECT_GT(history.epochs.back().train_acc, history.epochs.front().train_acc);
 }
