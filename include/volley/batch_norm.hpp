@@ -54,6 +54,8 @@ class BatchNorm : public Layer {
   Shape output_shape(const Shape& features) const override;
   Signal forward(const Signal& x, Tape& tape) const override;
   Signal backward(Tape& tape, const Signal& dy) override;
+  bool reads_input_by_sample() const override { return true; }
+  bool reads_gradient_by_sample() const override { return true; }
   std::vector<NamedParameter> parameters() override;
   std::vector<NamedTensor> buffers() override;
   /// Puts weight, bias and running statistics back to what they were at first.

@@ -54,6 +54,7 @@ class Conv2d final : public Layer {
   Shape output_shape(const Shape& features) const override;
   Signal forward(const Signal& x, Tape& tape) const override;
   Signal backward(Tape& tape, const Signal& dy) override;
+  bool reads_gradient_by_sample() const override { return true; }
   std::size_t macs(const Shape& features) const override;
   std::vector<NamedParameter> parameters() override;
   void initialize(std::uint32_t seed, std::uint32_t layer) override;

@@ -59,7 +59,8 @@ class Layer {
   /// tape.needs_input_gradient() is false.
   virtual Signal backward(Tape& tape, const Signal& dy) = 0;
 
-  /// Whether backward takes a dy whose values a SampleSource makes.
+  /// Whether forward takes an x, and backward a dy, whose values a SampleSource makes.
+  virtual bool reads_input_by_sample() const { return false; }
   virtual bool reads_gradient_by_sample() const { return false; }
 
   /// Multiply-accumulates of one sample at one step, were each input of `features` real-valued; 0 for a layer

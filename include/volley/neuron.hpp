@@ -27,6 +27,7 @@ class NeuronLayer : public Layer {
   Shape output_shape(const Shape& features) const override;
   Signal forward(const Signal& x, Tape& tape) const override;
   Signal backward(Tape& tape, const Signal& dy) override;
+  bool reads_input_by_sample() const override { return true; }
   bool reads_gradient_by_sample() const override { return true; }
   std::vector<NamedParameter> parameters() override;
   /// The numbers that are not learned.

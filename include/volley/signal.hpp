@@ -12,12 +12,15 @@ Shape stored_shape(const Shape& shape, Layout layout, std::size_t stored_steps);
 class Signal;
 
 /// Values that are made as they are read, sample by sample, from another signal: too many to be worth
-/// keeping.
+/// writing to memory and reading from there. Pictures are channels-last. Several threads may read at once.
 class SampleSource {
  public:
   virtual ~SampleSource() = default;
   /// The values of sample n, all its stored steps.
   virtual void read(float* to, std::size_t n) const = 0;
+  /// Whether they may be read again in backward. Where that would cost too much, whoever gets them reads them
+  /// once, in his forward, and keeps them.
+  virtual bool repeatable() const { return true; }
   virtual const Signal& made_from() const = 0;
 };
 
@@ -47,9 +50,9 @@ class Signal {
   /// Values of `shape` in any form. `stored` has the shape of the memory: (N, T or 1, features in the order
   /// of `layout`). Throws Error when the two do not fit.
   Signal(const Tensor& stored, const Shape& shape, Layout layout = Layout::row_major);
-  /// Values of every step that `source` makes, as a gradient may come to a layer that reads it so.
-  Signal(const SampleSource& source, const Shape& shape, Layout layout)
-      : shape_(shape), layout_(layout), stored_steps_(shape[1]), source_(&source) {}
+  /// Values that `source` makes, for a layer that reads them so.
+  Signal(const SampleSource& source, const Shape& shape, Layout layout, std::size_t stored_steps)
+      : shape_(shape), layout_(layout), stored_steps_(stored_steps), source_(&source) {}
   Signal(Tensor&&) = delete;
   Signal(Tensor&&, const Shape&, Layout = Layout::row_major) = delete;
   Signal(Spikes&&) = delete;
@@ -80,6 +83,7 @@ class Signal {
 
   /// Other values in the form of this signal: `stored` has stored_shape().
   Signal with_values(const Tensor& stored) const { return {stored, shape_, layout_}; }
+  Signal with_source(const SampleSource& source) const { return {source, shape_, layout_, stored_steps_}; }
   /// The same memory in another shape of the same size; row-major signals only.
   Signal reshaped(const Shape& shape) const;
 

@@ -67,7 +67,9 @@ class Tape {
   Tensor& dx_memory() { return lent_dx_ != nullptr ? *lent_dx_ : dx_; }
   void lend_dx_memory(Tensor& memory) { lent_dx_ = &memory; }
 
-  /// Whether backward may return dx as a SampleSource: whoever gets it reads it so.
+  /// Whether forward may return y, and backward dx, as a SampleSource: whoever gets it reads it so.
+  bool y_by_sample() const { return y_by_sample_; }
+  void set_y_by_sample(bool allowed) { y_by_sample_ = allowed; }
   bool dx_by_sample() const { return dx_by_sample_; }
   void set_dx_by_sample(bool allowed) { dx_by_sample_ = allowed; }
 
@@ -104,6 +106,7 @@ class Tape {
   PassContext context_;  // the root's is the one that counts
   std::uint64_t place_ = 0;
   bool needs_input_gradient_ = true;
+  bool y_by_sample_ = false;
   bool dx_by_sample_ = false;
   Tensor dx_;
   Tensor* lent_dx_ = nullptr;

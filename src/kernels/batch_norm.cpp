@@ -18,17 +18,6 @@ using VD = hn::Vec<F64>;
 // Rows that are summed before the next channels are: their part of x and y stays in the cache.
 constexpr std::size_t kRows = 128;
 
-HWY_INLINE VF load(const float* p, std::size_t lanes) {
-  return lanes == kLanes ? hn::LoadU(F32(), p) : load_first(p, lanes);
-}
-HWY_INLINE void store(VF v, float* p, std::size_t lanes) {
-  if (lanes == kLanes) {
-    hn::StoreU(v, F32(), p);
-  } else {
-    store_first(v, p, lanes);
-  }
-}
-
 /// The lanes of v as two vectors of doubles.
 HWY_INLINE VD lower_doubles(VF v) { return hn::PromoteTo(F64(), hn::LowerHalf(v)); }
 HWY_INLINE VD upper_doubles(VF v) {
@@ -54,8 +43,8 @@ HWY_INLINE void add_rows(double* HWY_RESTRICT sum, double* HWY_RESTRICT dot, con
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t i = 0; i < kCount; ++i) {
       const std::size_t here = i + 1 < kCount ? kLanes : lanes;
-      const VF a = load(x + r * C + i * kLanes, here);
-      const VF b = load(y + r * C + i * kLanes, here);
+      const VF a = load_up_to(x + r * C + i * kLanes, here);
+      const VF b = load_up_to(y + r * C + i * kLanes, here);
       const VD low = lower_doubles(b);
       const VD high = upper_doubles(b);
       sums[2 * i] = hn::Add(sums[2 * i], low);
@@ -70,20 +59,19 @@ HWY_INLINE void add_rows(double* HWY_RESTRICT sum, double* HWY_RESTRICT dot, con
   }
 }
 
-void channel_sums(double* sum, double* dot, const float* x, const float* y, std::size_t rows, std::size_t C,
-                  std::size_t begin, std::size_t end) {
-  std::memset(sum + begin, 0, (end - begin) * sizeof *sum);
-  std::memset(dot + begin, 0, (end - begin) * sizeof *dot);
+void channel_sums(double* sum, double* dot, const float* x, const float* y, std::size_t rows, std::size_t C) {
+  std::memset(sum, 0, C * sizeof *sum);
+  std::memset(dot, 0, C * sizeof *dot);
   for (std::size_t r = 0; r < rows; r += kRows) {
     const std::size_t count = HWY_MIN(kRows, rows - r);
     const float* xr = x + r * C;
     const float* yr = y + r * C;
-    std::size_t c = begin;
-    for (; c + 2 * kLanes <= end; c += 2 * kLanes) {
+    std::size_t c = 0;
+    for (; c + 2 * kLanes <= C; c += 2 * kLanes) {
       add_rows<2>(sum + c, dot + c, xr + c, yr + c, count, C, kLanes);
     }
-    for (; c < end; c += kLanes) {
-      const std::size_t lanes = HWY_MIN(kLanes, end - c);
+    for (; c < C; c += kLanes) {
+      const std::size_t lanes = HWY_MIN(kLanes, C - c);
       double sums[kLanes] = {};
       double dots[kLanes] = {};
       std::memcpy(sums, sum + c, lanes * sizeof *sum);
@@ -108,15 +96,18 @@ HWY_INLINE void for_rows(std::size_t rows, std::size_t C, const Body& body) {
 void batch_norm_forward(float* y, const float* x, const float* scale, const float* offset, std::size_t rows,
                         std::size_t C) {
   for_rows(rows, C, [&](std::size_t i, std::size_t c, std::size_t lanes) {
-    store(hn::MulAdd(load(x + i, lanes), load(scale + c, lanes), load(offset + c, lanes)), y + i, lanes);
+    store_up_to(
+        hn::MulAdd(load_up_to(x + i, lanes), load_up_to(scale + c, lanes), load_up_to(offset + c, lanes)),
+        y + i, lanes);
   });
 }
 
 void batch_norm_backward(float* dx, const float* dy, const float* x, const float* scale, const float* slope,
                          const float* offset, std::size_t rows, std::size_t C) {
   for_rows(rows, C, [&](std::size_t i, std::size_t c, std::size_t lanes) {
-    const VF rest = hn::MulAdd(load(x + i, lanes), load(slope + c, lanes), load(offset + c, lanes));
-    store(hn::MulAdd(load(dy + i, lanes), load(scale + c, lanes), rest), dx + i, lanes);
+    const VF rest =
+        hn::MulAdd(load_up_to(x + i, lanes), load_up_to(slope + c, lanes), load_up_to(offset + c, lanes));
+    store_up_to(hn::MulAdd(load_up_to(dy + i, lanes), load_up_to(scale + c, lanes), rest), dx + i, lanes);
   });
 }
 
@@ -131,9 +122,8 @@ HWY_EXPORT(channel_sums);
 HWY_EXPORT(batch_norm_forward);
 HWY_EXPORT(batch_norm_backward);
 
-void channel_sums(double* sum, double* dot, const float* x, const float* y, std::size_t rows, std::size_t C,
-                  std::size_t begin, std::size_t end) {
-  HWY_DYNAMIC_DISPATCH(channel_sums)(sum, dot, x, y, rows, C, begin, end);
+void channel_sums(double* sum, double* dot, const float* x, const float* y, std::size_t rows, std::size_t C) {
+  HWY_DYNAMIC_DISPATCH(channel_sums)(sum, dot, x, y, rows, C);
 }
 
 void batch_norm_forward(float* y, const float* x, const float* scale, const float* offset, std::size_t rows,

@@ -7,10 +7,9 @@ namespace volley::kernels {
 // Channels of rows (rows, C), a row being one position of one step of one sample. Twins, and what the
 // coefficients are: reference/batch_norm.hpp.
 
-/// sum of y and dot of x y over the rows, ascending, in double, for the channels [begin, end); x, y (rows,
-/// C); sum, dot (C). The same bits for any cut of the channels and on any target.
-void channel_sums(double* sum, double* dot, const float* x, const float* y, std::size_t rows, std::size_t C,
-                  std::size_t begin, std::size_t end);
+/// sum of y and dot of x y over the rows, ascending, in double; x, y (rows, C); sum, dot (C). The same bits
+/// on any target.
+void channel_sums(double* sum, double* dot, const float* x, const float* y, std::size_t rows, std::size_t C);
 
 /// y = scale x + offset; y, x (rows, C); scale, offset (C).
 void batch_norm_forward(float* y, const float* x, const float* scale, const float* offset, std::size_t rows,

@@ -20,7 +20,7 @@ struct ValuesIn {
   std::size_t C;
 
   HWY_INLINE VF load(std::int32_t q, std::size_t c, std::size_t lanes) const {
-    return load_first(x + static_cast<std::size_t>(q) * C + c, lanes);
+    return load_up_to(x + static_cast<std::size_t>(q) * C + c, lanes);
   }
 };
 
@@ -63,31 +63,55 @@ void max_pool_forward(float* y, const float* x, const Taps& taps, std::size_t C)
   for (std::size_t p = 0; p < taps.positions; ++p, y += C) {
     for (std::size_t c = 0; c < C; c += kLanes) {
       const std::size_t lanes = HWY_MIN(kLanes, C - c);
-      store_first(highest(in, taps.index + p * taps.taps, taps.taps, c, lanes).value, y + c, lanes);
+      store_up_to(highest(in, taps.index + p * taps.taps, taps.taps, c, lanes).value, y + c, lanes);
     }
   }
 }
 
-/// Adds `value` to what is there.
-HWY_INLINE void add_to(float* p, VF value, std::size_t lanes) {
-  store_first(hn::Add(load_first(p, lanes), value), p, lanes);
+/// dx as the windows write it: where they are a partition each place once, else they add to what is there.
+template <bool kPartition>
+struct Gradient {
+  float* dx;
+  std::size_t C;
+
+  HWY_INLINE void begin(std::size_t x_positions) const {
+    if constexpr (!kPartition) std::fill_n(dx, x_positions * C, 0.0f);
+  }
+  HWY_INLINE void give(VF value, std::int32_t q, std::size_t c, std::size_t lanes) const {
+    float* p = dx + static_cast<std::size_t>(q) * C + c;
+    store_up_to(kPartition ? value : hn::Add(load_up_to(p, lanes), value), p, lanes);
+  }
+};
+
+/// body(Gradient) of that kind that fits the windows.
+template <class Body>
+HWY_INLINE void into_gradient(float* dx, const Taps& taps, std::size_t x_positions, std::size_t C,
+                              const Body& body) {
+  const auto run = [&](const auto& gradient) HWY_ATTR {
+    gradient.begin(x_positions);
+    body(gradient);
+  };
+  if (taps.partition) {
+    run(Gradient<true>{dx, C});
+  } else {
+    run(Gradient<false>{dx, C});
+  }
 }
 
-template <class Input>
-HWY_INLINE void max_backward(float* dx, const float* dy, const Input& in, const Taps& taps,
-                             std::size_t x_positions, std::size_t C) {
+template <class Gradient, class Input>
+HWY_INLINE void max_backward(const Gradient& dx, const float* dy, const Input& in, const Taps& taps,
+                             std::size_t C) {
   const F32 d;
-  std::fill_n(dx, x_positions * C, 0.0f);
   for (std::size_t p = 0; p < taps.positions; ++p, dy += C) {
     const std::int32_t* window = taps.index + p * taps.taps;
     for (std::size_t c = 0; c < C; c += kLanes) {
       const std::size_t lanes = HWY_MIN(kLanes, C - c);
       const VF tap = highest(in, window, taps.taps, c, lanes).tap;
-      const VF g = load_first(dy + c, lanes);
+      const VF g = load_up_to(dy + c, lanes);
       for (std::size_t k = 0; k < taps.taps; ++k) {
         if (window[k] == kOutside) continue;
         const MF here = hn::Eq(tap, hn::Set(d, static_cast<float>(k)));
-        add_to(dx + static_cast<std::size_t>(window[k]) * C + c, hn::IfThenElseZero(here, g), lanes);
+        dx.give(hn::IfThenElseZero(here, g), window[k], c, lanes);
       }
     }
   }
@@ -95,12 +119,16 @@ HWY_INLINE void max_backward(float* dx, const float* dy, const Input& in, const 
 
 void max_pool_backward_values(float* dx, const float* dy, const float* x, const Taps& taps,
                               std::size_t x_positions, std::size_t C) {
-  max_backward(dx, dy, ValuesIn{x, C}, taps, x_positions, C);
+  into_gradient(dx, taps, x_positions, C, [&](const auto& gradient) HWY_ATTR {
+    max_backward(gradient, dy, ValuesIn{x, C}, taps, C);
+  });
 }
 
 void max_pool_backward_spikes(float* dx, const float* dy, const std::uint64_t* x, const Taps& taps,
                               std::size_t x_positions, std::size_t C) {
-  max_backward(dx, dy, SpikesIn{x, (C + 63) / 64}, taps, x_positions, C);
+  into_gradient(dx, taps, x_positions, C, [&](const auto& gradient) HWY_ATTR {
+    max_backward(gradient, dy, SpikesIn{x, (C + 63) / 64}, taps, C);
+  });
 }
 
 template <class Input>
@@ -114,7 +142,7 @@ HWY_INLINE void avg_forward(float* y, const Input& in, const float* scale, const
       for (std::size_t k = 0; k < taps.taps; ++k) {
         if (window[k] != kOutside) sum = hn::Add(sum, in.load(window[k], c, lanes));
       }
-      store_first(hn::Mul(sum, hn::Set(d, scale[p])), y + c, lanes);
+      store_up_to(hn::Mul(sum, hn::Set(d, scale[p])), y + c, lanes);
     }
   }
 }
@@ -128,20 +156,26 @@ void avg_pool_forward_spikes(float* y, const std::uint64_t* x, const float* scal
   avg_forward(y, SpikesIn{x, (C + 63) / 64}, scale, taps, C);
 }
 
-void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps,
-                       std::size_t x_positions, std::size_t C) {
+template <class Gradient>
+HWY_INLINE void avg_backward(const Gradient& dx, const float* dy, const float* scale, const Taps& taps,
+                             std::size_t C) {
   const F32 d;
-  std::fill_n(dx, x_positions * C, 0.0f);
   for (std::size_t p = 0; p < taps.positions; ++p, dy += C) {
     const std::int32_t* window = taps.index + p * taps.taps;
     for (std::size_t c = 0; c < C; c += kLanes) {
       const std::size_t lanes = HWY_MIN(kLanes, C - c);
-      const VF share = hn::Mul(load_first(dy + c, lanes), hn::Set(d, scale[p]));
+      const VF share = hn::Mul(load_up_to(dy + c, lanes), hn::Set(d, scale[p]));
       for (std::size_t k = 0; k < taps.taps; ++k) {
-        if (window[k] != kOutside) add_to(dx + static_cast<std::size_t>(window[k]) * C + c, share, lanes);
+        if (window[k] != kOutside) dx.give(share, window[k], c, lanes);
       }
     }
   }
+}
+
+void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps,
+                       std::size_t x_positions, std::size_t C) {
+  into_gradient(dx, taps, x_positions, C,
+                [&](const auto& gradient) HWY_ATTR { avg_backward(gradient, dy, scale, taps, C); });
 }
 
 }  // namespace HWY_NAMESPACE

@@ -50,6 +50,18 @@ HWY_INLINE void store_first(VF v, float* HWY_RESTRICT p, std::size_t n) {
   }
 }
 
+/// The same, the quicker where the vector is full.
+HWY_INLINE VF load_up_to(const float* p, std::size_t n) {
+  return n == kLanes ? hn::LoadU(F32(), p) : load_first(p, n);
+}
+HWY_INLINE void store_up_to(VF v, float* p, std::size_t n) {
+  if (n == kLanes) {
+    hn::StoreU(v, F32(), p);
+  } else {
+    store_first(v, p, n);
+  }
+}
+
 /// Lanes of bit i of `bits`, for i below kLanes.
 HWY_INLINE MF mask_from_bits(std::uint32_t bits) {
   const std::uint8_t bytes[8] = {static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(bits >> 8)};

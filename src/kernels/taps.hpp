@@ -14,6 +14,7 @@ struct Taps {
   const std::int32_t* index;
   std::size_t positions;
   std::size_t taps;
+  bool partition = false;  // whether every position there is looked at, and by one tap alone
 };
 
 }  // namespace volley::kernels

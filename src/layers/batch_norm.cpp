@@ -13,35 +13,88 @@
 namespace volley {
 namespace {
 
-constexpr std::size_t kChannels = 16;  // a cache line of them: threads share none
-constexpr std::size_t kRows = 256;     // that one piece of the element-wise work covers
+constexpr std::size_t kRows = 256;  // that one piece of work covers; a sample is never cut
+
+struct Saved;
+
+/// y, from x.
+struct Normalised final : SampleSource {
+  const Saved* saved = nullptr;
+  Buffer<float> scale, offset;  // (C)
+
+  void read(float* to, std::size_t n) const override;
+  const Signal& made_from() const override;
+};
+
+/// dx, from dy and x.
+struct Gradient final : SampleSource {
+  const Saved* saved = nullptr;
+  Signal dy;                           // in memory
+  Buffer<float> scale, slope, offset;  // (C)
+
+  void read(float* to, std::size_t n) const override;
+  const Signal& made_from() const override { return dy; }
+};
 
 struct Saved {
   Signal x_given;
-  Signal x;  // the same, channels last
+  Signal x;  // the same, in memory and channels last
   SignalMemory x_memory;
   SignalMemory dx_memory;
-  Tensor y;
+  Tensor y_memory;
+  Normalised y;
+  Gradient dx;
+  std::size_t channels = 0;
   std::vector<reference::ChannelStatistics> statistics;
-  bool batch = false;    // whether they are the batch's
-  bool counted = false;  // whether the running ones have been updated by them
+  bool batch = false;          // whether they are the batch's
+  bool counted = false;        // whether the running ones have been updated by them
+  Buffer<double> sample_sums;  // (N, 2, C)
   Buffer<double> sum;
   Buffer<double> dot;
-  Buffer<float> scale;
-  Buffer<float> slope;
-  Buffer<float> offset;
 
-  std::size_t rows() const { return x.stored_shape().size() / scale.size(); }
-  /// The sums of y and x y over the rows, for each channel.
-  void sum_channels(const float* y_values, ThreadPool& threads) {
-    const std::size_t C = scale.size();
-    const std::size_t share = (C + threads.size() - 1) / threads.size();
-    const std::size_t grain = (share + kChannels - 1) / kChannels * kChannels;
-    parallel_for(threads, C, grain, [&](std::size_t begin, std::size_t end) {
-      kernels::channel_sums(sum.data(), dot.data(), x.values(), y_values, rows(), C, begin, end);
+  std::size_t sample_size() const { return x.stored_steps() * x.features(); }
+  std::size_t sample_rows() const { return sample_size() / channels; }
+  double rows() const { return static_cast<double>(x.samples() * sample_rows()); }
+
+  /// body(n, where sample n begins in memory), for every sample.
+  template <class Body>
+  void for_each_sample(ThreadPool& threads, const Body& body) const {
+    const std::size_t grain = std::max<std::size_t>(1, kRows / std::max<std::size_t>(1, sample_rows()));
+    parallel_for(threads, x.samples(), grain, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t n = begin; n < end; ++n) body(n, n * sample_size());
     });
   }
+  /// The sums of y and x y over the rows of sample n.
+  void sum_sample(std::size_t n, const float* y_values) {
+    double* sums = sample_sums.data() + n * 2 * channels;
+    kernels::channel_sums(sums, sums + channels, x.values() + n * sample_size(), y_values, sample_rows(),
+                          channels);
+  }
+  /// sum and dot, the sums of all samples.
+  void sum_samples() {
+    sum.zero();
+    dot.zero();
+    for (std::size_t n = 0; n < x.samples(); ++n) {
+      const double* sums = sample_sums.data() + n * 2 * channels;
+      for (std::size_t c = 0; c < channels; ++c) {
+        sum[c] += sums[c];
+        dot[c] += sums[channels + c];
+      }
+    }
+  }
 };
+
+void Normalised::read(float* to, std::size_t n) const {
+  kernels::batch_norm_forward(to, saved->x.values() + n * saved->sample_size(), scale.data(), offset.data(),
+                              saved->sample_rows(), saved->channels);
+}
+const Signal& Normalised::made_from() const { return saved->x; }
+
+void Gradient::read(float* to, std::size_t n) const {
+  const std::size_t first = n * saved->sample_size();
+  kernels::batch_norm_backward(to, dy.values() + first, saved->x.values() + first, scale.data(), slope.data(),
+                               offset.data(), saved->sample_rows(), saved->channels);
+}
 
 }  // namespace
 
@@ -90,41 +143,46 @@ Signal BatchNorm::forward(const Signal& x, Tape& tape) const {
   output_shape(x.shape().from(2));
   check_real_input(kind(), x);
   Saved& saved = tape.saved<Saved>();
-  const bool pictures = x.shape().rank() == 5;
-  const Layout layout = pictures ? Layout::channels_last : Layout::row_major;
-  saved.x_given = x;
-  saved.x = in_layout(x, layout, saved.x_memory, tape.threads());
   saved.batch = tape.context().training;
-  saved.counted = false;
-  saved.statistics.resize(channels_);
-  saved.sum.resize(channels_);
-  saved.dot.resize(channels_);
-  for (Buffer<float>* b : {&saved.scale, &saved.slope, &saved.offset}) b->resize(channels_);
-  const double rows = static_cast<double>(saved.rows());
-  if (saved.batch) {
-    if (x.shape().size() <= channels_) {
-      throw Error(fmt::format("[{}] training needs more than one value a channel, got x of shape {}", kind(),
-                              x.shape().text()));
-    }
-    saved.sum_channels(saved.x.values(), tape.threads());
+  if (saved.batch && x.shape().size() <= channels_) {
+    throw Error(fmt::format("[{}] training needs more than one value a channel, got x of shape {}", kind(),
+                            x.shape().text()));
   }
+  const bool pictures = x.shape().rank() == 5;
+  const Taken taken = take(x, saved.x_memory.values);
+  saved.x_given = x;
+  saved.x = in_layout(taken.values, pictures ? Layout::channels_last : Layout::row_major, saved.x_memory,
+                      tape.threads());
+  saved.channels = channels_;
+  saved.counted = false;
+  saved.sample_sums.resize(x.samples() * 2 * channels_);
+  for (Buffer<double>* sums : {&saved.sum, &saved.dot}) sums->resize(channels_);
+  saved.for_each_sample(tape.threads(), [&](std::size_t n, std::size_t first) {
+    taken.read(n);
+    if (saved.batch) saved.sum_sample(n, saved.x.values() + first);
+  });
+  if (saved.batch) saved.sum_samples();
+
   const double eps = static_cast<double>(options_.eps);
+  saved.statistics.resize(channels_);
+  for (Buffer<float>* numbers : {&saved.y.scale, &saved.y.offset}) numbers->resize(channels_);
   for (std::size_t c = 0; c < channels_; ++c) {
     saved.statistics[c] =
-        saved.batch ? reference::batch_statistics(saved.sum[c], saved.dot[c], rows, eps)
+        saved.batch ? reference::batch_statistics(saved.sum[c], saved.dot[c], saved.rows(), eps)
                     : reference::channel_statistics(static_cast<double>(running_mean_.data()[c]),
                                                     static_cast<double>(running_var_.data()[c]), eps);
     const auto k = reference::batch_norm_forward_coefficients(saved.statistics[c], weight_.value.data()[c],
                                                               bias_.value.data()[c]);
-    saved.scale[c] = k.scale;
-    saved.offset[c] = k.offset;
+    saved.y.scale[c] = k.scale;
+    saved.y.offset[c] = k.offset;
   }
-  saved.y.resize(saved.x.stored_shape());
-  parallel_for(tape.threads(), saved.rows(), kRows, [&](std::size_t begin, std::size_t end) {
-    kernels::batch_norm_forward(saved.y.data() + begin * channels_, saved.x.values() + begin * channels_,
-                                saved.scale.data(), saved.offset.data(), end - begin, channels_);
+  saved.y.saved = &saved;
+  if (tape.y_by_sample()) return saved.x.with_source(saved.y);
+  saved.y_memory.resize(saved.x.stored_shape());
+  saved.for_each_sample(tape.threads(), [&](std::size_t n, std::size_t first) {
+    saved.y.read(saved.y_memory.data() + first, n);
   });
-  return saved.x.with_values(saved.y);
+  return saved.x.with_values(saved.y_memory);
 }
 
 Signal BatchNorm::backward(Tape& tape, const Signal& dy) {
@@ -139,26 +197,32 @@ Signal BatchNorm::backward(Tape& tape, const Signal& dy) {
     }
     saved.counted = true;
   }
-  saved.sum_channels(dy.values(), tape.threads());
-  const double rows = saved.batch ? static_cast<double>(saved.rows()) : 0;
+  Gradient& dx = saved.dx;
+  dx.saved = &saved;
+  const Taken taken = take(dy, tape.dx_memory());
+  dx.dy = taken.values;
+  saved.for_each_sample(tape.threads(), [&](std::size_t n, std::size_t first) {
+    taken.read(n);
+    saved.sum_sample(n, dx.dy.values() + first);
+  });
+  saved.sum_samples();
+
+  for (Buffer<float>* numbers : {&dx.scale, &dx.slope, &dx.offset}) numbers->resize(channels_);
   for (std::size_t c = 0; c < channels_; ++c) {
     const auto k = reference::batch_norm_backward_coefficients(
         weight_.gradient.data()[c], bias_.gradient.data()[c], saved.sum[c], saved.dot[c], saved.statistics[c],
-        weight_.value.data()[c], rows);
-    saved.scale[c] = k.scale;
-    saved.slope[c] = k.slope;
-    saved.offset[c] = k.offset;
+        weight_.value.data()[c], saved.batch ? saved.rows() : 0);
+    dx.scale[c] = k.scale;
+    dx.slope[c] = k.slope;
+    dx.offset[c] = k.offset;
   }
   if (!tape.needs_input_gradient()) return {};
-  Tensor& dx = tape.dx_memory();
-  dx.resize(saved.x.stored_shape());
-  parallel_for(tape.threads(), saved.rows(), kRows, [&](std::size_t begin, std::size_t end) {
-    const std::size_t first = begin * channels_;
-    kernels::batch_norm_backward(dx.data() + first, dy.values() + first, saved.x.values() + first,
-                                 saved.scale.data(), saved.slope.data(), saved.offset.data(), end - begin,
-                                 channels_);
-  });
-  return in_layout(saved.x.with_values(dx), saved.x_given.layout(), saved.dx_memory, tape.threads());
+  if (tape.dx_by_sample() && saved.x_given.layout() == saved.x.layout()) return saved.x.with_source(dx);
+  Tensor& memory = tape.dx_memory();  // where dy may be: each value is read before it is written
+  memory.resize(saved.x.stored_shape());
+  saved.for_each_sample(tape.threads(),
+                        [&](std::size_t n, std::size_t first) { dx.read(memory.data() + first, n); });
+  return in_layout(saved.x.with_values(memory), saved.x_given.layout(), saved.dx_memory, tape.threads());
 }
 
 ThresholdDependentBatchNorm::ThresholdDependentBatchNorm(std::size_t channels, const Options& options)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <volley/error.hpp>
 
@@ -21,11 +22,32 @@
 namespace volley {
 namespace {
 
+struct Saved;
+
+/// y, from x.
+struct Output final : SampleSource {
+  const Saved* saved = nullptr;
+  const Conv2dOptions* options = nullptr;
+  const float* bias = nullptr;
+
+  void read(float* to, std::size_t n) const override;
+  bool repeatable() const override { return false; }
+  const Signal& made_from() const override;
+};
+
+/// What one thread adds up of dweight: `columns` of a group's output channels from `channel` on, rows [begin,
+/// end) of (taps, in).
+struct GradientPiece {
+  std::size_t group, channel, columns, begin, end;
+  Buffer<float> sums;  // (rows, kConvColumns), of spikes (columns, lookup_stride(rows))
+};
+
 struct Saved {
   Signal x_given;
   Signal x;  // the same, channels-last
   SignalMemory x_memory;
-  Tensor y;
+  Output y;
+  Tensor y_memory;
   Tensor* dx = nullptr;  // tape.dx_memory()
   SignalMemory dx_memory;
   TapTable taps;         // of outputs on inputs
@@ -34,6 +56,8 @@ struct Saved {
   Buffer<float> zeros;
   Buffer<float> table;             // for look-ups: (groups, output panels, taps and fours of channels, ...)
   Buffer<std::uint8_t> by_lookup;  // whether a sample takes them
+  std::vector<GradientPiece> pieces;
+  Buffer<float> dy_made;  // a block of dy
 };
 
 /// Sizes of a pass, and of one group in it.
@@ -50,6 +74,7 @@ struct Sizes {
         taps(o.kernel_size.area()) {}
 
   std::size_t group_weights() const { return taps * in * out; }
+  std::size_t winograd_weights() const { return kernels::kWinogradPlaces * in * out; }
   std::size_t panels() const { return (out + kernels::kLookupOutputs - 1) / kernels::kLookupOutputs; }
   std::size_t panel_table() const { return kernels::lookup_table_size(kernels::conv_groups(taps, in)); }
   std::size_t x_step() const { return x_positions * groups * in; }
@@ -142,75 +167,94 @@ void prepare_spikes(Saved& saved, const float* weight, const Sizes& s, ThreadPoo
   });
 }
 
-/// One worker's piece of dweight: `columns` output channels from `out` on, rows [begin, end) of (taps, in).
-struct GradientPiece {
-  std::size_t group, out, columns, begin, end;
+void Output::read(float* to, std::size_t n) const {
+  const auto forward = !saved->x.is_spikes() ? forward_dense
+                       : saved->by_lookup[n] ? forward_lookup
+                                             : forward_gather;
+  forward(to, *saved, bias, Sizes(*options, *saved), n);
+}
+const Signal& Output::made_from() const { return saved->x; }
+
+/// dy of samples [first, first + count), in memory.
+struct Block {
+  const float* dy;
+  std::size_t first, count;
 };
 
-void add_values(float* sum, const float* dy, const Saved& saved, const Sizes& s, const GradientPiece& piece) {
+/// Adds the block to the sums of a piece.
+void add_values(GradientPiece& piece, const Block& block, const Saved& saved, const Sizes& s) {
   const kernels::ConvShape shape = s.forward(saved);
-  for (std::size_t n = 0; n < saved.x.samples() * s.steps; ++n) {
-    kernels::conv_weight_gradient(sum, saved.x.values() + n * s.x_step() + piece.group * s.in,
-                                  dy + n * s.y_step(), shape, piece.begin, piece.end, piece.columns);
+  const float* x = saved.x.values() + block.first * s.steps * s.x_step() + piece.group * s.in;
+  const float* dy = block.dy + piece.channel;
+  for (std::size_t n = 0; n < block.count * s.steps; ++n) {
+    kernels::conv_weight_gradient(piece.sums.data(), x + n * s.x_step(), dy + n * s.y_step(), shape,
+                                  piece.begin, piece.end, piece.columns);
   }
 }
 
-void add_spikes(float* sum, std::size_t sum_row, const float* dy, const Saved& saved, const Sizes& s,
-                const GradientPiece& piece) {
+void add_spikes(GradientPiece& piece, const Block& block, const Saved& saved, const Sizes& s) {
   static thread_local Buffer<std::uint8_t> nibbles;
   static thread_local Buffer<float> table;
   static thread_local Buffer<std::uint32_t> words;
+  const std::size_t sum_row = kernels::lookup_stride(piece.end - piece.begin);
   nibbles.resize(s.x_positions * s.in + kernels::kLookupRows);
   table.resize(kernels::lookup_table_size(kernels::kTablePositions));
   words.resize(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
   const kernels::ConvShape shape = s.forward(saved);
   const Spikes& spikes = saved.x.spikes();
-  for (std::size_t n = 0; n < spikes.samples(); ++n) {
+  const float* dy = block.dy + piece.channel;
+  for (std::size_t n = 0; n < block.count; ++n, dy += s.steps * s.y_step()) {
     for (std::size_t t = 0; t < s.steps; t += 4) {
       const std::size_t steps = std::min<std::size_t>(4, s.steps - t);
-      kernels::conv_nibbles(nibbles.data(), bits_of(spikes, n, t, piece.group, s.in),
+      kernels::conv_nibbles(nibbles.data(), bits_of(spikes, block.first + n, t, piece.group, s.in),
                             SpikeWords::row_words(spikes), steps, s.x_positions, s.in);
-      kernels::conv_weight_gradient_spikes(sum, sum_row, nibbles.data(), dy + (n * s.steps + t) * s.y_step(),
+      kernels::conv_weight_gradient_spikes(piece.sums.data(), sum_row, nibbles.data(), dy + t * s.y_step(),
                                            s.y_step(), steps, shape, piece.begin, piece.end, piece.columns,
                                            {table.data(), words.data()});
     }
   }
 }
 
-void weight_gradient(float* dweight, const float* dy, const Saved& saved, const Sizes& s,
-                     const GradientPiece& piece) {
-  static thread_local Buffer<float> sum;
-  const std::size_t channel = piece.group * s.out + piece.out;
-  const std::size_t rows = piece.end - piece.begin;
-  dweight += channel * s.taps * s.in;
-  dy += channel;
-  if (saved.x.is_spikes()) {
-    const std::size_t row = kernels::lookup_stride(rows);
-    sum.resize((kernels::kSpikeColumns + kernels::kLookupOutputs) * row);
-    sum.zero();
-    add_spikes(sum.data(), row, dy, saved, s, piece);
-    kernels::conv_add_gradient(dweight, sum.data(), 1, row, s.taps, s.in, piece.begin, piece.end,
-                               piece.columns);
-  } else {
-    sum.resize(rows * kernels::kConvColumns);
-    sum.zero();
-    add_values(sum.data(), dy, saved, s, piece);
-    kernels::conv_add_gradient(dweight, sum.data(), kernels::kConvColumns, 1, s.taps, s.in, piece.begin,
-                               piece.end, piece.columns);
+/// dweight in pieces of so many outputs; where these are too few for the threads, the rows are cut too. No
+/// cut changes a result.
+void make_pieces(Saved& saved, const Sizes& s, std::size_t threads) {
+  const bool spikes = saved.x.is_spikes();
+  const std::size_t panel = spikes ? kernels::kSpikeColumns : kernels::kConvColumns;
+  const std::size_t panels = (s.out + panel - 1) / panel;
+  const std::size_t cuts = (threads + s.groups * panels - 1) / (s.groups * panels);
+  const std::size_t rows = s.taps * s.in;
+  const std::size_t piece_rows = (rows + cuts - 1) / cuts;
+  saved.pieces.resize(s.groups * panels * cuts);
+  for (std::size_t i = 0; i < saved.pieces.size(); ++i) {
+    GradientPiece& piece = saved.pieces[i];
+    piece.group = i / cuts / panels;
+    const std::size_t out = i / cuts % panels * panel;
+    piece.channel = piece.group * s.out + out;
+    piece.columns = std::min(panel, s.out - out);
+    piece.begin = std::min(rows, i % cuts * piece_rows);
+    piece.end = std::min(rows, piece.begin + piece_rows);
+    const std::size_t count = piece.end - piece.begin;
+    piece.sums.resize(spikes ? (panel + kernels::kLookupOutputs) * kernels::lookup_stride(count)
+                             : count * panel);
+    piece.sums.zero();
   }
 }
 
-void input_gradient(Saved& saved, const float* dy, const float* weight, const Window& window, const Sizes& s,
-                    ThreadPool& threads) {
-  TapTable::turned_window(saved.turned_taps, window, {saved.x.shape()[3], saved.x.shape()[4]});
-  saved.weight.resize(s.groups * s.group_weights());
-  kernels::conv_weight_backward(saved.weight.data(), weight, s.groups, s.taps, s.in, s.out);
-  parallel_for(threads, saved.x.samples(), 1, [&](std::size_t begin, std::size_t end) {
+void add_piece(float* dweight, const GradientPiece& piece, bool spikes, const Sizes& s) {
+  const std::size_t row = spikes ? 1 : kernels::kConvColumns;
+  const std::size_t column = spikes ? kernels::lookup_stride(piece.end - piece.begin) : 1;
+  kernels::conv_add_gradient(dweight + piece.channel * s.taps * s.in, piece.sums.data(), row, column, s.taps,
+                             s.in, piece.begin, piece.end, piece.columns);
+}
+
+/// dx of a block of samples.
+void input_gradient(Saved& saved, const Block& block, const Sizes& s, ThreadPool& threads) {
+  parallel_for(threads, block.count, 1, [&](std::size_t n, std::size_t) {
     for (std::size_t g = 0; g < s.groups; ++g) {
-      kernels::conv_dense(saved.dx->data() + begin * s.steps * s.x_step() + g * s.in,
-                          dy + begin * s.steps * s.y_step() + g * s.out,
+      kernels::conv_dense(saved.dx->data() + (block.first + n) * s.steps * s.x_step() + g * s.in,
+                          block.dy + n * s.steps * s.y_step() + g * s.out,
                           saved.weight.data() + g * s.group_weights(), nullptr, saved.zeros.data(),
-                          s.turned(saved), (end - begin) * s.steps);
+                          s.turned(saved), s.steps);
     }
   });
 }
@@ -222,8 +266,8 @@ bool takes_winograd(const Conv2dOptions& o, const Sizes& s) {
          o.padding.h <= 2 && o.padding.w <= 2 && s.in >= kChannels && s.out >= kChannels;
 }
 
-void input_gradient_winograd(Saved& saved, const float* dy, const float* weight, const Window& window,
-                             const Sizes& s, ThreadPool& threads) {
+void input_gradient_winograd(Saved& saved, const Block& block, const Window& window, const Sizes& s,
+                             ThreadPool& threads) {
   const Size2 x{saved.x.shape()[3], saved.x.shape()[4]};
   const kernels::WinogradShape shape{.x = window.outputs(x),
                                      .y = x,
@@ -232,22 +276,40 @@ void input_gradient_winograd(Saved& saved, const float* dy, const float* weight,
                                      .out = s.in,
                                      .x_row = s.groups * s.out,
                                      .y_row = s.groups * s.in};
-  const std::size_t group = kernels::kWinogradPlaces * s.in * s.out;
-  saved.weight.resize(s.groups * group);
-  for (std::size_t g = 0; g < s.groups; ++g) {
-    kernels::winograd_weights_backward(saved.weight.data() + g * group, weight + g * s.group_weights(), s.out,
-                                       s.in);
-  }
   constexpr std::size_t kSamples = 4;  // so that their tiles come out about even
-  parallel_for(threads, saved.x.samples(), kSamples, [&](std::size_t begin, std::size_t end) {
+  parallel_for(threads, block.count, kSamples, [&](std::size_t begin, std::size_t end) {
     static thread_local Buffer<float> scratch;
     scratch.resize(kernels::winograd_scratch_size(s.out, s.in));
     for (std::size_t g = 0; g < s.groups; ++g) {
-      kernels::winograd(saved.dx->data() + begin * s.steps * s.x_step() + g * s.in,
-                        dy + begin * s.steps * s.y_step() + g * s.out, saved.weight.data() + g * group,
-                        saved.zeros.data(), shape, (end - begin) * s.steps, scratch.data());
+      kernels::winograd(saved.dx->data() + (block.first + begin) * s.steps * s.x_step() + g * s.in,
+                        block.dy + begin * s.steps * s.y_step() + g * s.out,
+                        saved.weight.data() + g * s.winograd_weights(), saved.zeros.data(), shape,
+                        (end - begin) * s.steps, scratch.data());
     }
   });
+}
+
+/// Lays out the weights for dx.
+void prepare_input_gradient(Saved& saved, const float* weight, const Window& window, bool by_winograd,
+                            const Sizes& s) {
+  if (by_winograd) {
+    saved.weight.resize(s.groups * s.winograd_weights());
+    for (std::size_t g = 0; g < s.groups; ++g) {
+      kernels::winograd_weights_backward(saved.weight.data() + g * s.winograd_weights(),
+                                         weight + g * s.group_weights(), s.out, s.in);
+    }
+    return;
+  }
+  TapTable::turned_window(saved.turned_taps, window, {saved.x.shape()[3], saved.x.shape()[4]});
+  saved.weight.resize(s.groups * s.group_weights());
+  kernels::conv_weight_backward(saved.weight.data(), weight, s.groups, s.taps, s.in, s.out);
+}
+
+/// How many samples of dy a block has: what is made of them is in the cache when dweight and dx are computed
+/// from it. No result depends on it.
+std::size_t block_size(const Sizes& s, std::size_t threads) {
+  constexpr std::size_t kSamples = 8, kValues = 1 << 20;
+  return std::max(kSamples * threads, kValues / std::max<std::size_t>(1, s.steps * s.y_step()));
 }
 
 }  // namespace
@@ -318,57 +380,63 @@ Signal Conv2d::forward(const Signal& x, Tape& tape) const {
     saved.weight.resize(weight_.value.size());
     kernels::conv_weight_forward(saved.weight.data(), weight_.value.data(), s.groups, s.taps, s.in, s.out);
   }
-  const float* bias = options_.bias ? bias_.value.data() : nullptr;
-
+  saved.y.saved = &saved;
+  saved.y.options = &options_;
+  saved.y.bias = options_.bias ? bias_.value.data() : nullptr;
   const Shape shape = features.after({x.samples(), x.steps()});
-  saved.y.resize(stored_shape(shape, Layout::channels_last, s.steps));
-  parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) {
-      float* y = saved.y.data() + n * s.steps * s.y_step();
-      const auto forward = !saved.x.is_spikes() ? forward_dense
-                           : saved.by_lookup[n] ? forward_lookup
-                                                : forward_gather;
-      forward(y, saved, bias, s, n);
-    }
+  const Signal y(saved.y, shape, Layout::channels_last, s.steps);
+  if (tape.y_by_sample()) return y;
+  saved.y_memory.resize(y.stored_shape());
+  parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t n, std::size_t) {
+    saved.y.read(saved.y_memory.data() + n * s.steps * s.y_step(), n);
   });
-  return {saved.y, shape, Layout::channels_last};
+  return y.with_values(saved.y_memory);
 }
 
 Signal Conv2d::backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
+  ThreadPool& threads = tape.threads();
   const Sizes s(options_, saved);
-  const std::size_t pictures = saved.x.samples() * s.steps;
-  // Pieces of so many outputs; where these are too few for the threads, cut the rows too. No cut changes a
-  // result.
-  const std::size_t panel = saved.x.is_spikes() ? kernels::kSpikeColumns : kernels::kConvColumns;
-  const std::size_t panels = (s.out + panel - 1) / panel;
-  const std::size_t cuts = (tape.threads().size() + s.groups * panels - 1) / (s.groups * panels);
-  const std::size_t rows = s.taps * s.in;
-  const std::size_t piece_rows = (rows + cuts - 1) / cuts;
-  parallel_for(tape.threads(), s.groups * panels * cuts, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t first = std::min(rows, i % cuts * piece_rows);
-      const std::size_t out = i / cuts % panels * panel;
-      weight_gradient(weight_.gradient.data(), dy.values(), saved, s,
-                      {.group = i / cuts / panels,
-                       .out = out,
-                       .columns = std::min(panel, s.out - out),
-                       .begin = first,
-                       .end = std::min(rows, first + piece_rows)});
-    }
-  });
-  if (options_.bias) {
-    const std::size_t columns = options_.out_channels;
-    kernels::add_rows(bias_.gradient.data(), dy.values(), pictures * s.y_positions, columns, columns);
+  const bool by_winograd = takes_winograd(options_, s);
+  const std::size_t size = s.steps * s.y_step();
+  make_pieces(saved, s, threads.size());
+  if (tape.needs_input_gradient()) {
+    saved.dx = &tape.dx_memory();
+    saved.dx->resize(saved.x.stored_shape());
+    prepare_input_gradient(saved, weight_.value.data(), window(), by_winograd, s);
   }
-
+  const std::size_t most = block_size(s, threads.size());
+  for (std::size_t first = 0; first < dy.samples(); first += most) {
+    Block block{.dy = nullptr, .first = first, .count = std::min(most, dy.samples() - first)};
+    if (dy.source() == nullptr) {
+      block.dy = dy.values() + first * size;
+    } else {
+      saved.dy_made.resize(block.count * size);
+      block.dy = saved.dy_made.data();
+      parallel_for(threads, block.count, 1, [&](std::size_t n, std::size_t) {
+        dy.source()->read(saved.dy_made.data() + n * size, first + n);
+      });
+    }
+    parallel_for(threads, saved.pieces.size(), 1, [&](std::size_t i, std::size_t) {
+      (saved.x.is_spikes() ? add_spikes : add_values)(saved.pieces[i], block, saved, s);
+    });
+    for (std::size_t n = 0; options_.bias && n < block.count; ++n) {
+      const std::size_t columns = options_.out_channels;
+      kernels::add_rows(bias_.gradient.data(), block.dy + n * size, size / columns, columns, columns);
+    }
+    if (!tape.needs_input_gradient()) continue;
+    if (by_winograd) {
+      input_gradient_winograd(saved, block, window(), s, threads);
+    } else {
+      input_gradient(saved, block, s, threads);
+    }
+  }
+  parallel_for(threads, saved.pieces.size(), 1, [&](std::size_t i, std::size_t) {
+    add_piece(weight_.gradient.data(), saved.pieces[i], saved.x.is_spikes(), s);
+  });
   if (!tape.needs_input_gradient()) return {};
-  saved.dx = &tape.dx_memory();
-  saved.dx->resize(saved.x.stored_shape());
-  (takes_winograd(options_, s) ? input_gradient_winograd : input_gradient)(
-      saved, dy.values(), weight_.value.data(), window(), s, tape.threads());
   const Signal dx(*saved.dx, saved.x.shape(), Layout::channels_last);
-  return in_layout(dx, saved.x_given.layout(), saved.dx_memory, tape.threads());
+  return in_layout(dx, saved.x_given.layout(), saved.dx_memory, threads);
 }
 
 }  // namespace volley

@@ -13,16 +13,64 @@
 namespace volley {
 namespace {
 
-// Samples that one piece of work covers: enough to fill the kernel's slices when a layer has few neurons.
-constexpr std::size_t kSamples = 8;
+struct Saved;
+
+/// dx, from dy and x.
+struct Gradient final : SampleSource {
+  Saved* saved = nullptr;
+  Signal dy;
+
+  void read(float* to, std::size_t n) const override;
+  const Signal& made_from() const override { return dy; }
+};
 
 struct Saved {
   Signal given;
   Signal x;  // the same; channels-last where the neurons of a channel share their numbers
   SignalMemory x_memory, dx_memory;
   Spikes s;
-  std::vector<Buffer<float>> partial;  // for each parameter, its gradient by neuron
+  kernels::NeuronShape shape;
+  kernels::NeuronParameters parameters;
+  const AnyNeuron* options = nullptr;
+  std::vector<Buffer<float>> partial;  // for each parameter that is learned, its gradient by neuron
+  Gradient dx;
+
+  std::size_t neurons() const { return shape.P * shape.F; }
+  /// Samples that one piece of work covers: as many as fill the kernel's slices when a layer has few neurons,
+  /// and but one where what is made as it is read is not to leave the cache.
+  std::size_t piece(bool by_sample) const { return by_sample && neurons() >= 64 ? 1 : 8; }
+
+  void forward(std::uint64_t* words, std::size_t begin, std::size_t end) const {
+    static thread_local Buffer<float> x_made;
+    const float* x_values = sample_values(x, begin, end, x_made);
+    std::visit(
+        [&](const auto& o) {
+          kernels::neuron_forward(words + place_of(begin, shape).words, x_values, o, parameters,
+                                  part_of(shape, begin, end));
+        },
+        *options);
+  }
+
+  /// dx of samples [begin, end).
+  void backward(float* to, const Signal& dy, std::size_t begin, std::size_t end) {
+    static thread_local Buffer<float> x_made, ds_made, scratch;
+    const float* x_values = sample_values(x, begin, end, x_made);
+    const float* ds = sample_values(dy, begin, end, ds_made);
+    scratch.resize(kernels::neuron_scratch_size(shape.T));
+    kernels::NeuronGradients gradients{to};
+    for (std::size_t k = 0; k < partial.size(); ++k) {
+      if (partial[k].size() > 0) gradients.parameter[k] = partial[k].data() + place_of(begin, shape).neuron;
+    }
+    std::visit(
+        [&](const auto& o) {
+          kernels::neuron_backward(gradients, ds, x_values, o, parameters, part_of(shape, begin, end),
+                                   scratch.data());
+        },
+        *options);
+  }
 };
+
+void Gradient::read(float* to, std::size_t n) const { saved->backward(to, dy, n, n + 1); }
 
 /// How many numbers each parameter has; 0: one for all.
 std::size_t channels_of(const AnyNeuron& options) {
@@ -91,62 +139,46 @@ Signal NeuronLayer::forward(const Signal& x, Tape& tape) const {
   check_real_input(kind(), x);
   Saved& saved = tape.saved<Saved>();
   const bool per_feature = channels_of(options_) != 0;
+  const bool keep = x.source() != nullptr && !x.source()->repeatable();
+  const Taken taken = keep ? take(x, saved.x_memory.values) : Taken{x};
   saved.given = x;
-  saved.x = per_feature && x.shape().rank() > 3
+  saved.x = per_feature && x.shape().rank() > 3 && x.layout() != Layout::channels_last
                 ? in_layout(x, Layout::channels_last, saved.x_memory, tape.threads())
-                : x;
-  std::uint64_t* s = SpikeWords::make_steps(saved.s, x.shape(), saved.x.layout());
-  const kernels::NeuronShape shape = shape_of(saved.x, saved.s);
-  const kernels::NeuronParameters parameters = lower(numbers_, per_feature);
-  parallel_for(tape.threads(), shape.N, kSamples, [&](std::size_t begin, std::size_t end) {
-    const NeuronPlace place = place_of(begin, shape);
-    std::visit(
-        [&](const auto& options) {
-          kernels::neuron_forward(s + place.words, saved.x.values() + place.current, options, parameters,
-                                  part_of(shape, begin, end));
-        },
-        options_);
-  });
+                : taken.values;
+  std::uint64_t* words = SpikeWords::make_steps(saved.s, x.shape(), saved.x.layout());
+  saved.shape = shape_of(saved.x, saved.s);
+  saved.parameters = lower(numbers_, per_feature);
+  saved.options = &options_;
+  parallel_for(tape.threads(), x.samples(), saved.piece(x.source() != nullptr),
+               [&](std::size_t begin, std::size_t end) {
+                 for (std::size_t n = begin; n < end; ++n) taken.read(n);
+                 saved.forward(words, begin, end);
+               });
   return saved.s;
 }
 
 Signal NeuronLayer::backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
-  const bool per_feature = channels_of(options_) != 0;
-  const kernels::NeuronShape shape = shape_of(saved.x, saved.s);
-  const kernels::NeuronParameters parameters = lower(numbers_, per_feature);
+  bool learns = false;
+  saved.partial.resize(numbers_.size());
+  for (std::size_t k = 0; k < numbers_.size(); ++k) {
+    const bool learned = numbers_[k].gradient.size() > 0;
+    saved.partial[k].resize(learned ? saved.shape.N * saved.neurons() : 0);
+    learns = learns || learned;
+  }
+  if (tape.dx_by_sample() && !learns && saved.given.layout() == saved.x.layout()) {
+    saved.dx.saved = &saved;
+    saved.dx.dy = dy;
+    return saved.x.with_source(saved.dx);
+  }
   Tensor& dx = tape.dx_memory();
   dx.resize(saved.x.stored_shape());
-  saved.partial.resize(numbers_.size());
-  for (Buffer<float>& partial : saved.partial) partial.resize(shape.N * shape.P * shape.F);
-  const auto samples_backward = [&](std::size_t begin, std::size_t end, const float* ds) {
-    static thread_local Buffer<float> scratch;
-    scratch.resize(kernels::neuron_scratch_size(shape.T));
-    const NeuronPlace place = place_of(begin, shape);
-    kernels::NeuronGradients gradients{dx.data() + place.current};
-    for (std::size_t k = 0; k < numbers_.size(); ++k) {
-      gradients.parameter[k] = saved.partial[k].data() + place.neuron;
-    }
-    std::visit(
-        [&](const auto& options) {
-          kernels::neuron_backward(gradients, ds, saved.x.values() + place.current, options, parameters,
-                                   part_of(shape, begin, end), scratch.data());
-        },
-        options_);
-  };
-  if (dy.source() == nullptr) {
-    parallel_for(tape.threads(), shape.N, kSamples, [&](std::size_t begin, std::size_t end) {
-      samples_backward(begin, end, dy.values() + place_of(begin, shape).values);
-    });
-  } else {
-    parallel_for(tape.threads(), shape.N, 1, [&](std::size_t n, std::size_t) {
-      static thread_local Buffer<float> ds;
-      ds.resize(shape.T * shape.P * shape.F);
-      dy.source()->read(ds.data(), n);
-      samples_backward(n, n + 1, ds.data());
-    });
-  }
-  add_gradients(saved.partial, shape.N * shape.P, shape.F);
+  parallel_for(tape.threads(), saved.shape.N,
+               saved.piece(dy.source() != nullptr || saved.x.source() != nullptr),
+               [&](std::size_t begin, std::size_t end) {
+                 saved.backward(dx.data() + place_of(begin, saved.shape).current, dy, begin, end);
+               });
+  if (learns) add_gradients(saved.partial, saved.shape.N * saved.shape.P, saved.shape.F);
   return in_layout(saved.x.with_values(dx), saved.given.layout(), saved.dx_memory, tape.threads());
 }
 

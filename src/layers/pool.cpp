@@ -180,7 +180,7 @@ Signal MaxPool2d::backward(Tape& tape, const Signal& dy) {
   if (tape.dx_by_sample() && saved.x_given.layout() == Layout::channels_last && !saved.x.constant()) {
     saved.gradient.saved = &saved;
     saved.gradient.dy = dy;
-    return {saved.gradient, saved.x.shape(), Layout::channels_last};
+    return saved.x.with_source(saved.gradient);
   }
   return backward_pictures(saved, dy, tape, [&](float* dx, const float* dout, std::size_t n) {
     max_backward(dx, dout, saved, n);

@@ -35,6 +35,7 @@ Signal Sequential::forward(const Signal& x, Tape& tape) const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     Tape& child = tape.child(i);
     child.set_needs_input_gradient(i > 0 || tape.needs_input_gradient());
+    child.set_y_by_sample(i + 1 < layers_.size() && layers_[i + 1]->reads_input_by_sample());
     y = run_child(*layers_[i], y, child);
   }
   return y;

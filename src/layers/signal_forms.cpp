@@ -26,9 +26,9 @@ Signal converted(const Signal& x, Layout layout, std::size_t stored_steps, Tenso
   const std::size_t steps = std::min(stored_steps, x.stored_steps());
   memory.resize(stored_shape(shape, layout, stored_steps));
   parallel_for(threads, x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> total;
+    static thread_local Buffer<float> made, total;
     for (std::size_t n = begin; n < end; ++n) {
-      const float* from = x.values() + n * x.stored_steps() * F;
+      const float* from = sample_values(x, n, n + 1, made);
       float* to = memory.data() + n * stored_steps * F;
       if (sum) {
         total.resize(F);
@@ -50,8 +50,26 @@ Signal converted(const Signal& x, Layout layout, std::size_t stored_steps, Tenso
 
 }  // namespace
 
+const float* sample_values(const Signal& x, std::size_t begin, std::size_t end, Buffer<float>& made) {
+  const std::size_t size = x.stored_steps() * x.features();
+  if (x.source() == nullptr) return x.values() + begin * size;
+  made.resize((end - begin) * size);
+  for (std::size_t n = begin; n < end; ++n) x.source()->read(made.data() + (n - begin) * size, n);
+  return made.data();
+}
+
+void Taken::read(std::size_t n) const {
+  if (source != nullptr) source->read(memory->data() + n * values.stored_steps() * values.features(), n);
+}
+
+Taken take(const Signal& x, Tensor& memory) {
+  if (x.source() == nullptr) return {x};
+  memory.resize(x.stored_shape());
+  return {x.with_values(memory), x.source(), &memory};
+}
+
 Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, ThreadPool& threads) {
-  if (x.layout() == layout) return x;
+  if (x.layout() == layout && x.source() == nullptr) return x;
   if (!x.is_spikes()) return converted(x, layout, x.stored_steps(), memory.values, threads);
   SpikeWords::to_layout(memory.spikes, x.spikes(), layout, threads);
   return memory.spikes;

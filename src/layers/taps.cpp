@@ -1,5 +1,8 @@
 #include "layers/taps.hpp"
 
+#include <algorithm>
+#include <vector>
+
 namespace volley {
 namespace {
 
@@ -42,6 +45,14 @@ std::int32_t* TapTable::make(std::size_t positions, std::size_t taps) {
   return index_.data();
 }
 
+void TapTable::finish(const Size2& picture) {
+  std::vector<std::size_t> looks(picture.area(), 0);
+  for (const std::int32_t q : index_.span()) {
+    if (q != kOutside) ++looks[static_cast<std::size_t>(q)];
+  }
+  partition_ = std::ranges::all_of(looks, [](std::size_t count) { return count == 1; });
+}
+
 void TapTable::window(TapTable& table, const Window& window, const Size2& picture) {
   const Size2 outputs = window.outputs(picture), k = window.kernel_size;
   std::int32_t* index = table.make(outputs.area(), k.area());
@@ -53,6 +64,7 @@ void TapTable::window(TapTable& table, const Window& window, const Size2& pictur
           picture.w);
     }
   }
+  table.finish(picture);
 }
 
 void TapTable::turned_window(TapTable& table, const Window& window, const Size2& picture) {
@@ -66,6 +78,7 @@ void TapTable::turned_window(TapTable& table, const Window& window, const Size2&
           outputs.w);
     }
   }
+  table.finish(outputs);
 }
 
 void TapTable::adaptive(TapTable& table, Buffer<float>& shares, const Size2& picture, const Size2& outputs) {
@@ -85,6 +98,7 @@ void TapTable::adaptive(TapTable& table, Buffer<float>& shares, const Size2& pic
     }
     shares[p] = 1 / static_cast<float>((row_end - row) * (column_end - column));
   }
+  table.finish(picture);
 }
 
 }  // namespace volley

@@ -19,14 +19,17 @@ class TapTable {
 
   std::size_t positions() const { return positions_; }
   std::size_t taps() const { return taps_; }
-  kernels::Taps view() const { return {index_.data(), positions_, taps_}; }
+  kernels::Taps view() const { return {index_.data(), positions_, taps_, partition_}; }
 
  private:
   std::int32_t* make(std::size_t positions, std::size_t taps);
+  /// Looks whether the table is a partition of `picture`.
+  void finish(const Size2& picture);
 
   Buffer<std::int32_t> index_;  // (positions, taps)
   std::size_t positions_ = 0;
   std::size_t taps_ = 0;
+  bool partition_ = false;
 };
 
 }  // namespace volley

@@ -21,16 +21,11 @@ TEST(BatchNormKernel, SumsAreTheReferencesToTheBit) {
       for (const std::size_t rows : kRowCounts) {
         const std::vector<float> x = test::Random(1).values<float>(rows * C, -3, 5);
         const std::vector<float> y = test::Random(2).values<float>(rows * C);
-        std::vector<double> sum(C), dot(C), sum_cut(C), dot_cut(C), sum_expected(C), dot_expected(C);
-        kernels::channel_sums(sum.data(), dot.data(), x.data(), y.data(), rows, C, 0, C);
+        std::vector<double> sum(C), dot(C), sum_expected(C), dot_expected(C);
+        kernels::channel_sums(sum.data(), dot.data(), x.data(), y.data(), rows, C);
         reference::channel_sums(sum_expected.data(), dot_expected.data(), x.data(), y.data(), rows, C);
         ASSERT_EQ(sum, sum_expected) << rows << " rows of " << C;
         ASSERT_EQ(dot, dot_expected) << rows << " rows of " << C;
-        const std::size_t cut = C / 3;
-        kernels::channel_sums(sum_cut.data(), dot_cut.data(), x.data(), y.data(), rows, C, 0, cut);
-        kernels::channel_sums(sum_cut.data(), dot_cut.data(), x.data(), y.data(), rows, C, cut, C);
-        ASSERT_EQ(sum_cut, sum);
-        ASSERT_EQ(dot_cut, dot);
       }
     }
   });

@@ -217,38 +217,5 @@ TEST(Pools, RefuseOptionsAndShapes) {
             "layer 3: [adaptive_avg_pool2d] input features must be (C, H, W), got (12)");
 }
 
-// A network lends memory to its layers, and a neuron reads the gradient of a pool as that makes it.
-TEST(MaxPool2d, GradientThatIsMadeAsItIsReadIsTheSame) {
-  const auto build = [] {
-    Sequential net{Conv2d(2, 5, 3, {.padding = 1}), IF{}, MaxPool2d(2)};
-    net.initialize(3, 0);
-    return net;
-  };
-  const Tensor x = test::random_tensor({kN, kT, 2, 6, 5}, 1);
-  const Tensor dy = test::random_tensor({kN, kT, 5, 3, 2}, 2);
-  Sequential whole = build(), layers = build();
-  const test::PassResult expected = test::run_pass(whole, x, dy);
-
-  ThreadPool pool(1);
-  std::vector<std::unique_ptr<Tape>> tapes;
-  Signal y = x;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    tapes.push_back(std::make_unique<Tape>(pool));
-    y = layers[i].forward(y, *tapes[i]);
-  }
-  SignalMemory memory;
-  Signal dx = plain_backward(y, dy, memory, pool);
-  for (std::size_t i = layers.size(); i-- > 0;) {
-    dx = layers[i].backward(*tapes[i], dx);
-    EXPECT_EQ(dx.source(), nullptr);
-  }
-  // As the network asks for it: never in memory as a whole.
-  tapes[2]->set_dx_by_sample(true);
-  EXPECT_NE(layers[2].backward(*tapes[2], plain_backward(y, dy, memory, pool)).source(), nullptr);
-  EXPECT_EQ(test::plain_values(dx), expected.dx);
-  const auto dw = layers.parameters()[0].parameter->gradient.values();
-  EXPECT_EQ(std::vector<float>(dw.begin(), dw.end()), expected.gradients[0]);
-}
-
 }  // namespace
 }  // namespace volley

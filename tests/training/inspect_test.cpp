@@ -81,6 +81,16 @@ TEST(Inspect, UsesTheNumbersThatWereTrained) {
   expect_potentials_fit(life.layers[0]);
 }
 
+// Currents that the network makes as its neurons read them.
+TEST(Inspect, SeesCurrentsThatAreNotInMemory) {
+  Sequential net{Conv2d({.in_channels = 1, .out_channels = 3, .kernel_size = {3, 3}}), BatchNorm(3),
+                 LIF{{.tau = 3.0f, .v_threshold = 0.1f}}, Flatten{}};
+  const SampleLife life = inspect(net, parts(), one_picture({1, 6, 6}), 0, kSteps, {});
+  ASSERT_EQ(life.layers.size(), 1u);
+  EXPECT_EQ(life.layers[0].name, "2");
+  expect_potentials_fit(life.layers[0]);
+}
+
 TEST(Inspect, LayersThatDoNotFireHaveAPotentialToo) {
   const LayerLife li = life_in(LI{});
   EXPECT_TRUE(li.spikes.empty());

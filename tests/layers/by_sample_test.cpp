@@ -1,0 +1,182 @@
+// A network passes samples from layer to layer where it can, through no memory in between: the same bits as
+// layer by layer.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <volley/volley.hpp>
+
+#include "layers/picture_layers.hpp"
+#include "layers/signal_forms.hpp"
+
+namespace volley {
+namespace {
+
+constexpr std::size_t kN = 5, kT = 3;
+
+struct Result {
+  std::vector<float> y, dx, state;
+};
+
+/// What a pass has changed: gradients and buffers.
+std::vector<float> state_of(Sequential& net) {
+  std::vector<float> state;
+  const auto append = [&](std::span<const float> values) {
+    state.insert(state.end(), values.begin(), values.end());
+  };
+  for (const NamedParameter& p : net.parameters()) append(p.parameter->gradient.values());
+  for (const NamedTensor& b : net.buffers()) append(b.tensor->values());
+  return state;
+}
+
+void begin(Sequential& net, Tape& tape, bool training) {
+  net.initialize(3, 0);
+  zero_gradients(net.parameters());
+  tape.set_context({.training = training, .draw = {.seed = 1}});
+}
+
+/// A pass and its backward, each layer on a tape of its own: none knows which comes next.
+Result layer_by_layer(Sequential& net, const Signal& x, bool training) {
+  ThreadPool pool(1);
+  std::vector<std::unique_ptr<Tape>> tapes;
+  Signal y = x;
+  for (std::size_t i = 0; i < net.size(); ++i) {
+    tapes.push_back(std::make_unique<Tape>(pool));
+    begin(net, *tapes[i], training);
+    y = net[i].forward(y, *tapes[i]);
+    EXPECT_EQ(y.source(), nullptr);
+  }
+  SignalMemory memory;
+  const Tensor dy = test::random_tensor(y.shape(), 2);
+  Signal dx = plain_backward(y, dy, memory, pool);
+  for (std::size_t i = net.size(); i-- > 0;) {
+    dx = net[i].backward(*tapes[i], dx);
+    EXPECT_EQ(dx.source(), nullptr);
+  }
+  return {test::plain_values(y), test::plain_values(dx), state_of(net)};
+}
+
+/// The same of the network. `by_sample`: how many of its layers gave y so.
+Result whole(Sequential& net, const Signal& x, bool training, std::size_t threads, std::size_t& by_sample) {
+  ThreadPool pool(threads);
+  Tape tape(pool);
+  Result result;
+  for (int pass = 0; pass < 2; ++pass) {  // the second on a used tape
+    begin(net, tape, training);
+    const Signal y = net.forward(x, tape);
+    by_sample = 0;
+    for (const Tape& child : tape.children()) by_sample += child.trace().y.source() != nullptr;
+    SignalMemory memory;
+    const Tensor dy = test::random_tensor(y.shape(), 2);
+    const Signal dx = net.backward(tape, plain_backward(y, dy, memory, pool));
+    result = {test::plain_values(y), test::plain_values(dx), state_of(net)};
+  }
+  return result;
+}
+
+struct Case {
+  std::string name;
+  std::function<Sequential()> build;
+  Shape features;
+  std::size_t by_sample;  // layers whose y another reads so
+};
+
+std::vector<Case> cases() {
+  const Shape picture{2, 6, 5};
+  const IFOptions low{.v_threshold = 0.2f};
+  const BatchNormOptions affine{};
+  return {
+      {"normalised pictures and a pool",
+       [=] {
+         return Sequential{Conv2d(2, 19, 3, {.padding = 1}),
+                           BatchNorm(19, affine),
+                           IF{low},
+                           MaxPool2d(2),
+                           Conv2d(19, 17, 3, {.padding = 1}),
+                           BatchNorm(17, affine),
+                           LIF{{.v_threshold = 0.2f}}};
+       },
+       picture, 4},
+      {"no norm between: what is read once is kept",
+       [=] {
+         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), IF{low}, MaxPool2d(2)};
+       },
+       picture, 1},
+      {"numbers that are learned",
+       [=] {
+         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5, affine), PLIF{{.v_threshold = 0.2f}},
+                           MaxPool2d(2)};
+       },
+       picture, 2},
+      {"numbers for each channel",
+       [=] {
+         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5, affine), PLIF{{.channels = 5}}};
+       },
+       picture, 2},
+      {"two norms, the first of pictures that lie in rows",
+       [=] {
+         return Sequential{BatchNorm(2, affine), BatchNorm(2, affine), IF{low}, Conv2d(2, 5, 2)};
+       },
+       picture, 2},
+      {"features",
+       [=] {
+         return Sequential{Linear(7, 70), BatchNorm(70, affine), IF{low}, Linear(70, 3)};
+       },
+       Shape{7}, 1},
+      {"tdBN",
+       [=] {
+         return Sequential{Conv2d(2, 5, 2), ThresholdDependentBatchNorm(5, {}), IF{low}};
+       },
+       picture, 2},
+  };
+}
+
+TEST(BySample, TheSameBitsAsLayerByLayer) {
+  for (const Case& c : cases()) {
+    for (const bool training : {true, false}) {
+      for (const std::size_t stored : {kT, std::size_t{1}}) {
+        const std::string text = c.name + (training ? ", training" : "") + (stored == 1 ? ", constant" : "");
+        const Tensor values = test::random_tensor(c.features.after({kN, stored}), 1);
+        const Signal x(values, c.features.after({kN, kT}));
+        Sequential net = c.build();
+        const Result expected = layer_by_layer(net, x, training);
+        for (const std::size_t threads : {1, 3}) {
+          std::size_t by_sample = 0;
+          const Result got = whole(net, x, training, threads, by_sample);
+          EXPECT_EQ(by_sample, c.by_sample) << text;
+          EXPECT_EQ(got.y, expected.y) << text;
+          EXPECT_EQ(got.dx, expected.dx) << text;
+          EXPECT_EQ(got.state, expected.state) << text;
+        }
+      }
+    }
+  }
+}
+
+// A convolution takes dy a block of samples at a time, the larger the more threads there are.
+TEST(BySample, BlocksChangeNoResult) {
+  const Shape features{1, 16, 16};
+  const std::size_t samples = 70;  // three blocks of 32 on one thread, one on nine
+  const Tensor x = test::random_tensor(features.after({samples, 4}), 1);
+  const auto build = [] {
+    return Sequential{Conv2d(1, 32, 3, {.padding = 1}),
+                      BatchNorm(32),
+                      IF{},
+                      MaxPool2d(2),
+                      Conv2d(32, 16, 3, {.stride = 2}),
+                      Conv2d(16, 130, 3, {.padding = 1})};
+  };
+  std::size_t by_sample = 0;
+  Sequential one = build(), nine = build();
+  const Result expected = whole(one, x, true, 1, by_sample);
+  const Result got = whole(nine, x, true, 9, by_sample);
+  EXPECT_EQ(got.y, expected.y);
+  EXPECT_EQ(got.dx, expected.dx);
+  EXPECT_EQ(got.state, expected.state);
+}
+
+}  // namespace
+}  // namespace volley
