@@ -97,8 +97,8 @@ struct PLIFOptions {
 
 charge  as LIF, with 1 / tau = sigmoid(w)
 
-w, at first -ln(init_tau - 1), and v_threshold: one number each, or one for each of so many channels (of
-neurons, where the features have one dimension). What is learned is a parameter; what is not, a buffer.)";
+w, at first -ln(init_tau - 1), and v_threshold: one number each, or one for each of so many channels, or for each
+neuron if there are so many. What is learned is a parameter; what is not, a buffer.)";
 
   float init_tau = 2.0f;  // > 1
   float v_threshold = 1.0f;
@@ -109,7 +109,7 @@ neurons, where the features have one dimension). What is learned is a parameter;
   bool fires_at_threshold = true;
   bool learn_tau = true;
   bool learn_threshold = false;
-  std::size_t channels = 0;  // 0: one number for all
+  std::size_t channels = 0;  // or neurons, in row-major order; 0: one number for all
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -322,7 +322,8 @@ reset   v = (1 - alpha (1 - tau)) (1 - gamma s) h - (1 - gamma) v_subreset s
 start   v = 0
 
 Parameters alpha, beta, gamma, tau, v_threshold, linear_decay, v_subreset and conduct, whose sigmoids are the
-numbers above, at first the options: one each, or one for each of so many channels.)";
+numbers above, at first the options: one each, or one for each of so many channels, or for each neuron if there are
+so many.)";
 
   float alpha = 0.5f;  // all of them > 0 and < 1
   float beta = 0.5f;
@@ -335,7 +336,7 @@ numbers above, at first the options: one each, or one for each of so many channe
   bool detach_reset = false;
   Surrogate surrogate = Sigmoid{};
   bool fires_at_threshold = true;
-  std::size_t channels = 0;  // 0: one number for all
+  std::size_t channels = 0;  // or neurons, in row-major order; 0: one number for all
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {

@@ -26,7 +26,7 @@ struct Gradient final : SampleSource {
 
 struct Saved {
   Signal given;
-  Signal x;  // the same; channels-last where the neurons of a channel share their numbers
+  Signal x;  // the same, as layout_for wants it
   SignalMemory x_memory, dx_memory;
   Spikes s;
   kernels::NeuronShape shape;
@@ -82,6 +82,12 @@ std::size_t channels_of(const AnyNeuron& options) {
       options);
 }
 
+/// How the currents must lie: with those that have numbers of their own, channels or neurons, side by side.
+Layout layout_for(std::size_t channels, const Signal& x) {
+  if (channels == 0 || x.shape().rank() <= 3) return x.layout();
+  return channels == x.shape()[2] ? Layout::channels_last : Layout::row_major;
+}
+
 kernels::NeuronParameters lower(const std::vector<Parameter>& numbers, bool per_feature) {
   kernels::NeuronParameters lowered{.per_feature = per_feature};
   for (std::size_t k = 0; k < numbers.size(); ++k) lowered.value[k] = numbers[k].value.data();
@@ -128,9 +134,9 @@ std::string_view NeuronLayer::kind() const {
 
 Shape NeuronLayer::output_shape(const Shape& features) const {
   const std::size_t channels = channels_of(options_);
-  if (channels != 0 && features[0] != channels) {
-    throw Error(
-        fmt::format("[{}] input must have {} channels, got features {}", kind(), channels, features.text()));
+  if (channels != 0 && features[0] != channels && features.size() != channels) {
+    throw Error(fmt::format("[{}] input must have {} channels or neurons, got features {}", kind(), channels,
+                            features.text()));
   }
   return features;
 }
@@ -138,16 +144,18 @@ Shape NeuronLayer::output_shape(const Shape& features) const {
 Signal NeuronLayer::forward(const Signal& x, Tape& tape) const {
   check_real_input(kind(), x);
   Saved& saved = tape.saved<Saved>();
-  const bool per_feature = channels_of(options_) != 0;
-  const bool keep = x.source() != nullptr && !x.source()->repeatable();
-  const Taken taken = keep ? take(x, saved.x_memory.values) : Taken{x};
+  const Layout layout = layout_for(channels_of(options_), x);
+  Taken taken{x};
+  if (x.layout() != layout) {
+    taken.values = in_layout(x, layout, saved.x_memory, tape.threads());
+  } else if (x.source() != nullptr && !x.source()->repeatable()) {
+    taken = take(x, saved.x_memory.values);
+  }
   saved.given = x;
-  saved.x = per_feature && x.shape().rank() > 3 && x.layout() != Layout::channels_last
-                ? in_layout(x, Layout::channels_last, saved.x_memory, tape.threads())
-                : taken.values;
+  saved.x = taken.values;
   std::uint64_t* words = SpikeWords::make_steps(saved.s, x.shape(), saved.x.layout());
   saved.shape = shape_of(saved.x, saved.s);
-  saved.parameters = lower(numbers_, per_feature);
+  saved.parameters = lower(numbers_, channels_of(options_) != 0);
   saved.options = &options_;
   parallel_for(tape.threads(), x.samples(), saved.piece(x.source() != nullptr),
                [&](std::size_t begin, std::size_t end) {

@@ -48,14 +48,14 @@ void follow(LayerLife& life, const Neuron& neuron, std::size_t f) {
 
 /// The same of all neurons of a layer, each with its numbers.
 void look(LayerLife& life, const NeuronLayer& layer) {
-  const std::size_t positions = life.features.from(1).size();  // where a channel shares its numbers
   std::visit(
       [&](const auto& options) {
         auto neuron = reference::neuron_of<float>(options);
         for (std::size_t f = 0; f < life.neurons(); ++f) {
           for (std::size_t k = 0; k < layer.numbers().size(); ++k) {
             const Tensor& value = layer.numbers()[k].value;
-            neuron.parameter(k) = value.data()[value.size() == 1 ? 0 : f / positions];
+            neuron.parameter(k) =
+                value.data()[f * value.size() / life.neurons()];  // of all, a channel, or it
           }
           follow(life, neuron, f);
         }

@@ -116,6 +116,16 @@ std::vector<Case> cases() {
          return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5, affine), PLIF{{.channels = 5}}};
        },
        picture, 2},
+      {"numbers for each neuron, after a norm",
+       [=] {
+         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5, affine), PLIF{{.channels = 150}}};
+       },
+       picture, 2},
+      {"numbers for each neuron, after a convolution",
+       [=] {
+         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), PLIF{{.channels = 150}}};
+       },
+       picture, 1},
       {"two norms, the first of pictures that lie in rows",
        [=] {
          return Sequential{BatchNorm(2, affine), BatchNorm(2, affine), IF{low}, Conv2d(2, 5, 2)};

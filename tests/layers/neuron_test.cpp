@@ -191,6 +191,26 @@ TEST(NeuronLayer, EachOfManyNeuronsHasItsOwnNumbers) {
   }
 }
 
+// However the pictures lie: the numbers are those of the neurons in row-major order.
+TEST(NeuronLayer, EachNeuronOfAPictureMayHaveItsOwnNumbers) {
+  constexpr std::size_t F = kC * kH * kW;
+  const Tensor x = filled(kPictures, 21, -1, 3);
+  Tensor rows({kN, kT, F});
+  std::ranges::copy(x.values(), rows.data());
+  const Floats ds = test::Random(22).values<float>(x.size());
+  PLIF layer({.learn_threshold = true, .channels = F});
+  const std::vector<NamedParameter> p = layer.parameters();
+  for (std::size_t f = 0; f < F; ++f) {
+    p[0].parameter->value.data()[f] = -1.0f + 0.03f * static_cast<float>(f);
+    p[1].parameter->value.data()[f] = 0.4f + 0.01f * static_cast<float>(f);
+  }
+  const Pass expected = run(layer, rows, ds);
+  EXPECT_EQ(run(layer, x, ds), expected);
+  ThreadPool pool(1);
+  SignalMemory memory;
+  EXPECT_EQ(run(layer, in_layout(x, Layout::channels_last, memory, pool), ds), expected);
+}
+
 TEST(NeuronLayer, NumbersThatAreNotLearnedAreBuffers) {
   const Tensor x = filled(kPictures, 7, -1, 3);
   const Floats ds = test::Random(8).values<float>(x.size());
@@ -246,7 +266,7 @@ TEST(NeuronLayer, WhatDoesNotFitIsRefused) {
   EXPECT_EQ(error_text([] {
               PLIF({.channels = 3}).output_shape(Shape{4, 2, 2});
             }),
-            "[plif] input must have 3 channels, got features (4, 2, 2)");
+            "[plif] input must have 3 channels or neurons, got features (4, 2, 2)");
   EXPECT_EQ(error_text([] { PLIF({.init_tau = 1.0f}); }), "[plif] init_tau must be > 1, got 1");
   EXPECT_EQ(error_text([] { CUBALIF({.c_decay = 1.5f}); }),
             "[cuba_lif] c_decay must be >= 0 and <= 1, got 1.5");

@@ -37,8 +37,10 @@ std::vector<Case> cases() {
       {VotingOptions{.voting_size = 10}, {25}, "[voting] input features must be (K x 10), got (25)"},
       {residual, {5}, "[residual] branch and shortcut must give the same features, got (4) and (5)"},
       {RecurrentRecipe{{}, 3}, {4}, "[recurrent] input features must be (3), got (4)"},
-      {PLIFOptions{.channels = 3}, {4, 7, 7}, "[plif] input must have 3 channels, got features (4, 7, 7)"},
-      {GLIFOptions{.channels = 3}, {4}, "[glif] input must have 3 channels, got features (4)"},
+      {PLIFOptions{.channels = 3},
+       {4, 7, 7},
+       "[plif] input must have 3 channels or neurons, got features (4, 7, 7)"},
+      {GLIFOptions{.channels = 3}, {4}, "[glif] input must have 3 channels or neurons, got features (4)"},
   };
 }
 

@@ -93,7 +93,7 @@ def test_plif_learns_tau_and_threshold(currents: Currents) -> None:
     x = currents(9, 4, 5)
     plif.backward(plif.forward(x)[1], np.ones_like(x))
     assert plif.gradients()["w"].shape == (5,) and plif.gradients()["w"].any()
-    with pytest.raises(ValueError, match=r"\[plif\] input must have 5 channels"):
+    with pytest.raises(ValueError, match=r"\[plif\] input must have 5 channels or neurons"):
         plif.forward(currents(9, 4, 6))
 
 

@@ -69,16 +69,20 @@ TEST(Inspect, PotentialsOfEveryNeuronTellItsSpikes) {
 }
 
 TEST(Inspect, UsesTheNumbersThatWereTrained) {
-  PLIF neurons({.channels = 3});
-  const std::vector<NamedParameter> parameters = neurons.parameters();
-  for (std::size_t c = 0; c < 3; ++c) parameters[0].parameter->value.data()[c] = static_cast<float>(c) - 1;
-  Conv2d conv({.in_channels = 1, .out_channels = 3, .kernel_size = {3, 3}});
-  for (float& w : conv.parameters()[0].parameter->value.values()) w = w * 3 + 0.2f;
-  Sequential net{std::move(conv), std::move(neurons), Flatten{}};
-  const SampleLife life = inspect(net, parts(), one_picture({1, 6, 6}), 0, kSteps, {});
-  ASSERT_EQ(life.layers.size(), 1u);
-  EXPECT_EQ(life.layers[0].features, (Shape{3, 4, 4}));
-  expect_potentials_fit(life.layers[0]);
+  for (const std::size_t numbers : {3u, 48u}) {  // one a channel, one a neuron
+    PLIF neurons({.channels = numbers});
+    const std::vector<NamedParameter> parameters = neurons.parameters();
+    for (std::size_t i = 0; i < numbers; ++i) {
+      parameters[0].parameter->value.data()[i] = 3 * static_cast<float>(i) / static_cast<float>(numbers) - 1;
+    }
+    Conv2d conv({.in_channels = 1, .out_channels = 3, .kernel_size = {3, 3}});
+    for (float& w : conv.parameters()[0].parameter->value.values()) w = w * 3 + 0.2f;
+    Sequential net{std::move(conv), std::move(neurons), Flatten{}};
+    const SampleLife life = inspect(net, parts(), one_picture({1, 6, 6}), 0, kSteps, {});
+    ASSERT_EQ(life.layers.size(), 1u);
+    EXPECT_EQ(life.layers[0].features, (Shape{3, 4, 4}));
+    expect_potentials_fit(life.layers[0]);
+  }
 }
 
 // Currents that the network makes as its neurons read them.
