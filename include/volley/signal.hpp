@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cassert>
+#include <cstddef>
+
 #include <volley/spikes.hpp>
 #include <volley/tensor.hpp>
 
@@ -78,8 +81,11 @@ class Signal {
     return source_ != nullptr ? source_->made_from().lies_in(memory) : values_ == &memory;
   }
   const Spikes& spikes() const { return *spikes_; }
-  /// The values in row-major order of stored_shape().
-  const float* values() const { return values_->data(); }
+  /// The values in row-major order of stored_shape(), of real values in memory.
+  const float* values() const {
+    assert(values_ != nullptr);
+    return values_->data();
+  }
 
   /// Other values in the form of this signal: `stored` has stored_shape().
   Signal with_values(const Tensor& stored) const { return {stored, shape_, layout_}; }

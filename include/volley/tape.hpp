@@ -28,7 +28,7 @@ struct PassContext {
 
 class Layer;
 
-/// What went into a layer and what came out, in a container's forward.
+/// What went into a layer and what came out, in a container's forward. Either may be a SampleSource.
 struct Trace {
   const Layer* layer = nullptr;  // null where no container ran one
   Signal x;
