@@ -46,13 +46,11 @@ HWY_INLINE void add_rows_of(float* sums, const float* x, std::size_t rows, std::
   const F32 d;
   VF sum[kVectors];
   for (std::size_t v = 0; v < kVectors; ++v) sum[v] = hn::Zero(d);
-  const auto load = [&](const float* from)
-                        HWY_ATTR { return lanes == kLanes ? hn::LoadU(d, from) : load_first(from, lanes); };
   for (std::size_t r = 0; r < rows; ++r, x += row) {
-    for (std::size_t v = 0; v < kVectors; ++v) sum[v] = hn::Add(sum[v], load(x + v * kLanes));
+    for (std::size_t v = 0; v < kVectors; ++v) sum[v] = hn::Add(sum[v], load_up_to(x + v * kLanes, lanes));
   }
   for (std::size_t v = 0; v < kVectors; ++v) {
-    store_first(hn::Add(load(sums + v * kLanes), sum[v]), sums + v * kLanes, lanes);
+    store_first(hn::Add(load_up_to(sums + v * kLanes, lanes), sum[v]), sums + v * kLanes, lanes);
   }
 }
 

@@ -19,16 +19,6 @@ HWY_INLINE void for_vectors(std::size_t n, const Body& body) {
   for (; i + kLanes <= n; i += kLanes) body(i, kLanes);
   if (i < n) body(i, n - i);
 }
-HWY_INLINE VF load(const float* p, std::size_t lanes) {
-  return lanes == kLanes ? hn::LoadU(F32(), p) : load_first(p, lanes);
-}
-HWY_INLINE void store(VF v, float* p, std::size_t lanes) {
-  if (lanes == kLanes) {
-    hn::StoreU(v, F32(), p);
-  } else {
-    store_first(v, p, lanes);
-  }
-}
 
 void sgd_step(float* w, float* momentum, const float* gradient, const reference::SgdCoefficients<float>& c,
               std::size_t n) {
@@ -37,14 +27,14 @@ void sgd_step(float* w, float* momentum, const float* gradient, const reference:
   const VF mu = hn::Set(d, c.momentum);
   const VF decay = hn::Set(d, c.weight_decay);
   for_vectors(n, [&](std::size_t i, std::size_t lanes) {
-    const VF weight = load(w + i, lanes);
-    VF g = hn::MulAdd(decay, weight, load(gradient + i, lanes));
+    const VF weight = load_up_to(w + i, lanes);
+    VF g = hn::MulAdd(decay, weight, load_up_to(gradient + i, lanes));
     if (c.momentum != 0) {
-      const VF b = c.first ? g : hn::MulAdd(mu, load(momentum + i, lanes), g);
-      store(b, momentum + i, lanes);
+      const VF b = c.first ? g : hn::MulAdd(mu, load_up_to(momentum + i, lanes), g);
+      store_up_to(b, momentum + i, lanes);
       g = c.nesterov ? hn::MulAdd(mu, b, g) : b;
     }
-    store(hn::NegMulAdd(lr, g, weight), w + i, lanes);
+    store_up_to(hn::NegMulAdd(lr, g, weight), w + i, lanes);
   });
 }
 
@@ -61,14 +51,14 @@ void adam_step(float* w, float* m, float* v, const float* gradient,
   const VF inverse_sqrt_bias2 = hn::Set(d, c.inverse_sqrt_bias2);
   const VF keep = hn::Set(d, c.keep);
   for_vectors(n, [&](std::size_t i, std::size_t lanes) {
-    const VF weight = load(w + i, lanes);
-    const VF g = hn::MulAdd(decay, weight, load(gradient + i, lanes));
-    const VF m1 = hn::MulAdd(beta1, load(m + i, lanes), hn::Mul(rest1, g));
-    const VF v1 = hn::MulAdd(beta2, load(v + i, lanes), hn::Mul(rest2, hn::Mul(g, g)));
-    store(m1, m + i, lanes);
-    store(v1, v + i, lanes);
+    const VF weight = load_up_to(w + i, lanes);
+    const VF g = hn::MulAdd(decay, weight, load_up_to(gradient + i, lanes));
+    const VF m1 = hn::MulAdd(beta1, load_up_to(m + i, lanes), hn::Mul(rest1, g));
+    const VF v1 = hn::MulAdd(beta2, load_up_to(v + i, lanes), hn::Mul(rest2, hn::Mul(g, g)));
+    store_up_to(m1, m + i, lanes);
+    store_up_to(v1, v + i, lanes);
     const VF scale = hn::MulAdd(hn::Sqrt(v1), inverse_sqrt_bias2, eps);
-    store(hn::Sub(hn::Mul(keep, weight), hn::Div(hn::Mul(step_size, m1), scale)), w + i, lanes);
+    store_up_to(hn::Sub(hn::Mul(keep, weight), hn::Div(hn::Mul(step_size, m1), scale)), w + i, lanes);
   });
 }
 
