@@ -19,6 +19,7 @@ constexpr std::size_t kN = 5, kT = 3;
 
 struct Result {
   std::vector<float> y, dx, state;
+  std::size_t y_sources = 0, dx_sources = 0;  // layers whose y or dx was not in memory
 };
 
 /// What a pass has changed: gradients and buffers.
@@ -38,41 +39,50 @@ void begin(Sequential& net, Tape& tape, bool training) {
   tape.set_context({.training = training, .draw = {.seed = 1}});
 }
 
-/// A pass and its backward, each layer on a tape of its own: none knows which comes next.
-Result layer_by_layer(Sequential& net, const Signal& x, bool training) {
+/// A pass and its backward, each layer on a tape of its own: none knows which comes next, unless it is told
+/// that samples may pass, as the network tells it.
+Result layer_by_layer(Sequential& net, const Signal& x, bool training, bool by_sample) {
   ThreadPool pool(1);
+  Result result;
   std::vector<std::unique_ptr<Tape>> tapes;
   Signal y = x;
   for (std::size_t i = 0; i < net.size(); ++i) {
     tapes.push_back(std::make_unique<Tape>(pool));
     begin(net, *tapes[i], training);
+    tapes[i]->set_y_by_sample(by_sample && i + 1 < net.size() && net[i + 1].reads_input_by_sample());
     y = net[i].forward(y, *tapes[i]);
-    EXPECT_EQ(y.source(), nullptr);
+    result.y_sources += y.source() != nullptr;
   }
   SignalMemory memory;
   const Tensor dy = test::random_tensor(y.shape(), 2);
   Signal dx = plain_backward(y, dy, memory, pool);
   for (std::size_t i = net.size(); i-- > 0;) {
+    tapes[i]->set_dx_by_sample(by_sample && i > 0 && net[i - 1].reads_gradient_by_sample());
     dx = net[i].backward(*tapes[i], dx);
-    EXPECT_EQ(dx.source(), nullptr);
+    result.dx_sources += dx.source() != nullptr;
   }
-  return {test::plain_values(y), test::plain_values(dx), state_of(net)};
+  result.y = test::plain_values(y);
+  result.dx = test::plain_values(dx);
+  result.state = state_of(net);
+  return result;
 }
 
-/// The same of the network. `by_sample`: how many of its layers gave y so.
-Result whole(Sequential& net, const Signal& x, bool training, std::size_t threads, std::size_t& by_sample) {
+/// The same of the network.
+Result whole(Sequential& net, const Signal& x, bool training, std::size_t threads) {
   ThreadPool pool(threads);
   Tape tape(pool);
   Result result;
   for (int pass = 0; pass < 2; ++pass) {  // the second on a used tape
     begin(net, tape, training);
     const Signal y = net.forward(x, tape);
-    by_sample = 0;
-    for (const Tape& child : tape.children()) by_sample += child.trace().y.source() != nullptr;
+    result = {};
+    for (const Tape& child : tape.children()) result.y_sources += child.trace().y.source() != nullptr;
     SignalMemory memory;
     const Tensor dy = test::random_tensor(y.shape(), 2);
     const Signal dx = net.backward(tape, plain_backward(y, dy, memory, pool));
-    result = {test::plain_values(y), test::plain_values(dx), state_of(net)};
+    result.y = test::plain_values(y);
+    result.dx = test::plain_values(dx);
+    result.state = state_of(net);
   }
   return result;
 }
@@ -81,66 +91,65 @@ struct Case {
   std::string name;
   std::function<Sequential()> build;
   Shape features;
-  std::size_t by_sample;  // layers whose y another reads so
+  std::size_t y_sources, dx_sources;  // when samples may pass
 };
 
 std::vector<Case> cases() {
   const Shape picture{2, 6, 5};
   const IFOptions low{.v_threshold = 0.2f};
-  const BatchNormOptions affine{};
   return {
       {"normalised pictures and a pool",
        [=] {
          return Sequential{Conv2d(2, 19, 3, {.padding = 1}),
-                           BatchNorm(19, affine),
+                           BatchNorm(19),
                            IF{low},
                            MaxPool2d(2),
                            Conv2d(19, 17, 3, {.padding = 1}),
-                           BatchNorm(17, affine),
+                           BatchNorm(17),
                            LIF{{.v_threshold = 0.2f}}};
        },
-       picture, 4},
+       picture, 4, 5},
       {"no norm between: what is read once is kept",
        [=] {
          return Sequential{Conv2d(2, 5, 3, {.padding = 1}), IF{low}, MaxPool2d(2)};
        },
-       picture, 1},
+       picture, 1, 2},
       {"numbers that are learned",
        [=] {
-         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5, affine), PLIF{{.v_threshold = 0.2f}},
+         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5), PLIF{{.v_threshold = 0.2f}},
                            MaxPool2d(2)};
        },
-       picture, 2},
+       picture, 2, 2},
       {"numbers for each channel",
        [=] {
-         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5, affine), PLIF{{.channels = 5}}};
+         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5), PLIF{{.channels = 5}}};
        },
-       picture, 2},
+       picture, 2, 1},
       {"numbers for each neuron, after a norm",
        [=] {
-         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5, affine), PLIF{{.channels = 150}}};
+         return Sequential{Conv2d(2, 5, 3, {.padding = 1}), BatchNorm(5), PLIF{{.channels = 150}}};
        },
-       picture, 2},
+       picture, 2, 1},
       {"numbers for each neuron, after a convolution",
        [=] {
          return Sequential{Conv2d(2, 5, 3, {.padding = 1}), PLIF{{.channels = 150}}};
        },
-       picture, 1},
+       picture, 1, 0},
       {"two norms, the first of pictures that lie in rows",
        [=] {
-         return Sequential{BatchNorm(2, affine), BatchNorm(2, affine), IF{low}, Conv2d(2, 5, 2)};
+         return Sequential{BatchNorm(2), BatchNorm(2), IF{low}, Conv2d(2, 5, 2)};
        },
-       picture, 2},
+       picture, 2, 2},
       {"features",
        [=] {
-         return Sequential{Linear(7, 70), BatchNorm(70, affine), IF{low}, Linear(70, 3)};
+         return Sequential{Linear(7, 70), BatchNorm(70), IF{low}, Linear(70, 3)};
        },
-       Shape{7}, 1},
+       Shape{7}, 1, 1},
       {"tdBN",
        [=] {
          return Sequential{Conv2d(2, 5, 2), ThresholdDependentBatchNorm(5, {}), IF{low}};
        },
-       picture, 2},
+       picture, 2, 2},
   };
 }
 
@@ -152,11 +161,17 @@ TEST(BySample, TheSameBitsAsLayerByLayer) {
         const Tensor values = test::random_tensor(c.features.after({kN, stored}), 1);
         const Signal x(values, c.features.after({kN, kT}));
         Sequential net = c.build();
-        const Result expected = layer_by_layer(net, x, training);
+        const Result expected = layer_by_layer(net, x, training, false);
+        EXPECT_EQ(expected.y_sources + expected.dx_sources, 0u) << text;
+        const Result told = layer_by_layer(net, x, training, true);
+        EXPECT_EQ(told.y_sources, c.y_sources) << text;
+        EXPECT_EQ(told.dx_sources, c.dx_sources) << text;
+        EXPECT_EQ(told.y, expected.y) << text;
+        EXPECT_EQ(told.dx, expected.dx) << text;
+        EXPECT_EQ(told.state, expected.state) << text;
         for (const std::size_t threads : {1, 3}) {
-          std::size_t by_sample = 0;
-          const Result got = whole(net, x, training, threads, by_sample);
-          EXPECT_EQ(by_sample, c.by_sample) << text;
+          const Result got = whole(net, x, training, threads);
+          EXPECT_EQ(got.y_sources, c.y_sources) << text;
           EXPECT_EQ(got.y, expected.y) << text;
           EXPECT_EQ(got.dx, expected.dx) << text;
           EXPECT_EQ(got.state, expected.state) << text;
@@ -179,10 +194,9 @@ TEST(BySample, BlocksChangeNoResult) {
                       Conv2d(32, 16, 3, {.stride = 2}),
                       Conv2d(16, 130, 3, {.padding = 1})};
   };
-  std::size_t by_sample = 0;
   Sequential one = build(), nine = build();
-  const Result expected = whole(one, x, true, 1, by_sample);
-  const Result got = whole(nine, x, true, 9, by_sample);
+  const Result expected = whole(one, x, true, 1);
+  const Result got = whole(nine, x, true, 9);
   EXPECT_EQ(got.y, expected.y);
   EXPECT_EQ(got.dx, expected.dx);
   EXPECT_EQ(got.state, expected.state);
