@@ -2,14 +2,75 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
+
+#include <volley/tensor.hpp>
 
 namespace volley {
 
-/// What the library throws on a user's mistake. The text names the operation, the rule and what arrived:
-/// "[lif] tau must be > 1, got 0.5". The library never prints, aborts or exits.
+/// The base of everything that the library throws on a user's mistake, and the class of what fails while it
+/// runs. The library never prints, aborts or exits.
+///
+/// | class         | for                                                  | in Python    |
+/// |---------------|------------------------------------------------------|--------------|
+/// | Error         | a failure of a run: a loss that is not finite        | RuntimeError |
+/// | ArgumentError | a value that an operation cannot take                | ValueError   |
+/// | ShapeError    | a shape that an operation cannot take                | ValueError   |
+/// | RecipeError   | a recipe, or a change to one, that cannot be obeyed  | ValueError   |
+/// | FileError     | a file that is missing, damaged or cannot be written | OSError      |
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+/// "[OPERATION] RULE, got FOUND": "[lif] tau must be > 1, got 0.5".
+class ArgumentError : public Error {
+ public:
+  /// `rule` has its subject in it: "tau must be > 1".
+  ArgumentError(std::string_view operation, std::string_view rule, std::string_view found);
+  /// Where there is no value to show: "[OPERATION] RULE".
+  ArgumentError(std::string_view operation, std::string_view rule);
+
+  const std::string& operation() const { return operation_; }
+  const std::string& rule() const { return rule_; }
+  /// What came, as text; empty where there is no value to show.
+  const std::string& found() const { return found_; }
+
+ private:
+  std::string operation_;
+  std::string rule_;
+  std::string found_;
+};
+
+/// An ArgumentError about a shape: "[linear] input features must be (784), got (10)".
+class ShapeError : public ArgumentError {
+ public:
+  ShapeError(std::string_view operation, std::string_view rule, const Shape& found);
+
+  /// The shape that came.
+  const Shape& shape() const { return shape_; }
+
+ private:
+  Shape shape_;
+};
+
+/// "PATH: PROBLEM".
+class FileError : public Error {
+ public:
+  FileError(std::string_view path, std::string_view problem);
+  /// "PATH: expected EXPECTED, found FOUND"
+  FileError(std::string_view path, std::string_view expected, std::string_view found);
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// The text begins with its place: "my.toml:12: ...".
+class RecipeError : public Error {
+ public:
+  using Error::Error;
 };
 
 }  // namespace volley

@@ -11,6 +11,7 @@
 #include <volley/conv.hpp>
 #include <volley/dropout.hpp>
 #include <volley/encoder.hpp>
+#include <volley/error.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
@@ -25,12 +26,6 @@
 #include <volley/voting.hpp>
 
 namespace volley {
-
-/// A recipe, or a change to one, that cannot be obeyed. The text begins with its place: "my.toml:12: ...".
-class RecipeError : public Error {
- public:
-  using Error::Error;
-};
 
 /// A linear layer in a recipe: its sizes beside its options.
 struct LinearRecipe : LinearOptions {

@@ -1,0 +1,25 @@
+#include <volley/error.hpp>
+
+#include <fmt/format.h>
+
+namespace volley {
+
+ArgumentError::ArgumentError(std::string_view operation, std::string_view rule, std::string_view found)
+    : Error(fmt::format("[{}] {}, got {}", operation, rule, found)),
+      operation_(operation),
+      rule_(rule),
+      found_(found) {}
+
+ArgumentError::ArgumentError(std::string_view operation, std::string_view rule)
+    : Error(fmt::format("[{}] {}", operation, rule)), operation_(operation), rule_(rule) {}
+
+ShapeError::ShapeError(std::string_view operation, std::string_view rule, const Shape& found)
+    : ArgumentError(operation, rule, found.text()), shape_(found) {}
+
+FileError::FileError(std::string_view path, std::string_view problem)
+    : Error(fmt::format("{}: {}", path, problem)), path_(path) {}
+
+FileError::FileError(std::string_view path, std::string_view expected, std::string_view found)
+    : FileError(path, fmt::format("expected {}, found {}", expected, found)) {}
+
+}  // namespace volley
