@@ -88,7 +88,7 @@ Operations operations_of(const Layer& layer, const Signal& x, const Signal& y, c
     all.input_gradient += own.input_gradient;
   }
   const auto macs = static_cast<double>(layer.macs(x.shape().from(2)));
-  const Signal& taken = layer.feeds_back() ? y : x;
+  const Signal& taken = layer.is_recurrent() ? y : x;
   const double dense = 2 * macs * static_cast<double>(x.samples() * taken.stored_steps());
   all.weights += taken.is_spikes() ? spikes_in(taken) * macs / static_cast<double>(taken.features()) : dense;
   all.input_gradient += dense;

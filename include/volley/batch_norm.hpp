@@ -45,27 +45,38 @@ class BatchNorm : public Layer {
 
   std::size_t channels() const { return channels_; }
   const BatchNormOptions& options() const { return options_; }
-  Parameter& weight() { return weight_; }
-  Parameter& bias() { return bias_; }
+  Parameter& weight() {
+    touch();
+    return weight_;
+  }
+  Parameter& bias() {
+    touch();
+    return bias_;
+  }
   Tensor& running_mean() { return running_mean_; }
   Tensor& running_var() { return running_var_; }
 
   std::string_view kind() const override { return BatchNormOptions::kKind; }
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
-  bool reads_input_by_sample() const override { return true; }
-  bool reads_gradient_by_sample() const override { return true; }
-  std::vector<NamedParameter> parameters() override;
-  std::vector<NamedTensor> buffers() override;
-  /// Puts weight, bias and running statistics back to what they were at first.
-  void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
  protected:
   /// `weight` is what the weights are at first.
   BatchNorm(std::string_view kind, std::size_t channels, const BatchNormOptions& options, float weight);
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> own_parameters() override;
+  std::vector<NamedTensor> own_buffers() override;
+  void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<BatchNorm>(*this); }
+  void check_state() const;
+  /// One more batch; how many there are now.
+  float count_batch();
+  bool reads_input_by_sample() const override { return true; }
+  bool reads_gradient_by_sample() const override { return true; }
+
   std::size_t channels_;
   BatchNormOptions options_;
   float first_weight_;
@@ -74,6 +85,7 @@ class BatchNorm : public Layer {
   Tensor running_mean_;
   Tensor running_var_;
   Tensor num_batches_tracked_{Shape{}};
+  std::uint64_t batches_ = 0;  // the same, exactly, beyond the 2^24 that a float counts
 };
 
 /// Fields of threshold-dependent batch normalisation.
@@ -107,6 +119,10 @@ class ThresholdDependentBatchNorm final : public BatchNorm {
   std::string_view kind() const override { return Options::kKind; }
 
  private:
+  std::unique_ptr<Layer> do_clone() const override {
+    return std::make_unique<ThresholdDependentBatchNorm>(*this);
+  }
+
   Options options_;
 };
 

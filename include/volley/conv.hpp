@@ -47,19 +47,29 @@ class Conv2d final : public Layer {
          Conv2dOptions options = {});
 
   const Conv2dOptions& options() const { return options_; }
-  Parameter& weight() { return weight_; }
-  Parameter& bias() { return bias_; }
+  Parameter& weight() {
+    touch();
+    return weight_;
+  }
+  Parameter& bias() {
+    touch();
+    return bias_;
+  }
 
   std::string_view kind() const override { return Conv2dOptions::kKind; }
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
-  bool reads_gradient_by_sample() const override { return true; }
   std::size_t macs(const Shape& features) const override;
-  std::vector<NamedParameter> parameters() override;
-  void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> own_parameters() override;
+  void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Conv2d>(*this); }
+  void check_parameters() const;
+  bool reads_gradient_by_sample() const override { return true; }
+
   Window window() const {
     return {options_.kernel_size, options_.stride, options_.padding, options_.dilation};
   }

@@ -36,6 +36,10 @@ class ArgumentError : public Error {
   /// What came, as text; empty where there is no value to show.
   const std::string& found() const { return found_; }
 
+ protected:
+  /// `other` with "PLACE: " before its text.
+  ArgumentError(const ArgumentError& other, std::string_view place);
+
  private:
   std::string operation_;
   std::string rule_;
@@ -49,8 +53,13 @@ class ShapeError : public ArgumentError {
 
   /// The shape that came.
   const Shape& shape() const { return shape_; }
+  /// The same error with "PLACE: " before its text: "layer 2: [linear] ...".
+  ShapeError at(std::string_view place) const { return {*this, place}; }
 
  private:
+  ShapeError(const ShapeError& other, std::string_view place)
+      : ArgumentError(other, place), shape_(other.shape_) {}
+
   Shape shape_;
 };
 

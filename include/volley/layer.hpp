@@ -1,6 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,73 +35,166 @@ struct NamedTensor {
   Tensor* tensor;
 };
 
+class Layer;
+
+/// A layer and its name in the layer that holds it: "branch".
+struct NamedLayer {
+  std::string name;
+  Layer* layer;
+};
+
+/// The form of the signal that a layer's do_forward receives. The default is the plain one.
+struct Form {
+  enum class Values {
+    real,      // real values; spikes arrive as 0 and 1
+    currents,  // real values; spikes are refused
+    any,       // real values or spikes, as they come
+  };
+
+  Values values = Values::real;
+  std::optional<Layout> layout = Layout::row_major;  // none: the layout in which the signal comes
+  bool constant = false;                             // whether one stored step may stand for all
+};
+
 /// A differentiable operation on whole passes: all samples and all T steps at once.
 ///
+/// The public functions are written once, here: they check what comes, bring it into the form that the layer
+/// reads, and call the virtual part. A layer of a user overrides `kind`, `output_shape`, `do_forward` and
+/// `do_backward`, and the other virtual functions where it has parameters, buffers or children.
+///
 /// Gradients of signals overwrite; gradients of parameters accumulate. No exceptions.
+///
+/// Threads: forward may run in several threads at once, each with a tape of its own. backward changes
+/// gradients and buffers: while it runs, no other call may use the layer. Both rules are checked where two
+/// passes meet, and broken ones throw. A layer that is destroyed, moved from or assigned to while a pass uses
+/// it is not detected.
 class Layer {
  public:
+  virtual ~Layer() = default;
+
+  /// The name of this kind of layer in recipes and messages: "linear".
+  virtual std::string_view kind() const = 0;
+
+  /// The feature shape that comes out when `features` goes in. Throws ShapeError when the layer cannot take
+  /// it.
+  virtual Shape output_shape(const Shape& features) const = 0;
+
+  /// y for x of shape (N, T, features...), T >= 1, in any form. y is a view of memory in `tape`, valid until
+  /// the tape's next forward. x must live, unchanged, until backward is done. Throws ShapeError for a shape
+  /// that the layer cannot take, ArgumentError for spikes where it takes currents.
+  Signal forward(const Signal& x, Tape& tape) const;
+
+  /// dx, in the form of x, for dy, real values of y's shape in any form. Must follow a forward of this layer
+  /// on the same tape, any number of times; adds to the gradients of the parameters. Returns an empty signal
+  /// where tape.needs_input_gradient() is false. dx is valid until the tape's next forward or backward.
+  /// Throws ShapeError for another shape, ArgumentError for spikes and for the tape of another pass.
+  Signal backward(Tape& tape, const Signal& dy);
+
+  /// Multiply-accumulates of one sample at one step, were each input of `features` real-valued; 0 for a layer
+  /// without weights between neurons.
+  virtual std::size_t macs(const Shape& features) const;
+
+  /// Whether macs() counts the layer's own spikes of the step before, and not its input.
+  virtual bool is_recurrent() const { return false; }
+
+  /// The layers that this one holds, in order. Throws Error where one is null.
+  std::vector<NamedLayer> children();
+  /// The parameters of the layer, then those of its children, always in the same order: "weight",
+  /// "branch.0.weight".
+  std::vector<NamedParameter> parameters();
+  /// What else is learned and kept with the parameters, such as running statistics, in the same order.
+  /// forward reads it, backward may change it, no optimizer does.
+  std::vector<NamedTensor> buffers();
+  /// All that a file keeps of the layer: the values of its parameters, then its buffers. Throws Error where
+  /// two have one name.
+  std::vector<NamedTensor> named_tensors();
+
+  /// Draws all initial parameters. A draw is a function of `seed` and of the path of the layer whose
+  /// parameters it is, "3.branch.0": no two layers of a network share one. `path` is that of this layer in a
+  /// larger network.
+  void initialize(std::uint32_t seed, std::string_view path = "");
+
+  /// A copy, children included. Throws ArgumentError for a kind that has no do_clone.
+  std::unique_ptr<Layer> clone() const;
+
+  /// Calls body(path, layer) for this layer, whose path is empty, and for all that it holds, in order.
+  template <class Body>
+  void walk(const Body& body) {
+    walk("", body);
+  }
+
+ protected:
   Layer() = default;
   Layer(const Layer&) = default;
   Layer(Layer&&) = default;
   Layer& operator=(const Layer&) = default;
   Layer& operator=(Layer&&) = default;
-  virtual ~Layer() = default;
 
-  /// The name a recipe knows this kind of layer by: "linear".
-  virtual std::string_view kind() const = 0;
+  /// The form in which do_forward gets an x of `features`, and do_backward returns dx.
+  virtual Form reads(const Shape& features) const;
+  /// y of shape (N, T, output_shape(features)), a view of memory in tape.saved<T>(). x is in the form of
+  /// reads().
+  virtual Signal do_forward(const Signal& x, Tape& tape) const = 0;
+  /// dx in the form of the x that do_forward got, for dy in the form of the y that it returned.
+  virtual Signal do_backward(Tape& tape, const Signal& dy) = 0;
+  virtual std::vector<NamedLayer> do_children() { return {}; }
+  /// Of this layer, without its children's.
+  virtual std::vector<NamedParameter> own_parameters() { return {}; }
+  virtual std::vector<NamedTensor> own_buffers() { return {}; }
+  /// Draws own_parameters(). `place` stands for the layer's path: another number for every layer of a
+  /// network.
+  virtual void draw_parameters(std::uint32_t seed, std::uint32_t place);
+  /// make_unique of the layer's own class from *this.
+  virtual std::unique_ptr<Layer> do_clone() const;
 
-  /// The feature shape that comes out when `features` goes in. Throws Error when the layer cannot take it.
-  virtual Shape output_shape(const Shape& features) const = 0;
+  /// Draws from seed 0, by their path from here, the parameters that nothing has set or looked at since they
+  /// were constructed. A container calls it when it has taken a layer, so that no two of its layers begin
+  /// with the same weights.
+  void draw_untouched();
+  /// Marks the own parameters as set by the user; for functions that return them.
+  void touch() { untouched_ = false; }
 
-  /// y for x of shape (N, T, features...). y and what backward needs live in `tape` until its next forward;
-  /// x must live until backward is done.
-  virtual Signal forward(const Signal& x, Tape& tape) const = 0;
+ private:
+  friend struct LayerAccess;  // src/layers/layer_access.hpp
 
-  /// dx (real-valued, of x's shape) for dy (real-valued, of y's shape), each in the form of its signal, after
-  /// a forward on the same tape; adds to the gradients of the parameters. Returns an empty signal where
-  /// tape.needs_input_gradient() is false.
-  virtual Signal backward(Tape& tape, const Signal& dy) = 0;
+  /// Which layer this is among all of the process, and who uses it. A copy is another layer.
+  class Use {
+   public:
+    Use() = default;
+    Use(const Use&) {}
+    Use& operator=(const Use&) {
+      id_ = next_id();
+      return *this;
+    }
+    std::uint64_t id() const { return id_; }
+    std::atomic<int>& users() const { return users_; }
 
-  /// Whether forward takes an x, and backward a dy, whose values a SampleSource makes.
+   private:
+    static std::uint64_t next_id();
+    std::uint64_t id_ = next_id();
+    mutable std::atomic<int> users_{0};  // forwards under way, or -1: a backward
+  };
+
+  /// Whether forward, and backward, take a signal that is computed as it is read. Private to the CPU.
   virtual bool reads_input_by_sample() const { return false; }
   virtual bool reads_gradient_by_sample() const { return false; }
 
-  /// Multiply-accumulates of one sample at one step, were each input of `features` real-valued; 0 for a layer
-  /// without weights between neurons.
-  virtual std::size_t macs(const Shape& features) const {
-    static_cast<void>(features);
-    return 0;
+  template <class Body>
+  void walk(const std::string& path, const Body& body) {
+    check_depth(path);
+    body(path, *this);
+    for (const NamedLayer& child : children()) {
+      child.layer->walk(path.empty() ? child.name : path + '.' + child.name, body);
+    }
   }
+  void check_depth(const std::string& path) const;
 
-  /// Whether these are of its own spikes of the step before, and not of its input.
-  virtual bool feeds_back() const { return false; }
-
-  /// The layer's parameters, always in the same order.
-  virtual std::vector<NamedParameter> parameters() { return {}; }
-
-  /// What else the layer has learned and is kept with its parameters, such as running statistics; always in
-  /// the same order. No optimizer touches it: forward reads it, and backward, which is the step of a
-  /// training, may change it.
-  virtual std::vector<NamedTensor> buffers() { return {}; }
-
-  /// Draws the initial parameters anew. `layer` addresses the draw: no two layers of a network share one.
-  virtual void initialize(std::uint32_t seed, std::uint32_t layer) {
-    static_cast<void>(seed);
-    static_cast<void>(layer);
-  }
+  Use use_;
+  bool untouched_ = true;
 };
-
-/// layer.forward(x, tape) of a container's child on the child's tape; x and y stay to be seen there.
-Signal run_child(const Layer& layer, const Signal& x, Tape& tape);
-
-/// Throws Error("[kind] ...") unless x is real-valued: what neurons take is a current, not spikes.
-void check_real_input(std::string_view kind, const Signal& x);
 
 /// The values of `parameters`.
 std::vector<NamedTensor> values_of(const std::vector<NamedParameter>& parameters);
-
-/// All that a file keeps of a layer: the values of its parameters, then its buffers.
-std::vector<NamedTensor> state_of(Layer& layer);
 
 /// Sets every gradient to zero.
 void zero_gradients(const std::vector<NamedParameter>& parameters);

@@ -28,8 +28,12 @@ class Flatten final : public Layer {
   FlattenOptions options() const { return {}; }
   std::string_view kind() const override { return FlattenOptions::kKind; }
   Shape output_shape(const Shape& features) const override { return {features.size()}; }
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
+
+ private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Flatten>(*this); }
 };
 
 /// How weights are first drawn.
@@ -53,8 +57,8 @@ struct LinearOptions {
 };
 
 /// y[t] = W x[t] + b on the last of exactly one feature dimension: (N, T, in) -> (N, T, out), real-valued.
-/// `weight` (out, in) and `bias` (out). x may be spikes or real values. Weights are drawn with seed 0 on
-/// construction; Sequential::initialize draws those of a whole network from one seed.
+/// `weight` (out, in) and `bias` (out). x may be spikes or real values. Weights are drawn from seed 0 on
+/// construction; initialize() of a network draws all its weights from one seed.
 class Linear final : public Layer {
  public:
   using Options = LinearOptions;
@@ -64,18 +68,29 @@ class Linear final : public Layer {
   std::size_t in() const { return in_; }
   std::size_t out() const { return out_; }
   const LinearOptions& options() const { return options_; }
-  Parameter& weight() { return weight_; }
-  Parameter& bias() { return bias_; }
+  Parameter& weight() {
+    touch();
+    return weight_;
+  }
+  /// Empty without the option `bias`.
+  Parameter& bias() {
+    touch();
+    return bias_;
+  }
 
   std::string_view kind() const override { return LinearOptions::kKind; }
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
   std::size_t macs(const Shape&) const override { return in_ * out_; }
-  std::vector<NamedParameter> parameters() override;
-  void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> own_parameters() override;
+  void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Linear>(*this); }
+  void check_parameters() const;
+
   std::size_t in_;
   std::size_t out_;
   LinearOptions options_;
@@ -83,34 +98,48 @@ class Linear final : public Layer {
   Parameter bias_;
 };
 
-/// Layers one after another. Parameters and buffers are named by place, as PyTorch names them: "1.weight".
+/// Layers one after another. Parameters and buffers are named by place, as PyTorch names them: "1.weight". A
+/// copy has copies of the layers.
 class Sequential final : public Layer {
  public:
+  static constexpr const char* kKind = "sequential";
+
   Sequential() = default;
   /// Sequential net{Flatten{}, Linear{784, 10}, LIF{}};
   template <class... Layers>
   requires(sizeof...(Layers) > 0 && (std::is_base_of_v<Layer, std::remove_cvref_t<Layers>> && ...) &&
            !(sizeof...(Layers) == 1 && (std::is_same_v<Sequential, std::remove_cvref_t<Layers>> &&
                                         ...))) explicit Sequential(Layers&&... layers) {
-    (add(std::make_unique<std::remove_cvref_t<Layers>>(std::forward<Layers>(layers))), ...);
+    (add(std::make_shared<std::remove_cvref_t<Layers>>(std::forward<Layers>(layers))), ...);
   }
+  Sequential(const Sequential& other);
+  Sequential(Sequential&& other) noexcept;
+  Sequential& operator=(const Sequential& other);
+  Sequential& operator=(Sequential&& other) noexcept;
 
-  void add(std::unique_ptr<Layer> layer);
+  /// Puts a layer at the end. A caller that keeps a pointer shares the layer. Parameters that nothing has set
+  /// since their construction are drawn from seed 0 by their path. Throws ArgumentError for null, for a layer
+  /// with parameters that is here already, and for this Sequential itself.
+  void add(std::shared_ptr<Layer> layer);
   std::size_t size() const { return layers_.size(); }
-  Layer& operator[](std::size_t i) { return *layers_[i]; }
-  const Layer& operator[](std::size_t i) const { return *layers_[i]; }
+  /// Throws ArgumentError unless i < size().
+  Layer& operator[](std::size_t i) { return *at(i); }
+  const Layer& operator[](std::size_t i) const { return *at(i); }
+  /// The i-th layer, shared.
+  const std::shared_ptr<Layer>& at(std::size_t i) const;
 
-  std::string_view kind() const override { return "sequential"; }
-  /// Throws Error with the layer's index, kind, and the shape it was given when a layer refuses.
+  std::string_view kind() const override { return kKind; }
+  /// Throws ShapeError with the layer's index, kind, and the shape that it was given when a layer refuses.
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
-  std::vector<NamedParameter> parameters() override;
-  std::vector<NamedTensor> buffers() override;
-  void initialize(std::uint32_t seed, std::uint32_t layer = 0) override;
 
  private:
-  std::vector<std::unique_ptr<Layer>> layers_;
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedLayer> do_children() override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Sequential>(*this); }
+
+  std::vector<std::shared_ptr<Layer>> layers_;
   std::size_t first_trainable_ = 0;  // how many layers come before the first that a training changes
 };
 

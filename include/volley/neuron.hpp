@@ -12,30 +12,35 @@ namespace volley {
 /// what they share as layers is here.
 class NeuronLayer : public Layer {
  public:
-  /// Throws Error for options that no neuron can have.
+  /// Throws ArgumentError for options that no neuron can have.
   explicit NeuronLayer(const AnyNeuron& options);
 
   const AnyNeuron& any_options() const { return options_; }
   /// The numbers it has in tensors, learned or not, in the order of parameters_of(any_options()). Those that
   /// are not learned have no gradient.
   const std::vector<Parameter>& numbers() const { return numbers_; }
-  /// Adds to the gradient of each number that is learned what is in `partial`, for each number (rows, F).
-  void add_gradients(const std::vector<Buffer<float>>& partial, std::size_t rows, std::size_t F);
-
   std::string_view kind() const override;
-  /// Throws Error where the options want another number of channels.
+  /// Throws ShapeError where the options want another number of channels.
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
-  bool reads_input_by_sample() const override { return true; }
-  bool reads_gradient_by_sample() const override { return true; }
-  std::vector<NamedParameter> parameters() override;
-  /// The numbers that are not learned.
-  std::vector<NamedTensor> buffers() override;
-  /// Draws nothing: a neuron's numbers begin where its options say.
-  void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> own_parameters() override;
+  std::vector<NamedTensor> own_buffers() override;
+  void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<NeuronLayer>(*this); }
+  bool reads_input_by_sample() const override { return true; }
+  bool reads_gradient_by_sample() const override { return true; }
+
+  void check_parameters() const;
+
+  friend class Recurrent;  // runs the neuron step by step
+  /// Adds to the gradient of each parameter that is learned what is in `partial`, for each parameter (rows,
+  /// F).
+  void add_gradients(const std::vector<Buffer<float>>& partial, std::size_t rows, std::size_t F);
+
   AnyNeuron options_;
   std::vector<Parameter> numbers_;
 };
@@ -49,6 +54,9 @@ class Neuron final : public NeuronLayer {
   explicit Neuron(const Options& options = {}) : NeuronLayer(options) {}
 
   const Options& options() const { return std::get<Options>(any_options()); }
+
+ private:
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Neuron>(*this); }
 };
 
 /// The numbers that neurons of these options have in tensors; none for most.
@@ -82,10 +90,13 @@ class LI final : public Layer {
   const LIOptions& options() const { return options_; }
   std::string_view kind() const override { return LIOptions::kKind; }
   Shape output_shape(const Shape& features) const override { return features; }
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<LI>(*this); }
+
   LIOptions options_;
 };
 
@@ -120,13 +131,16 @@ class SoftLIF final : public Layer {
   const SoftLIFOptions& options() const { return options_; }
   std::string_view kind() const override { return SoftLIFOptions::kKind; }
   Shape output_shape(const Shape& features) const override { return features; }
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
 
   /// v (N, features) after the last step of the last forward on `tape`.
   static const Tensor& last_potential(Tape& tape);
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<SoftLIF>(*this); }
+
   SoftLIFOptions options_;
 };
 

@@ -76,12 +76,16 @@ class ParallelNeuron final : public Layer {
   const Parameter& bias() const { return bias_; }
   std::string_view kind() const override { return Options::kKind; }
   Shape output_shape(const Shape& features) const override { return features; }
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
-  std::vector<NamedParameter> parameters() override;
-  void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedParameter> own_parameters() override;
+  void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<ParallelNeuron>(*this); }
+  void check_parameters() const;
+
   Options options_;
   Parameter weight_;
   Parameter bias_;

@@ -37,10 +37,13 @@ class MaxPool2d final : public Layer {
   const MaxPool2dOptions& options() const { return options_; }
   std::string_view kind() const override { return MaxPool2dOptions::kKind; }
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<MaxPool2d>(*this); }
+
   MaxPool2dOptions options_;
 };
 
@@ -70,10 +73,13 @@ class AvgPool2d final : public Layer {
   const AvgPool2dOptions& options() const { return options_; }
   std::string_view kind() const override { return AvgPool2dOptions::kKind; }
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<AvgPool2d>(*this); }
+
   AvgPool2dOptions options_;
 };
 
@@ -102,10 +108,13 @@ class AdaptiveAvgPool2d final : public Layer {
   const AdaptiveAvgPool2dOptions& options() const { return options_; }
   std::string_view kind() const override { return AdaptiveAvgPool2dOptions::kKind; }
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<AdaptiveAvgPool2d>(*this); }
+
   AdaptiveAvgPool2dOptions options_;
 };
 

@@ -39,13 +39,16 @@ class RatePenalty final : public Layer {
   const RatePenaltyOptions& options() const { return options_; }
   std::string_view kind() const override { return RatePenaltyOptions::kKind; }
   Shape output_shape(const Shape& features) const override { return features; }
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
 
   /// The penalty of the last forward on `tape`.
   double penalty(Tape& tape) const;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<RatePenalty>(*this); }
+
   RatePenaltyOptions options_;
 };
 

@@ -85,13 +85,25 @@ struct ResidualRecipe : ResidualOptions {
   }
 };
 
+/// Layers in a layer in a recipe: [[network.layers]].
+struct SequentialRecipe {
+  static constexpr const char* kKind = Sequential::kKind;
+
+  std::vector<LayerRecipe> layers;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("layers", self.layers, any());
+  }
+};
+
 template <class Options>
 using NeuronOf = Neuron<Options>;
 
 /// Every class of layer that recipes know.
 using Layers =
     JoinedLists<TypeList<Flatten, Linear, Conv2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm,
-                         ThresholdDependentBatchNorm, Dropout, Voting, Residual, Recurrent>,
+                         ThresholdDependentBatchNorm, Dropout, Voting, Sequential, Residual, Recurrent>,
                 MappedList<NeuronOf, Neurons>,
                 TypeList<PSN, MaskedPSN, SlidingPSN, LI, SoftLIF, RatePenalty>>;
 
@@ -111,6 +123,10 @@ struct RecipeOf<BatchNorm> {
 template <>
 struct RecipeOf<ThresholdDependentBatchNorm> {
   using Type = ThresholdDependentBatchNormRecipe;
+};
+template <>
+struct RecipeOf<Sequential> {
+  using Type = SequentialRecipe;
 };
 template <>
 struct RecipeOf<Residual> {
@@ -134,8 +150,13 @@ struct LayerRecipe : VariantOf<MappedList<RecipeOf, Layers>> {
 
 /// The layer that a recipe describes, with its weights drawn from seed 0.
 std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe);
-/// What describes `layer`, without its weights. Throws Error for a kind that recipes do not know.
+/// The Sequential of `layers`.
+Sequential make_network(const std::vector<LayerRecipe>& layers);
+/// What describes `layer`, without its weights. Throws ArgumentError for a kind that recipes do not know, and
+/// for a custom surrogate, which no text can hold.
 LayerRecipe recipe_of(const Layer& layer);
+/// The same of each layer.
+std::vector<LayerRecipe> recipes_of(const Sequential& net);
 
 using EncoderRecipe = EncoderOptions;
 

@@ -47,22 +47,29 @@ class Recurrent final : public Layer {
 
   std::size_t features() const { return features_; }
   const RecurrentOptions& options() const { return options_; }
-  Parameter& weight() { return weight_; }
+  Parameter& weight() {
+    touch();
+    return weight_;
+  }
   const Parameter& weight() const { return weight_; }
   const NeuronLayer& neuron() const { return neuron_; }
 
   std::string_view kind() const override { return RecurrentOptions::kKind; }
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
   /// Of what comes back.
   std::size_t macs(const Shape&) const override { return weight_.value.size(); }
-  bool feeds_back() const override { return true; }
-  std::vector<NamedParameter> parameters() override;
-  std::vector<NamedTensor> buffers() override;
-  void initialize(std::uint32_t seed, std::uint32_t layer) override;
+  bool is_recurrent() const override { return true; }
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedLayer> do_children() override;
+  std::vector<NamedParameter> own_parameters() override;
+  void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Recurrent>(*this); }
+  Shape weight_shape() const;
+
   std::size_t features_;
   RecurrentOptions options_;
   Parameter weight_;

@@ -42,27 +42,33 @@ class Residual final : public Layer {
 
   explicit Residual(Sequential branch, const ResidualOptions& options = {});
   Residual(Sequential branch, Sequential shortcut, const ResidualOptions& options = {});
-  /// Of any layers; `shortcut` may be null.
-  Residual(std::unique_ptr<Layer> branch, std::unique_ptr<Layer> shortcut,
+  /// Shared with a caller that keeps a pointer; `shortcut` may be null. Throws ArgumentError where `branch`
+  /// is, or where both are one.
+  Residual(std::shared_ptr<Sequential> branch, std::shared_ptr<Sequential> shortcut,
            const ResidualOptions& options = {});
+  Residual(const Residual& other);
+  Residual(Residual&&) = default;
+  Residual& operator=(const Residual& other);
+  Residual& operator=(Residual&&) = default;
 
   const ResidualOptions& options() const { return options_; }
-  const Layer& branch() const { return *branch_; }
+  const std::shared_ptr<Sequential>& branch() const { return branch_; }
   /// Null where the shortcut is x itself.
-  const Layer* shortcut() const { return shortcut_.get(); }
+  const std::shared_ptr<Sequential>& shortcut() const { return shortcut_; }
 
   std::string_view kind() const override { return ResidualOptions::kKind; }
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
-  std::vector<NamedParameter> parameters() override;
-  std::vector<NamedTensor> buffers() override;
-  void initialize(std::uint32_t seed, std::uint32_t layer) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::vector<NamedLayer> do_children() override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Residual>(*this); }
+
   ResidualOptions options_;
-  std::unique_ptr<Layer> branch_;
-  std::unique_ptr<Layer> shortcut_;
+  std::shared_ptr<Sequential> branch_;
+  std::shared_ptr<Sequential> shortcut_;
 };
 
 }  // namespace volley

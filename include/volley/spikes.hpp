@@ -15,10 +15,16 @@ namespace volley {
 class Spikes {
  public:
   Spikes() = default;
-  /// Silence. `shape` is (N, T, features...), of rank 3 or more.
+  /// Silence. `shape` is (N, T, features...), of rank 3 or more; ShapeError otherwise.
   explicit Spikes(const Shape& shape);
+  Spikes(const Spikes&) = default;
+  Spikes& operator=(const Spikes&) = default;
+  /// What is moved from is empty, or, after an assignment, what was here.
+  Spikes(Spikes&& other) noexcept;
+  Spikes& operator=(Spikes&& other) noexcept;
+  ~Spikes() = default;
   /// From one byte per spike, anything but 0 being a spike; `bytes` is row-major in `shape` = (N, T,
-  /// features...).
+  /// features...). Throws ArgumentError for another number of bytes.
   static Spikes from_bytes(const Shape& shape, std::span<const std::uint8_t> bytes);
 
   const Shape& shape() const { return shape_; }
@@ -28,6 +34,7 @@ class Spikes {
   std::size_t features() const { return features_; }
   Layout layout() const { return layout_; }
 
+  /// Each throws ArgumentError for an index, or the size of a span, that does not fit.
   bool fired(std::size_t sample, std::size_t step, std::size_t feature) const;
   /// How often a feature of a sample fired over all steps.
   std::size_t count(std::size_t sample, std::size_t feature) const;
@@ -48,6 +55,7 @@ class Spikes {
   enum class Order { step, train };
 
   /// Calls body(feature) for every feature that fired; step order only.
+  void swap(Spikes& other) noexcept;
   template <class Body>
   void for_each_fired(std::size_t sample, std::size_t step, const Body& body) const;
 

@@ -13,37 +13,41 @@
 
 namespace volley {
 
-/// What kind of pass this is. Whoever runs it says so, on the tape; layers that behave differently in
-/// training, or that draw random numbers, look here. Evaluation unless said otherwise.
+/// What kind of pass this is. The caller of forward sets it on the tape; layers that behave differently in
+/// training, or that draw random numbers, read it. The default is an evaluation.
 struct PassContext {
   bool training = false;
   Draw draw;
-  std::span<const std::uint32_t> samples;  // indices in the data set; none: 0, 1, 2, ... Lives until backward
+  std::span<const std::uint32_t>
+      samples;  // indices in the data set; none: 0, 1, 2, ... Lives until forward is done
 
-  /// By which the n-th sample of the batch is known, whatever the batch.
-  std::uint32_t address(std::size_t n) const {
-    return draw.first_sample + (samples.empty() ? static_cast<std::uint32_t>(n) : samples[n]);
-  }
+  /// The number that addresses the random draws of the n-th sample of the batch. Throws ArgumentError where
+  /// `samples` has fewer.
+  std::uint32_t address(std::size_t n) const;
 };
 
 class Layer;
 
-/// What went into a layer and what came out, in a container's forward. Either may be a SampleSource.
+/// What went into a layer and what came out of it. Valid as long as these and the layer are.
 struct Trace {
-  const Layer* layer = nullptr;  // null where no container ran one
+  const Layer* layer = nullptr;  // null where none ran
   Signal x;
   Signal y;
 };
 
-/// What a pass keeps: each layer's output and whatever its backward needs. A tape belongs to whoever runs the
-/// pass and is used again for the next one, with the memory it has; layers themselves hold parameters and
-/// buffers only, so there is no state to reset, and one network can serve several tapes at once.
+/// The memory of a pass: each layer's output and what its backward needs. The caller of forward owns it and
+/// uses it again for the next pass, which then asks for no new memory. Layers hold parameters and buffers
+/// only, so there is no state to reset, and one network can serve several tapes at once.
 ///
-/// A container gives its i-th child `tape.child(i)` and runs it with run_child (layer.hpp), which leaves a
-/// trace; a layer keeps one struct of its own in `tape.saved<T>()`.
+/// A container runs its i-th child on `tape.child(i)`; a layer keeps one struct of its own in
+/// `tape.saved<T>()`.
+///
+/// Threads: a tape serves one forward or backward at a time; a second one throws. The pool that it is made
+/// with must outlive it.
 class Tape {
  public:
-  explicit Tape(ThreadPool& threads = ThreadPool::shared()) : threads_(&threads) {}
+  explicit Tape(ThreadPool& threads = ThreadPool::shared());
+  ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -53,42 +57,26 @@ class Tape {
   const PassContext& context() const { return root_->context_; }
   void set_context(const PassContext& context) { root_->context_ = context; }
 
-  /// Where in the network this tape's layer is: 0 at the root, and another number for every other tape of
-  /// the pass, as long as no container is deeper than six or has more than 1023 children.
+  /// The position of this tape's layer in the network: 0 at the root, and another number for every other tape
+  /// of the pass, to within the collisions of a 64-bit hash beyond six levels or 1023 children.
   std::uint64_t place() const { return place_; }
 
   /// Whether backward must return dx here. The trainer clears it for a network whose input needs no gradient.
   bool needs_input_gradient() const { return needs_input_gradient_; }
   void set_needs_input_gradient(bool needed) { needs_input_gradient_ = needed; }
 
-  /// Where a layer of one input may write dx, instead of to memory of its own. What is there lives until the
-  /// layer before has gone backward: a container that runs its children one after another lends two pieces of
-  /// memory to all.
-  Tensor& dx_memory() { return lent_dx_ != nullptr ? *lent_dx_ : dx_; }
-  void lend_dx_memory(Tensor& memory) { lent_dx_ = &memory; }
+  /// Memory to which do_backward may write dx, instead of memory of its own: two pieces serve all children of
+  /// a Sequential. Its contents are valid until the layer before has gone backward.
+  Tensor& dx_memory();
 
-  /// Whether forward may return y, and backward dx, as a SampleSource: whoever gets it reads it so.
-  bool y_by_sample() const { return y_by_sample_; }
-  void set_y_by_sample(bool allowed) { y_by_sample_ = allowed; }
-  bool dx_by_sample() const { return dx_by_sample_; }
-  void set_dx_by_sample(bool allowed) { dx_by_sample_ = allowed; }
-
-  /// The tape of a container's child; made at its first use. Stays where it is.
-  Tape& child(std::size_t index) {
-    while (children_.size() <= index) {
-      Tape& made = children_.emplace_back(*threads_);
-      made.root_ = root_;
-      made.place_ = place_ << 10 | children_.size();
-    }
-    return children_[index];
-  }
+  /// The tape of a container's child; made at its first use. Its address stays the same. Throws ArgumentError
+  /// for an index of 2^20 or more.
+  Tape& child(std::size_t index);
 
   const std::deque<Tape>& children() const { return children_; }
 
-  /// What the last forward of this tape's layer took in and gave out; as long-lived as these are. For those
-  /// who watch a network (monitor.hpp).
+  /// The last forward on this tape. Spikes can be read from it, values only where they are in memory.
   const Trace& trace() const { return trace_; }
-  void set_trace(const Trace& trace) { trace_ = trace; }
 
   /// What the layer of this tape keeps; made at its first use.
   template <class Saved>
@@ -101,16 +89,16 @@ class Tape {
   }
 
  private:
+  friend struct TapeAccess;  // src/layers/layer_access.hpp
+  struct Pass;
+
   ThreadPool* threads_;
   Tape* root_ = this;
   PassContext context_;  // the root's is the one that counts
   std::uint64_t place_ = 0;
   bool needs_input_gradient_ = true;
-  bool y_by_sample_ = false;
-  bool dx_by_sample_ = false;
-  Tensor dx_;
-  Tensor* lent_dx_ = nullptr;
   Trace trace_;
+  std::unique_ptr<Pass> pass_;
   std::deque<Tape> children_;  // a deque, so that a child stays where it is when another is added
   std::unique_ptr<void, void (*)(void*)> saved_{nullptr, [](void*) {}};
   const std::type_info* type_ = nullptr;

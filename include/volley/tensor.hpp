@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <span>
 #include <string>
+#include <utility>
 
 #include <volley/buffer.hpp>
 
@@ -20,7 +21,11 @@ class Shape {
   explicit Shape(std::span<const std::size_t> sizes);
 
   std::size_t rank() const { return rank_; }
-  std::size_t operator[](std::size_t i) const { return sizes_[i]; }
+  /// Throws ArgumentError unless i < rank().
+  std::size_t operator[](std::size_t i) const {
+    if (i >= rank_) throw_rank(i);
+    return sizes_[i];
+  }
   std::span<const std::size_t> sizes() const { return {sizes_.data(), rank_}; }
   /// Number of elements; 1 for rank 0. Throws Error when it does not fit in a size_t.
   std::size_t size() const;
@@ -34,6 +39,8 @@ class Shape {
   friend bool operator==(const Shape& a, const Shape& b);
 
  private:
+  [[noreturn]] void throw_rank(std::size_t i) const;
+
   std::array<std::size_t, kMaxRank> sizes_{};
   std::size_t rank_ = 0;
 };
@@ -51,6 +58,14 @@ class Tensor {
   Tensor() = default;
   /// Zeros.
   explicit Tensor(const Shape& shape);
+  Tensor(const Tensor&) = default;
+  Tensor& operator=(const Tensor&) = default;
+  /// What is moved from is an empty tensor, or, after an assignment, the one that was here.
+  Tensor(Tensor&& other) noexcept { swap(other); }
+  Tensor& operator=(Tensor&& other) noexcept {
+    swap(other);
+    return *this;
+  }
 
   const Shape& shape() const { return shape_; }
   std::size_t size() const { return data_.size(); }
@@ -64,6 +79,11 @@ class Tensor {
   void zero() { data_.zero(); }
 
  private:
+  void swap(Tensor& other) noexcept {
+    std::swap(shape_, other.shape_);
+    std::swap(data_, other.data_);
+  }
+
   Shape shape_{0};
   Buffer<float> data_;
 };

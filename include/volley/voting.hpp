@@ -31,10 +31,13 @@ class Voting final : public Layer {
   const VotingOptions& options() const { return options_; }
   std::string_view kind() const override { return VotingOptions::kKind; }
   Shape output_shape(const Shape& features) const override;
-  Signal forward(const Signal& x, Tape& tape) const override;
-  Signal backward(Tape& tape, const Signal& dy) override;
 
  private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Voting>(*this); }
+
   VotingOptions options_;
 };
 

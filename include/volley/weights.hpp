@@ -15,13 +15,14 @@ namespace volley {
 
 using NamedTensors = std::map<std::string, Tensor>;
 
-/// Gives the tensors of `state` the values of the same names. Throws Error, naming the first that is missing,
-/// of another shape or left over, with `origin` in front; the state is then as it was.
-void set_state(const std::vector<NamedTensor>& state, const NamedTensors& values, std::string_view origin);
+/// Gives `tensors` the values of the same names. Throws Error, naming the first that is missing,
+/// of another shape or left over, with `origin` in front; nothing is changed then.
+void set_tensors(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
+                 std::string_view origin);
 
 /// The same, where all names may have one prefix in common, as those of a network that is a member of a
 /// PyTorch module have: "layer.1.weight" for "1.weight".
-void load_state_dict(const std::vector<NamedTensor>& state, const NamedTensors& values,
+void load_state_dict(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
                      std::string_view origin);
 
 /// The tensors of a safetensors file.
@@ -30,12 +31,12 @@ NamedTensors read_state_dict(const std::filesystem::path& path);
 /// A network in a file: its layers in order, and the values of its parameters and buffers.
 struct SavedNetwork {
   std::vector<LayerRecipe> layers;
-  NamedTensors state;
+  NamedTensors tensors;
 };
 
 /// Writes a network as a safetensors file with the layers, as TOML, in its metadata; whole or not at all.
 void save_network(const std::filesystem::path& path, const std::vector<LayerRecipe>& layers,
-                  const std::vector<NamedTensor>& state);
+                  const std::vector<NamedTensor>& tensors);
 void save_network(const std::filesystem::path& path, Sequential& net);
 
 /// Reads what save_network wrote, or a checkpoint of a training. Throws Error, naming the file, unless every

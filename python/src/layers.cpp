@@ -28,16 +28,9 @@ nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_
                     self->kind(), pass.owner->kind()));
   }
   const Tensor gradient = gradient_from(named(*self, "dy"), dy, pass.y.shape());
-  if (pass.busy.exchange(true))
-    throw Error(named(*self, "tape must be used by one thread at a time, got two"));
-  struct Free {
-    std::atomic<bool>& busy;
-    ~Free() { busy = false; }
-  } const free{pass.busy};
-  SignalMemory memory;
   const Signal dx = alone([&] {
     pass.tape.set_needs_input_gradient(needs_input_gradient);
-    return self->backward(pass.tape, plain_backward(pass.y, gradient, memory, *pass.threads));
+    return self->backward(pass.tape, gradient);
   });
   if (!needs_input_gradient || dx.empty()) return nb::none();
   return to_array(dx);
@@ -61,7 +54,7 @@ void set_arrays(const LayerPtr& self, const char* argument, const std::vector<Na
                 nb::handle arrays) {
   const std::string what = named(*self, argument);
   const NamedTensors values = tensors_from(what, arrays);
-  alone([&] { volley::set_state(state, values, what); });
+  alone([&] { volley::set_tensors(state, values, what); });
 }
 
 nb::tuple output_shape(const LayerPtr& self, const std::vector<std::size_t>& features) {
@@ -161,14 +154,13 @@ void bind_layer(nb::module_& m) {
           "Gives every buffer a new value, as set_parameters() does for parameters.")
       .def(
           "initialize",
-          [](const LayerPtr& self, std::int64_t seed, std::int64_t layer) {
+          [](const LayerPtr& self, std::int64_t seed, const std::string& path) {
             const std::uint32_t s = number_from(self->kind(), "seed", seed);
-            const std::uint32_t l = number_from(self->kind(), "layer", layer);
-            alone([&] { self->initialize(s, l); });
+            alone([&] { self->initialize(s, path); });
           },
-          nb::arg("seed") = 0, nb::arg("layer") = 0,
-          "Draws the initial parameters anew. `layer` is the place in a network: no two layers share a "
-          "draw.");
+          nb::arg("seed") = 0, nb::arg("path") = "",
+          "Draws the initial parameters. `path` is that of the layer in a larger network, \"3.branch.0\": no "
+          "two layers of a network share a draw.");
 }
 
 void bind_linear(nb::module_& m) {

@@ -7,7 +7,6 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,7 +15,6 @@
 #include <vector>
 
 #include <volley/layers.hpp>
-#include <volley/residual.hpp>
 #include <volley/tape.hpp>
 
 #include "arrays.hpp"
@@ -36,77 +34,11 @@ struct Pass {
   std::shared_ptr<ThreadPool> threads;
   Tape tape;
   Signal y;
-  std::atomic<bool> busy{false};  // SAFETY: a second thread that comes with the same tape is refused
-};
-
-/// A layer of a Sequential that Python holds too.
-class SharedLayer final : public Layer {
- public:
-  explicit SharedLayer(std::shared_ptr<Layer> layer) : layer_(std::move(layer)) {}
-
-  std::string_view kind() const override { return layer_->kind(); }
-  Shape output_shape(const Shape& features) const override { return layer_->output_shape(features); }
-  Signal forward(const Signal& x, Tape& tape) const override { return layer_->forward(x, tape); }
-  Signal backward(Tape& tape, const Signal& dy) override { return layer_->backward(tape, dy); }
-  std::size_t macs(const Shape& features) const override { return layer_->macs(features); }
-  bool feeds_back() const override { return layer_->feeds_back(); }
-  std::vector<NamedParameter> parameters() override { return layer_->parameters(); }
-  std::vector<NamedTensor> buffers() override { return layer_->buffers(); }
-  void initialize(std::uint32_t seed, std::uint32_t layer) override { layer_->initialize(seed, layer); }
-
- private:
-  std::shared_ptr<Layer> layer_;
-};
-
-/// A Sequential whose layers are Python objects as well: net[1] is the very layer that was put in.
-class Network final : public Layer {
- public:
-  explicit Network(std::vector<std::shared_ptr<Layer>> layers);
-  Network(const Network&) = delete;
-  Network& operator=(const Network&) = delete;
-
-  const std::vector<std::shared_ptr<Layer>>& layers() const { return layers_; }
-
-  std::string_view kind() const override { return net_.kind(); }
-  Shape output_shape(const Shape& features) const override { return net_.output_shape(features); }
-  Signal forward(const Signal& x, Tape& tape) const override { return net_.forward(x, tape); }
-  Signal backward(Tape& tape, const Signal& dy) override { return net_.backward(tape, dy); }
-  std::vector<NamedParameter> parameters() override { return net_.parameters(); }
-  std::vector<NamedTensor> buffers() override { return net_.buffers(); }
-  void initialize(std::uint32_t seed, std::uint32_t layer) override { net_.initialize(seed, layer); }
-
- private:
-  std::vector<std::shared_ptr<Layer>> layers_;
-  Sequential net_;
-};
-
-/// A residual block whose sides are Python objects as well.
-class ResidualBlock final : public Layer {
- public:
-  ResidualBlock(std::shared_ptr<Network> branch, std::shared_ptr<Network> shortcut,
-                const ResidualOptions& options);
-
-  const ResidualOptions& options() const { return block_.options(); }
-  const std::shared_ptr<Network>& branch() const { return branch_; }
-  const std::shared_ptr<Network>& shortcut() const { return shortcut_; }  // null: the input itself
-
-  std::string_view kind() const override { return block_.kind(); }
-  Shape output_shape(const Shape& features) const override { return block_.output_shape(features); }
-  Signal forward(const Signal& x, Tape& tape) const override { return block_.forward(x, tape); }
-  Signal backward(Tape& tape, const Signal& dy) override { return block_.backward(tape, dy); }
-  std::vector<NamedParameter> parameters() override { return block_.parameters(); }
-  std::vector<NamedTensor> buffers() override { return block_.buffers(); }
-  void initialize(std::uint32_t seed, std::uint32_t layer) override { block_.initialize(seed, layer); }
-
- private:
-  std::shared_ptr<Network> branch_;
-  std::shared_ptr<Network> shortcut_;
-  Residual block_;
 };
 
 /// The layers that recipes describe, with the values given.
-std::shared_ptr<Network> network_from(const std::vector<LayerRecipe>& recipes, const NamedTensors& values,
-                                      std::string_view origin);
+std::shared_ptr<Sequential> network_from(const std::vector<LayerRecipe>& recipes, const NamedTensors& values,
+                                         std::string_view origin);
 
 /// What a user says of the kind of pass that forward runs.
 struct PassArguments {

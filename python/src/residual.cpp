@@ -1,16 +1,13 @@
 #include <nanobind/stl/shared_ptr.h>
 
 #include <volley/error.hpp>
+#include <volley/residual.hpp>
 
 #include "layers.hpp"
 #include "module.hpp"
 
 namespace volley::python {
 namespace {
-
-std::unique_ptr<Layer> shared(const std::shared_ptr<Network>& net) {
-  return net != nullptr ? std::make_unique<SharedLayer>(net) : nullptr;
-}
 
 constexpr const char* kNames[] = {"ADD", "AND", "IAND"};
 
@@ -21,20 +18,12 @@ Connect connect_from(const std::string& name) {
   throw Error(fmt::format("[residual] connect must be one of 'ADD', 'AND', 'IAND', got '{}'", name));
 }
 
-const char* name_of(const ResidualBlock& self) {
-  return kNames[static_cast<std::size_t>(self.options().connect)];
-}
+const char* name_of(const Residual& self) { return kNames[static_cast<std::size_t>(self.options().connect)]; }
 
 }  // namespace
 
-ResidualBlock::ResidualBlock(std::shared_ptr<Network> branch, std::shared_ptr<Network> shortcut,
-                             const ResidualOptions& options)
-    : branch_(std::move(branch)),
-      shortcut_(std::move(shortcut)),
-      block_(shared(branch_), shared(shortcut_), options) {}
-
 void bind_residual(nb::module_& m) {
-  auto block = nb::class_<ResidualBlock, Layer>(
+  auto block = nb::class_<Residual, Layer>(
       m, "Residual",
       "The spike-element-wise residual block of SEW-ResNet: y = connect(branch(x), shortcut(x)).\n\n"
       "branch, shortcut: Sequential; without a shortcut it is x itself. connect: \"ADD\" (b + s), \"AND\" "
@@ -43,17 +32,17 @@ void bind_residual(nb::module_& m) {
   block
       .def(
           "__init__",
-          [](ResidualBlock* self, std::shared_ptr<Network> branch, std::shared_ptr<Network> shortcut,
+          [](Residual* self, std::shared_ptr<Sequential> branch, std::shared_ptr<Sequential> shortcut,
              const std::string& connect) {
-            new (self) ResidualBlock(std::move(branch), std::move(shortcut), {connect_from(connect)});
+            new (self) Residual(std::move(branch), std::move(shortcut), {connect_from(connect)});
           },
           nb::arg("branch"), nb::arg("shortcut").none() = nb::none(), nb::kw_only(),
           nb::arg("connect") = "ADD")
-      .def_prop_ro("branch", &ResidualBlock::branch)
-      .def_prop_ro("shortcut", &ResidualBlock::shortcut)
+      .def_prop_ro("branch", &Residual::branch)
+      .def_prop_ro("shortcut", &Residual::shortcut)
       .def_prop_ro("connect", name_of)
-      .def("__repr__", [](const ResidualBlock& self) {
-        const auto text = [](const std::shared_ptr<Network>& net) {
+      .def("__repr__", [](const Residual& self) {
+        const auto text = [](const std::shared_ptr<Sequential>& net) {
           return nb::cast<std::string>(nb::repr(nb::cast(net)));
         };
         return fmt::format("Residual({}, {}, connect='{}')", text(self.branch()), text(self.shortcut()),

@@ -2,8 +2,6 @@
 #include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/shared_ptr.h>
 
-#include <set>
-
 #include <volley/error.hpp>
 
 #include "layers.hpp"
@@ -11,35 +9,6 @@
 
 namespace volley::python {
 namespace {
-
-std::vector<LayerRecipe> recipes_of(const Network& net) {
-  std::vector<LayerRecipe> recipes;
-  for (const std::shared_ptr<Layer>& layer : net.layers()) {
-    const auto* block = dynamic_cast<const ResidualBlock*>(layer.get());
-    if (block == nullptr) {
-      recipes.push_back(recipe_of(*layer));
-      continue;
-    }
-    ResidualRecipe recipe{block->options(), recipes_of(*block->branch()), {}};
-    if (block->shortcut() != nullptr) recipe.shortcut = recipes_of(*block->shortcut());
-    recipes.push_back(std::move(recipe));
-  }
-  return recipes;
-}
-
-std::shared_ptr<Network> network_of(const std::vector<LayerRecipe>& recipes) {
-  std::vector<std::shared_ptr<Layer>> layers;
-  for (const LayerRecipe& recipe : recipes) {
-    const auto* block = std::get_if<ResidualRecipe>(&recipe);
-    if (block == nullptr) {
-      layers.push_back(make_layer(recipe));
-      continue;
-    }
-    layers.push_back(std::make_shared<ResidualBlock>(
-        network_of(block->branch), block->shortcut.empty() ? nullptr : network_of(block->shortcut), *block));
-  }
-  return std::make_shared<Network>(std::move(layers));
-}
 
 /// The arrays of a .npz file, or of a .safetensors file.
 NamedTensors state_from_file(const std::filesystem::path& path) {
@@ -59,63 +28,57 @@ NamedTensors state_from_file(const std::filesystem::path& path) {
   return state;
 }
 
-void load_state(Network& net, nb::handle source) {
+void load_state(Sequential& net, nb::handle source) {
   const bool is_path = nb::isinstance<nb::str>(source) || nb::hasattr(source, "__fspath__");
   const std::string origin =
       is_path ? nb::cast<std::filesystem::path>(source).string() : std::string("[sequential] state_dict");
   const NamedTensors state =
       is_path ? state_from_file(nb::cast<std::filesystem::path>(source)) : tensors_from(origin, source);
-  alone([&] { load_state_dict(state_of(net), state, origin); });
+  alone([&] { load_state_dict(net.named_tensors(), state, origin); });
 }
 
-std::shared_ptr<Layer> layer_at(const Network& net, std::int64_t index) {
-  const auto size = static_cast<std::int64_t>(net.layers().size());
+std::shared_ptr<Layer> layer_at(const Sequential& net, std::int64_t index) {
+  const auto size = static_cast<std::int64_t>(net.size());
   const std::int64_t place = index < 0 ? index + size : index;
   if (place < 0 || place >= size) {
     throw nb::index_error(fmt::format("[sequential] index must be < {}, got {}", size, index).c_str());
   }
-  return net.layers()[static_cast<std::size_t>(place)];
+  return net.at(static_cast<std::size_t>(place));
 }
 
-std::string repr(const Network& net) {
+std::vector<std::shared_ptr<Layer>> layers_of(const Sequential& net) {
+  std::vector<std::shared_ptr<Layer>> layers;
+  for (std::size_t i = 0; i < net.size(); ++i) layers.push_back(net.at(i));
+  return layers;
+}
+
+std::string repr(const Sequential& net) {
   std::string text;
-  for (const std::shared_ptr<Layer>& layer : net.layers()) {
+  for (const std::shared_ptr<Layer>& layer : layers_of(net)) {
     text += fmt::format("{}{}", text.empty() ? "" : ", ", nb::repr(nb::cast(layer)).c_str());
   }
   return "Sequential(" + text + ")";
 }
 
-std::shared_ptr<Network> load(const std::filesystem::path& path) {
-  const SavedNetwork saved = [&] {
+std::shared_ptr<Sequential> load(const std::filesystem::path& path) {
+  const SavedSequential saved = [&] {
     const nb::gil_scoped_release unlocked;
     return read_network(path);
   }();
-  return network_from(saved.layers, saved.state, path.string());
+  return network_from(saved.layers, saved.tensors, path.string());
 }
 
 }  // namespace
 
-Network::Network(std::vector<std::shared_ptr<Layer>> layers) : layers_(std::move(layers)) {
-  if (layers_.empty()) throw Error("[sequential] needs at least one layer, got none");
-  for (const std::shared_ptr<Layer>& layer : layers_) net_.add(std::make_unique<SharedLayer>(layer));
-  // An optimizer would change shared weights twice.
-  std::set<const Parameter*> seen;
-  for (const auto& [name, parameter] : net_.parameters()) {
-    if (!seen.insert(parameter).second) {
-      throw Error(fmt::format("[sequential] layers must differ, got the one with '{}' a second time", name));
-    }
-  }
-}
-
-std::shared_ptr<Network> network_from(const std::vector<LayerRecipe>& recipes, const NamedTensors& values,
-                                      std::string_view origin) {
-  const std::shared_ptr<Network> net = network_of(recipes);
-  set_state(state_of(*net), values, origin);
+std::shared_ptr<Sequential> network_from(const std::vector<LayerRecipe>& recipes, const NamedTensors& values,
+                                         std::string_view origin) {
+  auto net = std::make_shared<Sequential>(make_network(recipes));
+  set_tensors(net->named_tensors(), values, origin);
   return net;
 }
 
 void bind_sequential(nb::module_& m) {
-  nb::class_<Network, Layer>(
+  nb::class_<Sequential, Layer>(
       m, "Sequential",
       "Layers one after another; itself a layer. Parameters are named by place, as PyTorch names them: "
       "\"1.weight\".\n\n"
@@ -126,30 +89,31 @@ void bind_sequential(nb::module_& m) {
       "does.")
       .def(
           "__init__",
-          [](Network* self, const nb::args& layers) {
-            std::vector<std::shared_ptr<Layer>> all;
+          [](Sequential* self, const nb::args& layers) {
+            if (layers.size() == 0) throw Error("[sequential] needs at least one layer, got none");
+            Sequential net;
             for (const nb::handle layer : layers) {
               if (!nb::isinstance<Layer>(layer)) {
                 throw nb::type_error(fmt::format("[sequential] layers must be of volley.Layer, got {}",
                                                  nb::repr(layer.type()).c_str())
                                          .c_str());
               }
-              all.push_back(nb::cast<std::shared_ptr<Layer>>(layer));
+              net.add(nb::cast<std::shared_ptr<Layer>>(layer));
             }
-            new (self) Network(std::move(all));
+            new (self) Sequential(std::move(net));
           },
           nb::arg("layers"), nb::sig("def __init__(self, *layers: Layer) -> None"))
-      .def("__len__", [](const Network& self) { return self.layers().size(); })
+      .def("__len__", &Sequential::size)
       .def("__getitem__", layer_at, nb::arg("index"))
       .def(
-          "__iter__", [](const Network& self) { return nb::iter(nb::cast(self.layers())); },
+          "__iter__", [](const Sequential& self) { return nb::iter(nb::cast(layers_of(self))); },
           nb::sig("def __iter__(self) -> collections.abc.Iterator[Layer]"))
       .def("__repr__", repr)
       .def(
           "save",
-          [](Network& self, const std::filesystem::path& path) {
+          [](Sequential& self, const std::filesystem::path& path) {
             const std::vector<LayerRecipe> recipes = recipes_of(self);
-            alone([&] { save_network(path, recipes, state_of(self)); });
+            alone([&] { save_network(path, recipes, self.named_tensors()); });
           },
           nb::arg("path"),
           "Writes a safetensors file with the parameters and buffers, and the layers in its metadata; whole "

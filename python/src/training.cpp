@@ -23,13 +23,13 @@ using Folder = std::optional<std::filesystem::path>;
 /// What a training gives back.
 struct TrainHistory {
   std::vector<EpochRecord> epochs;
-  std::shared_ptr<Network> net;
+  std::shared_ptr<Sequential> net;
   Folder folder;
 };
 
 NamedTensors values_of(Sequential& net) {
   NamedTensors values;
-  for (const auto& [name, tensor] : state_of(net)) values.emplace(name, *tensor);
+  for (const auto& [name, tensor] : net.named_tensors()) values.emplace(name, *tensor);
   return values;
 }
 

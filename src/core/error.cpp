@@ -13,6 +13,12 @@ ArgumentError::ArgumentError(std::string_view operation, std::string_view rule, 
 ArgumentError::ArgumentError(std::string_view operation, std::string_view rule)
     : Error(fmt::format("[{}] {}", operation, rule)), operation_(operation), rule_(rule) {}
 
+ArgumentError::ArgumentError(const ArgumentError& other, std::string_view place)
+    : Error(fmt::format("{}: {}", place, other.what())),
+      operation_(other.operation_),
+      rule_(other.rule_),
+      found_(other.found_) {}
+
 ShapeError::ShapeError(std::string_view operation, std::string_view rule, const Shape& found)
     : ArgumentError(operation, rule, found.text()), shape_(found) {}
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include <volley/error.hpp>
 
@@ -18,6 +19,10 @@ Shape::Shape(std::span<const std::size_t> sizes) : rank_(sizes.size()) {
     throw Error(fmt::format("[shape] rank must be <= {}, got {}", kMaxRank, sizes.size()));
   }
   std::copy(sizes.begin(), sizes.end(), sizes_.begin());
+}
+
+void Shape::throw_rank(std::size_t i) const {
+  throw ShapeError("shape", fmt::format("dimension {} must be one of the shape", i), *this);
 }
 
 std::size_t Shape::size() const {
@@ -54,7 +59,12 @@ Tensor::Tensor(const Shape& shape) {
 }
 
 void Tensor::resize(const Shape& shape) {
-  data_.resize(shape.size());
+  const std::size_t size = shape.size();
+  try {
+    data_.resize(size);
+  } catch (const std::bad_alloc&) {
+    throw Error(fmt::format("[tensor] there is no memory for a tensor of shape {}", shape.text()));
+  }
   shape_ = shape;
 }
 

@@ -7,6 +7,7 @@
 #include <volley/error.hpp>
 
 #include "kernels/batch_norm.hpp"
+#include "layers/layer_access.hpp"
 #include "layers/signal_forms.hpp"
 #include "reference/batch_norm.hpp"
 
@@ -37,10 +38,8 @@ struct Gradient final : SampleSource {
 };
 
 struct Saved {
-  Signal x_given;
-  Signal x;  // the same, in memory and channels last
-  SignalMemory x_memory;
-  SignalMemory dx_memory;
+  Signal x;  // in memory, channels last
+  Tensor x_memory;
   Tensor y_memory;
   Normalised y;
   Gradient dx;
@@ -109,29 +108,29 @@ BatchNorm::BatchNorm(std::string_view kind, std::size_t channels, const BatchNor
   const Shape shape{channels};
   weight_ = bias_ = Parameter(shape);
   running_mean_ = running_var_ = Tensor(shape);
-  BatchNorm::initialize(0, 0);
+  BatchNorm::draw_parameters(0, 0);
 }
 
 Shape BatchNorm::output_shape(const Shape& features) const {
   if ((features.rank() != 1 && features.rank() != 3) || features[0] != channels_) {
-    throw Error(fmt::format("[{}] input features must be ({}) or ({}, H, W), got {}", kind(), channels_,
-                            channels_, features.text()));
+    throw ShapeError(kind(), fmt::format("input features must be ({}) or ({}, H, W)", channels_, channels_),
+                     features);
   }
   return features;
 }
 
-std::vector<NamedParameter> BatchNorm::parameters() {
+std::vector<NamedParameter> BatchNorm::own_parameters() {
   if (!options_.affine) return {};
   return {{"weight", &weight_}, {"bias", &bias_}};
 }
 
-std::vector<NamedTensor> BatchNorm::buffers() {
+std::vector<NamedTensor> BatchNorm::own_buffers() {
   return {{"running_mean", &running_mean_},
           {"running_var", &running_var_},
           {"num_batches_tracked", &num_batches_tracked_}};
 }
 
-void BatchNorm::initialize(std::uint32_t, std::uint32_t) {
+void BatchNorm::draw_parameters(std::uint32_t, std::uint32_t) {
   std::ranges::fill(weight_.value.values(), first_weight_);
   bias_.value.zero();
   running_mean_.zero();
@@ -139,20 +138,38 @@ void BatchNorm::initialize(std::uint32_t, std::uint32_t) {
   num_batches_tracked_.zero();
 }
 
-Signal BatchNorm::forward(const Signal& x, Tape& tape) const {
-  output_shape(x.shape().from(2));
-  check_real_input(kind(), x);
+Form BatchNorm::reads(const Shape& features) const {
+  const Layout layout = features.rank() == 3 ? Layout::channels_last : Layout::row_major;
+  return {.values = Form::Values::currents, .layout = layout, .constant = true};
+}
+
+void BatchNorm::check_state() const {
+  const Shape shape{channels_};
+  check_parameter(kind(), "weight", weight_, shape);
+  check_parameter(kind(), "bias", bias_, shape);
+  check_tensor(kind(), "running_mean", running_mean_, shape);
+  check_tensor(kind(), "running_var", running_var_, shape);
+  check_tensor(kind(), "num_batches_tracked", num_batches_tracked_, Shape{});
+}
+
+float BatchNorm::count_batch() {
+  float& kept = num_batches_tracked_.data()[0];
+  if (static_cast<float>(batches_) != kept) {  // set by a user or a file since the last one
+    batches_ = kept >= 0 && kept < 0x1p63f ? static_cast<std::uint64_t>(kept) : 0;
+  }
+  kept = static_cast<float>(++batches_);
+  return kept;
+}
+
+Signal BatchNorm::do_forward(const Signal& x, Tape& tape) const {
+  check_state();
   Saved& saved = tape.saved<Saved>();
   saved.batch = tape.context().training;
   if (saved.batch && x.shape().size() <= channels_) {
-    throw Error(fmt::format("[{}] training needs more than one value a channel, got x of shape {}", kind(),
-                            x.shape().text()));
+    throw ShapeError(kind(), "x of a training must have more than one value per channel", x.shape());
   }
-  const bool pictures = x.shape().rank() == 5;
-  const Taken taken = take(x, saved.x_memory.values);
-  saved.x_given = x;
-  saved.x = in_layout(taken.values, pictures ? Layout::channels_last : Layout::row_major, saved.x_memory,
-                      tape.threads());
+  const Taken taken = take(x, saved.x_memory);
+  saved.x = taken.values;
   saved.channels = channels_;
   saved.counted = false;
   saved.sample_sums.resize(x.samples() * 2 * channels_);
@@ -177,7 +194,7 @@ Signal BatchNorm::forward(const Signal& x, Tape& tape) const {
     saved.y.offset[c] = k.offset;
   }
   saved.y.saved = &saved;
-  if (tape.y_by_sample()) return saved.x.with_source(saved.y);
+  if (TapeAccess::y_by_sample(tape)) return with_source(saved.x, saved.y);
   saved.y_memory.resize(saved.x.stored_shape());
   saved.for_each_sample(tape.threads(), [&](std::size_t n, std::size_t first) {
     saved.y.read(saved.y_memory.data() + first, n);
@@ -185,11 +202,12 @@ Signal BatchNorm::forward(const Signal& x, Tape& tape) const {
   return saved.x.with_values(saved.y_memory);
 }
 
-Signal BatchNorm::backward(Tape& tape, const Signal& dy) {
+Signal BatchNorm::do_backward(Tape& tape, const Signal& dy) {
+  check_state();
   Saved& saved = tape.saved<Saved>();
   if (saved.batch && !saved.counted) {
     const double n = static_cast<double>(saved.x.shape().size()) / static_cast<double>(channels_);
-    const float batches = ++num_batches_tracked_.data()[0];
+    const float batches = count_batch();
     const double momentum = static_cast<double>(options_.momentum.value_or(1 / batches));
     for (std::size_t c = 0; c < channels_; ++c) {
       reference::update_running(running_mean_.data()[c], running_var_.data()[c], saved.statistics[c], n,
@@ -217,12 +235,14 @@ Signal BatchNorm::backward(Tape& tape, const Signal& dy) {
     dx.offset[c] = k.offset;
   }
   if (!tape.needs_input_gradient()) return {};
-  if (tape.dx_by_sample() && saved.x_given.layout() == saved.x.layout()) return saved.x.with_source(dx);
+  const bool by_sample =
+      TapeAccess::dx_by_sample(tape) && TapeAccess::given(tape).layout() == saved.x.layout();
+  if (by_sample) return with_source(saved.x, dx);
   Tensor& memory = tape.dx_memory();  // where dy may be: each value is read before it is written
   memory.resize(saved.x.stored_shape());
   saved.for_each_sample(tape.threads(),
                         [&](std::size_t n, std::size_t first) { dx.read(memory.data() + first, n); });
-  return in_layout(saved.x.with_values(memory), saved.x_given.layout(), saved.dx_memory, tape.threads());
+  return saved.x.with_values(memory);
 }
 
 ThresholdDependentBatchNorm::ThresholdDependentBatchNorm(std::size_t channels, const Options& options)

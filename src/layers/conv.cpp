@@ -14,6 +14,7 @@
 #include "kernels/lookup.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/winograd.hpp"
+#include "layers/layer_access.hpp"
 #include "layers/lookup_choice.hpp"
 #include "layers/signal_forms.hpp"
 #include "layers/spike_words.hpp"
@@ -43,13 +44,10 @@ struct GradientPiece {
 };
 
 struct Saved {
-  Signal x_given;
-  Signal x;  // the same, channels-last
-  SignalMemory x_memory;
+  Signal x;  // channels-last
   Output y;
   Tensor y_memory;
   Tensor* dx = nullptr;  // tape.dx_memory()
-  SignalMemory dx_memory;
   TapTable taps;         // of outputs on inputs
   TapTable turned_taps;  // of inputs on outputs
   Buffer<float> weight;  // (groups, taps, in, out); backward (groups, taps, out, in)
@@ -312,21 +310,24 @@ std::size_t block_size(const Sizes& s, std::size_t threads) {
   return std::max(kSamples * threads, kValues / std::max<std::size_t>(1, s.steps * s.y_step()));
 }
 
+Shape weight_shape(const Conv2dOptions& o) {
+  return {o.out_channels, o.in_channels / o.groups, o.kernel_size.h, o.kernel_size.w};
+}
+
 }  // namespace
 
 Conv2d::Conv2d(const Conv2dOptions& options) : options_(options) {
   check_fields(Conv2dOptions::kKind, options);
   const auto check_groups = [&](std::string_view name, std::size_t channels) {
     if (channels % options.groups == 0) return;
-    throw Error(fmt::format("[conv2d] {} must be a multiple of groups, got {} and {}", name, channels,
-                            options.groups));
+    throw ArgumentError("conv2d", fmt::format("{} must be a multiple of groups", name),
+                        fmt::format("{} and {}", channels, options.groups));
   };
   check_groups("in_channels", options.in_channels);
   check_groups("out_channels", options.out_channels);
-  weight_ = Parameter(Shape{options.out_channels, options.in_channels / options.groups, options.kernel_size.h,
-                            options.kernel_size.w});
+  weight_ = Parameter(weight_shape(options));
   if (options.bias) bias_ = Parameter(Shape{options.out_channels});
-  Conv2d::initialize(0, 0);
+  Conv2d::draw_parameters(0, 0);
 }
 
 Conv2d::Conv2d(std::size_t in_channels, std::size_t out_channels, const Size2& kernel_size,
@@ -339,38 +340,47 @@ Conv2d::Conv2d(std::size_t in_channels, std::size_t out_channels, const Size2& k
       }()) {}
 
 std::size_t Conv2d::macs(const Shape& features) const {
-  return output_shape(features).size() * (weight_.value.size() / options_.out_channels);
+  return output_shape(features).size() * (weight_shape(options_).size() / options_.out_channels);
 }
 
 Shape Conv2d::output_shape(const Shape& features) const {
   if (features.rank() != 3 || features[0] != options_.in_channels) {
-    throw Error(fmt::format("[conv2d] input features must be ({}, H, W), got {}", options_.in_channels,
-                            features.text()));
+    throw ShapeError(kind(), fmt::format("input features must be ({}, H, W)", options_.in_channels),
+                     features);
   }
   const Size2 outputs = window().check_outputs(Conv2dOptions::kKind, features);
   return {options_.out_channels, outputs.h, outputs.w};
 }
 
-std::vector<NamedParameter> Conv2d::parameters() {
+std::vector<NamedParameter> Conv2d::own_parameters() {
   std::vector<NamedParameter> all{{"weight", &weight_}};
   if (options_.bias) all.push_back({"bias", &bias_});
   return all;
 }
 
-void Conv2d::initialize(std::uint32_t seed, std::uint32_t layer) {
-  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), layer);
+void Conv2d::draw_parameters(std::uint32_t seed, std::uint32_t place) {
+  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), place);
   const std::size_t fan_in = options_.in_channels / options_.groups * options_.kernel_size.area();
   const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
-  for (const NamedParameter& p : parameters()) {
+  for (const NamedParameter& p : own_parameters()) {
     for (float& w : p.parameter->value.values()) w = static_cast<float>((2 * random.uniform() - 1) * bound);
   }
 }
 
-Signal Conv2d::forward(const Signal& x, Tape& tape) const {
+Form Conv2d::reads(const Shape&) const {
+  return {.values = Form::Values::any, .layout = Layout::channels_last, .constant = true};
+}
+
+void Conv2d::check_parameters() const {
+  check_parameter(kind(), "weight", weight_, weight_shape(options_));
+  if (options_.bias) check_parameter(kind(), "bias", bias_, {options_.out_channels});
+}
+
+Signal Conv2d::do_forward(const Signal& x, Tape& tape) const {
+  check_parameters();
   const Shape features = output_shape(x.shape().from(2));
   Saved& saved = tape.saved<Saved>();
-  saved.x_given = x;
-  saved.x = in_layout(x, Layout::channels_last, saved.x_memory, tape.threads());
+  saved.x = x;
   TapTable::window(saved.taps, window(), {x.shape()[3], x.shape()[4]});
   const Sizes s(options_, saved);
   make_zeros(saved, std::max(s.in, s.out));
@@ -384,8 +394,8 @@ Signal Conv2d::forward(const Signal& x, Tape& tape) const {
   saved.y.options = &options_;
   saved.y.bias = options_.bias ? bias_.value.data() : nullptr;
   const Shape shape = features.after({x.samples(), x.steps()});
-  const Signal y(saved.y, shape, Layout::channels_last, s.steps);
-  if (tape.y_by_sample()) return y;
+  const Signal y = SignalAccess::make(saved.y, shape, Layout::channels_last, s.steps);
+  if (TapeAccess::y_by_sample(tape)) return y;
   saved.y_memory.resize(y.stored_shape());
   parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t n, std::size_t) {
     saved.y.read(saved.y_memory.data() + n * s.steps * s.y_step(), n);
@@ -393,7 +403,8 @@ Signal Conv2d::forward(const Signal& x, Tape& tape) const {
   return y.with_values(saved.y_memory);
 }
 
-Signal Conv2d::backward(Tape& tape, const Signal& dy) {
+Signal Conv2d::do_backward(Tape& tape, const Signal& dy) {
+  check_parameters();
   Saved& saved = tape.saved<Saved>();
   ThreadPool& threads = tape.threads();
   const Sizes s(options_, saved);
@@ -408,13 +419,13 @@ Signal Conv2d::backward(Tape& tape, const Signal& dy) {
   const std::size_t most = block_size(s, threads.size());
   for (std::size_t first = 0; first < dy.samples(); first += most) {
     Block block{.dy = nullptr, .first = first, .count = std::min(most, dy.samples() - first)};
-    if (dy.source() == nullptr) {
+    if (source_of(dy) == nullptr) {
       block.dy = dy.values() + first * size;
     } else {
       saved.dy_made.resize(block.count * size);
       block.dy = saved.dy_made.data();
       parallel_for(threads, block.count, 1, [&](std::size_t n, std::size_t) {
-        dy.source()->read(saved.dy_made.data() + n * size, first + n);
+        source_of(dy)->read(saved.dy_made.data() + n * size, first + n);
       });
     }
     parallel_for(threads, saved.pieces.size(), 1, [&](std::size_t i, std::size_t) {
@@ -435,8 +446,7 @@ Signal Conv2d::backward(Tape& tape, const Signal& dy) {
     add_piece(weight_.gradient.data(), saved.pieces[i], saved.x.is_spikes(), s);
   });
   if (!tape.needs_input_gradient()) return {};
-  const Signal dx(*saved.dx, saved.x.shape(), Layout::channels_last);
-  return in_layout(dx, saved.x_given.layout(), saved.dx_memory, threads);
+  return {*saved.dx, saved.x.shape(), Layout::channels_last};
 }
 
 }  // namespace volley

@@ -50,7 +50,11 @@ Dropout::Dropout(const DropoutOptions& options) : options_(options) {
   check_fields(DropoutOptions::kKind, options);
 }
 
-Signal Dropout::forward(const Signal& x, Tape& tape) const {
+Form Dropout::reads(const Shape&) const {
+  return {.values = Form::Values::any, .layout = {}, .constant = true};
+}
+
+Signal Dropout::do_forward(const Signal& x, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
   saved.training = tape.context().training;
   if (!saved.training) return x;
@@ -66,7 +70,7 @@ Signal Dropout::forward(const Signal& x, Tape& tape) const {
   return saved.x.with_values(saved.y);
 }
 
-Signal Dropout::backward(Tape& tape, const Signal& dy) {
+Signal Dropout::do_backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   if (!tape.needs_input_gradient()) return {};
   if (!saved.training) return dy;

@@ -1,29 +1,18 @@
 #include <volley/layers.hpp>
 
-#include "layers/signal_forms.hpp"
+#include "layers/layer_access.hpp"
 
 namespace volley {
-namespace {
 
-struct Saved {
-  Signal x;
-  SignalMemory y;
-  SignalMemory dx;
-};
+Form Flatten::reads(const Shape&) const { return {.values = Form::Values::any, .constant = true}; }
 
-}  // namespace
-
-Signal Flatten::forward(const Signal& x, Tape& tape) const {
-  Saved& saved = tape.saved<Saved>();
-  saved.x = x;
-  return in_layout(x, Layout::row_major, saved.y, tape.threads())
-      .reshaped({x.samples(), x.steps(), x.features()});
+Signal Flatten::do_forward(const Signal& x, Tape&) const {
+  return x.reshaped({x.samples(), x.steps(), x.features()});
 }
 
-Signal Flatten::backward(Tape& tape, const Signal& dy) {
-  Saved& saved = tape.saved<Saved>();
+Signal Flatten::do_backward(Tape& tape, const Signal& dy) {
   if (!tape.needs_input_gradient()) return {};
-  return in_layout(dy.reshaped(saved.x.shape()), saved.x.layout(), saved.dx, tape.threads());
+  return dy.reshaped(TapeAccess::x(tape).shape());
 }
 
 }  // namespace volley

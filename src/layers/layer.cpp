@@ -2,36 +2,268 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+#include <typeinfo>
 #include <utility>
 
 #include <volley/error.hpp>
 
-namespace volley {
+#include "layers/layer_access.hpp"
+#include "layers/signal_forms.hpp"
 
-Signal run_child(const Layer& layer, const Signal& x, Tape& tape) {
-  const Signal y = layer.forward(x, tape);
-  tape.set_trace({&layer, x, y});
+namespace volley {
+namespace {
+
+constexpr std::size_t kDepth = 64;  // of layers in layers
+
+/// Claims a tape for one call. SAFETY: `busy` is the only thing that two threads touch.
+class TapeInUse {
+ public:
+  TapeInUse(TapeAccess::Pass& pass, std::string_view kind) : pass_(pass) {
+    if (pass.busy.exchange(true)) {
+      throw ArgumentError(kind,
+                          "a tape must serve one pass at a time, and a container must run its children on "
+                          "tape.child(i)");
+    }
+  }
+  ~TapeInUse() {
+    pass_.y_by_sample = pass_.dx_by_sample = false;
+    pass_.lent_dx = nullptr;
+    pass_.busy = false;
+  }
+  TapeInUse(const TapeInUse&) = delete;
+  TapeInUse& operator=(const TapeInUse&) = delete;
+
+ private:
+  TapeAccess::Pass& pass_;
+};
+
+/// Counts a forward among the users of a layer, or claims it for a backward.
+class LayerInUse {
+ public:
+  LayerInUse(std::atomic<int>& users, bool alone, std::string_view kind) : users_(users), alone_(alone) {
+    int now = users.load();
+    do {
+      if (now < 0 || (alone && now > 0)) {
+        throw ArgumentError(kind, "backward must be alone with the layer: another pass uses it now");
+      }
+    } while (!users.compare_exchange_weak(now, alone ? -1 : now + 1));
+  }
+  ~LayerInUse() { users_.fetch_add(alone_ ? 1 : -1); }
+  LayerInUse(const LayerInUse&) = delete;
+  LayerInUse& operator=(const LayerInUse&) = delete;
+
+ private:
+  std::atomic<int>& users_;
+  bool alone_;
+};
+
+void check_memory(std::string_view kind, const char* what, const Signal& signal) {
+  if (SignalAccess::memory_fits(signal)) return;
+  throw ArgumentError(kind, fmt::format("the memory of {} {} must keep its shape until the pass is done",
+                                        what, signal.shape().text()));
+}
+
+void check_input(std::string_view kind, const Signal& x) {
+  if (x.empty()) throw ArgumentError(kind, "x must be a signal", "an empty one");
+  if (x.shape().rank() < 3 || x.steps() == 0 || x.features() == 0) {
+    throw ShapeError(kind, "x must be (N, T, features...) with T and features >= 1", x.shape());
+  }
+  check_memory(kind, "x", x);
+}
+
+/// Spikes that come to a layer of currents, most often for want of a linear layer between.
+void check_values(std::string_view kind, const Signal& x, const Form& form) {
+  if (form.values != Form::Values::currents || !x.is_spikes()) return;
+  throw ArgumentError(kind, "input must be real-valued currents",
+                      fmt::format("spikes of shape {}; put a linear layer before it", x.shape().text()));
+}
+
+void check_output(std::string_view kind, const Signal& y, const Shape& expected) {
+  if (y.empty()) throw ArgumentError(kind, "do_forward must return y", "an empty signal");
+  if (y.shape() != expected) {
+    throw ShapeError(kind, fmt::format("do_forward must return y of shape {}", expected.text()), y.shape());
+  }
+}
+
+void check_gradient(std::string_view kind, const char* name, const Signal& gradient, const Signal& of) {
+  if (gradient.empty()) {
+    throw ArgumentError(kind, fmt::format("{} must be a signal", name), "an empty one");
+  }
+  if (gradient.is_spikes()) {
+    throw ArgumentError(kind, fmt::format("{} must be real values", name), "spikes");
+  }
+  if (gradient.shape() != of.shape()) {
+    throw ShapeError(kind, fmt::format("{} must have the shape {}", name, of.shape().text()),
+                     gradient.shape());
+  }
+  if (gradient.stored_steps() < of.stored_steps()) {
+    throw ShapeError(kind, fmt::format("{} must store all {} steps, as its signal does", name, of.steps()),
+                     gradient.stored_shape());
+  }
+  check_memory(kind, name, gradient);
+}
+
+/// The number that stands for a path in a draw: "3" is 3; what is deeper is hashed (FNV-1a) to numbers of
+/// 2^31 and more.
+std::uint32_t place_of(std::string_view path) {
+  const bool number =
+      path.size() < 10 && std::ranges::all_of(path, [](char c) { return c >= '0' && c <= '9'; });
+  std::uint32_t place = 0;
+  if (number) {
+    for (const char c : path) place = place * 10 + static_cast<std::uint32_t>(c - '0');
+    return place;
+  }
+  place = 2166136261u;
+  for (const char c : path) place = (place ^ static_cast<unsigned char>(c)) * 16777619u;
+  return place | 1u << 31;
+}
+
+}  // namespace
+
+std::uint64_t Layer::Use::next_id() {
+  static std::atomic<std::uint64_t> next{1};
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
+
+Signal Layer::forward(const Signal& x, Tape& tape) const {
+  check_input(kind(), x);
+  const Shape features = x.shape().from(2);
+  const Shape expected = output_shape(features).after({x.samples(), x.steps()});
+  const Form form = reads(features);
+  check_values(kind(), x, form);
+  TapeAccess::Pass& pass = TapeAccess::pass(tape);
+  const TapeInUse tape_in_use(pass, kind());
+  const LayerInUse layer_in_use(use_.users(), false, kind());
+  pass.layer = 0;
+  pass.given = x;
+  pass.x = in_form(x, form, pass.x_memory, tape.threads(), reads_input_by_sample());
+  const Signal y = do_forward(pass.x, tape);
+  check_output(kind(), y, expected);
+  pass.y = y;
+  pass.layer = use_.id();
+  TapeAccess::set_trace(tape, {this, x, y});
   return y;
 }
 
-void check_real_input(std::string_view kind, const Signal& x) {
-  if (x.is_spikes()) {
-    throw Error(fmt::format(
-        "[{}] input must be real-valued currents, got spikes of shape {}; put a linear layer before it", kind,
-        x.shape().text()));
+Signal Layer::backward(Tape& tape, const Signal& dy) {
+  TapeAccess::Pass& pass = TapeAccess::pass(tape);
+  const TapeInUse tape_in_use(pass, kind());
+  if (pass.layer != use_.id()) {
+    throw ArgumentError(kind(), "backward must follow a forward of this layer on the same tape",
+                        pass.layer == 0 ? "a tape without one" : "the tape of another layer");
   }
+  check_gradient(kind(), "dy", dy, pass.y);
+  check_memory(kind(), "x", pass.given);
+  const LayerInUse layer_in_use(use_.users(), true, kind());
+  const bool by_sample = source_of(dy) == nullptr || reads_gradient_by_sample();
+  const bool fits = by_sample && dy.layout() == pass.y.layout() && dy.stored_steps() == pass.y.stored_steps();
+  const Signal dx = do_backward(tape, fits ? dy : in_form_of(pass.y, dy, pass.dy_memory, tape.threads()));
+  if (!tape.needs_input_gradient()) return {};
+  check_gradient(kind(), "dx", dx, pass.x);
+  return in_form_of(pass.given, dx, pass.dx_memory, tape.threads());
+}
+
+std::size_t Layer::macs(const Shape&) const { return 0; }
+Form Layer::reads(const Shape&) const { return {}; }
+void Layer::draw_parameters(std::uint32_t, std::uint32_t) {}
+std::unique_ptr<Layer> Layer::do_clone() const { return nullptr; }
+
+std::vector<NamedLayer> Layer::children() {
+  std::vector<NamedLayer> all = do_children();
+  for (const NamedLayer& child : all) {
+    if (child.layer == nullptr)
+      throw ArgumentError(kind(), fmt::format("child '{}' must not be null", child.name));
+  }
+  return all;
+}
+
+void Layer::check_depth(const std::string& path) const {
+  if (static_cast<std::size_t>(std::ranges::count(path, '.')) < kDepth) return;
+  throw ArgumentError(kind(), fmt::format("layers must nest at most {} deep", kDepth), path);
+}
+
+std::vector<NamedParameter> Layer::parameters() {
+  std::vector<NamedParameter> all;
+  walk([&](const std::string& path, Layer& layer) {
+    layer.touch();
+    for (NamedParameter& own : layer.own_parameters()) {
+      if (own.parameter == nullptr) {
+        throw ArgumentError(layer.kind(), fmt::format("parameter '{}' must not be null", own.name));
+      }
+      all.push_back({path.empty() ? own.name : path + '.' + own.name, own.parameter});
+    }
+  });
+  return all;
+}
+
+std::vector<NamedTensor> Layer::buffers() {
+  std::vector<NamedTensor> all;
+  walk([&](const std::string& path, Layer& layer) {
+    for (NamedTensor& own : layer.own_buffers()) {
+      if (own.tensor == nullptr) {
+        throw ArgumentError(layer.kind(), fmt::format("buffer '{}' must not be null", own.name));
+      }
+      all.push_back({path.empty() ? own.name : path + '.' + own.name, own.tensor});
+    }
+  });
+  return all;
+}
+
+std::vector<NamedTensor> Layer::named_tensors() {
+  std::vector<NamedTensor> all = values_of(parameters());
+  for (NamedTensor& buffer : buffers()) all.push_back(std::move(buffer));
+  std::set<std::string_view> names;
+  for (const NamedTensor& t : all) {
+    if (names.insert(t.name).second) continue;
+    throw ArgumentError(kind(), "parameters and buffers must have different names",
+                        fmt::format("'{}' twice", t.name));
+  }
+  return all;
+}
+
+void Layer::initialize(std::uint32_t seed, std::string_view path) {
+  const std::string root(path);
+  walk([&](const std::string& inner, Layer& layer) {
+    const std::string full = root.empty() || inner.empty() ? root + inner : root + '.' + inner;
+    // A root with children draws at a place of its own, which child "0" does not share.
+    const bool container = full.empty() && !layer.children().empty();
+    layer.draw_parameters(seed, place_of(container ? "." : full));
+    layer.touch();
+  });
+}
+
+void Layer::draw_untouched() {
+  walk([&](const std::string& path, Layer& layer) {
+    if (!path.empty() && layer.untouched_) layer.draw_parameters(0, place_of(path));
+  });
+}
+
+std::unique_ptr<Layer> Layer::clone() const {
+  std::unique_ptr<Layer> copy = do_clone();
+  if (copy == nullptr || typeid(*copy) != typeid(*this)) {
+    throw ArgumentError(kind(), "a layer that is copied must override do_clone, with its own class");
+  }
+  return copy;
+}
+
+void check_tensor(std::string_view kind, std::string_view name, const Tensor& tensor, const Shape& shape) {
+  if (tensor.shape() == shape) return;
+  throw ShapeError(kind, fmt::format("{} must have the shape {}", name, shape.text()), tensor.shape());
+}
+
+void check_parameter(std::string_view kind, std::string_view name, const Parameter& parameter,
+                     const Shape& shape) {
+  check_tensor(kind, name, parameter.value, shape);
+  if (parameter.gradient.shape() == shape) return;
+  check_tensor(kind, fmt::format("the gradient of {}", name), parameter.gradient, shape);
 }
 
 std::vector<NamedTensor> values_of(const std::vector<NamedParameter>& parameters) {
   std::vector<NamedTensor> values;
   for (const auto& [name, parameter] : parameters) values.push_back({name, &parameter->value});
   return values;
-}
-
-std::vector<NamedTensor> state_of(Layer& layer) {
-  std::vector<NamedTensor> state = values_of(layer.parameters());
-  for (NamedTensor& buffer : layer.buffers()) state.push_back(std::move(buffer));
-  return state;
 }
 
 void zero_gradients(const std::vector<NamedParameter>& parameters) {

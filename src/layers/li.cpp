@@ -18,8 +18,11 @@ reference::LIParameters<float> lower(const LIOptions& o) {
 
 LI::LI(const LIOptions& options) : options_(options) { check_fields(LIOptions::kKind, options); }
 
-Signal LI::forward(const Signal& x, Tape& tape) const {
-  check_real_input(LIOptions::kKind, x);
+Form LI::reads(const Shape&) const {
+  return {.values = Form::Values::currents, .layout = {}, .constant = true};
+}
+
+Signal LI::do_forward(const Signal& x, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
   const std::size_t T = x.steps();
@@ -34,7 +37,7 @@ Signal LI::forward(const Signal& x, Tape& tape) const {
   return Signal(saved.v, x.shape(), x.layout());
 }
 
-Signal LI::backward(Tape& tape, const Signal& dy) {
+Signal LI::do_backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   const Signal& x = saved.x;
   const std::size_t T = x.steps();

@@ -12,6 +12,7 @@
 #include "kernels/conv.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/reduce.hpp"
+#include "layers/layer_access.hpp"
 #include "layers/lookup_choice.hpp"
 #include "layers/spike_words.hpp"
 
@@ -200,25 +201,24 @@ Linear::Linear(std::size_t in, std::size_t out, const LinearOptions& options)
   check_range(LinearOptions::kKind, "in", static_cast<double>(in), at_least(1));
   check_range(LinearOptions::kKind, "out", static_cast<double>(out), at_least(1));
   if (options.bias) bias_ = Parameter(Shape{out});
-  Linear::initialize(0, 0);
+  Linear::draw_parameters(0, 0);
 }
 
 Shape Linear::output_shape(const Shape& features) const {
   if (features != Shape{in_}) {
-    throw Error(
-        fmt::format("[linear] input features must be {}, got {}", Shape{in_}.text(), features.text()));
+    throw ShapeError(kind(), fmt::format("input features must be {}", Shape{in_}.text()), features);
   }
   return {out_};
 }
 
-std::vector<NamedParameter> Linear::parameters() {
+std::vector<NamedParameter> Linear::own_parameters() {
   std::vector<NamedParameter> all{{"weight", &weight_}};
   if (options_.bias) all.push_back({"bias", &bias_});
   return all;
 }
 
-void Linear::initialize(std::uint32_t seed, std::uint32_t layer) {
-  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), layer);
+void Linear::draw_parameters(std::uint32_t seed, std::uint32_t place) {
+  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), place);
   const double bound = 1 / std::sqrt(static_cast<double>(in_));
   const auto uniform = [&] { return static_cast<float>((2 * random.uniform() - 1) * bound); };
   const auto normal = [&] {  // Box and Muller, 1958; 1 - u is never 0
@@ -231,8 +231,15 @@ void Linear::initialize(std::uint32_t seed, std::uint32_t layer) {
   }
 }
 
-Signal Linear::forward(const Signal& x, Tape& tape) const {
-  output_shape(x.shape().from(2));
+Form Linear::reads(const Shape&) const { return {.values = Form::Values::any, .constant = true}; }
+
+void Linear::check_parameters() const {
+  check_parameter(kind(), "weight", weight_, {out_, in_});
+  if (options_.bias) check_parameter(kind(), "bias", bias_, {out_});
+}
+
+Signal Linear::do_forward(const Signal& x, Tape& tape) const {
+  check_parameters();
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
   saved.turned = false;
@@ -284,7 +291,8 @@ Signal Linear::forward(const Signal& x, Tape& tape) const {
   return {saved.y, {N, T, out_}};
 }
 
-Signal Linear::backward(Tape& tape, const Signal& dy) {
+Signal Linear::do_backward(Tape& tape, const Signal& dy) {
+  check_parameters();
   Saved& saved = tape.saved<Saved>();
   ThreadPool& threads = tape.threads();
   const Signal& x = saved.x;

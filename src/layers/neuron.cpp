@@ -7,6 +7,7 @@
 #include <volley/error.hpp>
 
 #include "kernels/neuron.hpp"
+#include "layers/layer_access.hpp"
 #include "layers/neuron_pass.hpp"
 #include "layers/signal_forms.hpp"
 
@@ -25,9 +26,8 @@ struct Gradient final : SampleSource {
 };
 
 struct Saved {
-  Signal given;
-  Signal x;  // the same, as layout_for wants it
-  SignalMemory x_memory, dx_memory;
+  Signal x;
+  Tensor x_memory;
   Spikes s;
   kernels::NeuronShape shape;
   kernels::NeuronParameters parameters;
@@ -82,11 +82,7 @@ std::size_t channels_of(const AnyNeuron& options) {
       options);
 }
 
-/// How the currents must lie: with those that have numbers of their own, channels or neurons, side by side.
-Layout layout_for(std::size_t channels, const Signal& x) {
-  if (channels == 0 || x.shape().rank() <= 3) return x.layout();
-  return channels == x.shape()[2] ? Layout::channels_last : Layout::row_major;
-}
+Shape parameter_shape(const AnyNeuron& options) { return {std::max<std::size_t>(1, channels_of(options))}; }
 
 kernels::NeuronParameters lower(const std::vector<Parameter>& numbers, bool per_feature) {
   kernels::NeuronParameters lowered{.per_feature = per_feature};
@@ -100,7 +96,7 @@ void check_surrogate(const Surrogate& surrogate) {
   std::visit([](const auto& f) { check_fields(f.kKind, f); }, surrogate);
   const CustomSurrogate* custom = std::get_if<CustomSurrogate>(&surrogate);
   if (custom != nullptr && custom->derivative == nullptr) {
-    throw Error("[custom] a surrogate of one's own must have a derivative, got none");
+    throw ArgumentError("custom surrogate", "derivative must not be null");
   }
 }
 
@@ -120,12 +116,11 @@ NeuronLayer::NeuronLayer(const AnyNeuron& options) : options_(options) {
         check_surrogate(o.surrogate);
       },
       options);
-  const std::size_t size = std::max<std::size_t>(1, channels_of(options));
   for (const NeuronParameter& known : parameters_of(options)) {
-    Parameter& number = numbers_.emplace_back(Shape{size});
+    Parameter& number = numbers_.emplace_back(parameter_shape(options));
     if (!known.learned) number.gradient = Tensor{};
   }
-  NeuronLayer::initialize(0, 0);
+  NeuronLayer::draw_parameters(0, 0);
 }
 
 std::string_view NeuronLayer::kind() const {
@@ -134,30 +129,42 @@ std::string_view NeuronLayer::kind() const {
 
 Shape NeuronLayer::output_shape(const Shape& features) const {
   const std::size_t channels = channels_of(options_);
-  if (channels != 0 && features[0] != channels && features.size() != channels) {
-    throw Error(fmt::format("[{}] input must have {} channels or neurons, got features {}", kind(), channels,
-                            features.text()));
+  const bool fits =
+      channels == 0 || features.size() == channels || (features.rank() > 0 && features[0] == channels);
+  if (!fits) {
+    throw ShapeError(kind(), fmt::format("input must have {} channels or neurons", channels), features);
   }
   return features;
 }
 
-Signal NeuronLayer::forward(const Signal& x, Tape& tape) const {
-  check_real_input(kind(), x);
-  Saved& saved = tape.saved<Saved>();
-  const Layout layout = layout_for(channels_of(options_), x);
-  Taken taken{x};
-  if (x.layout() != layout) {
-    taken.values = in_layout(x, layout, saved.x_memory, tape.threads());
-  } else if (x.source() != nullptr && !x.source()->repeatable()) {
-    taken = take(x, saved.x_memory.values);
+/// With the currents of neurons that have parameters of their own side by side.
+Form NeuronLayer::reads(const Shape& features) const {
+  Form form{.values = Form::Values::currents, .layout = {}, .constant = true};
+  const std::size_t channels = channels_of(options_);
+  if (channels == 0 || features.rank() <= 1) return form;
+  form.layout = channels == features[0] ? Layout::channels_last : Layout::row_major;
+  return form;
+}
+
+void NeuronLayer::check_parameters() const {
+  const std::vector<NeuronParameter> known = parameters_of(options_);
+  for (std::size_t k = 0; k < known.size(); ++k) {
+    check_tensor(kind(), known[k].name, numbers_[k].value, parameter_shape(options_));
+    if (known[k].learned) check_parameter(kind(), known[k].name, numbers_[k], parameter_shape(options_));
   }
-  saved.given = x;
+}
+
+Signal NeuronLayer::do_forward(const Signal& x, Tape& tape) const {
+  check_parameters();
+  Saved& saved = tape.saved<Saved>();
+  Taken taken{x};
+  if (source_of(x) != nullptr && !source_of(x)->repeatable()) taken = take(x, saved.x_memory);
   saved.x = taken.values;
   std::uint64_t* words = SpikeWords::make_steps(saved.s, x.shape(), saved.x.layout());
   saved.shape = shape_of(saved.x, saved.s);
   saved.parameters = lower(numbers_, channels_of(options_) != 0);
   saved.options = &options_;
-  parallel_for(tape.threads(), x.samples(), saved.piece(x.source() != nullptr),
+  parallel_for(tape.threads(), x.samples(), saved.piece(source_of(x) != nullptr),
                [&](std::size_t begin, std::size_t end) {
                  for (std::size_t n = begin; n < end; ++n) taken.read(n);
                  saved.forward(words, begin, end);
@@ -165,7 +172,8 @@ Signal NeuronLayer::forward(const Signal& x, Tape& tape) const {
   return saved.s;
 }
 
-Signal NeuronLayer::backward(Tape& tape, const Signal& dy) {
+Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
+  check_parameters();
   Saved& saved = tape.saved<Saved>();
   bool learns = false;
   saved.partial.resize(numbers_.size());
@@ -174,20 +182,22 @@ Signal NeuronLayer::backward(Tape& tape, const Signal& dy) {
     saved.partial[k].resize(learned ? saved.shape.N * saved.neurons() : 0);
     learns = learns || learned;
   }
-  if (tape.dx_by_sample() && !learns && saved.given.layout() == saved.x.layout()) {
+  const bool by_sample =
+      TapeAccess::dx_by_sample(tape) && TapeAccess::given(tape).layout() == saved.x.layout();
+  if (by_sample && !learns) {
     saved.dx.saved = &saved;
     saved.dx.dy = dy;
-    return saved.x.with_source(saved.dx);
+    return with_source(saved.x, saved.dx);
   }
   Tensor& dx = tape.dx_memory();
   dx.resize(saved.x.stored_shape());
   parallel_for(tape.threads(), saved.shape.N,
-               saved.piece(dy.source() != nullptr || saved.x.source() != nullptr),
+               saved.piece(source_of(dy) != nullptr || source_of(saved.x) != nullptr),
                [&](std::size_t begin, std::size_t end) {
                  saved.backward(dx.data() + place_of(begin, saved.shape).current, dy, begin, end);
                });
   if (learns) add_gradients(saved.partial, saved.shape.N * saved.shape.P, saved.shape.F);
-  return in_layout(saved.x.with_values(dx), saved.given.layout(), saved.dx_memory, tape.threads());
+  return saved.x.with_values(dx);
 }
 
 void NeuronLayer::add_gradients(const std::vector<Buffer<float>>& partial, std::size_t rows, std::size_t F) {
@@ -198,7 +208,7 @@ void NeuronLayer::add_gradients(const std::vector<Buffer<float>>& partial, std::
   }
 }
 
-std::vector<NamedParameter> NeuronLayer::parameters() {
+std::vector<NamedParameter> NeuronLayer::own_parameters() {
   const std::vector<NeuronParameter> known = parameters_of(options_);
   std::vector<NamedParameter> all;
   for (std::size_t k = 0; k < known.size(); ++k) {
@@ -207,7 +217,7 @@ std::vector<NamedParameter> NeuronLayer::parameters() {
   return all;
 }
 
-std::vector<NamedTensor> NeuronLayer::buffers() {
+std::vector<NamedTensor> NeuronLayer::own_buffers() {
   const std::vector<NeuronParameter> known = parameters_of(options_);
   std::vector<NamedTensor> all;
   for (std::size_t k = 0; k < known.size(); ++k) {
@@ -216,7 +226,7 @@ std::vector<NamedTensor> NeuronLayer::buffers() {
   return all;
 }
 
-void NeuronLayer::initialize(std::uint32_t, std::uint32_t) {
+void NeuronLayer::draw_parameters(std::uint32_t, std::uint32_t) {
   const std::vector<NeuronParameter> known = parameters_of(options_);
   for (std::size_t k = 0; k < known.size(); ++k) {
     std::ranges::fill(numbers_[k].value.values(), known[k].initial);

@@ -9,6 +9,7 @@
 
 #include "core/philox.hpp"
 #include "kernels/psn.hpp"
+#include "layers/layer_access.hpp"
 #include "layers/neuron_pass.hpp"
 #include "reference/psn.hpp"
 
@@ -44,7 +45,9 @@ Shape bias_shape(const SlidingPSNOptions&) {
 template <class Options>
 void check_steps(const Options& o, std::size_t T) {
   if constexpr (requires { o.steps; }) {
-    if (T != o.steps) throw Error(fmt::format("[{}] input must have {} steps, got {}", o.kKind, o.steps, T));
+    if (T != o.steps) {
+      throw ArgumentError(o.kKind, fmt::format("input must have {} steps", o.steps), fmt::format("{}", T));
+    }
   }
 }
 
@@ -65,13 +68,24 @@ ParallelNeuron<Options>::ParallelNeuron(const Options& options)
     : options_(options), weight_(weight_shape(options)), bias_(bias_shape(options)) {
   check_fields(Options::kKind, options);
   check_surrogate(options.surrogate);
-  initialize(0, 0);
+  draw_parameters(0, 0);
 }
 
 template <class Options>
-Signal ParallelNeuron<Options>::forward(const Signal& x, Tape& tape) const {
-  check_real_input(Options::kKind, x);
+Form ParallelNeuron<Options>::reads(const Shape&) const {
+  return {.values = Form::Values::currents, .layout = {}, .constant = true};
+}
+
+template <class Options>
+void ParallelNeuron<Options>::check_parameters() const {
+  check_parameter(kind(), "weight", weight_, weight_shape(options_));
+  check_parameter(kind(), "bias", bias_, bias_shape(options_));
+}
+
+template <class Options>
+Signal ParallelNeuron<Options>::do_forward(const Signal& x, Tape& tape) const {
   check_steps(options_, x.steps());
+  check_parameters();
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
   std::uint64_t* s = SpikeWords::make_steps(saved.s, x.shape(), x.layout());
@@ -88,7 +102,8 @@ Signal ParallelNeuron<Options>::forward(const Signal& x, Tape& tape) const {
 }
 
 template <class Options>
-Signal ParallelNeuron<Options>::backward(Tape& tape, const Signal& dy) {
+Signal ParallelNeuron<Options>::do_backward(Tape& tape, const Signal& dy) {
+  check_parameters();
   Saved& saved = tape.saved<Saved>();
   const Signal& x = saved.x;
   const kernels::NeuronShape shape = shape_of(x, saved.s);
@@ -109,13 +124,13 @@ Signal ParallelNeuron<Options>::backward(Tape& tape, const Signal& dy) {
 }
 
 template <class Options>
-std::vector<NamedParameter> ParallelNeuron<Options>::parameters() {
+std::vector<NamedParameter> ParallelNeuron<Options>::own_parameters() {
   return {{"weight", &weight_}, {"bias", &bias_}};
 }
 
 template <class Options>
-void ParallelNeuron<Options>::initialize(std::uint32_t seed, std::uint32_t layer) {
-  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), layer);
+void ParallelNeuron<Options>::draw_parameters(std::uint32_t seed, std::uint32_t place) {
+  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), place);
   const std::size_t n = weight_.value.shape()[weight_.value.shape().rank() - 1];
   const double bound = 1 / std::sqrt(static_cast<double>(n));
   for (float& w : weight_.value.values()) w = static_cast<float>((2 * random.uniform() - 1) * bound);

@@ -7,6 +7,7 @@
 #include <volley/error.hpp>
 
 #include "kernels/pool.hpp"
+#include "layers/layer_access.hpp"
 #include "layers/signal_forms.hpp"
 #include "layers/spike_words.hpp"
 #include "layers/taps.hpp"
@@ -26,11 +27,8 @@ struct MaxPoolGradient final : SampleSource {
 };
 
 struct Saved {
-  Signal x_given;
-  Signal x;  // the same, channels-last
-  SignalMemory x_memory;
+  Signal x;  // channels-last
   SignalMemory y;
-  SignalMemory dx_memory;
   TapTable taps;
   MaxPoolGradient gradient;
   Buffer<float> shares;  // one over what each window's sum is divided by
@@ -45,8 +43,9 @@ template <class Options>
 void check_pool(const Options& o) {
   check_fields(Options::kKind, o);
   if (2 * o.padding.h > o.kernel_size.h || 2 * o.padding.w > o.kernel_size.w) {
-    throw Error(fmt::format("[{}] padding must be at most half of kernel_size {}, got {}", Options::kKind,
-                            o.kernel_size.text(), o.padding.text()));
+    throw ArgumentError(Options::kKind,
+                        fmt::format("padding must be at most half of kernel_size {}", o.kernel_size.text()),
+                        o.padding.text());
   }
 }
 
@@ -63,11 +62,11 @@ Options with_kernel(const Size2& kernel_size, Options options) {
 
 Size2 picture_of(const Signal& x) { return {x.shape()[3], x.shape()[4]}; }
 
-/// Takes x in, channels-last.
+const Form kPictures{.values = Form::Values::any, .layout = Layout::channels_last, .constant = true};
+
 Saved& begin_pass(const Signal& x, Tape& tape) {
   Saved& saved = tape.saved<Saved>();
-  saved.x_given = x;
-  saved.x = in_layout(x, Layout::channels_last, saved.x_memory, tape.threads());
+  saved.x = x;
   return saved;
 }
 
@@ -101,7 +100,7 @@ Signal mean_forward(Saved& saved, const Shape& features, ThreadPool& threads) {
   return {saved.y.values, shape, Layout::channels_last};
 }
 
-/// Calls body(dx, dy, n) for every stored picture and returns dx in the form of the pass's input.
+/// Calls body(dx, dy, n) for every stored picture and returns dx.
 template <class Body>
 Signal backward_pictures(Saved& saved, const Signal& dy, Tape& tape, const Body& body) {
   const Signal& x = saved.x;
@@ -110,8 +109,7 @@ Signal backward_pictures(Saved& saved, const Signal& dy, Tape& tape, const Body&
   for_pictures(x, tape.threads(), [&](std::size_t n) {
     body(memory.data() + n * x.features(), dy.values() + n * dy.features(), n);
   });
-  const Signal dx(memory, x.shape(), Layout::channels_last);
-  return in_layout(dx, saved.x_given.layout(), saved.dx_memory, tape.threads());
+  return {memory, x.shape(), Layout::channels_last};
 }
 
 /// dx of one picture of a maximum pool.
@@ -151,10 +149,11 @@ Shape MaxPool2d::output_shape(const Shape& features) const {
   return pooled_shape(kind(), window_of(options_), features);
 }
 
-Signal MaxPool2d::forward(const Signal& given, Tape& tape) const {
-  const Shape features = output_shape(given.shape().from(2));
-  Saved& saved = begin_pass(given, tape);
-  const Signal& x = saved.x;
+Form MaxPool2d::reads(const Shape&) const { return kPictures; }
+
+Signal MaxPool2d::do_forward(const Signal& x, Tape& tape) const {
+  const Shape features = output_shape(x.shape().from(2));
+  Saved& saved = begin_pass(x, tape);
   TapTable::window(saved.taps, window_of(options_), picture_of(x));
   const kernels::Taps taps = saved.taps.view();
   const Shape shape = features.after({x.samples(), x.steps()});
@@ -174,13 +173,15 @@ Signal MaxPool2d::forward(const Signal& given, Tape& tape) const {
   return {saved.y.values, shape, Layout::channels_last};
 }
 
-Signal MaxPool2d::backward(Tape& tape, const Signal& dy) {
+Signal MaxPool2d::do_backward(Tape& tape, const Signal& dy) {
   if (!tape.needs_input_gradient()) return {};
   Saved& saved = tape.saved<Saved>();
-  if (tape.dx_by_sample() && saved.x_given.layout() == Layout::channels_last && !saved.x.constant()) {
+  const bool by_sample =
+      TapeAccess::dx_by_sample(tape) && TapeAccess::given(tape).layout() == saved.x.layout();
+  if (by_sample && !saved.x.constant()) {
     saved.gradient.saved = &saved;
     saved.gradient.dy = dy;
-    return saved.x.with_source(saved.gradient);
+    return with_source(saved.x, saved.gradient);
   }
   return backward_pictures(saved, dy, tape, [&](float* dx, const float* dout, std::size_t n) {
     max_backward(dx, dout, saved, n);
@@ -195,7 +196,9 @@ Shape AvgPool2d::output_shape(const Shape& features) const {
   return pooled_shape(kind(), window_of(options_), features);
 }
 
-Signal AvgPool2d::forward(const Signal& x, Tape& tape) const {
+Form AvgPool2d::reads(const Shape&) const { return kPictures; }
+
+Signal AvgPool2d::do_forward(const Signal& x, Tape& tape) const {
   const Shape features = output_shape(x.shape().from(2));
   Saved& saved = begin_pass(x, tape);
   TapTable::window(saved.taps, window_of(options_), picture_of(x));
@@ -204,7 +207,7 @@ Signal AvgPool2d::forward(const Signal& x, Tape& tape) const {
   return mean_forward(saved, features, tape.threads());
 }
 
-Signal AvgPool2d::backward(Tape& tape, const Signal& dy) { return mean_backward(tape, dy); }
+Signal AvgPool2d::do_backward(Tape& tape, const Signal& dy) { return mean_backward(tape, dy); }
 
 AdaptiveAvgPool2d::AdaptiveAvgPool2d(const AdaptiveAvgPool2dOptions& options) : options_(options) {
   check_fields(AdaptiveAvgPool2dOptions::kKind, options);
@@ -218,13 +221,15 @@ Shape AdaptiveAvgPool2d::output_shape(const Shape& features) const {
   return {features[0], options_.output_size.h, options_.output_size.w};
 }
 
-Signal AdaptiveAvgPool2d::forward(const Signal& x, Tape& tape) const {
+Form AdaptiveAvgPool2d::reads(const Shape&) const { return kPictures; }
+
+Signal AdaptiveAvgPool2d::do_forward(const Signal& x, Tape& tape) const {
   const Shape features = output_shape(x.shape().from(2));
   Saved& saved = begin_pass(x, tape);
   TapTable::adaptive(saved.taps, saved.shares, picture_of(x), options_.output_size);
   return mean_forward(saved, features, tape.threads());
 }
 
-Signal AdaptiveAvgPool2d::backward(Tape& tape, const Signal& dy) { return mean_backward(tape, dy); }
+Signal AdaptiveAvgPool2d::do_backward(Tape& tape, const Signal& dy) { return mean_backward(tape, dy); }
 
 }  // namespace volley

@@ -79,12 +79,16 @@ RatePenalty::RatePenalty(const RatePenaltyOptions& options) : options_(options) 
   check_fields(RatePenaltyOptions::kKind, options);
 }
 
-Signal RatePenalty::forward(const Signal& x, Tape& tape) const {
+Form RatePenalty::reads(const Shape&) const {
+  return {.values = Form::Values::any, .layout = {}, .constant = true};
+}
+
+Signal RatePenalty::do_forward(const Signal& x, Tape& tape) const {
   tape.saved<Saved>().x = x;
   return x;
 }
 
-Signal RatePenalty::backward(Tape& tape, const Signal& dy) {
+Signal RatePenalty::do_backward(Tape& tape, const Signal& dy) {
   if (!tape.needs_input_gradient()) return {};
   Saved& saved = tape.saved<Saved>();
   compute_rates(saved, tape.threads());

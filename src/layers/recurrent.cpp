@@ -11,8 +11,8 @@
 #include "kernels/bits.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/neuron.hpp"
+#include "layers/layer_access.hpp"
 #include "layers/neuron_pass.hpp"
-#include "layers/signal_forms.hpp"
 #include "layers/spike_words.hpp"
 #include "reference/neurons.hpp"
 #include "reference/recurrent.hpp"
@@ -24,10 +24,7 @@ constexpr std::size_t kSamples = 8;   // samples that go through time together i
 constexpr std::size_t kOutputs = 16;  // rows of the weights' gradient in one piece of work
 
 struct Saved {
-  Signal given;
-  Signal x;  // the same, plain
-  SignalMemory x_memory;
-  SignalMemory dx_memory;
+  Signal x;
   Spikes spikes;
   Tensor s;         // (N, T, F), the same as floats
   Tensor i;         // (N, T, F), x and what comes back
@@ -159,47 +156,42 @@ Recurrent::Recurrent(std::size_t features, const RecurrentOptions& options)
     : features_(features), options_(options), neuron_(options.neuron) {
   check_range(RecurrentOptions::kKind, "features", static_cast<double>(features), at_least(1));
   neuron_.output_shape({features});
-  weight_ = Parameter(options.feedback == Feedback::linear ? Shape{features, features} : Shape{features});
-  Recurrent::initialize(0, 0);
+  weight_ = Parameter(weight_shape());
+  Recurrent::draw_parameters(0, 0);
 }
 
-std::vector<NamedParameter> Recurrent::parameters() {
-  std::vector<NamedParameter> all{{"weight", &weight_}};
-  for (const NamedParameter& p : neuron_.parameters()) all.push_back({"neuron." + p.name, p.parameter});
-  return all;
-}
+std::vector<NamedLayer> Recurrent::do_children() { return {{"neuron", &neuron_}}; }
 
-std::vector<NamedTensor> Recurrent::buffers() {
-  std::vector<NamedTensor> all;
-  for (const NamedTensor& b : neuron_.buffers()) all.push_back({"neuron." + b.name, b.tensor});
-  return all;
-}
+std::vector<NamedParameter> Recurrent::own_parameters() { return {{"weight", &weight_}}; }
 
 Shape Recurrent::output_shape(const Shape& features) const {
   if (features != Shape{features_}) {
-    throw Error(fmt::format("[recurrent] input features must be {}, got {}", Shape{features_}.text(),
-                            features.text()));
+    throw ShapeError(kind(), fmt::format("input features must be {}", Shape{features_}.text()), features);
   }
   return features;
 }
 
-void Recurrent::initialize(std::uint32_t seed, std::uint32_t layer) {
-  neuron_.initialize(seed, layer);
+void Recurrent::draw_parameters(std::uint32_t seed, std::uint32_t place) {
   if (options_.feedback == Feedback::element_wise) {
     std::ranges::fill(weight_.value.values(), 1.0f);
     return;
   }
-  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), layer);
+  PhiloxSequence random(philox_key(seed, Purpose::initialize, 0), place);
   const double bound = 1 / std::sqrt(static_cast<double>(features_));
   for (float& w : weight_.value.values()) w = static_cast<float>((2 * random.uniform() - 1) * bound);
 }
 
-Signal Recurrent::forward(const Signal& x, Tape& tape) const {
-  output_shape(x.shape().from(2));
-  check_real_input(RecurrentOptions::kKind, x);
+Form Recurrent::reads(const Shape&) const { return {.values = Form::Values::currents}; }
+
+Shape Recurrent::weight_shape() const {
+  return options_.feedback == Feedback::linear ? Shape{features_, features_} : Shape{features_};
+}
+
+Signal Recurrent::do_forward(const Signal& x, Tape& tape) const {
+  check_parameter(kind(), "weight", weight_, weight_shape());
+  neuron_.check_parameters();
   Saved& saved = tape.saved<Saved>();
-  saved.given = x;
-  saved.x = plain(x, saved.x_memory, tape.threads());
+  saved.x = x;
   const std::size_t T = x.steps();
   const std::size_t F = features_;
   for (Tensor* t : {&saved.s, &saved.i}) t->resize(x.shape());
@@ -232,7 +224,9 @@ Signal Recurrent::forward(const Signal& x, Tape& tape) const {
   return saved.spikes;
 }
 
-Signal Recurrent::backward(Tape& tape, const Signal& dy) {
+Signal Recurrent::do_backward(Tape& tape, const Signal& dy) {
+  check_parameter(kind(), "weight", weight_, weight_shape());
+  neuron_.check_parameters();
   Saved& saved = tape.saved<Saved>();
   saved.dx.resize(saved.x.shape());
   saved.partial.resize(neuron_.numbers().size());
@@ -244,8 +238,7 @@ Signal Recurrent::backward(Tape& tape, const Signal& dy) {
   });
   add_weight_gradient(saved, weight_, options_.feedback, tape.threads());
   neuron_.add_gradients(saved.partial, saved.x.samples(), features_);
-  if (!tape.needs_input_gradient()) return {};
-  return plain_backward(saved.given, saved.dx, saved.dx_memory, tape.threads());
+  return saved.dx;
 }
 
 }  // namespace volley

@@ -24,16 +24,14 @@ struct Side {
   SignalMemory joined_memory;
   SignalMemory real_memory;
   Tensor gradient;
-  SignalMemory gradient_memory;
 };
 
 struct Saved {
-  Signal x;
   Side branch;
   Side shortcut;
   Tensor y;
   Spikes spikes;
-  SignalMemory dx_memory;
+  SignalMemory shortcut_memory;
   Tensor dx;
 };
 
@@ -61,45 +59,62 @@ void add(Tensor& sum, const Signal& a, const Signal& b, ThreadPool& threads) {
 }  // namespace
 
 Residual::Residual(Sequential branch, const ResidualOptions& options)
-    : Residual(std::make_unique<Sequential>(std::move(branch)), nullptr, options) {}
+    : Residual(std::make_shared<Sequential>(std::move(branch)), nullptr, options) {}
 
 Residual::Residual(Sequential branch, Sequential shortcut, const ResidualOptions& options)
-    : Residual(std::make_unique<Sequential>(std::move(branch)),
-               std::make_unique<Sequential>(std::move(shortcut)), options) {}
+    : Residual(std::make_shared<Sequential>(std::move(branch)),
+               std::make_shared<Sequential>(std::move(shortcut)), options) {}
 
-Residual::Residual(std::unique_ptr<Layer> branch, std::unique_ptr<Layer> shortcut,
+Residual::Residual(std::shared_ptr<Sequential> branch, std::shared_ptr<Sequential> shortcut,
                    const ResidualOptions& options)
-    : options_(options), branch_(std::move(branch)), shortcut_(std::move(shortcut)) {}
+    : options_(options), branch_(std::move(branch)), shortcut_(std::move(shortcut)) {
+  if (branch_ == nullptr) throw ArgumentError("residual", "branch must not be null");
+  if (branch_ == shortcut_) throw ArgumentError("residual", "branch and shortcut must be two layers");
+  draw_untouched();
+}
+
+Residual::Residual(const Residual& other) : Layer(other), options_(other.options_) {
+  if (other.branch_ != nullptr) branch_ = std::make_shared<Sequential>(*other.branch_);
+  if (other.shortcut_ != nullptr) shortcut_ = std::make_shared<Sequential>(*other.shortcut_);
+}
+
+Residual& Residual::operator=(const Residual& other) {
+  if (this != &other) *this = Residual(other);
+  return *this;
+}
 
 Shape Residual::output_shape(const Shape& features) const {
+  if (branch_ == nullptr) throw ArgumentError("residual", "branch must not be moved from");
   const auto shape_of = [&](const char* side, const Layer& layer) {
     try {
       return layer.output_shape(features);
-    } catch (const Error& error) {
-      throw Error(fmt::format("[residual] {}: {}", side, error.what()));
+    } catch (const ShapeError& error) {
+      throw error.at(fmt::format("[residual] {}", side));
     }
   };
   const Shape branch = shape_of("branch", *branch_);
   const Shape shortcut = shortcut_ != nullptr ? shape_of("shortcut", *shortcut_) : features;
   if (branch != shortcut) {
-    throw Error(fmt::format("[residual] branch and shortcut must give the same features, got {} and {}",
-                            branch.text(), shortcut.text()));
+    throw ShapeError(kind(), fmt::format("shortcut must give {}, the features of the branch", branch.text()),
+                     shortcut);
   }
   return branch;
 }
 
-Signal Residual::forward(const Signal& x, Tape& tape) const {
-  output_shape(x.shape().from(2));
+Form Residual::reads(const Shape&) const {
+  return {.values = Form::Values::any, .layout = {}, .constant = true};
+}
+
+Signal Residual::do_forward(const Signal& x, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
   ThreadPool& threads = tape.threads();
   Side& b = saved.branch;
   Side& s = saved.shortcut;
-  saved.x = x;
   for (const std::size_t side : {kBranch, kShortcut}) {
     tape.child(side).set_needs_input_gradient(tape.needs_input_gradient());
   }
-  b.given = run_child(*branch_, x, tape.child(kBranch));
-  s.given = shortcut_ != nullptr ? run_child(*shortcut_, x, tape.child(kShortcut)) : x;
+  b.given = branch_->forward(x, tape.child(kBranch));
+  s.given = shortcut_ != nullptr ? shortcut_->forward(x, tape.child(kShortcut)) : x;
   join_forms(saved, threads);
   if (options_.connect != Connect::ADD && b.joined.is_spikes() && s.joined.is_spikes()) {
     std::uint64_t* words = SpikeWords::make_steps(saved.spikes, b.joined.shape(), b.joined.layout());
@@ -123,7 +138,7 @@ Signal Residual::forward(const Signal& x, Tape& tape) const {
   return b_real.with_values(saved.y);
 }
 
-Signal Residual::backward(Tape& tape, const Signal& dy) {
+Signal Residual::do_backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   ThreadPool& threads = tape.threads();
   Side& b = saved.branch;
@@ -145,35 +160,18 @@ Signal Residual::backward(Tape& tape, const Signal& dy) {
     db = dy.with_values(b.gradient);
     ds = dy.with_values(s.gradient);
   }
-  const Signal dx_branch =
-      branch_->backward(tape.child(kBranch), plain_backward(b.given, db, b.gradient_memory, threads));
-  Signal dx_shortcut = plain_backward(s.given, ds, s.gradient_memory, threads);
-  if (shortcut_ != nullptr) dx_shortcut = shortcut_->backward(tape.child(kShortcut), dx_shortcut);
+  const Signal dx_branch = branch_->backward(tape.child(kBranch), db);
+  const Signal dx_shortcut = shortcut_ != nullptr ? shortcut_->backward(tape.child(kShortcut), ds)
+                                                  : in_form_of(s.given, ds, saved.shortcut_memory, threads);
   if (!tape.needs_input_gradient()) return {};
   add(saved.dx, dx_branch, dx_shortcut, threads);
   return dx_branch.with_values(saved.dx);
 }
 
-std::vector<NamedParameter> Residual::parameters() {
-  std::vector<NamedParameter> all;
-  for (auto& [name, p] : branch_->parameters()) all.push_back({"branch." + name, p});
-  if (shortcut_ == nullptr) return all;
-  for (auto& [name, p] : shortcut_->parameters()) all.push_back({"shortcut." + name, p});
+std::vector<NamedLayer> Residual::do_children() {
+  std::vector<NamedLayer> all{{"branch", branch_.get()}};
+  if (shortcut_ != nullptr) all.push_back({"shortcut", shortcut_.get()});
   return all;
-}
-
-std::vector<NamedTensor> Residual::buffers() {
-  std::vector<NamedTensor> all;
-  for (auto& [name, tensor] : branch_->buffers()) all.push_back({"branch." + name, tensor});
-  if (shortcut_ == nullptr) return all;
-  for (auto& [name, tensor] : shortcut_->buffers()) all.push_back({"shortcut." + name, tensor});
-  return all;
-}
-
-void Residual::initialize(std::uint32_t seed, std::uint32_t layer) {
-  // Children's draws lie where no layer beside this one has its own: three levels of 1024 layers.
-  branch_->initialize(seed, (layer + 1) * 2048);
-  if (shortcut_ != nullptr) shortcut_->initialize(seed, (layer + 1) * 2048 + 1024);
 }
 
 }  // namespace volley

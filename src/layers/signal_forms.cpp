@@ -1,6 +1,10 @@
 #include "layers/signal_forms.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include <volley/error.hpp>
 
 #include "kernels/bits.hpp"
 #include "kernels/linear.hpp"
@@ -52,9 +56,10 @@ Signal converted(const Signal& x, Layout layout, std::size_t stored_steps, Tenso
 
 const float* sample_values(const Signal& x, std::size_t begin, std::size_t end, Buffer<float>& made) {
   const std::size_t size = x.stored_steps() * x.features();
-  if (x.source() == nullptr) return x.values() + begin * size;
+  const SampleSource* source = source_of(x);
+  if (source == nullptr) return x.values() + begin * size;
   made.resize((end - begin) * size);
-  for (std::size_t n = begin; n < end; ++n) x.source()->read(made.data() + (n - begin) * size, n);
+  for (std::size_t n = begin; n < end; ++n) source->read(made.data() + (n - begin) * size, n);
   return made.data();
 }
 
@@ -63,16 +68,39 @@ void Taken::read(std::size_t n) const {
 }
 
 Taken take(const Signal& x, Tensor& memory) {
-  if (x.source() == nullptr) return {x};
+  if (source_of(x) == nullptr) return {x};
   memory.resize(x.stored_shape());
-  return {x.with_values(memory), x.source(), &memory};
+  return {x.with_values(memory), source_of(x), &memory};
+}
+
+Signal in_form(const Signal& x, const Form& form, SignalMemory& memory, ThreadPool& threads, bool by_sample) {
+  const Layout layout = form.layout.value_or(x.layout());
+  if (x.is_spikes()) {
+    Signal spikes = x;
+    if (layout != x.layout()) {
+      SpikeWords::to_layout(memory.spikes, x.spikes(), x.shape(), layout, threads);
+      spikes = memory.spikes;
+    }
+    return form.values == Form::Values::any ? spikes : real_values(spikes, memory, threads);
+  }
+  const std::size_t steps = form.constant ? x.stored_steps() : x.steps();
+  const bool in_memory = source_of(x) == nullptr || by_sample;
+  if (in_memory && layout == x.layout() && steps == x.stored_steps()) return x;
+  return converted(x, layout, steps, memory.values, threads);
 }
 
 Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, ThreadPool& threads) {
-  if (x.layout() == layout && x.source() == nullptr) return x;
-  if (!x.is_spikes()) return converted(x, layout, x.stored_steps(), memory.values, threads);
-  SpikeWords::to_layout(memory.spikes, x.spikes(), layout, threads);
-  return memory.spikes;
+  return in_form(x, {.values = Form::Values::any, .layout = layout, .constant = true}, memory, threads);
+}
+
+Signal in_form_of(const Signal& x, const Signal& dy, SignalMemory& memory, ThreadPool& threads) {
+  if (dy.layout() == x.layout() && dy.stored_steps() == x.stored_steps()) return dy;
+  if (dy.stored_steps() < x.stored_steps()) {
+    throw ShapeError("signal",
+                     fmt::format("a gradient must store all {} steps, as its signal does", x.steps()),
+                     dy.stored_shape());
+  }
+  return converted(dy, x.layout(), x.stored_steps(), memory.values, threads);
 }
 
 Signal real_values(const Signal& x, SignalMemory& memory, ThreadPool& threads) {
@@ -99,13 +127,7 @@ Signal real_values(const Signal& x, SignalMemory& memory, ThreadPool& threads) {
 }
 
 Signal plain(const Signal& x, SignalMemory& memory, ThreadPool& threads) {
-  if (!x.constant()) return in_layout(x, Layout::row_major, memory, threads);
-  return converted(x, Layout::row_major, x.steps(), memory.values, threads);
-}
-
-Signal plain_backward(const Signal& x, const Signal& dy, SignalMemory& memory, ThreadPool& threads) {
-  if (!x.constant()) return in_layout(dy, x.layout(), memory, threads);
-  return converted(dy, x.layout(), x.stored_steps(), memory.values, threads);
+  return in_form(x, {.values = Form::Values::any}, memory, threads);
 }
 
 }  // namespace volley

@@ -1,15 +1,19 @@
 #pragma once
 
 #include <volley/buffer.hpp>
+#include <volley/layer.hpp>
 #include <volley/signal.hpp>
 #include <volley/threads.hpp>
 
+#include "layers/sample_source.hpp"
+
 namespace volley {
 
-/// The real values of samples [begin, end) of x: where they lie, or, if a source makes them, in `made`.
+/// The real values of samples [begin, end) of x: where they are in memory, or, if a source computes them, in
+/// `made`.
 const float* sample_values(const Signal& x, std::size_t begin, std::size_t end, Buffer<float>& made);
 
-/// A signal that is taken to memory, if a source makes it: `values`, of which sample n is there after
+/// A signal that is copied to memory, if a source computes it: `values`, of which sample n is there after
 /// read(n).
 struct Taken {
   Signal values;
@@ -20,17 +24,22 @@ struct Taken {
 };
 Taken take(const Signal& x, Tensor& memory);
 
-/// x in memory and in `layout`: x itself where it lies so, else a copy in `memory`. Spikes that are turned
-/// are in step order.
+/// x in `form`: x itself where it has that form, else a copy in `memory`. Spikes that change their layout are
+/// in step order. With `by_sample` a source stays one, if its layout fits.
+Signal in_form(const Signal& x, const Form& form, SignalMemory& memory, ThreadPool& threads,
+               bool by_sample = false);
+
+/// x in memory and in `layout`; spikes stay spikes.
 Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, ThreadPool& threads);
+
+/// The gradient dy in the layout and the stored steps of x: the steps are added up where x stores one. Throws
+/// ShapeError where dy stores one step and x all.
+Signal in_form_of(const Signal& x, const Signal& dy, SignalMemory& memory, ThreadPool& threads);
 
 /// x as real values, 0 and 1 where it is spikes, in the layout that it has.
 Signal real_values(const Signal& x, SignalMemory& memory, ThreadPool& threads);
 
-/// x in the plain form, row-major with every step stored, for those who can read no other: losses, Python,
-/// and layers that have not learned more.
+/// x row-major with every step stored; spikes stay spikes.
 Signal plain(const Signal& x, SignalMemory& memory, ThreadPool& threads);
-/// Its backward: the gradient of x, in x's form, from dy, the gradient of plain(x).
-Signal plain_backward(const Signal& x, const Signal& dy, SignalMemory& memory, ThreadPool& threads);
 
 }  // namespace volley

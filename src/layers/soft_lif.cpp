@@ -1,15 +1,12 @@
 #include <volley/neuron.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "reference/soft_lif.hpp"
 
 namespace volley {
 namespace {
 
 struct Saved {
-  Signal x;
   Tensor p, h, v_last, dx;
-  SignalMemory x_memory, dx_memory;
 };
 
 reference::SoftLIFParameters<float> lower(const SoftLIFOptions& o) {
@@ -24,11 +21,11 @@ SoftLIF::SoftLIF(const SoftLIFOptions& options) : options_(options) {
 
 const Tensor& SoftLIF::last_potential(Tape& tape) { return tape.saved<Saved>().v_last; }
 
-Signal SoftLIF::forward(const Signal& x, Tape& tape) const {
-  check_real_input(SoftLIFOptions::kKind, x);
+Form SoftLIF::reads(const Shape&) const { return {.values = Form::Values::currents}; }
+
+Signal SoftLIF::do_forward(const Signal& x, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
-  saved.x = x;
-  const float* values = plain(x, saved.x_memory, tape.threads()).values();
+  const float* values = x.values();
   const std::size_t T = x.steps();
   const std::size_t F = x.features();
   saved.p.resize(x.shape());
@@ -44,7 +41,7 @@ Signal SoftLIF::forward(const Signal& x, Tape& tape) const {
   return saved.p;
 }
 
-Signal SoftLIF::backward(Tape& tape, const Signal& dy) {
+Signal SoftLIF::do_backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   const std::size_t T = dy.steps();
   const std::size_t F = dy.features();
@@ -56,7 +53,7 @@ Signal SoftLIF::backward(Tape& tape, const Signal& dy) {
                                    saved.h.data() + first, lower(options_), T, F);
     }
   });
-  return plain_backward(saved.x, saved.dx, saved.dx_memory, tape.threads());
+  return saved.dx;
 }
 
 }  // namespace volley

@@ -61,8 +61,9 @@ struct SpikeWords {
             spikes.samples(),     spikes.steps(),        spikes.features_};
   }
 
-  /// The same spikes in step order and another layout, into `out`.
-  static void to_layout(Spikes& out, const Spikes& in, Layout layout, ThreadPool& threads);
+  /// The same spikes, seen in `shape`, in step order and another layout, into `out`.
+  static void to_layout(Spikes& out, const Spikes& in, const Shape& shape, Layout layout,
+                        ThreadPool& threads);
   /// The same row-major spikes in the other order, into `out`.
   static void to_trains(Spikes& out, const Spikes& in, ThreadPool& threads);
   static void to_steps(Spikes& out, const Spikes& in, ThreadPool& threads);

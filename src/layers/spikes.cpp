@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include <volley/error.hpp>
 
@@ -34,8 +35,19 @@ std::uint64_t pack_bytes(const std::uint8_t* bytes, std::size_t count) {
 
 void check_rank(const Shape& shape) {
   if (shape.rank() < 3) {
-    throw Error(fmt::format("[spikes] shape must be (samples, steps, features...), got {}", shape.text()));
+    throw ShapeError("spikes", "shape must be (N, T, features...)", shape);
   }
+}
+
+void check_index(const char* name, std::size_t index, std::size_t size) {
+  if (index < size) return;
+  throw ArgumentError("spikes", fmt::format("{} must be < {}", name, size), fmt::format("{}", index));
+}
+
+void check_size(const char* name, std::size_t size, std::size_t expected) {
+  if (size == expected) return;
+  throw ArgumentError("spikes", fmt::format("{} must have {} elements", name, expected),
+                      fmt::format("{}", size));
 }
 
 }  // namespace
@@ -88,12 +100,13 @@ void SpikeWords::to_steps(Spikes& out, const Spikes& in, ThreadPool& threads) {
   });
 }
 
-void SpikeWords::to_layout(Spikes& out, const Spikes& in, Layout layout, ThreadPool& threads) {
-  std::uint64_t* words = make_steps(out, in.shape(), layout);
+void SpikeWords::to_layout(Spikes& out, const Spikes& in, const Shape& shape, Layout layout,
+                           ThreadPool& threads) {
+  std::uint64_t* words = make_steps(out, shape, layout);
   const bool to_channels = layout == Layout::channels_last;
   const std::size_t T = in.steps();
   const std::size_t F = in.features();
-  const std::size_t C = in.shape()[2];
+  const std::size_t C = shape[2];
   const std::size_t P = F / std::max<std::size_t>(C, 1);
   parallel_for(threads, in.samples(), 1, [&](std::size_t begin, std::size_t end) {
     static thread_local Buffer<std::uint64_t> rows;
@@ -123,11 +136,30 @@ Spikes::Spikes(const Shape& shape) {
   words_.zero();
 }
 
+Spikes::Spikes(Spikes&& other) noexcept { swap(other); }
+
+Spikes& Spikes::operator=(Spikes&& other) noexcept {
+  swap(other);
+  return *this;
+}
+
+void Spikes::swap(Spikes& other) noexcept {
+  std::swap(shape_, other.shape_);
+  std::swap(features_, other.features_);
+  std::swap(order_, other.order_);
+  std::swap(layout_, other.layout_);
+  std::swap(positions_, other.positions_);
+  std::swap(row_words_, other.row_words_);
+  std::swap(words_, other.words_);
+  std::swap(active_, other.active_);
+  std::swap(active_count_, other.active_count_);
+}
+
 Spikes Spikes::from_bytes(const Shape& shape, std::span<const std::uint8_t> bytes) {
   Spikes spikes(shape);
   if (bytes.size() != shape.size()) {
-    throw Error(
-        fmt::format("[spikes] shape {} needs {} bytes, got {}", shape.text(), shape.size(), bytes.size()));
+    throw ArgumentError("spikes", fmt::format("shape {} needs {} bytes", shape.text(), shape.size()),
+                        fmt::format("{}", bytes.size()));
   }
   const std::uint8_t* row = bytes.data();
   std::uint64_t* words = spikes.words_.data();
@@ -150,6 +182,9 @@ void Spikes::for_each_fired(std::size_t sample, std::size_t step, const Body& bo
 }
 
 bool Spikes::fired(std::size_t sample, std::size_t step, std::size_t feature) const {
+  check_index("sample", sample, samples());
+  check_index("step", step, steps());
+  check_index("feature", feature, features_);
   if (order_ == Order::step) {
     const std::size_t bit = feature % positions_ * (row_words_ / positions_ * 64) + feature / positions_;
     return SpikeWords::steps(*this, sample)[step * row_words_ + bit / 64] >> bit % 64 & 1;
@@ -162,6 +197,8 @@ bool Spikes::fired(std::size_t sample, std::size_t step, std::size_t feature) co
 }
 
 std::size_t Spikes::count(std::size_t sample, std::size_t feature) const {
+  check_index("sample", sample, samples());
+  check_index("feature", feature, features_);
   std::size_t count = 0;
   for (std::size_t t = 0; t < steps(); ++t) count += fired(sample, t, feature);
   return count;
@@ -178,6 +215,8 @@ std::size_t Spikes::count() const {
 }
 
 void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> counts) const {
+  check_index("sample", sample, samples());
+  check_size("counts", counts.size(), features_);
   if (order_ == Order::step && positions_ == 1) {
     kernels::count_steps(counts.data(), SpikeWords::steps(*this, sample), steps(), row_words_, features_);
     return;
@@ -195,6 +234,7 @@ void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> count
 }
 
 void Spikes::to_bytes(std::span<std::uint8_t> bytes) const {
+  check_size("bytes", bytes.size(), shape_.size());
   std::ranges::fill(bytes, std::uint8_t{0});
   for (std::size_t n = 0; n < samples(); ++n) {
     std::uint8_t* of = bytes.data() + n * steps() * features_;

@@ -4,7 +4,6 @@
 
 #include <volley/error.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "reference/voting.hpp"
 
 namespace volley {
@@ -12,7 +11,6 @@ namespace {
 
 struct Saved {
   Signal x;
-  SignalMemory x_memory;
   Tensor y;
   Tensor dx;
 };
@@ -25,23 +23,24 @@ Voting::Voting(const VotingOptions& options) : options_(options) {
 
 Shape Voting::output_shape(const Shape& features) const {
   if (features.rank() != 1 || features[0] % options_.voting_size != 0) {
-    throw Error(fmt::format("[voting] input features must be (K x {}), got {}", options_.voting_size,
-                            features.text()));
+    throw ShapeError(kind(), fmt::format("input features must be (K x {})", options_.voting_size), features);
   }
   return {features[0] / options_.voting_size};
 }
 
-Signal Voting::forward(const Signal& x, Tape& tape) const {
+Form Voting::reads(const Shape&) const { return {.constant = true}; }
+
+Signal Voting::do_forward(const Signal& x, Tape& tape) const {
   const Shape out = output_shape(x.shape().from(2));
   Saved& saved = tape.saved<Saved>();
-  saved.x = real_values(x, saved.x_memory, tape.threads());
+  saved.x = x;
   saved.y.resize(out.after({x.samples(), x.stored_steps()}));
   reference::voting_forward(saved.y.data(), saved.x.values(), x.samples() * x.stored_steps(), out[0],
                             options_.voting_size);
   return Signal(saved.y, out.after({x.samples(), x.steps()}));
 }
 
-Signal Voting::backward(Tape& tape, const Signal& dy) {
+Signal Voting::do_backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   if (!tape.needs_input_gradient()) return {};
   saved.dx.resize(saved.x.stored_shape());

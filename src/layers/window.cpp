@@ -10,7 +10,7 @@ std::string Size2::text() const { return fmt::format("({}, {})", h, w); }
 
 void check_picture(std::string_view kind, const Shape& features) {
   if (features.rank() == 3 && features.size() > 0) return;
-  throw Error(fmt::format("[{}] input features must be (C, H, W), got {}", kind, features.text()));
+  throw ShapeError(kind, "input features must be (C, H, W)", features);
 }
 
 Size2 Window::check_outputs(std::string_view kind, const Shape& features) const {
@@ -18,8 +18,10 @@ Size2 Window::check_outputs(std::string_view kind, const Shape& features) const 
   const Size2 picture{features[1], features[2]};
   const Size2 padded{picture.h + 2 * padding.h, picture.w + 2 * padding.w};
   if (padded.h < extent().h || padded.w < extent().w) {
-    throw Error(fmt::format("[{}] input must be, padded, at least as large as the window {}, got {} for {}",
-                            kind, extent().text(), padded.text(), features.text()));
+    throw ShapeError(kind,
+                     fmt::format("input must be at least as large as the window {}, is {} with its padding",
+                                 extent().text(), padded.text()),
+                     features);
   }
   return outputs(picture);
 }

@@ -25,7 +25,7 @@ std::string arithmetic() { return kernels::active_target() == "sse4" ? "separate
 
 void save_checkpoint(const std::filesystem::path& path, const RunState& run, Trainer& trainer) {
   std::vector<SafetensorsEntry> tensors;
-  for (const auto& [name, tensor] : state_of(trainer.net())) {
+  for (const auto& [name, tensor] : trainer.net().named_tensors()) {
     if (!is_finite(*tensor)) {
       throw Error(
           fmt::format("{}: not written, for '{}' is not finite; likely cause: the "
@@ -108,7 +108,7 @@ void Checkpoint::check_sizes(const Recipe& recipe) const {
 }
 
 void Checkpoint::load_into(Sequential& net) const {
-  set_state(state_of(net), tensors(false), path_.string());
+  set_tensors(net.named_tensors(), tensors(false), path_.string());
 }
 
 void Checkpoint::load_into(Trainer& trainer) const {

@@ -82,6 +82,9 @@ std::string layers_toml(const std::filesystem::path& path, const SafetensorsFile
 void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
                  const std::vector<LayerRecipe>& layers, const std::string& prefix) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (const auto* inner = std::get_if<SequentialRecipe>(&layers[i])) {
+      check_sizes(path, state, inner->layers, fmt::format("{}{}.", prefix, i));
+    }
     if (const auto* residual = std::get_if<ResidualRecipe>(&layers[i])) {
       check_sizes(path, state, residual->branch, fmt::format("{}{}.branch.", prefix, i));
       check_sizes(path, state, residual->shortcut, fmt::format("{}{}.shortcut.", prefix, i));
@@ -98,8 +101,9 @@ void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
   }
 }
 
-void set_state(const std::vector<NamedTensor>& state, const NamedTensors& values, std::string_view origin) {
-  for (const auto& [name, tensor] : state) {
+void set_tensors(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
+                 std::string_view origin) {
+  for (const auto& [name, tensor] : tensors) {
     const Shape& expected = tensor->shape();
     const auto value = values.find(name);
     if (value == values.end()) {
@@ -112,22 +116,22 @@ void set_state(const std::vector<NamedTensor>& state, const NamedTensors& values
     }
   }
   for (const auto& [name, value] : values) {
-    if (std::ranges::find(state, name, &NamedTensor::name) == state.end()) {
+    if (std::ranges::find(tensors, name, &NamedTensor::name) == tensors.end()) {
       throw Error(fmt::format("{}: found a parameter '{}' that the network does not have", origin, name));
     }
   }
-  for (const auto& [name, tensor] : state) std::ranges::copy(values.at(name).values(), tensor->data());
+  for (const auto& [name, tensor] : tensors) std::ranges::copy(values.at(name).values(), tensor->data());
 }
 
-void load_state_dict(const std::vector<NamedTensor>& state, const NamedTensors& values,
+void load_state_dict(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
                      std::string_view origin) {
-  const std::optional<std::string> prefix = common_prefix(state, values);
-  if (!prefix.has_value() || prefix->empty()) return set_state(state, values, origin);
+  const std::optional<std::string> prefix = common_prefix(tensors, values);
+  if (!prefix.has_value() || prefix->empty()) return set_tensors(tensors, values, origin);
   NamedTensors plain;
   for (const auto& [name, tensor] : values) {
     plain.emplace(name.starts_with(*prefix) ? name.substr(prefix->size()) : name, tensor);
   }
-  set_state(state, plain, origin);
+  set_tensors(tensors, plain, origin);
 }
 
 NamedTensors read_state_dict(const std::filesystem::path& path) {
@@ -146,9 +150,7 @@ void save_network(const std::filesystem::path& path, const std::vector<LayerReci
 }
 
 void save_network(const std::filesystem::path& path, Sequential& net) {
-  std::vector<LayerRecipe> layers;
-  for (std::size_t i = 0; i < net.size(); ++i) layers.push_back(recipe_of(net[i]));
-  save_network(path, layers, state_of(net));
+  save_network(path, recipes_of(net), net.named_tensors());
 }
 
 SavedNetwork read_network(const std::filesystem::path& path) {
@@ -156,17 +158,16 @@ SavedNetwork read_network(const std::filesystem::path& path) {
   SavedNetwork saved;
   saved.layers = parse_recipe(layers_toml(path, file), path.string()).network;
   for (auto& [name, tensor] : file.tensors) {
-    if (!name.starts_with(kCheckpointOptimizer)) saved.state.emplace(name, std::move(tensor));
+    if (!name.starts_with(kCheckpointOptimizer)) saved.tensors.emplace(name, std::move(tensor));
   }
-  check_sizes(path, saved.state, saved.layers);
+  check_sizes(path, saved.tensors, saved.layers);
   return saved;
 }
 
 Sequential load_network(const std::filesystem::path& path) {
   const SavedNetwork saved = read_network(path);
-  Sequential net;
-  for (const LayerRecipe& layer : saved.layers) net.add(make_layer(layer));
-  set_state(state_of(net), saved.state, path.string());
+  Sequential net = make_network(saved.layers);
+  set_tensors(net.named_tensors(), saved.tensors, path.string());
   return net;
 }
 

@@ -79,7 +79,7 @@ void Monitor::count_layer(const std::string& name, const Trace& trace) {
   const auto macs = static_cast<double>(trace.layer->macs(x.shape().from(2)));
   if (macs > 0) {
     counts.dense_macs = macs;
-    if (trace.layer->feeds_back()) {
+    if (trace.layer->is_recurrent()) {
       const Spikes& s = trace.y.spikes();
       counts.synops +=
           static_cast<double>(s.count() - count_at_last_step(s)) * (macs / static_cast<double>(s.features()));

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include <volley/error.hpp>
 #include <volley/recipe.hpp>
 
 namespace volley {
@@ -45,28 +46,43 @@ struct Described<Recurrent> {
 };
 
 template <>
+struct Described<Sequential> {
+  static std::unique_ptr<Sequential> make(const SequentialRecipe& recipe) {
+    return std::make_unique<Sequential>(make_network(recipe.layers));
+  }
+  static SequentialRecipe recipe(const Sequential& layer) { return {recipes_of(layer)}; }
+};
+
+template <>
 struct Described<Residual> {
-  static std::unique_ptr<Sequential> side(const std::vector<LayerRecipe>& layers) {
-    auto sequential = std::make_unique<Sequential>();
-    for (const LayerRecipe& layer : layers) sequential->add(make_layer(layer));
-    return sequential;
+  static std::shared_ptr<Sequential> side(const std::vector<LayerRecipe>& layers) {
+    return std::make_shared<Sequential>(make_network(layers));
   }
   static std::unique_ptr<Residual> make(const ResidualRecipe& recipe) {
     if (recipe.branch.empty()) throw RecipeError("[residual] branch must have at least one layer, got none");
     return std::make_unique<Residual>(side(recipe.branch),
                                       recipe.shortcut.empty() ? nullptr : side(recipe.shortcut), recipe);
   }
-
-  static std::vector<LayerRecipe> layers_of(const Layer* side) {
-    std::vector<LayerRecipe> layers;
-    if (side == nullptr) return layers;
-    const Sequential* sequential = dynamic_cast<const Sequential*>(side);
-    if (sequential == nullptr) return std::vector<LayerRecipe>{recipe_of(*side)};
-    for (std::size_t i = 0; i < sequential->size(); ++i) layers.push_back(recipe_of((*sequential)[i]));
-    return layers;
-  }
   static ResidualRecipe recipe(const Residual& layer) {
-    return {layer.options(), layers_of(&layer.branch()), layers_of(layer.shortcut())};
+    ResidualRecipe recipe{layer.options(), recipes_of(*layer.branch()), {}};
+    if (layer.shortcut() != nullptr) recipe.shortcut = recipes_of(*layer.shortcut());
+    return recipe;
+  }
+};
+
+/// Throws where a field holds what no text can: a surrogate that is a function.
+struct DescribableCheck {
+  std::string_view kind;
+
+  template <class T>
+  void operator()(std::string_view name, const T& value, const Range&) const {
+    if constexpr (std::is_same_v<T, Surrogate>) {
+      if (!std::holds_alternative<CustomSurrogate>(value)) return;
+      throw ArgumentError(kind, fmt::format("{} must be a built-in one in a file or a recipe", name),
+                          "a function");
+    } else if constexpr (std::is_same_v<T, AnyNeuron>) {
+      std::visit([&]<class O>(const O& options) { O::fields(options, *this); }, value);
+    }
   }
 };
 
@@ -96,20 +112,35 @@ std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe) {
   return layer;
 }
 
+Sequential make_network(const std::vector<LayerRecipe>& layers) {
+  Sequential net;
+  for (const LayerRecipe& layer : layers) net.add(make_layer(layer));
+  return net;
+}
+
 LayerRecipe recipe_of(const Layer& layer) {
   std::optional<LayerRecipe> recipe;
   for_each_type(Layers{}, [&]<class L>() {
-    if (layer.kind() != L::Options::kKind) return;
-    if (const L* own = dynamic_cast<const L*>(&layer)) recipe = Described<L>::recipe(*own);
+    if (layer.kind() != RecipeOf<L>::kKind) return;
+    const L* own = dynamic_cast<const L*>(&layer);
+    if (own == nullptr) return;
+    recipe = Described<L>::recipe(*own);
+    RecipeOf<L>::fields(std::get<RecipeOf<L>>(*recipe), DescribableCheck{layer.kind()});
   });
   if (recipe.has_value()) return *recipe;
-  throw Error(fmt::format("[recipe] a layer of kind '{}' cannot be described", layer.kind()));
+  throw ArgumentError("recipe", "a layer of a file or a recipe must be of a built-in kind",
+                      fmt::format("'{}'", layer.kind()));
+}
+
+std::vector<LayerRecipe> recipes_of(const Sequential& net) {
+  std::vector<LayerRecipe> recipes;
+  for (std::size_t i = 0; i < net.size(); ++i) recipes.push_back(recipe_of(net[i]));
+  return recipes;
 }
 
 Sequential Recipe::build_network(const Shape& picture) const {
   if (network.empty()) throw RecipeError("[recipe] network must have at least one layer, got none");
-  Sequential net;
-  for (const LayerRecipe& layer : network) net.add(make_layer(layer));
+  Sequential net = make_network(network);
   net.initialize(training.seed);
   net.output_shape(make_encoder(encoder)->output_shape(picture));  // throws where two layers do not fit
   return net;

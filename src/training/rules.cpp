@@ -12,7 +12,7 @@ namespace volley {
 void Bptt::gradients(Sequential& net, const Loss& loss, const BatchResult& batch, Tape& tape) {
   const Signal y = plain(batch.y, y_, tape.threads());
   loss.backward(y, batch.labels, batch.scores, dy_, tape.threads());
-  net.backward(tape, plain_backward(batch.y, dy_, dy_as_given_, tape.threads()));
+  net.backward(tape, in_form_of(batch.y, dy_, dy_as_given_, tape.threads()));
 }
 
 void ArticleRule::check(const Sequential& net, const Loss& loss) const {

@@ -83,7 +83,7 @@ TEST(SurrogateKernel, AUsersOwnIsCalled) {
   EXPECT_EQ(derivatives({1, -3}, own), (std::vector<float>{2, -6}));
   EXPECT_NO_THROW(check_surrogate(own));
   EXPECT_EQ(test::error_text([] { check_surrogate(CustomSurrogate{}); }),
-            "[custom] a surrogate of one's own must have a derivative, got none");
+            "[custom surrogate] derivative must not be null");
 }
 
 TEST(SurrogateKernel, ParametersOutOfRangeAreRefused) {

@@ -9,6 +9,7 @@
 
 #include <volley/volley.hpp>
 
+#include "layers/layer_access.hpp"
 #include "layers/picture_layers.hpp"
 #include "layers/signal_forms.hpp"
 
@@ -34,7 +35,7 @@ std::vector<float> state_of(Sequential& net) {
 }
 
 void begin(Sequential& net, Tape& tape, bool training) {
-  net.initialize(3, 0);
+  net.initialize(3);
   zero_gradients(net.parameters());
   tape.set_context({.training = training, .draw = {.seed = 1}});
 }
@@ -49,17 +50,19 @@ Result layer_by_layer(Sequential& net, const Signal& x, bool training, bool by_s
   for (std::size_t i = 0; i < net.size(); ++i) {
     tapes.push_back(std::make_unique<Tape>(pool));
     begin(net, *tapes[i], training);
-    tapes[i]->set_y_by_sample(by_sample && i + 1 < net.size() && net[i + 1].reads_input_by_sample());
+    TapeAccess::offer_y_by_sample(
+        *tapes[i], by_sample && i + 1 < net.size() && LayerAccess::reads_input_by_sample(net[i + 1]));
     y = net[i].forward(y, *tapes[i]);
-    result.y_sources += y.source() != nullptr;
+    result.y_sources += source_of(y) != nullptr;
   }
   SignalMemory memory;
   const Tensor dy = test::random_tensor(y.shape(), 2);
-  Signal dx = plain_backward(y, dy, memory, pool);
+  Signal dx = in_form_of(y, dy, memory, pool);
   for (std::size_t i = net.size(); i-- > 0;) {
-    tapes[i]->set_dx_by_sample(by_sample && i > 0 && net[i - 1].reads_gradient_by_sample());
+    TapeAccess::offer_dx_by_sample(*tapes[i],
+                                   by_sample && i > 0 && LayerAccess::reads_gradient_by_sample(net[i - 1]));
     dx = net[i].backward(*tapes[i], dx);
-    result.dx_sources += dx.source() != nullptr;
+    result.dx_sources += source_of(dx) != nullptr;
   }
   result.y = test::plain_values(y);
   result.dx = test::plain_values(dx);
@@ -76,10 +79,10 @@ Result whole(Sequential& net, const Signal& x, bool training, std::size_t thread
     begin(net, tape, training);
     const Signal y = net.forward(x, tape);
     result = {};
-    for (const Tape& child : tape.children()) result.y_sources += child.trace().y.source() != nullptr;
+    for (const Tape& child : tape.children()) result.y_sources += source_of(child.trace().y) != nullptr;
     SignalMemory memory;
     const Tensor dy = test::random_tensor(y.shape(), 2);
-    const Signal dx = net.backward(tape, plain_backward(y, dy, memory, pool));
+    const Signal dx = net.backward(tape, in_form_of(y, dy, memory, pool));
     result.y = test::plain_values(y);
     result.dx = test::plain_values(dx);
     result.state = state_of(net);

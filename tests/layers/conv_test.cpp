@@ -109,7 +109,7 @@ TEST(Conv2d, IsTheReferenceOnEveryTarget) {
         const auto bytes = test::Random(3).spikes<std::uint8_t>(shape.size(), rate);
         const Spikes rows = Spikes::from_bytes(shape, bytes);
         Spikes turned;
-        SpikeWords::to_layout(turned, rows, Layout::channels_last, pool);
+        SpikeWords::to_layout(turned, rows, rows.shape(), Layout::channels_last, pool);
         const std::vector<float> x(bytes.begin(), bytes.end());
         const Expected<float> exact(conv, c.picture, x, dy);
         const Expected<double> expected(conv, c.picture, x, dy);
@@ -223,12 +223,12 @@ TEST(Conv2d, RefusesOptionsAndShapes) {
               static_cast<void>(net.output_shape({1, 28, 28}));
             }),
             "layer 0: [conv2d] input features must be (3, H, W), got (1, 28, 28)");
-  EXPECT_EQ(
-      error_text([&] {
-        static_cast<void>(net.output_shape({3, 4, 28}));
-      }),
-      "layer 0: [conv2d] input must be, padded, at least as large as the window (5, 5), got (4, 28) for (3, "
-      "4, 28)");
+  EXPECT_EQ(error_text([&] {
+              static_cast<void>(net.output_shape({3, 4, 28}));
+            }),
+            "layer 0: [conv2d] input must be at least as large as the window (5, 5), is (4, 28) with its "
+            "padding, got (3, "
+            "4, 28)");
   EXPECT_EQ(error_text([&] {
               static_cast<void>(net.output_shape({3, 28, 28}));
             }),

@@ -210,7 +210,7 @@ TEST(Sequential, NamesBuffersByPlace) {
   ASSERT_EQ(net.buffers().size(), 1u);
   EXPECT_EQ(net.buffers()[0].name, "1.count");
   std::vector<std::string> names;
-  for (const NamedTensor& t : state_of(net)) names.push_back(t.name);
+  for (const NamedTensor& t : net.named_tensors()) names.push_back(t.name);
   EXPECT_EQ(names, (std::vector<std::string>{"2.weight", "2.bias", "1.count"}));
 }
 

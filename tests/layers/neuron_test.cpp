@@ -49,7 +49,7 @@ Pass run(Layer& layer, const Signal& x, const Floats& ds, std::size_t threads = 
   Tensor dy(y.shape());
   std::ranges::copy(ds, dy.data());
   SignalMemory memory;
-  const Signal dx = layer.backward(tape, plain_backward(y, dy, memory, pool));
+  const Signal dx = layer.backward(tape, in_form_of(y, dy, memory, pool));
   EXPECT_EQ(dx.layout(), x.layout());
   EXPECT_EQ(dx.stored_steps(), x.stored_steps());
   SignalMemory turned;
@@ -266,7 +266,7 @@ TEST(NeuronLayer, WhatDoesNotFitIsRefused) {
   EXPECT_EQ(error_text([] {
               PLIF({.channels = 3}).output_shape(Shape{4, 2, 2});
             }),
-            "[plif] input must have 3 channels or neurons, got features (4, 2, 2)");
+            "[plif] input must have 3 channels or neurons, got (4, 2, 2)");
   EXPECT_EQ(error_text([] { PLIF({.init_tau = 1.0f}); }), "[plif] init_tau must be > 1, got 1");
   EXPECT_EQ(error_text([] { CUBALIF({.c_decay = 1.5f}); }),
             "[cuba_lif] c_decay must be >= 0 and <= 1, got 1.5");
@@ -274,7 +274,7 @@ TEST(NeuronLayer, WhatDoesNotFitIsRefused) {
   EXPECT_EQ(error_text([] { ALIF({.tau_a = 0.5f}); }), "[alif] tau_a must be >= 1, got 0.5");
   EXPECT_EQ(error_text([] { LI({.tau = 1.0f}); }), "[li] tau must be > 1, got 1");
   EXPECT_EQ(error_text([] { IF({.surrogate = CustomSurrogate{}}); }),
-            "[custom] a surrogate of one's own must have a derivative, got none");
+            "[custom surrogate] derivative must not be null");
 }
 
 TEST(NeuronLayer, RecipesKnowEveryNeuron) {

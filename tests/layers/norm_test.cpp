@@ -42,7 +42,7 @@ Result run(Layer& layer, const Signal& x, std::size_t threads = 2) {
   const Signal y = layer.forward(x, tape);
   const Signal y_plain = plain(y, y_memory, pool);
   const Tensor dy = random_tensor(y.shape(), 5);
-  const Signal dx = layer.backward(tape, plain_backward(y, dy, dy_memory, pool));
+  const Signal dx = layer.backward(tape, in_form_of(y, dy, dy_memory, pool));
   EXPECT_EQ(dx.shape(), x.shape());
   EXPECT_EQ(dx.layout(), x.layout());
   EXPECT_EQ(dx.stored_steps(), x.stored_steps());
@@ -212,7 +212,7 @@ TEST(NormLayers, RefuseWhatTheyCannotDo) {
               const Tensor one({1, 1, 3});
               BatchNorm(3).forward(one, tape);
             }),
-            "[batch_norm] training needs more than one value a channel, got x of shape (1, 1, 3)");
+            "[batch_norm] x of a training must have more than one value per channel, got (1, 1, 3)");
   EXPECT_EQ(error_text([] { Dropout({.p = 1.0f}); }), "[dropout] p must be >= 0 and < 1, got 1");
   EXPECT_EQ(error_text([] { Voting({.voting_size = 0}); }),
             "[voting] voting_size must be >= 1 and <= 16777216, got 0");

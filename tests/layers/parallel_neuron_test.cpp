@@ -126,7 +126,7 @@ TEST(PSNLayer, FollowsTheReferenceInEveryFormOfASignal) {
       SignalMemory memory, y_memory, dy_memory, dx_memory;
       const Signal y = layer.forward(in_layout(x, layout, memory, pool), tape);
       const Signal plain_y = plain(y, y_memory, pool);
-      const Signal dx_given = layer.backward(tape, plain_backward(y, ds, dy_memory, pool));
+      const Signal dx_given = layer.backward(tape, in_form_of(y, ds, dy_memory, pool));
       const Signal dx = plain(dx_given, dx_memory, pool);
       std::vector<std::uint8_t> s(x.size());
       plain_y.spikes().to_bytes(s);

@@ -50,7 +50,7 @@ inline PassResult run_pass(Layer& layer, const Signal& x, const Tensor& dy, std:
     SignalMemory memory;
     result.y = layer.forward(x, tape);
     result.y_values = plain_values(result.y);
-    const Signal dx = layer.backward(tape, plain_backward(result.y, dy, memory, pool));
+    const Signal dx = layer.backward(tape, in_form_of(result.y, dy, memory, pool));
     EXPECT_EQ(dx.layout(), x.layout());
     EXPECT_EQ(dx.stored_shape(), x.stored_shape());
     result.dx = plain_values(dx);

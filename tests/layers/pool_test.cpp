@@ -205,12 +205,12 @@ TEST(Pools, RefuseOptionsAndShapes) {
   const Sequential net{MaxPool2d(3), AvgPool2d(2), Flatten{}, AdaptiveAvgPool2d(Size2{1})};
   EXPECT_EQ(error_text([&] { static_cast<void>(net.output_shape({784})); }),
             "layer 0: [max_pool2d] input features must be (C, H, W), got (784)");
-  EXPECT_EQ(
-      error_text([&] {
-        static_cast<void>(net.output_shape({3, 5, 9}));
-      }),
-      "layer 1: [avg_pool2d] input must be, padded, at least as large as the window (2, 2), got (1, 3) for "
-      "(3, 1, 3)");
+  EXPECT_EQ(error_text([&] {
+              static_cast<void>(net.output_shape({3, 5, 9}));
+            }),
+            "layer 1: [avg_pool2d] input must be at least as large as the window (2, 2), is (1, 3) with its "
+            "padding, got "
+            "(3, 1, 3)");
   EXPECT_EQ(error_text([&] {
               static_cast<void>(net.output_shape({3, 12, 12}));
             }),

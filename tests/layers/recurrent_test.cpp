@@ -144,7 +144,7 @@ TEST(Recurrent, RefusesWhatItCannotDo) {
   EXPECT_EQ(error_text([] { static_cast<void>(Recurrent(3).output_shape({4})); }),
             "[recurrent] input features must be (3), got (4)");
   EXPECT_EQ(error_text([] { Recurrent(3, {.neuron = PLIFOptions{.channels = 4}}); }),
-            "[plif] input must have 4 channels or neurons, got features (3)");
+            "[plif] input must have 4 channels or neurons, got (3)");
 }
 
 TEST(Recurrent, WhatItsNeuronsLearnAreItsParameters) {

@@ -21,6 +21,9 @@ std::vector<Case> cases() {
   ResidualRecipe residual;
   residual.branch = {LinearRecipe{{}, 5, 4}};
   return {
+      {SequentialRecipe{{LinearRecipe{{}, 784, 10}}},
+       {5},
+       "layer 0: [linear] input features must be (784), got (5)"},
       {LinearRecipe{{}, 784, 10}, {1, 28, 28}, "[linear] input features must be (784), got (1, 28, 28)"},
       {Conv2dOptions{.in_channels = 3, .out_channels = 8, .kernel_size = 3},
        {1, 28, 28},
@@ -35,12 +38,10 @@ std::vector<Case> cases() {
        {4},
        "[threshold_dependent_batch_norm] input features must be (3) or (3, H, W), got (4)"},
       {VotingOptions{.voting_size = 10}, {25}, "[voting] input features must be (K x 10), got (25)"},
-      {residual, {5}, "[residual] branch and shortcut must give the same features, got (4) and (5)"},
+      {residual, {5}, "[residual] shortcut must give (4), the features of the branch, got (5)"},
       {RecurrentRecipe{{}, 3}, {4}, "[recurrent] input features must be (3), got (4)"},
-      {PLIFOptions{.channels = 3},
-       {4, 7, 7},
-       "[plif] input must have 3 channels or neurons, got features (4, 7, 7)"},
-      {GLIFOptions{.channels = 3}, {4}, "[glif] input must have 3 channels or neurons, got features (4)"},
+      {PLIFOptions{.channels = 3}, {4, 7, 7}, "[plif] input must have 3 channels or neurons, got (4, 7, 7)"},
+      {GLIFOptions{.channels = 3}, {4}, "[glif] input must have 3 channels or neurons, got (4)"},
   };
 }
 
@@ -61,7 +62,7 @@ TEST(Shapes, EveryKindOfLayerRefusesWhatDoesNotFit) {
               "layer 1: " + c.expected);
   }
   for_each_type(Layers{}, [&]<class L>() {
-    const std::string kind = L::Options::kKind;
+    const std::string kind = RecipeOf<L>::kKind;
     EXPECT_NE(seen.contains(kind), kTakeAnything.contains(kind)) << kind << " must be in one of the tables";
   });
 }

@@ -65,9 +65,9 @@ TEST(SignalForms, SpikesAnswerTheSameInEveryLayout) {
     const Spikes rows = Spikes::from_bytes(shape, bytes);
     Spikes trains, turned, turned_trains, back;
     SpikeWords::to_trains(trains, rows, pool);
-    SpikeWords::to_layout(turned, rows, Layout::channels_last, pool);
-    SpikeWords::to_layout(turned_trains, trains, Layout::channels_last, pool);
-    SpikeWords::to_layout(back, turned, Layout::row_major, pool);
+    SpikeWords::to_layout(turned, rows, rows.shape(), Layout::channels_last, pool);
+    SpikeWords::to_layout(turned_trains, trains, trains.shape(), Layout::channels_last, pool);
+    SpikeWords::to_layout(back, turned, turned.shape(), Layout::row_major, pool);
     EXPECT_EQ(turned.layout(), Layout::channels_last);
     EXPECT_EQ(Signal(turned).layout(), Layout::channels_last);
     EXPECT_EQ(SpikeWords::row_words(turned), picture[1] * picture[2] * ((picture[0] + 63) / 64));
@@ -98,7 +98,7 @@ TEST(SignalForms, PlainRepeatsAConstantAndItsBackwardAddsUp) {
   const Signal y = plain(x, memory, pool);
   EXPECT_EQ(y.stored_shape(), shape);
   const Tensor dy = random_tensor(shape, 4);
-  const Signal dx = plain_backward(x, dy, dx_memory, pool);
+  const Signal dx = in_form_of(x, dy, dx_memory, pool);
   EXPECT_EQ(dx.stored_shape(), x.stored_shape());
   for (std::size_t n = 0; n < kN; ++n) {
     for (std::size_t f = 0; f < 60; ++f) {
@@ -133,7 +133,7 @@ Result run(Sequential& net, const Signal& x) {
     result.y = values_of(plain(y, y_memory, pool));
   }
   const Tensor dy = random_tensor(y.shape(), 5);
-  const Signal dx = net.backward(tape, plain_backward(y, dy, dy_memory, pool));
+  const Signal dx = net.backward(tape, in_form_of(y, dy, dy_memory, pool));
   EXPECT_EQ(dx.layout(), x.layout());
   EXPECT_EQ(dx.stored_shape(), x.stored_shape());
   result.dx = values_of(dx);
@@ -162,7 +162,7 @@ TEST(SignalForms, ANetworkGivesTheSameForEveryForm) {
       SignalMemory sum, rows;
       Tensor dx_every(every_step.shape());
       std::copy(expected.dx.begin(), expected.dx.end(), dx_every.data());
-      EXPECT_LT(test::relative_error(got.dx, values_of(plain_backward(form, dx_every, sum, pool))), 1e-5);
+      EXPECT_LT(test::relative_error(got.dx, values_of(in_form_of(form, dx_every, sum, pool))), 1e-5);
     }
   }
 }
@@ -173,7 +173,7 @@ TEST(SignalForms, FlattenPutsSpikesInRowMajorOrder) {
   const std::vector<std::uint8_t> bytes = test::Random(7).spikes<std::uint8_t>(shape.size(), 0.3);
   const Spikes rows = Spikes::from_bytes(shape, bytes);
   Spikes turned;
-  SpikeWords::to_layout(turned, rows, Layout::channels_last, pool);
+  SpikeWords::to_layout(turned, rows, rows.shape(), Layout::channels_last, pool);
   Flatten flatten;
   Tape tape(pool);
   const Signal y = flatten.forward(turned, tape);
@@ -190,24 +190,27 @@ TEST(SignalForms, FlattenPutsSpikesInRowMajorOrder) {
 
 TEST(SignalForms, RefusesMemoryThatDoesNotFit) {
   const Tensor values(Shape{2, 3, 4, 5, 6});
-  EXPECT_EQ(
-      error_text([&] {
-        Signal(values, Shape{2, 3, 4, 5, 6}, Layout::channels_last);
-      }),
-      "[signal] memory of (2, 3, 4, 5, 6) does not hold a channels-last signal of shape (2, 3, 4, 5, 6)");
+  EXPECT_EQ(error_text([&] {
+              Signal(values, Shape{2, 3, 4, 5, 6}, Layout::channels_last);
+            }),
+            "[signal] the memory of a channels-last signal of shape (2, 3, 4, 5, 6) must be (2, 3, 5, 6, 4), "
+            "or have one "
+            "step, got (2, 3, 4, 5, 6)");
   EXPECT_EQ(error_text([&] {
               Signal(values, Shape{2, 4, 4, 5, 6});
             }),
-            "[signal] memory of (2, 3, 4, 5, 6) does not hold a row-major signal of shape (2, 4, 4, 5, 6)");
+            "[signal] the memory of a row-major signal of shape (2, 4, 4, 5, 6) must be (2, 4, 4, 5, 6), or "
+            "have one "
+            "step, got (2, 3, 4, 5, 6)");
   EXPECT_EQ(error_text([&] {
               Signal(values, Shape{2, 3, 120}, Layout::channels_last);
             }),
-            "[signal] only (N, T, C, H, W) can lie channels-last, got (2, 3, 120)");
+            "[signal] a channels-last signal must be (N, T, C, H, W), got (2, 3, 120)");
   EXPECT_EQ(
       error_text([&] {
         static_cast<void>(Signal(values, Shape{2, 3, 6, 4, 5}, Layout::channels_last).reshaped({2, 3, 120}));
       }),
-      "[signal] (2, 3, 6, 4, 5) lies channels-last and cannot be seen in the shape (2, 3, 120)");
+      "[signal] a signal that is reshaped must be row-major, got a channels-last one");
 }
 
 }  // namespace

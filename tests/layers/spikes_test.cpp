@@ -54,7 +54,7 @@ TEST(Spikes, RefusesShapesAndBytesThatDoNotFit) {
     Spikes spikes(Shape{3, 4});
     FAIL();
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "[spikes] shape must be (samples, steps, features...), got (3, 4)");
+    EXPECT_STREQ(error.what(), "[spikes] shape must be (N, T, features...), got (3, 4)");
   }
   try {
     Spikes::from_bytes(Shape{1, 2, 3}, std::vector<std::uint8_t>(5));
@@ -73,7 +73,8 @@ TEST(Signal, ReshapesOnlyToTheSameSize) {
     signal.reshaped({2, 3, 21});
     FAIL();
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "[signal] (2, 3, 4, 5) does not fit in the shape (2, 3, 21)");
+    EXPECT_STREQ(error.what(),
+                 "[signal] (2, 3, 4, 5) must be reshaped to the same N, T and size, got (2, 3, 21)");
   }
 }
 

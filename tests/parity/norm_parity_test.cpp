@@ -52,7 +52,7 @@ TEST(NormParity, PassesOfTrainingAndEvaluationAreThoseOfThePeer) {
       SignalMemory y_memory, dy_memory, dx_memory;
       const Signal y = c.layer->forward(x, tape);
       const Signal y_plain = plain(y, y_memory, tape.threads());
-      const Signal dx = plain(c.layer->backward(tape, plain_backward(y, dy, dy_memory, tape.threads())),
+      const Signal dx = plain(c.layer->backward(tape, in_form_of(y, dy, dy_memory, tape.threads())),
                               dx_memory, tape.threads());
       const auto near = [](std::span<const float> got, std::span<const float> expected) {
         EXPECT_LT(test::relative_error(got, expected), 2e-6);

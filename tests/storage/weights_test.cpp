@@ -76,7 +76,7 @@ TEST(Weights, AStateDictIsTakenByNameWithOrWithoutAPrefix) {
   Sequential net = example(), other = example();
   for (const std::string prefix : {"", "layer.", "module.net."}) {
     other.initialize(8);
-    load_state_dict(state_of(other), values_of(net, prefix), "state");
+    load_state_dict(other.named_tensors(), values_of(net, prefix), "state");
     expect_same_values(net, other);
   }
 }
@@ -84,7 +84,7 @@ TEST(Weights, AStateDictIsTakenByNameWithOrWithoutAPrefix) {
 TEST(Weights, TheFirstDifferenceIsNamedAndNothingIsChanged) {
   Sequential net = example(), before = example();
   const auto refused = [&](const NamedTensors& values) {
-    const std::string text = error_text([&] { load_state_dict(state_of(net), values, "w"); });
+    const std::string text = error_text([&] { load_state_dict(net.named_tensors(), values, "w"); });
     expect_same_values(net, before);
     return text;
   };

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <volley/error.hpp>
+#include <volley/layer.hpp>
+#include <volley/tape.hpp>
+
+namespace volley {
+
+/// What a tape keeps of the last pass of its layer, and what the container has offered for the call under
+/// way.
+struct Tape::Pass {
+  std::uint64_t layer = 0;  // whose forward ended here; 0: none
+  Signal given;             // x as it came
+  Signal x;                 // in the form that the layer reads
+  Signal y;
+  SignalMemory x_memory, dy_memory, dx_memory;
+  Tensor own_dx;
+
+  bool y_by_sample = false;   // whether do_forward may return y as a SampleSource
+  bool dx_by_sample = false;  // whether do_backward may return dx so
+  Tensor* lent_dx = nullptr;  // memory for dx
+  std::atomic<bool> busy{false};
+};
+
+/// The private side of a Tape, for containers and for the layers of the CPU. An offer holds for the next call
+/// on the child's tape alone.
+struct TapeAccess {
+  using Pass = Tape::Pass;
+
+  static Pass& pass(Tape& tape) { return *tape.pass_; }
+  static void set_trace(Tape& tape, const Trace& trace) { tape.trace_ = trace; }
+
+  static void offer_y_by_sample(Tape& child, bool offered) { child.pass_->y_by_sample = offered; }
+  static void offer_dx_by_sample(Tape& child, bool offered) { child.pass_->dx_by_sample = offered; }
+  static void lend_dx_memory(Tape& child, Tensor& memory) { child.pass_->lent_dx = &memory; }
+
+  static bool y_by_sample(const Tape& tape) { return tape.pass_->y_by_sample; }
+  static bool dx_by_sample(const Tape& tape) { return tape.pass_->dx_by_sample; }
+  /// x of the last forward as it came, and in the form that the layer reads.
+  static const Signal& given(const Tape& tape) { return tape.pass_->given; }
+  static const Signal& x(const Tape& tape) { return tape.pass_->x; }
+};
+
+/// The private side of a Layer.
+struct LayerAccess {
+  static bool reads_input_by_sample(const Layer& layer) { return layer.reads_input_by_sample(); }
+  static bool reads_gradient_by_sample(const Layer& layer) { return layer.reads_gradient_by_sample(); }
+  static bool has_parameters(Layer& layer) { return !layer.own_parameters().empty(); }
+  /// Whether the layer has nothing to learn. A container counts as one that has: layers can come to it later.
+  static bool is_fixed(Layer& layer) {
+    return !has_parameters(layer) && layer.own_buffers().empty() && layer.do_children().empty() &&
+           layer.kind() != "sequential";
+  }
+};
+
+/// Throws ShapeError unless a layer's parameter and its gradient have the shape that the layer gave them:
+/// both are public, and a user can replace them.
+void check_parameter(std::string_view kind, std::string_view name, const Parameter& parameter,
+                     const Shape& shape);
+void check_tensor(std::string_view kind, std::string_view name, const Tensor& tensor, const Shape& shape);
+
+}  // namespace volley
