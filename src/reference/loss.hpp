@@ -1,84 +1,96 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
+
+#include "core/exp_log.hpp"
+#include "core/tree_sum.hpp"
 
 namespace volley::reference {
 
 // Losses against labels (N). So small beside the rest that there is no faster twin: the library computes with
-// these. Equation numbers are those of docs/math/losses.md.
+// these. Equation numbers are those of docs/math/losses.md. Every sum is in double: over the classes and
+// steps of one sample ascending, over the samples by core/tree_sum.hpp.
 
 /// (R2) scale times the mean over batch and classes of (z - target)^2 for scores z (N, K); the target is `on`
 /// for the label, `off` for the others.
-template <class Real>
-Real mse_forward(const Real* z, const std::uint8_t* labels, Real scale, Real on, Real off, std::size_t N,
+template <class Real, class Label>
+Real mse_forward(const Real* z, const Label* labels, Real scale, Real on, Real off, std::size_t N,
                  std::size_t K) {
-  Real sum = 0;
-  for (std::size_t n = 0; n < N; ++n) {
+  const double sum = tree_sum(N, [&](std::size_t n) {
+    double squares = 0;
     for (std::size_t k = 0; k < K; ++k) {
-      const Real e = z[n * K + k] - (labels[n] == k ? on : off);
-      sum += e * e;
+      const double e = static_cast<double>(z[n * K + k]) - static_cast<double>(labels[n] == k ? on : off);
+      squares += e * e;
     }
-  }
-  return scale * sum / static_cast<Real>(N * K);
+    return squares;
+  });
+  return static_cast<Real>(static_cast<double>(scale) * sum / static_cast<double>(N * K));
 }
 /// (R3) dz (N, K)
-template <class Real>
-void mse_backward(Real* dz, const Real* z, const std::uint8_t* labels, Real scale, Real on, Real off,
-                  std::size_t N, std::size_t K) {
+template <class Real, class Label>
+void mse_backward(Real* dz, const Real* z, const Label* labels, Real scale, Real on, Real off, std::size_t N,
+                  std::size_t K) {
   const Real factor = 2 * scale / static_cast<Real>(N * K);
   for (std::size_t n = 0; n < N; ++n) {
     for (std::size_t k = 0; k < K; ++k) dz[n * K + k] = factor * (z[n * K + k] - (labels[n] == k ? on : off));
   }
 }
 
-/// sum over k of exp(z[k] - top), and top, the largest z (K).
+/// The softmax of z (K): with z[top] the largest, tail is the sum over the others of exp(z[k] - z[top]).
 template <class Real>
-struct Exponentials {
-  Real top;
-  Real sum = 0;
+struct Softmax {
+  const Real* z;
+  std::size_t top;
+  double tail = 0;
 
-  Exponentials(const Real* z, std::size_t K) : top(*std::max_element(z, z + K)) {
-    for (std::size_t k = 0; k < K; ++k) sum += std::exp(z[k] - top);
+  Softmax(const Real* scores, std::size_t K)
+      : z(scores), top(static_cast<std::size_t>(std::max_element(scores, scores + K) - scores)) {
+    for (std::size_t k = 0; k < K; ++k) tail += k == top ? 0.0 : exponential(k);
   }
+  double exponential(std::size_t k) const { return static_cast<double>(exp_of(z[k] - z[top])); }
+  double probability(std::size_t k) const { return exponential(k) / (1 + tail); }
+  double below_top(std::size_t k) const { return static_cast<double>(z[top]) - static_cast<double>(z[k]); }
 };
 
 /// (R4) The cross-entropy of softmax(z), z (K), with the label, which has 1 - smoothing of the target while
 /// the rest is shared by all classes.
 template <class Real>
-Real cross_entropy_forward(const Real* z, std::uint8_t label, Real smoothing, std::size_t K) {
-  const Exponentials<Real> e(z, K);
-  Real shared = 0;
-  for (std::size_t k = 0; k < K; ++k) shared += z[k];
-  return std::log(e.sum) + e.top - (1 - smoothing) * z[label] - smoothing / static_cast<Real>(K) * shared;
+double cross_entropy_forward(const Real* z, std::size_t label, Real smoothing, std::size_t K) {
+  const Softmax<Real> p(z, K);
+  double shared = 0;
+  for (std::size_t k = 0; k < K; ++k) shared += p.below_top(k);
+  const double share = static_cast<double>(smoothing);
+  const double log_sum = static_cast<double>(log1p_of(static_cast<Real>(p.tail)));
+  return log_sum + (1 - share) * p.below_top(label) + share / static_cast<double>(K) * shared;
 }
 /// (R5) dz (K), times `factor`
 template <class Real>
-void cross_entropy_backward(Real* dz, const Real* z, std::uint8_t label, Real smoothing, Real factor,
+void cross_entropy_backward(Real* dz, const Real* z, std::size_t label, Real smoothing, Real factor,
                             std::size_t K) {
-  const Exponentials<Real> e(z, K);
+  const Softmax<Real> p(z, K);
+  const double share = static_cast<double>(smoothing);
   for (std::size_t k = 0; k < K; ++k) {
-    const Real target = (1 - smoothing) * Real(label == k) + smoothing / static_cast<Real>(K);
-    dz[k] = (std::exp(z[k] - e.top) / e.sum - target) * factor;
+    const double target = (label == k ? 1 - share : 0) + share / static_cast<double>(K);
+    dz[k] = static_cast<Real>((p.probability(k) - target) * static_cast<double>(factor));
   }
 }
 
 /// The mean over a batch of scores z (N, K), and its gradient dz (N, K).
-template <class Real>
-Real mean_cross_entropy_forward(const Real* z, const std::uint8_t* labels, Real smoothing, std::size_t N,
+template <class Real, class Label>
+Real mean_cross_entropy_forward(const Real* z, const Label* labels, Real smoothing, std::size_t N,
                                 std::size_t K) {
-  Real sum = 0;
-  for (std::size_t n = 0; n < N; ++n) sum += cross_entropy_forward(z + n * K, labels[n], smoothing, K);
-  return sum / static_cast<Real>(N);
+  const double sum = tree_sum(N, [&](std::size_t n) {
+    return cross_entropy_forward(z + n * K, static_cast<std::size_t>(labels[n]), smoothing, K);
+  });
+  return static_cast<Real>(sum / static_cast<double>(N));
 }
-template <class Real>
-void mean_cross_entropy_backward(Real* dz, const Real* z, const std::uint8_t* labels, Real smoothing,
-                                 std::size_t N, std::size_t K) {
+template <class Real, class Label>
+void mean_cross_entropy_backward(Real* dz, const Real* z, const Label* labels, Real smoothing, std::size_t N,
+                                 std::size_t K) {
   const Real share = 1 / static_cast<Real>(N);
   for (std::size_t n = 0; n < N; ++n) {
-    cross_entropy_backward(dz + n * K, z + n * K, labels[n], smoothing, share, K);
+    cross_entropy_backward(dz + n * K, z + n * K, static_cast<std::size_t>(labels[n]), smoothing, share, K);
   }
 }
 
@@ -92,19 +104,24 @@ struct TetParameters {
 /// (R8) TET of one sample, y (T, K): (1 - lamb) times the mean over T of the cross-entropies, and lamb times
 /// the mean of (y - means)^2.
 template <class Real>
-Real tet_forward(const Real* y, std::uint8_t label, const TetParameters<Real>& p, std::size_t T,
+Real tet_forward(const Real* y, std::size_t label, const TetParameters<Real>& p, std::size_t T,
                  std::size_t K) {
-  Real cross_entropies = 0;
-  Real squares = 0;
+  double cross_entropies = 0;
+  double squares = 0;
   for (std::size_t t = 0; t < T; ++t) {
     cross_entropies += cross_entropy_forward(y + t * K, label, p.smoothing, K);
-    for (std::size_t k = 0; k < K; ++k) squares += (y[t * K + k] - p.means) * (y[t * K + k] - p.means);
+    for (std::size_t k = 0; k < K; ++k) {
+      const double e = static_cast<double>(y[t * K + k]) - static_cast<double>(p.means);
+      squares += e * e;
+    }
   }
-  return (1 - p.lamb) * cross_entropies / static_cast<Real>(T) + p.lamb * squares / static_cast<Real>(T * K);
+  const double lamb = static_cast<double>(p.lamb);
+  return static_cast<Real>((1 - lamb) * cross_entropies / static_cast<double>(T) +
+                           lamb * squares / static_cast<double>(T * K));
 }
 /// (R9) dy (T, K) of the mean over N samples
 template <class Real>
-void tet_backward(Real* dy, const Real* y, std::uint8_t label, const TetParameters<Real>& p, std::size_t N,
+void tet_backward(Real* dy, const Real* y, std::size_t label, const TetParameters<Real>& p, std::size_t N,
                   std::size_t T, std::size_t K) {
   const Real entropy_share = (1 - p.lamb) / static_cast<Real>(N * T);
   const Real square_share = 2 * p.lamb / static_cast<Real>(N * T * K);
