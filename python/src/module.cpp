@@ -13,13 +13,6 @@
 namespace volley::python {
 namespace {
 
-/// A pool that a child process inherited has no threads there to be joined: it is left alone.
-std::shared_ptr<ThreadPool> make_pool(std::size_t count) {
-  return {new ThreadPool(count), [owner = ::getpid()](ThreadPool* pool) {
-            if (::getpid() == owner) delete pool;
-          }};
-}
-
 struct Pool {
   std::shared_ptr<ThreadPool> pool;
   std::size_t count = 0;  // as asked for
@@ -51,7 +44,7 @@ void translate(const std::exception_ptr& pointer, void*) {
 std::shared_ptr<ThreadPool> threads() {
   Pool& now = current();
   if (now.pool == nullptr || now.owner != ::getpid()) {
-    now.pool = make_pool(now.count);
+    now.pool = std::make_shared<ThreadPool>(now.count);
     now.owner = ::getpid();
   }
   return now.pool;
@@ -101,7 +94,8 @@ NB_MODULE(_volley, m) {
   m.def(
       "set_threads",
       [](std::int64_t count) {
-        volley::check_range("threads", "count", static_cast<double>(count), volley::between(0, 1024));
+        volley::check_range("threads", "count", static_cast<double>(count),
+                            volley::between(0, volley::ThreadPool::kMostThreads));
         set_threads(static_cast<std::size_t>(count));
       },
       nb::arg("count"),

@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 
 #include <volley/error.hpp>
 
@@ -76,7 +77,7 @@ class OutputPipe {
   /// Takes what is there now and keeps the last `kept` bytes of all; closes at the end of the output.
   void drain(std::string& text, std::size_t kept, LineReader* lines = nullptr) {
     std::array<char, 16384> chunk;
-    // Bounded, so that a program that never stops writing cannot keep us from looking at the clock.
+    // Bounded, so that a program that never stops writing cannot keep the clock from being read.
     for (int round = 0; open() && round < 64; ++round) {
       const ssize_t count = ::read(read_, chunk.data(), chunk.size());
       if (count < 0 && errno == EINTR) continue;
@@ -114,7 +115,7 @@ struct SpawnPlan {
     sigset_t none, defaults;
     sigemptyset(&none);
     sigemptyset(&defaults);
-    for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP}) sigaddset(&defaults, number);
+    for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP, SIGCHLD}) sigaddset(&defaults, number);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
     posix_spawnattr_setpgroup(&attributes, 0);
@@ -127,6 +128,38 @@ struct SpawnPlan {
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
   }
+};
+
+/// While one lives, the kernel keeps the exit status of a child until it is waited for, also in a process
+/// that ignores SIGCHLD.
+class KeptStatuses {
+ public:
+  KeptStatuses() {
+    const std::lock_guard lock(mutex_);
+    if (count_++ > 0) return;
+    ::sigaction(SIGCHLD, nullptr, &before_);
+    const bool ignored = before_.sa_handler == SIG_IGN;
+    changed_ = ignored || (before_.sa_flags & SA_NOCLDWAIT) != 0;
+    if (!changed_) return;
+    struct sigaction keeping = before_;
+    if (ignored) keeping.sa_handler = SIG_DFL;
+    keeping.sa_flags &= ~SA_NOCLDWAIT;
+    ::sigaction(SIGCHLD, &keeping, nullptr);
+  }
+  ~KeptStatuses() {
+    const std::lock_guard lock(mutex_);
+    if (--count_ == 0 && changed_) ::sigaction(SIGCHLD, &before_, nullptr);
+  }
+  KeptStatuses(const KeptStatuses&) = delete;
+  KeptStatuses& operator=(const KeptStatuses&) = delete;
+
+ private:
+  // SAFETY: guarded by mutex_. The action of a signal belongs to the process, and several threads may run
+  // programs at once.
+  static inline std::mutex mutex_;
+  static inline int count_ = 0;
+  static inline bool changed_ = false;
+  static inline struct sigaction before_ {};
 };
 
 std::vector<std::string> environment_with(const ProgramOptions& options) {
@@ -169,11 +202,16 @@ void follow(pid_t pid, OutputPipe& out, OutputPipe& err, const ProgramOptions& o
   int status = 0;
   while (true) {
     wait_for_output(out, err, 100);
-    // Asked before the pipes are drained: what an ended program wrote is then all there.
-    const bool ended = ::wait4(pid, &status, WNOHANG, &usage) == pid;
+    // Before the pipes are drained: all that an ended program wrote is then there.
+    const pid_t waited = ::wait4(pid, &status, WNOHANG, &usage);
     out.drain(result.out, options.kept_bytes, &lines);
     err.drain(result.err, options.kept_bytes);
-    if (ended) break;
+    if (waited == pid) break;
+    if (waited < 0) {  // other code of this process has waited for it
+      lines.end();
+      result.end = End::lost;
+      return;
+    }
     const bool late = options.time_limit.count() > 0 && Clock::now() - start > options.time_limit;
     const bool unwanted = options.cancelled && options.cancelled();
     if (late || unwanted) {
@@ -197,13 +235,14 @@ std::string ProgramResult::reason() const {
     case End::killed: return fmt::format("killed by signal {} ({})", code, ::strsignal(code));
     case End::timed_out: return "gave no result in time";
     case End::cancelled: return "interrupted";
+    case End::lost: return "its exit status was taken by other code of this process";
     case End::not_started: return code == ENOENT ? "not found" : std::string(std::strerror(code));
   }
   return {};
 }
 
 ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options) {
-  if (arguments.empty()) throw Error("[process] the argument vector must name a program, got none");
+  if (arguments.empty()) throw ArgumentError("process", "the argument vector must name a program", "none");
   std::error_code ignored;
   if (!options.folder.empty() && !std::filesystem::is_directory(options.folder, ignored)) {
     // posix_spawn would report this as a missing program.
@@ -216,6 +255,7 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
   std::vector<std::string> environment_texts = environment_with(options);
   pid_t pid = 0;
   ProgramResult result;
+  const KeptStatuses kept;
   result.code = ::posix_spawnp(&pid, arguments[0].c_str(), &plan.actions, &plan.attributes,
                                pointers_to(argument_texts).data(), pointers_to(environment_texts).data());
   if (result.code != 0) return result;

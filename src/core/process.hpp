@@ -25,10 +25,10 @@ struct ProgramOptions {
 };
 
 struct ProgramResult {
-  enum class End { exited, killed, timed_out, cancelled, not_started };
+  enum class End { exited, killed, timed_out, cancelled, not_started, lost };
 
   End end = End::not_started;
-  int code = 0;     // exited: the exit status; killed: the signal; not_started: errno
+  int code = 0;     // exited: the exit status; killed: the signal; not_started: errno; lost: unknown
   std::string out;  // the last bytes of its standard output
   std::string err;  // the last bytes of its standard error
   /// The most memory it held at once (ru_maxrss). Linux counts in what this process held when it started it.
@@ -39,8 +39,10 @@ struct ProgramResult {
   std::string reason() const;
 };
 
-/// Runs `arguments`, the first of which is looked for in PATH, and waits for its end. Throws Error only when
-/// the system has no pipe or folder to give; what becomes of the program is in the result.
+/// Runs `arguments`, the first of which is looked for in PATH, and waits for its end. Throws an Error only
+/// where the system has no pipe or folder to give; how the program ended is in the result. Where this process
+/// ignores SIGCHLD, the kernel drops exit statuses: SIGCHLD then has its default action, which does nothing,
+/// until the program has ended. A status that other code of this process waited for is `lost`.
 ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options = {});
 
 }  // namespace volley

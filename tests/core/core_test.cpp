@@ -1,10 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include <volley/error.hpp>
 #include <volley/fields.hpp>
@@ -79,47 +77,6 @@ TEST(Range, SaysWhatItAllowsAndRefusesNaN) {
   EXPECT_EQ(error_text([] { check_range("lif", "tau", 0.5, above(1)); }), "[lif] tau must be > 1, got 0.5");
   EXPECT_EQ(error_text([] { check_range("lif", "tau", std::nan(""), above(1)); }),
             "[lif] tau must be > 1, got nan");
-}
-
-TEST(ThreadPool, RunsEveryItemOnceWhateverTheSizes) {
-  for (const std::size_t threads : {1u, 2u, 3u, 8u}) {
-    ThreadPool pool(threads);
-    EXPECT_EQ(pool.size(), threads);
-    for (const std::size_t items : {0u, 1u, 2u, 7u, 64u, 1000u}) {
-      for (const std::size_t grain : {1u, 3u, 64u, 5000u}) {
-        std::vector<std::atomic<int>> seen(items);
-        parallel_for(pool, items, grain, [&](std::size_t begin, std::size_t end) {
-          EXPECT_LE(end - begin, grain);
-          for (std::size_t i = begin; i < end; ++i) ++seen[i];
-        });
-        for (const std::atomic<int>& count : seen) EXPECT_EQ(count, 1);
-      }
-    }
-  }
-}
-
-TEST(ThreadPool, ManyShortJobsOneAfterAnother) {
-  ThreadPool pool(4);
-  std::vector<std::size_t> sums(16);
-  for (std::size_t round = 0; round < 20000; ++round) {
-    parallel_for(pool, sums.size(), 1, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; ++i) sums[i] += i;
-    });
-  }
-  for (std::size_t i = 0; i < sums.size(); ++i) EXPECT_EQ(sums[i], i * 20000);
-}
-
-TEST(ThreadPool, HandsOnTheFirstExceptionAndStillWorks) {
-  ThreadPool pool(3);
-  EXPECT_THROW(parallel_for(pool, 100, 1,
-                            [](std::size_t begin, std::size_t) {
-                              if (begin == 50) throw Error("fifty");
-                            }),
-               Error);
-  std::atomic<int> count{0};
-  parallel_for(pool, 100, 1,
-               [&](std::size_t begin, std::size_t end) { count += static_cast<int>(end - begin); });
-  EXPECT_EQ(count, 100);
 }
 
 TEST(Tape, KeepsOneStructPerLayerAndChildrenInPlace) {

@@ -1,8 +1,11 @@
 #include "core/process.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include <chrono>
+#include <thread>
 
 #include "support/error_text.hpp"
 #include "support/temp_folder.hpp"
@@ -124,6 +127,74 @@ TEST(Process, DoesNotWaitForAGrandchildThatHoldsTheOutput) {
               EXPECT_EQ(run_program({"/bin/sh", "-c", "sleep 3 & echo done"}).out, "done\n");
             }),
             2.0);
+}
+
+/// SIGCHLD as `action` says, until the end of the scope.
+class ChildSignal {
+ public:
+  explicit ChildSignal(const struct sigaction& action) { ::sigaction(SIGCHLD, &action, &before_); }
+  ~ChildSignal() { ::sigaction(SIGCHLD, &before_, nullptr); }
+  ChildSignal(const ChildSignal&) = delete;
+  ChildSignal& operator=(const ChildSignal&) = delete;
+
+ private:
+  struct sigaction before_ {};
+};
+
+ProgramResult run_with_a_limit(const char* script) {
+  ProgramOptions options;
+  options.time_limit = 10s;
+  return run_program({"/bin/sh", "-c", script}, options);
+}
+
+TEST(Process, GivesTheStatusWhereThisProcessIgnoresItsChildren) {
+  struct sigaction ignored {
+  }, no_wait{};
+  ignored.sa_handler = SIG_IGN;
+  no_wait.sa_handler = [](int) {};
+  no_wait.sa_flags = SA_NOCLDWAIT | SA_RESTART;
+  for (const struct sigaction& action : {ignored, no_wait}) {
+    const ChildSignal signal(action);
+    const ProgramResult result = run_with_a_limit("echo out; exit 3");
+    EXPECT_EQ(result.end, End::exited) << result.reason();
+    EXPECT_EQ(result.code, 3);
+    EXPECT_EQ(result.out, "out\n");
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back(
+          [] { EXPECT_EQ(run_with_a_limit("sleep 0.1; exit 4").reason(), "exit status 4"); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    struct sigaction now {};
+    ::sigaction(SIGCHLD, nullptr, &now);
+    EXPECT_EQ(now.sa_handler, action.sa_handler) << "the host's action is there again";
+    EXPECT_EQ(now.sa_flags & SA_NOCLDWAIT, action.sa_flags & SA_NOCLDWAIT);
+  }
+}
+
+TEST(Process, TheProgramDoesNotIgnoreItsOwnChildren) {
+  struct sigaction ignored {};
+  ignored.sa_handler = SIG_IGN;
+  const ChildSignal signal(ignored);
+  const ProgramResult result = run_with_a_limit("grep SigIgn /proc/self/status");
+  ASSERT_GT(result.out.size(), 6u);
+  EXPECT_EQ(std::stoul(result.out.substr(result.out.find(':') + 1), nullptr, 16) >> (SIGCHLD - 1) & 1, 0u);
+}
+
+TEST(Process, EndsWhereOtherCodeTookTheStatus) {
+  struct sigaction reaping {};
+  reaping.sa_handler = [](int) {
+    const int error = errno;
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    errno = error;
+  };
+  const ChildSignal signal(reaping);
+  const ProgramResult result = run_with_a_limit("echo out; sleep 0.2; exit 3");
+  // The handler runs before the next look at the program, but for a race that this library can win.
+  EXPECT_TRUE(result.end == End::lost || result.end == End::exited) << result.reason();
+  EXPECT_EQ(result.out, "out\n");
+  EXPECT_FALSE(result.ok());
 }
 
 }  // namespace
