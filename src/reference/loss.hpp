@@ -12,8 +12,8 @@ namespace volley::reference {
 
 /// (R2) scale times the mean over batch and classes of (z - target)^2 for scores z (N, K); the target is `on`
 /// for the label, `off` for the others.
-template <class Real>
-Real mse_forward(const Real* z, const std::uint8_t* labels, Real scale, Real on, Real off, std::size_t N,
+template <class Real, class Label>
+Real mse_forward(const Real* z, const Label* labels, Real scale, Real on, Real off, std::size_t N,
                  std::size_t K) {
   Real sum = 0;
   for (std::size_t n = 0; n < N; ++n) {
@@ -25,8 +25,8 @@ Real mse_forward(const Real* z, const std::uint8_t* labels, Real scale, Real on,
   return scale * sum / static_cast<Real>(N * K);
 }
 /// (R3) dz (N, K)
-template <class Real>
-void mse_backward(Real* dz, const Real* z, const std::uint8_t* labels, Real scale, Real on, Real off,
+template <class Real, class Label>
+void mse_backward(Real* dz, const Real* z, const Label* labels, Real scale, Real on, Real off,
                   std::size_t N, std::size_t K) {
   const Real factor = 2 * scale / static_cast<Real>(N * K);
   for (std::size_t n = 0; n < N; ++n) {
@@ -47,16 +47,16 @@ struct Exponentials {
 
 /// (R4) The cross-entropy of softmax(z), z (K), with the label, which has 1 - smoothing of the target while
 /// the rest is shared by all classes.
-template <class Real>
-Real cross_entropy_forward(const Real* z, std::uint8_t label, Real smoothing, std::size_t K) {
+template <class Real, class Label>
+Real cross_entropy_forward(const Real* z, Label label, Real smoothing, std::size_t K) {
   const Exponentials<Real> e(z, K);
   Real shared = 0;
   for (std::size_t k = 0; k < K; ++k) shared += z[k];
   return std::log(e.sum) + e.top - (1 - smoothing) * z[label] - smoothing / static_cast<Real>(K) * shared;
 }
 /// (R5) dz (K), times `factor`
-template <class Real>
-void cross_entropy_backward(Real* dz, const Real* z, std::uint8_t label, Real smoothing, Real factor,
+template <class Real, class Label>
+void cross_entropy_backward(Real* dz, const Real* z, Label label, Real smoothing, Real factor,
                             std::size_t K) {
   const Exponentials<Real> e(z, K);
   for (std::size_t k = 0; k < K; ++k) {
@@ -66,15 +66,15 @@ void cross_entropy_backward(Real* dz, const Real* z, std::uint8_t label, Real sm
 }
 
 /// The mean over a batch of scores z (N, K), and its gradient dz (N, K).
-template <class Real>
-Real mean_cross_entropy_forward(const Real* z, const std::uint8_t* labels, Real smoothing, std::size_t N,
+template <class Real, class Label>
+Real mean_cross_entropy_forward(const Real* z, const Label* labels, Real smoothing, std::size_t N,
                                 std::size_t K) {
   Real sum = 0;
   for (std::size_t n = 0; n < N; ++n) sum += cross_entropy_forward(z + n * K, labels[n], smoothing, K);
   return sum / static_cast<Real>(N);
 }
-template <class Real>
-void mean_cross_entropy_backward(Real* dz, const Real* z, const std::uint8_t* labels, Real smoothing,
+template <class Real, class Label>
+void mean_cross_entropy_backward(Real* dz, const Real* z, const Label* labels, Real smoothing,
                                  std::size_t N, std::size_t K) {
   const Real share = 1 / static_cast<Real>(N);
   for (std::size_t n = 0; n < N; ++n) {
@@ -91,8 +91,8 @@ struct TetParameters {
 
 /// (R8) TET of one sample, y (T, K): (1 - lamb) times the mean over T of the cross-entropies, and lamb times
 /// the mean of (y - means)^2.
-template <class Real>
-Real tet_forward(const Real* y, std::uint8_t label, const TetParameters<Real>& p, std::size_t T,
+template <class Real, class Label>
+Real tet_forward(const Real* y, Label label, const TetParameters<Real>& p, std::size_t T,
                  std::size_t K) {
   Real cross_entropies = 0;
   Real squares = 0;
@@ -103,8 +103,8 @@ Real tet_forward(const Real* y, std::uint8_t label, const TetParameters<Real>& p
   return (1 - p.lamb) * cross_entropies / static_cast<Real>(T) + p.lamb * squares / static_cast<Real>(T * K);
 }
 /// (R9) dy (T, K) of the mean over N samples
-template <class Real>
-void tet_backward(Real* dy, const Real* y, std::uint8_t label, const TetParameters<Real>& p, std::size_t N,
+template <class Real, class Label>
+void tet_backward(Real* dy, const Real* y, Label label, const TetParameters<Real>& p, std::size_t N,
                   std::size_t T, std::size_t K) {
   const Real entropy_share = (1 - p.lamb) / static_cast<Real>(N * T);
   const Real square_share = 2 * p.lamb / static_cast<Real>(N * T * K);
