@@ -106,6 +106,7 @@ class LayerByLayer {
         pool_(recipe.training.threads),
         encoder_tape_(pool_),
         tape_(pool_),
+        loss_tape_(pool_),
         parameters_(net_.parameters()),
         samples_(recipe.training.batch),
         labels_(recipe.training.batch) {
@@ -169,7 +170,7 @@ class LayerByLayer {
       inputs_.push_back(y);
     }
     const Signal& y = inputs_.back();
-    watch.time("loss", [&] { parts_.loss->forward(y, labels_, scores_, pool_); });
+    watch.time("loss", [&] { parts_.loss->forward(y, labels_, scores_, loss_tape_); });
     watch.note(bytes_of(y));
     return spikes;
   }
@@ -178,12 +179,12 @@ class LayerByLayer {
     const Signal& y = inputs_.back();
     if (recipe_.rule != "bptt") {
       watch.time("rule", [&] {
-        parts_.rule->gradients(net_, *parts_.loss, {data_, samples_, labels_, y, scores_}, tape_);
+        parts_.rule->gradients(net_, *parts_.loss, {data_, samples_, labels_, y, scores_, loss_tape_}, tape_);
       });
       return;
     }
-    watch.time("loss backward", [&] { parts_.loss->backward(y, labels_, scores_, dy_, pool_); });
-    Signal dy = dy_;
+    Signal dy;
+    watch.time("loss backward", [&] { dy = parts_.loss->backward(loss_tape_); });
     watch.note(bytes_of(dy));
     for (std::size_t i = net_.size(); i-- > first_;) {
       Layer& layer = net_[i];
@@ -213,13 +214,13 @@ class LayerByLayer {
   ThreadPool pool_;
   Tape encoder_tape_;
   Tape tape_;
+  Tape loss_tape_;
   std::vector<NamedParameter> parameters_;
   std::vector<std::uint32_t> samples_;
-  std::vector<std::uint8_t> labels_;
+  std::vector<std::uint32_t> labels_;
   std::vector<Signal> inputs_;  // of each layer, and what comes out of the last
   Signal x_;
   Tensor scores_;
-  Tensor dy_;
   std::size_t first_ = 0;  // the first layer that has parameters: nothing below it goes backward
 };
 

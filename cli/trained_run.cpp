@@ -59,18 +59,19 @@ TrainedRun::Loaded TrainedRun::load(const std::filesystem::path& folder, const T
 TrainedRun::TrainedRun(const std::filesystem::path& folder, const TrainedRunOptions& options,
                        std::optional<Dataset> data)
     : loaded_(load(folder, options)),
+      purpose_(options.split == "validation" ? Draw::Purpose::validation : Draw::Purpose::test),
       data_(data.has_value() ? *std::move(data) : load_part(folder, recipe(), options)),
       net_(build(recipe(), checkpoint(), data_.shape)),
       parts_(recipe().build_parts()),
       trainer_(net_, recipe().build_parts(), recipe().training) {}
 
 Evaluation TrainedRun::evaluate(Recorder* recorder) {
-  return trainer_.evaluate(data_, checkpoint().epoch().epoch, recorder);
+  return trainer_.evaluate(data_, checkpoint().epoch().epoch, recorder, purpose_);
 }
 
 SampleLife TrainedRun::inspect(std::size_t sample) const {
   const Draw draw{recipe().training.seed, static_cast<std::uint32_t>(checkpoint().epoch().epoch),
-                  Draw::Purpose::test};
+                  purpose_};
   return volley::inspect(net_, parts_, data_, sample, recipe().training.steps, draw);
 }
 

@@ -53,6 +53,7 @@ class TrainedRun {
   static Loaded load(const std::filesystem::path& folder, const TrainedRunOptions& options);
 
   Loaded loaded_;
+  Draw::Purpose purpose_;
   Dataset data_;
   Sequential net_;
   TrainerParts parts_;

@@ -24,7 +24,7 @@ struct AugmentOptions {
 };
 
 /// Random crops and flips. Where a picture is cut and whether it is flipped is a function of (seed, epoch,
-/// sample) alone: the same for any batch and any number of threads.
+/// sample) alone: the same for any batch and any number of threads. Several threads may use one at once.
 class Augment {
  public:
   explicit Augment(const AugmentOptions& options = {});
@@ -32,11 +32,13 @@ class Augment {
   const AugmentOptions& options() const { return options_; }
   /// Whether it changes anything.
   bool active() const { return options_.crop_padding > 0 || options_.flip; }
-  /// Throws Error unless pictures of `shape` can be cropped and flipped.
+  /// Throws ArgumentError unless pictures of `shape` can be cropped and flipped.
   void check(const Shape& shape) const;
 
-  /// Puts the pictures `samples` of `data`, changed, into the same places of `out`, which becomes a set of
-  /// the same size at its first use. Its other pictures are left as they were.
+  /// Makes `out`, another set than `data`, the set of the pictures `samples` of `data`, changed: its n-th is
+  /// that of index samples[n], with its label. draw.address(samples, n) addresses its random numbers. `out`
+  /// keeps its memory where that is enough. Throws ArgumentError where `data` or `draw` does not fit, an
+  /// index is not one of `data`, or check() refuses the pictures.
   void apply(Dataset& out, const Dataset& data, std::span<const std::uint32_t> samples, const Draw& draw,
              ThreadPool& threads) const;
 

@@ -12,21 +12,28 @@
 
 namespace volley {
 
-/// Labelled pictures of one shape with byte pixels, 0 black to 255 white.
+/// Labelled pictures of one shape with byte pixels, 0 black to 255 white. The parts must fit, as check()
+/// says; whatever takes a set checks it. Several threads may read one set at once.
 struct Dataset {
-  std::string name;                  // "mnist train"
-  Shape shape;                       // of one picture: (channels, height, width)
-  std::vector<std::uint8_t> pixels;  // (samples, channels, height, width)
-  std::vector<std::uint8_t> labels;  // (samples), each below classes.size()
-  std::vector<std::string> classes;  // what each label is called
+  std::string name;                   // "mnist train"
+  Shape shape;                        // of one picture: (channels, height, width)
+  std::vector<std::uint8_t> pixels;   // (samples, channels, height, width)
+  std::vector<std::uint32_t> labels;  // (samples), each below classes.size()
+  std::vector<std::string> classes;   // what each label is called; none: labels without names, any number
 
   std::size_t size() const { return labels.size(); }
-  std::span<const std::uint8_t> picture(std::size_t sample) const {
-    const std::size_t features = shape.size();
-    return {pixels.data() + sample * features, features};
-  }
-  /// The first `samples` of this set, or all where there are fewer.
+  /// The pixels of one picture, which live as long as the set. Throws ArgumentError where there is no such
+  /// picture.
+  std::span<const std::uint8_t> picture(std::size_t sample) const;
+  /// The first `samples` of this set, or all where there are fewer. Throws as check() does.
   Dataset first(std::size_t samples) const;
+
+  /// Throws ArgumentError, naming the set, the rule and what was found, unless the shape has 1 to 6
+  /// dimensions, none of them 0, each label has a picture of that shape in `pixels`, and each label is below
+  /// classes.size() where there are classes. Reads every label.
+  void check() const;
+  /// The same for a batch: `samples` must be indices in the set. Reads the labels of these alone.
+  void check(std::span<const std::uint32_t> samples) const;
 };
 
 /// A data set in its parts.
@@ -37,7 +44,8 @@ struct Split {
 };
 
 /// Takes `samples` pictures out of `split.train` and makes them `split.validation`. Which, is drawn from
-/// `seed`; both parts keep their order. Throws Error unless each part gets at least one picture.
+/// `seed`; both parts keep their order. Throws Error unless each part gets at least one picture, and where
+/// the training set does not pass its check.
 void hold_out(Split& split, std::size_t samples, std::uint32_t seed);
 
 namespace datasets {

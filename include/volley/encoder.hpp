@@ -15,6 +15,10 @@
 namespace volley {
 
 /// Turns pictures into a signal over T steps.
+///
+/// encode and encode_ahead check what they are given and what comes out; a new encoder overrides kind(),
+/// do_encode and, where the shape changes, output_shape(). An encoder holds its options alone: several
+/// threads may use one at once, each with a tape of its own.
 class Encoder {
  public:
   virtual ~Encoder() = default;
@@ -24,15 +28,33 @@ class Encoder {
   /// The feature shape that a picture of shape `picture` becomes. Throws Error when it cannot be taken.
   virtual Shape output_shape(const Shape& picture) const { return picture; }
 
-  /// The pictures `samples` (indices) of `data` over `steps` steps: (N, T, features...), the features being
-  /// output_shape() of a picture, kept in `tape` until its next use.
-  virtual Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                        const Draw& draw, Tape& tape) const = 0;
+  /// The pictures `samples` (indices, at least one) of `data` over `steps` >= 1 steps: (N, T, features...),
+  /// the features being output_shape() of a picture. It lives in `tape` until its next use. `draw` addresses
+  /// the random numbers of an encoder that draws: epoch < 2^24, known_as empty or one for each sample, and no
+  /// address beyond 2^32 - 1. Throws Error for what does not fit, and where do_encode gives another shape.
+  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                const Draw& draw, Tape& tape) const;
   /// The same, but may return before the signal is complete: tape.threads() works on it whenever a thread
-  /// would wait, and it is complete after finish_ahead(). `data` and `samples` must live until then.
-  virtual Signal encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                              const Draw& draw, Tape& tape) const {
-    return encode(data, samples, steps, draw, tape);
+  /// would wait, and it is complete after finish_ahead(). `data`, `samples` and draw.known_as must live,
+  /// unchanged, until then; one such signal at a time for each pool.
+  Signal encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                      const Draw& draw, Tape& tape) const;
+
+ protected:
+  Encoder() = default;
+  Encoder(const Encoder&) = default;
+  Encoder(Encoder&&) = default;
+  Encoder& operator=(const Encoder&) = default;
+  Encoder& operator=(Encoder&&) = default;
+
+  /// encode() of what has passed its checks: `data` and `samples` fit, and output_shape(data.shape) does not
+  /// throw. The n-th picture's random numbers are at draw.address(samples, n). tape.saved<T>() is free for
+  /// the signal's memory.
+  virtual Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                           const Draw& draw, Tape& tape) const = 0;
+  virtual Signal do_encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples,
+                                 std::size_t steps, const Draw& draw, Tape& tape) const {
+    return do_encode(data, samples, steps, draw, tape);
   }
 };
 
@@ -53,14 +75,17 @@ class Poisson final : public Encoder {
   explicit Poisson(const PoissonOptions& = {}) {}
   PoissonOptions options() const { return {}; }
   std::string_view kind() const override { return PoissonOptions::kKind; }
-  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                const Draw& draw, Tape& tape) const override;
-  /// From probabilities (N, features...) as they are: a feature of at most 0 (or NaN) never fires, one of at
-  /// least 1 always does, all others with their probability to within 2^-40. Row n is known as sample
-  /// draw.first_sample + n.
+  using Encoder::encode;
+  /// From probabilities (N, features...) as they are, of 1 to 6 feature dimensions, N >= 1: a feature of at
+  /// most 0 (or NaN) never fires, one of at least 1 always does, all others with their probability to within
+  /// 2^-40. The address of row n is draw.known_as[n], or n where that is empty, plus draw.first_sample.
   Signal encode(const Tensor& probabilities, std::size_t steps, const Draw& draw, Tape& tape) const;
-  Signal encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                      const Draw& draw, Tape& tape) const override;
+
+ private:
+  Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                   const Draw& draw, Tape& tape) const override;
+  Signal do_encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                         const Draw& draw, Tape& tape) const override;
 };
 
 /// How bytes become currents: (k / 255 - mean) / std.
@@ -90,10 +115,11 @@ class Direct final : public Encoder {
   const DirectOptions& options() const { return options_; }
   std::string_view kind() const override { return DirectOptions::kKind; }
   Shape output_shape(const Shape& picture) const override;
-  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                const Draw& draw, Tape& tape) const override;
 
  private:
+  Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                   const Draw& draw, Tape& tape) const override;
+
   DirectOptions options_;
 };
 
@@ -111,10 +137,11 @@ class Rows final : public Encoder {
   const RowsOptions& options() const { return options_; }
   std::string_view kind() const override { return RowsOptions::kKind; }
   Shape output_shape(const Shape& picture) const override;
-  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                const Draw& draw, Tape& tape) const override;
 
  private:
+  Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                   const Draw& draw, Tape& tape) const override;
+
   RowsOptions options_;
 };
 
@@ -144,10 +171,11 @@ class Delta final : public Encoder {
   const DeltaOptions& options() const { return options_; }
   std::string_view kind() const override { return DeltaOptions::kKind; }
   Shape output_shape(const Shape& picture) const override;
-  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                const Draw& draw, Tape& tape) const override;
 
  private:
+  Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                   const Draw& draw, Tape& tape) const override;
+
   DeltaOptions options_;
 };
 
@@ -155,8 +183,10 @@ class Delta final : public Encoder {
 class TableEncoder : public Encoder {
  public:
   Shape output_shape(const Shape& picture) const final;
-  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                const Draw& draw, Tape& tape) const override;
+
+ protected:
+  Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                   const Draw& draw, Tape& tape) const override;
 
  private:
   virtual std::size_t neurons() const { return 1; }
@@ -262,10 +292,10 @@ class Population final : public TableEncoder {
   explicit Population(const PopulationOptions& options = {});
   const PopulationOptions& options() const { return options_; }
   std::string_view kind() const override { return PopulationOptions::kKind; }
-  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                const Draw& draw, Tape& tape) const override;
 
  private:
+  Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                   const Draw& draw, Tape& tape) const override;
   std::size_t neurons() const override { return options_.neurons; }
   void trains_of(std::uint64_t* words, std::uint8_t k, std::size_t steps) const override;
 
@@ -299,10 +329,11 @@ class Periodic final : public Encoder {
   const PeriodicOptions& options() const { return options_; }
   std::string_view kind() const override { return PeriodicOptions::kKind; }
   Shape output_shape(const Shape& picture) const override { return of_->output_shape(picture); }
-  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                const Draw& draw, Tape& tape) const override;
 
  private:
+  Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                   const Draw& draw, Tape& tape) const override;
+
   PeriodicOptions options_;
   std::unique_ptr<Encoder> of_;
 };

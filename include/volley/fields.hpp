@@ -45,7 +45,7 @@ constexpr Range between(double low, double high) { return {.low = low, .high = h
 /// low <= x < high
 constexpr Range from_below(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
 
-/// Throws Error("[kind] name must be > 1, got 0.5") when `value` is outside `range`.
+/// Throws ArgumentError("[kind] name must be > 1, got 0.5") when `value` is outside `range`.
 void check_range(std::string_view kind, std::string_view name, double value, const Range& range);
 
 namespace detail {

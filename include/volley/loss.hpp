@@ -2,17 +2,20 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include <volley/fields.hpp>
 #include <volley/signal.hpp>
+#include <volley/tape.hpp>
 #include <volley/tensor.hpp>
-#include <volley/threads.hpp>
 
 namespace volley {
 
-/// Scores the output of a network and differentiates that. The mean over the batch; `labels` has N entries
-/// below K, the number of output features. y is row-major and has every step stored; who runs the network
-/// sees to that (src/layers/signal_forms.hpp).
+/// Scores the output of a network and differentiates that: a scalar, the mean over the batch.
+///
+/// forward and backward check what they are given and bring y into the plain form; a new loss overrides
+/// kind(), do_forward and do_backward. A loss holds its options alone: several threads may use one at once,
+/// each with a tape of its own.
 class Loss {
  public:
   virtual ~Loss() = default;
@@ -20,14 +23,34 @@ class Loss {
   virtual std::string_view kind() const = 0;
   /// Whether the scores are firing rates: means over T of spikes, or of what stands for them.
   virtual bool scores_are_rates() const { return false; }
+  /// Whether do_forward and do_backward take an y of spikes as spikes; otherwise they get 0 and 1 as real
+  /// values.
+  virtual bool reads_spikes() const { return false; }
 
-  /// The loss of y (N, T, K). `scores` (N, K) receives what the prediction is made from: the class of the
-  /// highest.
-  virtual double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
-                         ThreadPool& threads = ThreadPool::shared()) const = 0;
-  /// dy (N, T, K), given the scores that forward returned.
-  virtual void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores,
-                        Tensor& dy, ThreadPool& threads = ThreadPool::shared()) const = 0;
+  /// The loss of y (N, T, K), in any form, with N, T and K >= 1. `labels` has N entries below K. `scores`
+  /// (N, K) receives what the prediction is made from: the class of the highest.
+  ///
+  /// `tape` keeps what backward needs; it must be the loss's, not that of a network. y must live until
+  /// backward is done; `labels` and `scores` need not. Throws ShapeError or ArgumentError for what does not
+  /// fit. A loss that is not finite is returned as it is.
+  double forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores, Tape& tape) const;
+  /// dy, the gradient of the loss that the last forward on `tape` returned, in the form of its y: where y
+  /// stores one step, the sum over the T steps. Lives in `tape` until the next forward or backward on it.
+  /// Throws ArgumentError unless this loss ran that forward.
+  Signal backward(Tape& tape) const;
+
+ protected:
+  Loss() = default;
+  Loss(const Loss&) = default;
+  Loss& operator=(const Loss&) = default;
+
+  /// The loss of a plain y, row-major with every step stored: real values, or spikes where reads_spikes().
+  /// `scores` has its shape (N, K) and must be filled. tape.saved<T>() is free for what the loss keeps.
+  virtual double do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
+                            Tape& tape) const = 0;
+  /// Fills dy (N, T, K) after a do_forward of the same y, labels and scores on the same tape.
+  virtual void do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores,
+                           Tensor& dy, Tape& tape) const = 0;
 };
 
 /// A loss that looks at one score a class only: a readout of the T steps, and a criterion that compares the
@@ -35,10 +58,7 @@ class Loss {
 class ScoreLoss : public Loss {
  public:
   bool scores_are_rates() const final { return over_ == Over::mean && !of_membranes_; }
-  double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
-                 ThreadPool& threads = ThreadPool::shared()) const final;
-  void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores, Tensor& dy,
-                ThreadPool& threads = ThreadPool::shared()) const final;
+  bool reads_spikes() const final { return true; }
 
  protected:
   enum class Over { mean, sum, last };  // of the T steps
@@ -46,9 +66,13 @@ class ScoreLoss : public Loss {
   ScoreLoss(Over over, bool of_membranes) : over_(over), of_membranes_(of_membranes) {}
 
  private:
+  double do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
+                    Tape& tape) const final;
+  void do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores, Tensor& dy,
+                   Tape& tape) const final;
   /// The mean over the batch, and its gradient dz (N, K), for scores z (N, K) that were read from T steps.
-  virtual float criterion(const Tensor& z, std::span<const std::uint8_t> labels, std::size_t T) const = 0;
-  virtual void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint8_t> labels,
+  virtual double criterion(const Tensor& z, std::span<const std::uint32_t> labels, std::size_t T) const = 0;
+  virtual void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint32_t> labels,
                                   std::size_t T) const = 0;
 
   Over over_;
@@ -70,8 +94,8 @@ class ScoreMse : public ScoreLoss {
       : ScoreLoss(over, of_membranes), scale_(scale), targets_(targets) {}
 
  private:
-  float criterion(const Tensor& z, std::span<const std::uint8_t> labels, std::size_t T) const final;
-  void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint8_t> labels,
+  double criterion(const Tensor& z, std::span<const std::uint32_t> labels, std::size_t T) const final;
+  void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint32_t> labels,
                           std::size_t T) const final;
 
   float scale_;
@@ -86,8 +110,8 @@ class ScoreCrossEntropy : public ScoreLoss {
       : ScoreLoss(over, of_membranes), label_smoothing_(label_smoothing) {}
 
  private:
-  float criterion(const Tensor& z, std::span<const std::uint8_t> labels, std::size_t T) const final;
-  void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint8_t> labels,
+  double criterion(const Tensor& z, std::span<const std::uint32_t> labels, std::size_t T) const final;
+  void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint32_t> labels,
                           std::size_t T) const final;
 
   float label_smoothing_;
@@ -287,16 +311,18 @@ class Tet final : public Loss {
   explicit Tet(const TetOptions& options = {});
   const TetOptions& options() const { return options_; }
   std::string_view kind() const override { return TetOptions::kKind; }
-  double forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
-                 ThreadPool& threads = ThreadPool::shared()) const override;
-  void backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores, Tensor& dy,
-                ThreadPool& threads = ThreadPool::shared()) const override;
+  bool reads_spikes() const override { return true; }
 
  private:
+  double do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
+                    Tape& tape) const override;
+  void do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores, Tensor& dy,
+                   Tape& tape) const override;
+
   TetOptions options_;
 };
 
-/// The index of the highest score, the lowest index on a tie.
+/// The index of the highest score, the lowest index on a tie; 0 where there is none.
 std::size_t predict(std::span<const float> scores);
 
 }  // namespace volley

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <volley/fields.hpp>
@@ -10,34 +12,58 @@
 namespace volley {
 
 /// Changes parameters by their gradients. Formulas and defaults are PyTorch's.
+///
+/// prepare and step check what they are given; a new optimizer overrides kind(), do_prepare, do_step and
+/// state(). One thread at a time.
 class Optimizer {
  public:
-  explicit Optimizer(float lr) : base_lr_(lr), lr_(lr) {}
+  /// Throws ArgumentError, naming `kind`, unless lr >= 0.
+  explicit Optimizer(float lr, std::string_view kind = "optimizer");
   virtual ~Optimizer() = default;
   /// The name a recipe knows it by: "adam".
   virtual std::string_view kind() const = 0;
-  /// One update of every parameter, which must be the same ones at every call.
-  virtual void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) = 0;
-  /// Makes room for the state of these parameters, all zeros. The first step does it where it was not done.
-  virtual void prepare(const std::vector<NamedParameter>& parameters) = 0;
+
+  /// One update of every parameter. The parameters must have the names and shapes, in the order, of the first
+  /// prepare or step, and gradients of these shapes: otherwise ArgumentError, and nothing changes. Where they
+  /// live may differ from step to step.
+  void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads);
+  /// Makes room for the state of these parameters, all zeros, at the first call; checks them at every other.
+  /// step calls it.
+  void prepare(const std::vector<NamedParameter>& parameters);
   /// What a resumed training must bring back, beside the number of steps taken: "momentum.1.weight";
-  /// none before `prepare`.
+  /// none before `prepare`. The tensors live as long as the optimizer; their shapes must not change.
   virtual std::vector<NamedTensor> state() = 0;
   std::uint64_t steps_taken() const { return steps_; }
   void set_steps_taken(std::uint64_t steps) { steps_ = steps; }
 
-  /// The learning rate it was made with, and the one that steps use: the same, unless a schedule sets
-  /// another.
+  /// The learning rate it was made with, and the one that steps use: the same, unless set_lr or a schedule
+  /// sets another. Throws ArgumentError unless lr >= 0.
   float base_lr() const { return base_lr_; }
   float lr() const { return lr_; }
-  void set_lr(float lr) { lr_ = lr; }
+  void set_lr(float lr);
 
  protected:
-  std::uint64_t steps_ = 0;
+  Optimizer(const Optimizer&) = default;
+  Optimizer(Optimizer&&) = default;
+  Optimizer& operator=(const Optimizer&) = default;
+  Optimizer& operator=(Optimizer&&) = default;
+
+  /// Makes the state of parameters that have passed the checks; called once.
+  virtual void do_prepare(const std::vector<NamedParameter>& parameters) = 0;
+  /// One update, after steps_taken() others.
+  virtual void do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) = 0;
+  /// Of the parameters, in their order.
+  const std::vector<std::string>& names() const { return names_; }
 
  private:
+  void check(const std::vector<NamedParameter>& parameters) const;
+
   float base_lr_;
   float lr_;
+  std::uint64_t steps_ = 0;
+  bool prepared_ = false;
+  std::vector<std::string> names_;
+  std::vector<Shape> shapes_;
 };
 
 /// Fields of Sgd.
@@ -68,13 +94,13 @@ class Sgd final : public Optimizer {
   explicit Sgd(float lr, SgdOptions options = {});
   const SgdOptions& options() const { return options_; }
   std::string_view kind() const override { return SgdOptions::kKind; }
-  void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
-  void prepare(const std::vector<NamedParameter>& parameters) override;
   std::vector<NamedTensor> state() override;
 
  private:
+  void do_prepare(const std::vector<NamedParameter>& parameters) override;
+  void do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+
   SgdOptions options_;
-  std::vector<std::string> names_;
   std::vector<Tensor> momentum_;
 };
 
@@ -128,13 +154,13 @@ class AdamBy final : public Optimizer {
   explicit AdamBy(float lr, Options options = {});
   const Options& options() const { return options_; }
   std::string_view kind() const override { return Options::kKind; }
-  void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
-  void prepare(const std::vector<NamedParameter>& parameters) override;
   std::vector<NamedTensor> state() override;
 
  private:
+  void do_prepare(const std::vector<NamedParameter>& parameters) override;
+  void do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+
   Options options_;
-  std::vector<std::string> names_;
   std::vector<Tensor> m_;
   std::vector<Tensor> v_;
 };
@@ -142,14 +168,15 @@ class AdamBy final : public Optimizer {
 using Adam = AdamBy<AdamOptions>;
 using AdamW = AdamBy<AdamWOptions>;
 
-/// The Euclidean norm of all gradients together.
+/// The Euclidean norm of all gradients together. This and the two below throw ArgumentError for a null
+/// parameter, or a gradient of another shape than its value.
 double gradient_norm(const std::vector<NamedParameter>& parameters,
                      ThreadPool& threads = ThreadPool::shared());
 /// Multiplies every gradient by min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ does.
-/// `norm` is gradient_norm() of them.
+/// `norm` is gradient_norm() of them; max_norm > 0.
 void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,
                         ThreadPool& threads);
-/// Brings every gradient into [-most, most], as torch.nn.utils.clip_grad_value_ does.
+/// Brings every gradient into [-most, most], most > 0, as torch.nn.utils.clip_grad_value_ does.
 void clip_gradient_value(const std::vector<NamedParameter>& parameters, float most, ThreadPool& threads);
 
 }  // namespace volley

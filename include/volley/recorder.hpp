@@ -58,14 +58,19 @@ struct Evaluation {
   double loss = 0;
   double accuracy = 0;  // share, 0 to 1
   double seconds = 0;
-  bool stopped = false;                   // before all batches were done, at the recorder's word
-  Tensor scores;                          // (samples, classes)
-  std::vector<std::uint8_t> predictions;  // (samples)
-  std::vector<LayerActivity> activity;    // where monitors are on
+  bool stopped = false;                    // before all batches were done, at the recorder's word
+  Tensor scores;                           // (samples, outputs)
+  std::vector<std::uint32_t> predictions;  // (samples), each below the number of outputs
+  std::vector<LayerActivity> activity;     // where monitors are on
 };
 
 /// Listens to a training: a progress bar, CSV files, checkpoints, a test. Called from the thread that called
-/// fit.
+/// fit; an exception of a callback ends the fit there and reaches its caller.
+///
+/// A callback may read everything of the trainer, write checkpoints, and set the optimizer's learning rate.
+/// begin, iteration and epoch, and stop between two steps, may also call trainer.evaluate: the training goes
+/// on with the bits that it would have had. evaluate within an evaluation, fit and set_position throw
+/// ArgumentError.
 class Recorder {
  public:
   virtual ~Recorder() = default;

@@ -12,43 +12,42 @@
 
 namespace volley {
 
-/// What a learning rule may look at after the forward pass of a batch.
+/// What a learning rule may look at after the forward pass of a batch. All of it lives until the rule
+/// returns.
 struct BatchResult {
-  const Dataset& data;
-  std::span<const std::uint32_t> samples;  // indices into data
-  std::span<const std::uint8_t> labels;    // of those samples
-  const Signal& y;                         // (N, T, K), the network's output
+  const Dataset& data;                     // has the pictures as the network was shown them
+  std::span<const std::uint32_t> samples;  // their indices in it
+  std::span<const std::uint32_t> labels;   // of those samples
+  const Signal& y;                         // (N, T, K), the network's output, in the form that it came in
   const Tensor& scores;                    // (N, K), as the loss gave them
+  Tape& loss_tape;                         // of the loss's forward
 };
 
-/// Turns a batch's result into parameter gradients.
+/// Turns a batch's result into parameter gradients. One thread at a time.
 class LearningRule {
  public:
   virtual ~LearningRule() = default;
   /// The name a recipe knows it by: "bptt".
   virtual std::string_view kind() const = 0;
   /// Throws Error when the rule cannot train this network, or not by the scores of this loss.
-  virtual void check(const Sequential& net, const Loss& loss) const {
+  virtual void check(const Layer& net, const Loss& loss) const {
     static_cast<void>(net);
     static_cast<void>(loss);
   }
-  /// Adds to the gradients of the network's parameters, which are zero.
-  virtual void gradients(Sequential& net, const Loss& loss, const BatchResult& batch, Tape& tape) = 0;
+  /// Adds to the gradients of the network's parameters, which are zero, after net.forward on `tape` and
+  /// loss.forward on batch.loss_tape. Throws Error where check() does, or `batch` does not fit.
+  virtual void gradients(Layer& net, const Loss& loss, const BatchResult& batch, Tape& tape) = 0;
 };
 
 /// Backpropagation through time: the exact gradient of the whole T-step unrolling.
 class Bptt final : public LearningRule {
  public:
   std::string_view kind() const override { return "bptt"; }
-  void gradients(Sequential& net, const Loss& loss, const BatchResult& batch, Tape& tape) override;
-
- private:
-  Tensor dy_;
-  SignalMemory y_;
-  SignalMemory dy_as_given_;
+  void gradients(Layer& net, const Loss& loss, const BatchResult& batch, Tape& tape) override;
 };
 
-/// The hand-made rule of the tutorial that Volley began from, for Flatten, Linear without bias, SoftLIF:
+/// The hand-made rule of the tutorial that Volley began from, for a Sequential of Flatten, Linear without
+/// bias, SoftLIF:
 ///
 ///     dW = sum over the batch of ((r - y) sigmoid'(v[T]))^T image
 ///
@@ -58,8 +57,8 @@ class Bptt final : public LearningRule {
 class ArticleRule final : public LearningRule {
  public:
   std::string_view kind() const override { return "article"; }
-  void check(const Sequential& net, const Loss& loss) const override;
-  void gradients(Sequential& net, const Loss& loss, const BatchResult& batch, Tape& tape) override;
+  void check(const Layer& net, const Loss& loss) const override;
+  void gradients(Layer& net, const Loss& loss, const BatchResult& batch, Tape& tape) override;
 };
 
 }  // namespace volley

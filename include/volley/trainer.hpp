@@ -11,7 +11,7 @@
 #include <volley/augment.hpp>
 #include <volley/dataset.hpp>
 #include <volley/encoder.hpp>
-#include <volley/layers.hpp>
+#include <volley/layer.hpp>
 #include <volley/loss.hpp>
 #include <volley/optimizer.hpp>
 #include <volley/recorder.hpp>
@@ -21,6 +21,7 @@
 namespace volley {
 
 class BatchWalk;
+struct Batch;
 
 /// What becomes of a step whose loss or gradient is infinite or not a number.
 enum class OnNonFinite {
@@ -83,7 +84,7 @@ struct TrainerPosition {
   }
 };
 
-/// The parts a trainer is made of.
+/// The parts a trainer is made of; none may be null.
 struct TrainerParts {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Loss> loss;
@@ -94,13 +95,20 @@ struct TrainerParts {
 };
 
 /// Trains a network on a data set. Knows no file format and prints nothing: it reports to a Recorder.
+///
+/// The network is the caller's and must outlive the trainer. Between two fits it may be replaced by one that
+/// has parameters of the same names and shapes (`net = Sequential{...}`), or of others for an evaluation; fit
+/// throws ArgumentError where they are not those of the optimizer. During a fit, a Recorder may change the
+/// values of parameters and buffers, but not replace the network or a layer. One thread at a time.
 class Trainer {
  public:
-  Trainer(Sequential& net, TrainerParts parts, const TrainerOptions& options = {});
+  /// Throws ArgumentError for a null part, an option out of its range, or a network that the rule cannot
+  /// train.
+  Trainer(Layer& net, TrainerParts parts, const TrainerOptions& options = {});
 
   /// Trainer trainer{net, Adam{1e-3f}, RateMse{}, Poisson{}, {.steps = 100}};
   template <class O, class L, class E>
-  Trainer(Sequential& net, O optimizer, L loss, E encoder, const TrainerOptions& options = {})
+  Trainer(Layer& net, O optimizer, L loss, E encoder, const TrainerOptions& options = {})
       : Trainer(net,
                 TrainerParts{.optimizer = std::make_unique<O>(std::move(optimizer)),
                              .loss = std::make_unique<L>(std::move(loss)),
@@ -110,7 +118,9 @@ class Trainer {
 
   /// Trains for `epochs` more epochs, the one under way included; after each, evaluates on `test`. Every
   /// epoch visits the training set in an order of its own, drawn from the seed. Stops early, after a whole
-  /// step, when the recorder says so; another fit then goes on from there, as if there had been no stop.
+  /// step, when the recorder says so; another fit then goes on from there, as if there had been no stop. The
+  /// sets must not change until it returns. Throws ArgumentError for sets that do not fit the network, and
+  /// within a fit or an evaluation.
   History fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder = nullptr) {
     return fit(Sets{train, test, Dataset{}}, epochs, recorder);
   }
@@ -120,21 +130,30 @@ class Trainer {
     return fit(Sets{data.train, data.test, data.validation}, epochs, recorder);
   }
 
-  /// Loss, accuracy and scores of the network as it is now, over all of `data` in order. `epoch` addresses
-  /// the encoder's draw.
-  Evaluation evaluate(const Dataset& data, std::size_t epoch = 0, Recorder* recorder = nullptr);
+  /// Loss, accuracy and scores of the network as it is now, over all of `data` in order. `epoch`, below 2^24,
+  /// and `purpose` address the encoder's draw. A Recorder may call it between two steps of a fit, which then
+  /// goes on as if it had not. Throws ArgumentError for a set that does not fit the network, and within a
+  /// step or another evaluation.
+  Evaluation evaluate(const Dataset& data, std::size_t epoch = 0, Recorder* recorder = nullptr,
+                      Draw::Purpose purpose = Draw::Purpose::test);
 
   const TrainerOptions& options() const { return options_; }
-  Sequential& net() { return net_; }
+  Layer& net() { return net_; }
+  /// Its set_lr holds until the schedule sets another learning rate, which one that is constant, without
+  /// warm-up, never does.
   Optimizer& optimizer() { return *parts_.optimizer; }
   const TrainerPosition& position() const { return position_; }
   /// Goes on from `position`; the network and the optimizer must be given the state that they had there.
+  /// Throws ArgumentError within a fit.
   void set_position(const TrainerPosition& position);
   /// How many threads it uses.
   std::size_t threads() const;
 
  private:
   struct Pass;
+  /// What the trainer is at: what it may be asked depends on it.
+  enum class Stage { idle, working, listening };  // listening: a recorder's callback between two steps
+  class StageGuard;
   /// The data of a fit; `validation` may be empty.
   struct Sets {
     const Dataset& train;
@@ -149,24 +168,29 @@ class Trainer {
 
   // fit.cpp: in which order what happens.
   History fit(const Sets& data, std::size_t epochs, Recorder* recorder);
+  void check_fit(const Sets& data, std::size_t epochs) const;
   bool fit_epoch(const Sets& data, Recorder& report, History& history);
   bool train_steps(const Dataset& train, std::size_t batches, Recorder& report);
   bool is_good(const StepResult& step);
   // trainer.cpp: what happens.
+  template <class Call>
+  auto tell(const Call& call);
+  void begin_fit();
   std::span<const std::uint32_t> shuffled(const Dataset& train, std::uint32_t epoch);
-  const Dataset& as_shown(const Dataset& train, std::span<const std::uint32_t> order, const Draw& draw);
-  BatchWalk walk(const Dataset& data, std::span<const std::uint32_t> order, const Draw& draw);
-  StepResult compute_gradients(const Dataset& train, const BatchWalk& walk);
+  BatchWalk walk(const Dataset& train, std::span<const std::uint32_t> order, const Draw& draw);
+  StepResult compute_gradients(const Dataset& train, const Batch& batch, const Draw& draw);
   void restore_buffers();
   void update(const StepResult& step);
+  Evaluation run_evaluation(const Dataset& data, const Draw& draw, Recorder* recorder);
   std::size_t batches_of(std::size_t samples, bool drop_last) const;
   void check_data(const Dataset& data) const;
 
-  Sequential& net_;
+  Layer& net_;
   TrainerParts parts_;
   TrainerOptions options_;
   std::unique_ptr<Pass> pass_;
   TrainerPosition position_;
+  Stage stage_ = Stage::idle;
 };
 
 }  // namespace volley

@@ -132,6 +132,11 @@ std::unique_ptr<T[]> new_values(std::size_t size) {
   return std::unique_ptr<T[]>(new T[size]);
 }
 
+template <class T>
+nb::object view_of(std::span<const T> values, const Shape& shape, nb::handle owner) {
+  return nb::cast(nb::ndarray<nb::numpy, const T>(values.data(), shape.rank(), shape.sizes().data(), owner));
+}
+
 /// numpy.asarray(object), for what may be a list.
 nb::object as_numpy(nb::handle object) { return nb::module_::import_("numpy").attr("asarray")(object); }
 
@@ -180,20 +185,21 @@ Dataset dataset_from(std::string_view what, nb::handle pixels) {
   return data;
 }
 
-std::vector<std::uint8_t> labels_from(std::string_view what, nb::handle object) {
+std::vector<std::uint32_t> labels_from(std::string_view what, nb::handle object) {
   const nb::object array = as_numpy(object);
   const std::string kind = str_of(array.attr("dtype").attr("kind"));
   if (kind != "i" && kind != "u") wrong_type(what, "an array of integers", array);
   if (nb::cast<int>(array.attr("ndim")) != 1) {
     throw Error(fmt::format("{} must have the shape (N,), got {}", what, str_of(array.attr("shape"))));
   }
-  std::vector<std::uint8_t> labels;
+  constexpr std::int64_t kHighest = 4294967295;
+  std::vector<std::uint32_t> labels;
   for (const nb::handle label : nb::list(array.attr("tolist")())) {
     std::int64_t value = -1;
-    if (!nb::try_cast(label, value) || value < 0 || value > 255) {
-      throw Error(fmt::format("{} must be >= 0 and <= 255, got {}", what, str_of(label)));
+    if (!nb::try_cast(label, value) || value < 0 || value > kHighest) {
+      throw Error(fmt::format("{} must be >= 0 and <= {}, got {}", what, kHighest, str_of(label)));
     }
-    labels.push_back(static_cast<std::uint8_t>(value));
+    labels.push_back(static_cast<std::uint32_t>(value));
   }
   return labels;
 }
@@ -256,9 +262,12 @@ nb::object to_array(const Tensor& tensor) {
   return new_array(std::move(values), tensor.shape().sizes());
 }
 
-nb::object bytes_view(std::span<const std::uint8_t> bytes, const Shape& shape, nb::handle owner) {
-  return nb::cast(
-      nb::ndarray<nb::numpy, const std::uint8_t>(bytes.data(), shape.rank(), shape.sizes().data(), owner));
+nb::object array_view(std::span<const std::uint8_t> values, const Shape& shape, nb::handle owner) {
+  return view_of(values, shape, owner);
+}
+
+nb::object array_view(std::span<const std::uint32_t> values, const Shape& shape, nb::handle owner) {
+  return view_of(values, shape, owner);
 }
 
 std::uint32_t number_from(std::string_view op, std::string_view name, std::int64_t value) {

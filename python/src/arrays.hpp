@@ -44,8 +44,8 @@ Tensor gradient_from(std::string_view what, nb::handle array, const Shape& like)
 Array pictures_from(std::string_view what, nb::handle array);
 /// The same as a data set without names, every label 0.
 Dataset dataset_from(std::string_view what, nb::handle pixels);
-/// One dimension of integers, 0 to 255.
-std::vector<std::uint8_t> labels_from(std::string_view what, nb::handle array);
+/// One dimension of integers of any width, 0 to 2^32 - 1.
+std::vector<std::uint32_t> labels_from(std::string_view what, nb::handle array);
 /// `array` of floats of any rank and precision, or a single integer, as float32.
 Tensor tensor_from(std::string_view what, nb::handle array);
 /// A mapping of names to arrays.
@@ -55,8 +55,9 @@ NamedTensors tensors_from(std::string_view what, nb::handle mapping);
 nb::object to_array(const Signal& signal);
 /// A copy of a tensor in its own shape.
 nb::object to_array(const Tensor& tensor);
-/// Bytes in the shape given, looked at in place and kept by `owner`; not writable.
-nb::object bytes_view(std::span<const std::uint8_t> bytes, const Shape& shape, nb::handle owner);
+/// Values in the shape given, looked at in place and kept by `owner`; not writable.
+nb::object array_view(std::span<const std::uint8_t> values, const Shape& shape, nb::handle owner);
+nb::object array_view(std::span<const std::uint32_t> values, const Shape& shape, nb::handle owner);
 
 /// `value` as an unsigned number, or volley::Error "[op] name must be >= 0 and <= 4294967295, got -1".
 std::uint32_t number_from(std::string_view op, std::string_view name, std::int64_t value);

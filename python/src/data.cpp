@@ -61,6 +61,8 @@ std::filesystem::path fetch(const std::string& name, const std::optional<std::fi
   }
 }
 
+constexpr std::size_t kMostNumbered = std::size_t{1} << 20;  // classes that are named by their numbers
+
 std::vector<std::string> numbered(std::size_t count) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < count; ++i) names.push_back(std::to_string(i));
@@ -70,12 +72,16 @@ std::vector<std::string> numbered(std::size_t count) {
 void make_dataset(Dataset* self, nb::handle pixels, nb::handle labels,
                   const std::optional<std::vector<std::string>>& classes, const std::string& name) {
   Dataset data = dataset_from("[dataset] pixels", pixels);
-  std::vector<std::uint8_t> values = labels_from("[dataset] labels", labels);
+  std::vector<std::uint32_t> values = labels_from("[dataset] labels", labels);
   if (values.size() != data.size()) {
     throw Error(
         fmt::format("[dataset] needs one label for each of {} samples, got {}", data.size(), values.size()));
   }
   const std::size_t highest = *std::ranges::max_element(values);
+  if (!classes.has_value() && highest >= kMostNumbered) {
+    throw Error(fmt::format("[dataset] labels must be < {} unless classes are given, got {}", kMostNumbered,
+                            highest));
+  }
   data.classes = classes.has_value() ? *classes : numbered(highest + 1);
   if (highest >= data.classes.size()) {
     throw Error(fmt::format("[dataset] labels must be < {}, the number of classes, got {}",
@@ -87,11 +93,11 @@ void make_dataset(Dataset* self, nb::handle pixels, nb::handle labels,
 }
 
 void bind_dataset(nb::module_& m) {
-  nb::class_<Dataset>(
-      m, "Dataset",
-      "Labelled pictures of one shape.\n\n"
-      "pixels: uint8 (N, features...), 0 black to 255 white. labels: integers (N,), from 0. classes: "
-      "what each\nlabel is called; unless given, the numbers up to the highest label.")
+  nb::class_<Dataset>(m, "Dataset",
+                      "Labelled pictures of one shape.\n\n"
+                      "pixels: uint8 (N, features...), 0 black to 255 white. labels: integers (N,) of any "
+                      "width, from 0. classes: "
+                      "what each\nlabel is called; unless given, the numbers up to the highest label.")
       .def(
           "__init__", make_dataset, nb::arg("pixels"), nb::arg("labels"),
           nb::arg("classes").none() = nb::none(), nb::arg("name") = "dataset",
@@ -104,7 +110,7 @@ void bind_dataset(nb::module_& m) {
           "pixels",
           [](nb::handle_t<Dataset> self) {
             const Dataset& data = nb::cast<const Dataset&>(self);
-            return bytes_view(data.pixels, data.shape.after({data.size()}), self);
+            return array_view(std::span(data.pixels), data.shape.after({data.size()}), self);
           },
           nb::sig("def pixels(self) -> numpy.typing.NDArray[numpy.uint8]"),
           "uint8 (N, features...), looked at in place: not writable.")
@@ -112,10 +118,10 @@ void bind_dataset(nb::module_& m) {
           "labels",
           [](nb::handle_t<Dataset> self) {
             const Dataset& data = nb::cast<const Dataset&>(self);
-            return bytes_view(data.labels, {data.size()}, self);
+            return array_view(std::span(data.labels), {data.size()}, self);
           },
-          nb::sig("def labels(self) -> numpy.typing.NDArray[numpy.uint8]"),
-          "uint8 (N,), looked at in place: not writable.")
+          nb::sig("def labels(self) -> numpy.typing.NDArray[numpy.uint32]"),
+          "uint32 (N,), looked at in place: not writable. labels.astype(numpy.int64) is what PyTorch takes.")
       .def("__len__", &Dataset::size)
       .def("first", &Dataset::first, nb::arg("samples"),
            "A copy of the first `samples`, or of all where there are fewer.")

@@ -34,7 +34,8 @@ struct EncoderOf final : EncoderWithSeed {
 Draw::Purpose purpose_from(std::string_view kind, const std::string& word) {
   if (word == "train") return Draw::Purpose::train;
   if (word == "test") return Draw::Purpose::test;
-  throw Error(fmt::format("[{}] purpose must be one of 'train', 'test', got '{}'", kind, word));
+  if (word == "validation") return Draw::Purpose::validation;
+  throw Error(fmt::format("[{}] purpose must be one of 'train', 'test', 'validation', got '{}'", kind, word));
 }
 
 Draw draw_from(const EncoderWithSeed& self, std::int64_t epoch, std::int64_t first_sample,
@@ -79,9 +80,9 @@ nb::object encode_probabilities(const EncoderOf<Poisson>& self, nb::handle array
 constexpr const char* kEncodeDoc =
     "images: uint8 (N, H, W) or (N, features...), 0 to 255 -> (T, N, features...).\n\n"
     "steps: T, 1 to 65536. epoch: a training counts its epochs from 1. first_sample: where in the data set "
-    "images[0]\nis, so that images[i] is sample first_sample + i. purpose: \"train\" or \"test\". The last "
-    "three "
-    "address the draws of\nencoders that draw.\n"
+    "images[0]\nis, so that images[i] is sample first_sample + i. purpose: \"train\", \"test\" or "
+    "\"validation\".\nThe last "
+    "three address the draws of encoders that draw.\n"
     "Raises TypeError for another dtype, ValueError for another shape or a number out of range.";
 constexpr const char* kSpikesSig =
     "def encode(self, images: numpy.typing.NDArray[numpy.uint8], steps: int = 100, epoch: int = 0, "

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include <volley/error.hpp>
 #include <volley/loss.hpp>
 
@@ -21,15 +23,17 @@ OwnedSignal output_from(const Loss& loss, nb::handle y) {
 
 nb::tuple loss_forward(const Loss& self, nb::handle y, nb::handle labels) {
   const OwnedSignal signal = output_from(self, y);
-  const std::vector<std::uint8_t> values = labels_from(fmt::format("[{}] labels", self.kind()), labels);
+  const std::vector<std::uint32_t> values = labels_from(fmt::format("[{}] labels", self.kind()), labels);
+  const std::shared_ptr<ThreadPool> pool = threads();
+  Tape tape(*pool);
   Tensor scores;
-  const double loss = alone([&] { return self.forward(view(signal), values, scores); });
+  const double loss = alone([&] { return self.forward(view(signal), values, scores, tape); });
   return nb::make_tuple(loss, to_array(scores));
 }
 
 nb::object loss_backward(const Loss& self, nb::handle y, nb::handle labels, nb::handle scores) {
   const OwnedSignal signal = output_from(self, y);
-  const std::vector<std::uint8_t> values = labels_from(fmt::format("[{}] labels", self.kind()), labels);
+  const std::vector<std::uint32_t> values = labels_from(fmt::format("[{}] labels", self.kind()), labels);
   const std::string what = fmt::format("[{}] scores", self.kind());
   const Tensor given = tensor_from(what, scores);
   const Shape expected{view(signal).samples(), view(signal).features()};
@@ -37,13 +41,17 @@ nb::object loss_backward(const Loss& self, nb::handle y, nb::handle labels, nb::
     throw Error(fmt::format("{} must be those that forward returned, of shape {}, got {}", what,
                             expected.text(), given.shape().text()));
   }
-  Tensor dy;
-  alone([&] {
-    Tensor checked;
-    self.forward(view(signal), values, checked);  // refuses labels that do not fit
-    self.backward(view(signal), values, given, dy);
+  const std::shared_ptr<ThreadPool> pool = threads();
+  Tape tape(*pool);
+  const Signal dy = alone([&] {
+    Tensor scores_of_y;
+    self.forward(view(signal), values, scores_of_y, tape);
+    if (std::memcmp(scores_of_y.data(), given.data(), given.size() * sizeof(float)) != 0) {
+      throw ArgumentError(self.kind(), "scores must be those that forward returned for y and labels");
+    }
+    return self.backward(tape);
   });
-  return to_array(Signal(dy));
+  return to_array(dy);
 }
 
 void bind_loss(nb::module_& m) {

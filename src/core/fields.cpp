@@ -20,7 +20,7 @@ void check_range(std::string_view kind, std::string_view name, double value, con
   // 0.1f is written 0.1, but a float cannot tell 4294967294 from its neighbours.
   const bool whole = std::trunc(value) == value && std::abs(value) < 9007199254740992.0;
   const std::string got = whole ? fmt::format("{}", value) : fmt::format("{}", static_cast<float>(value));
-  throw Error(fmt::format("[{}] {} must be {}, got {}", kind, name, range.text(), got));
+  throw ArgumentError(kind, fmt::format("{} must be {}", name, range.text()), got);
 }
 
 }  // namespace volley

@@ -38,9 +38,12 @@ enum class Purpose : std::uint32_t {
   dropout = 4,
   augment = 5,
   hold_out = 6,
+  encode_validation = 7,
 };
 
-/// `epoch` below 2^24.
+inline constexpr std::uint32_t kMaxEpoch = (1u << 24) - 1;  // the key has 24 bits for it
+
+/// `epoch` at most kMaxEpoch.
 constexpr PhiloxKey philox_key(std::uint32_t seed, Purpose purpose, std::uint32_t epoch) {
   return {seed, epoch | static_cast<std::uint32_t>(purpose) << 24};
 }

@@ -61,14 +61,6 @@ Split read_set(const KnownSet& set, const SetPlace& place) {
 
 }  // namespace
 
-Dataset Dataset::first(std::size_t samples) const {
-  const std::size_t count = std::min(samples, size());
-  Dataset part{name, shape, {}, {}, classes};
-  part.pixels.assign(pixels.begin(), pixels.begin() + static_cast<std::ptrdiff_t>(count * shape.size()));
-  part.labels.assign(labels.begin(), labels.begin() + static_cast<std::ptrdiff_t>(count));
-  return part;
-}
-
 std::string by_hand(const KnownSet& set, const fs::path& folder) {
   return fmt::format("By hand: put these files{}, raw or .gz, into {}{}",
                      set.home.empty() ? "" : " from " + set.home, folder.string(), file_lines(set));

@@ -11,6 +11,7 @@ namespace volley {
 
 void hold_out(Split& split, std::size_t samples, std::uint32_t seed) {
   Dataset& train = split.train;
+  if (train.size() > 0) train.check();
   if (samples == 0 || samples >= train.size()) {
     throw Error(fmt::format("[data] {}: 1 to {} of its {} pictures can be held out, got {}", train.name,
                             std::max<std::size_t>(train.size(), 1) - 1, train.size(), samples));

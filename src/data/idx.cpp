@@ -98,16 +98,17 @@ Dataset make_dataset(std::string name, IdxArray pictures, IdxArray labels, std::
                             labels.path.string(), pictures.sizes[0], pictures.path.string(),
                             labels.sizes[0]));
   }
-  for (std::size_t n = 0; n < labels.values.size(); ++n) {
+  std::vector<std::uint32_t> numbers(labels.values.size());
+  for (std::size_t n = 0; n < numbers.size(); ++n) {
     const std::size_t label = labels.values[n];
     if (label < first_label || label - first_label >= classes.size()) {
       throw Error(fmt::format("[idx] {} must hold labels of {} to {}, got {} for picture {}",
                               labels.path.string(), first_label, first_label + classes.size() - 1, label, n));
     }
-    labels.values[n] = static_cast<std::uint8_t>(label - first_label);
+    numbers[n] = static_cast<std::uint32_t>(label - first_label);
   }
   return {std::move(name), Shape{1, pictures.sizes[1], pictures.sizes[2]}, std::move(pictures.values),
-          std::move(labels.values), std::move(classes)};
+          std::move(numbers), std::move(classes)};
 }
 
 }  // namespace volley

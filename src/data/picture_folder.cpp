@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostClasses = 256;  // a label is a byte
+constexpr std::size_t kMostClasses = std::size_t{1} << 15;  // beyond that it is another kind of folder
 constexpr std::size_t kMostValues = std::size_t{1} << 32;
 constexpr std::size_t kMostProblems = 10;
 constexpr std::size_t kTestShare = 5;  // one picture in so many, where no test set is marked out
@@ -121,7 +121,7 @@ Dataset read_part(std::string name, std::vector<std::string> classes, const std:
       try {
         const Dataset picture = read_image(path, kMostImagePixels, Colours::as_stored);
         add_picture(data, picture, path, problems);
-        data.labels.push_back(static_cast<std::uint8_t>(found - data.classes.begin()));
+        data.labels.push_back(static_cast<std::uint32_t>(found - data.classes.begin()));
       } catch (const Error& error) {
         problems.add(error.what());
       }

@@ -20,8 +20,8 @@ Shape Delta::output_shape(const Shape& picture) const {
   return {picture[0] * (options_.off_spikes ? 2 : 1), picture[2]};
 }
 
-Signal Delta::encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                     const Draw&, Tape& tape) const {
+Signal Delta::do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                        const Draw&, Tape& tape) const {
   check_row_steps(kind(), data.shape, steps);
   const std::size_t C = data.shape[0];
   const std::size_t W = data.shape[2];

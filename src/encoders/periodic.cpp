@@ -2,7 +2,6 @@
 
 #include <volley/encoder.hpp>
 
-#include "encoders/checks.hpp"
 #include "layers/spike_words.hpp"
 
 namespace volley {
@@ -20,9 +19,8 @@ Periodic::Periodic(const PeriodicOptions& options)
   check_fields(kind(), options);
 }
 
-Signal Periodic::encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                        const Draw& draw, Tape& tape) const {
-  check_steps(kind(), steps);
+Signal Periodic::do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                           const Draw& draw, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
   const Signal once = of_->encode(data, samples, options_.period, draw, tape.child(0));
   const bool turn = SpikeWords::in_trains(once.spikes());

@@ -14,6 +14,7 @@ namespace {
 
 struct Saved {
   Buffer<std::uint64_t> table;  // (256, neurons, words of a train)
+  Buffer<float> probabilities;  // (256, neurons)
   Spikes spikes;
 };
 
@@ -62,9 +63,8 @@ Shape TableEncoder::output_shape(const Shape& picture) const {
   return picture.from(1).after({picture[0] * neurons()});
 }
 
-Signal TableEncoder::encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                            const Draw&, Tape& tape) const {
-  check_steps(kind(), steps);
+Signal TableEncoder::do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                               const Draw&, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
   const std::size_t M = neurons();
   const std::size_t W = (steps + 63) / 64;
@@ -114,18 +114,18 @@ void Population::trains_of(std::uint64_t* words, std::uint8_t k, std::size_t ste
   }
 }
 
-Signal Population::encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                          const Draw& draw, Tape& tape) const {
+Signal Population::do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                             const Draw& draw, Tape& tape) const {
   if (options_.mode == PopulationMode::deterministic)
-    return TableEncoder::encode(data, samples, steps, draw, tape);
-  check_steps(kind(), steps);
-  check_draw(kind(), draw, samples);
+    return TableEncoder::do_encode(data, samples, steps, draw, tape);
   const std::size_t M = options_.neurons;
-  std::vector<float> probabilities(256 * M);
+  Saved& saved = tape.saved<Saved>();
+  Buffer<float>& probabilities = saved.probabilities;
+  probabilities.resize(256 * M);
   for (std::size_t i = 0; i < 256 * M; ++i) {
     probabilities[i] = receptive_field(options_, static_cast<std::uint8_t>(i / M), i % M);
   }
-  Spikes& spikes = tape.saved<Saved>().spikes;
+  Spikes& spikes = saved.spikes;
   SpikeWords::make_trains(spikes, output_shape(data.shape).after({samples.size(), steps}));
   const PhiloxKey key = key_of(draw);
   const std::size_t F = spikes.features();
@@ -142,7 +142,7 @@ Signal Population::encode(const Dataset& data, std::span<const std::uint32_t> sa
       }
       const std::size_t active =
           kernels::poisson_encode(SpikeWords::trains(spikes, n), SpikeWords::active(spikes, n), drawn.data(),
-                                  F, steps, draw.first_sample + samples[n], key, scratch);
+                                  F, steps, draw.address(samples, n), key, scratch);
       SpikeWords::active_count(spikes, n) = static_cast<std::uint32_t>(active);
     }
   });

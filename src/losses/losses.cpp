@@ -1,26 +1,53 @@
-#include <algorithm>
-#include <numeric>
-#include <volley/error.hpp>
 #include <volley/loss.hpp>
 
-#include "reference/loss.hpp"
-
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include <volley/error.hpp>
+
+#include "layers/signal_forms.hpp"
+#include "reference/loss.hpp"
 
 namespace volley {
 namespace {
 
 constexpr std::size_t kSamples = 8;  // of one piece of work
 
-void check_labels(std::string_view kind, const Signal& y, std::span<const std::uint8_t> labels) {
-  if (labels.size() != y.samples()) {
-    throw Error(
-        fmt::format("[{}] needs one label for each of {} samples, got {}", kind, y.samples(), labels.size()));
+/// The forward of a loss that a tape has run last, and the memory of both passes.
+struct Pass {
+  const Loss* loss = nullptr;  // null until a forward is done
+  Signal given;                // y as it came
+  Signal y;                    // as the loss reads it
+  std::vector<std::uint32_t> labels;
+  Tensor scores;
+  Tensor dy;
+  SignalMemory plain_y, real_y, dy_as_given;
+};
+
+void check_tape(std::string_view kind, const Tape& tape) {
+  const auto ran_layer = [](const Tape& of) { return of.trace().layer != nullptr; };
+  if (ran_layer(tape) || std::ranges::any_of(tape.children(), ran_layer))
+    throw ArgumentError(kind, "tape must be the loss's own, got that of a network");
+}
+
+void check_output(std::string_view kind, const Signal& y) {
+  if (y.shape().rank() != 3 || y.shape().size() == 0 || y.empty()) {
+    throw ShapeError(kind, "y must be (N, T, K), none of them 0", y.shape());
   }
-  for (const std::uint8_t label : labels) {
+}
+
+void check_labels(std::string_view kind, const Signal& y, std::span<const std::uint32_t> labels) {
+  if (labels.size() != y.samples()) {
+    throw ArgumentError(kind, fmt::format("needs one label for each of {} samples", y.samples()),
+                        fmt::format("{}", labels.size()));
+  }
+  for (const std::uint32_t label : labels) {
     if (label >= y.features()) {
-      throw Error(
-          fmt::format("[{}] labels must be < {}, the number of outputs, got {}", kind, y.features(), label));
+      throw ArgumentError(kind, fmt::format("labels must be < {}, the number of outputs", y.features()),
+                          fmt::format("{}", label));
     }
   }
 }
@@ -52,7 +79,7 @@ void sum_over_time(float* z, const Signal& y, std::size_t n, float divisor) {
 }
 
 /// The outputs (T, K) of sample n, spikes as 0 and 1; valid until the thread's next call.
-const float* real_values(const Signal& y, std::size_t n, std::size_t T, std::size_t K) {
+const float* outputs_of(const Signal& y, std::size_t n, std::size_t T, std::size_t K) {
   if (!y.is_spikes()) return y.values() + n * T * K;
   static thread_local Buffer<float> values;
   values.resize(T * K);
@@ -69,18 +96,58 @@ reference::TetParameters<float> lower(const TetOptions& o) {
 }  // namespace
 
 std::size_t predict(std::span<const float> scores) {
+  if (scores.empty()) return 0;
   return static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin());
 }
 
-double ScoreLoss::forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
-                          ThreadPool& threads) const {
+double Loss::forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
+                     Tape& tape) const {
+  check_tape(kind(), tape);
+  check_output(kind(), y);
   check_labels(kind(), y, labels);
-  if (of_membranes_ && y.is_spikes())
-    throw Error(fmt::format("[{}] y must be real-valued, potentials, got spikes", kind()));
+  Pass& pass = tape.saved<Pass>();
+  pass.loss = nullptr;
+  pass.given = y;
+  pass.y = plain(y, pass.plain_y, tape.threads());
+  if (!reads_spikes()) pass.y = real_values(pass.y, pass.real_y, tape.threads());
+  pass.labels.assign(labels.begin(), labels.end());
+  const Shape expected{y.samples(), y.features()};
+  scores.resize(expected);
+  const double loss = do_forward(pass.y, pass.labels, scores, tape.child(0));
+  if (scores.shape() != expected) {
+    throw ShapeError(kind(), fmt::format("scores of do_forward must be {}", expected.text()), scores.shape());
+  }
+  pass.scores = scores;
+  pass.loss = this;
+  return loss;
+}
+
+Signal Loss::backward(Tape& tape) const {
+  Pass& pass = tape.saved<Pass>();
+  if (pass.loss != this) {
+    throw ArgumentError(kind(), "the last forward on the tape of backward must be one of this loss",
+                        pass.loss == nullptr ? "none" : "that of another");
+  }
+  if (!SignalAccess::memory_fits(pass.given)) {
+    throw ArgumentError(kind(), "the memory of y must keep its shape until backward is done");
+  }
+  const Shape shape = pass.y.shape();
+  pass.dy.resize(shape);
+  do_backward(pass.y, pass.labels, pass.scores, pass.dy, tape.child(0));
+  if (pass.dy.shape() != shape) {
+    throw ShapeError(kind(), fmt::format("dy of do_backward must be {}", shape.text()), pass.dy.shape());
+  }
+  return in_form_of(pass.given, pass.dy, pass.dy_as_given, tape.threads());
+}
+
+double ScoreLoss::do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
+                             Tape& tape) const {
+  if (of_membranes_ && y.is_spikes()) {
+    throw ArgumentError(kind(), "y must be real-valued, potentials", "spikes");
+  }
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
-  scores.resize({y.samples(), K});
-  for_samples(y.samples(), threads, [&](std::size_t n) {
+  for_samples(y.samples(), tape.threads(), [&](std::size_t n) {
     float* z = scores.data() + n * K;
     if (over_ == Over::last) {
       std::copy_n(y.values() + (n * T + T - 1) * K, K, z);
@@ -88,20 +155,18 @@ double ScoreLoss::forward(const Signal& y, std::span<const std::uint8_t> labels,
       sum_over_time(z, y, n, over_ == Over::mean ? static_cast<float>(T) : 1.0f);  // (R1), (R6)
     }
   });
-  return static_cast<double>(criterion(scores, labels, T));
+  return criterion(scores, labels, T);
 }
 
-void ScoreLoss::backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor& scores,
-                         Tensor& dy, ThreadPool& threads) const {
+void ScoreLoss::do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores,
+                            Tensor& dy, Tape& tape) const {
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
-  static thread_local Buffer<float> buffer;
-  buffer.resize(scores.size());
-  const std::span<float> dz = buffer.span();  // not the buffer of whoever works on a piece
-  criterion_gradient(dz, scores, labels, T);
-  dy.resize({y.samples(), T, K});
+  Buffer<float>& dz = tape.saved<Buffer<float>>();
+  dz.resize(scores.size());
+  criterion_gradient(dz.span(), scores, labels, T);
   const float share = over_ == Over::mean ? 1 / static_cast<float>(T) : 1.0f;
-  for_samples(y.samples(), threads, [&](std::size_t n) {  // (R7)
+  for_samples(y.samples(), tape.threads(), [&](std::size_t n) {  // (R7)
     float* first = dy.data() + n * T * K;
     if (over_ == Over::last) {
       std::fill_n(first, (T - 1) * K, 0.0f);
@@ -113,26 +178,27 @@ void ScoreLoss::backward(const Signal& y, std::span<const std::uint8_t> labels, 
   });
 }
 
-float ScoreMse::criterion(const Tensor& z, std::span<const std::uint8_t> labels, std::size_t T) const {
+double ScoreMse::criterion(const Tensor& z, std::span<const std::uint32_t> labels, std::size_t T) const {
   const float unit = targets_.per_step ? static_cast<float>(T) : 1.0f;
-  return reference::mse_forward(z.data(), labels.data(), scale_, targets_.on * unit, targets_.off * unit,
-                                z.shape()[0], z.shape()[1]);
+  return static_cast<double>(reference::mse_forward(z.data(), labels.data(), scale_, targets_.on * unit,
+                                                    targets_.off * unit, z.shape()[0], z.shape()[1]));
 }
 
-void ScoreMse::criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint8_t> labels,
+void ScoreMse::criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint32_t> labels,
                                   std::size_t T) const {
   const float unit = targets_.per_step ? static_cast<float>(T) : 1.0f;
   reference::mse_backward(dz.data(), z.data(), labels.data(), scale_, targets_.on * unit, targets_.off * unit,
                           z.shape()[0], z.shape()[1]);
 }
 
-float ScoreCrossEntropy::criterion(const Tensor& z, std::span<const std::uint8_t> labels, std::size_t) const {
-  return reference::mean_cross_entropy_forward(z.data(), labels.data(), label_smoothing_, z.shape()[0],
-                                               z.shape()[1]);
+double ScoreCrossEntropy::criterion(const Tensor& z, std::span<const std::uint32_t> labels,
+                                    std::size_t) const {
+  return static_cast<double>(reference::mean_cross_entropy_forward(z.data(), labels.data(), label_smoothing_,
+                                                                   z.shape()[0], z.shape()[1]));
 }
 
 void ScoreCrossEntropy::criterion_gradient(std::span<float> dz, const Tensor& z,
-                                           std::span<const std::uint8_t> labels, std::size_t) const {
+                                           std::span<const std::uint32_t> labels, std::size_t) const {
   reference::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), label_smoothing_, z.shape()[0],
                                          z.shape()[1]);
 }
@@ -174,30 +240,27 @@ MembraneCrossEntropy::MembraneCrossEntropy(const MembraneCrossEntropyOptions& op
 
 Tet::Tet(const TetOptions& options) : options_(options) { check_fields(kind(), options); }
 
-double Tet::forward(const Signal& y, std::span<const std::uint8_t> labels, Tensor& scores,
-                    ThreadPool& threads) const {
-  check_labels(kind(), y, labels);
+double Tet::do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
+                       Tape& tape) const {
   const std::size_t N = y.samples();
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
-  scores.resize({N, K});
-  static thread_local Buffer<float> buffer;
-  buffer.resize(N);
-  const std::span<float> losses = buffer.span();
-  for_samples(N, threads, [&](std::size_t n) {
+  Buffer<float>& losses = tape.saved<Buffer<float>>();
+  losses.resize(N);
+  for_samples(N, tape.threads(), [&](std::size_t n) {
     sum_over_time(scores.data() + n * K, y, n, static_cast<float>(T));
-    losses[n] = reference::tet_forward(real_values(y, n, T, K), labels[n], lower(options_), T, K);
+    losses[n] = reference::tet_forward(outputs_of(y, n, T, K), labels[n], lower(options_), T, K);
   });
-  return static_cast<double>(std::accumulate(losses.begin(), losses.end(), 0.0f) / static_cast<float>(N));
+  const std::span<const float> all = losses.span();
+  return static_cast<double>(std::accumulate(all.begin(), all.end(), 0.0f) / static_cast<float>(N));
 }
 
-void Tet::backward(const Signal& y, std::span<const std::uint8_t> labels, const Tensor&, Tensor& dy,
-                   ThreadPool& threads) const {
+void Tet::do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor&, Tensor& dy,
+                      Tape& tape) const {
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
-  dy.resize({y.samples(), T, K});
-  for_samples(y.samples(), threads, [&](std::size_t n) {
-    reference::tet_backward(dy.data() + n * T * K, real_values(y, n, T, K), labels[n], lower(options_),
+  for_samples(y.samples(), tape.threads(), [&](std::size_t n) {
+    reference::tet_backward(dy.data() + n * T * K, outputs_of(y, n, T, K), labels[n], lower(options_),
                             y.samples(), T, K);
   });
 }

@@ -16,20 +16,23 @@ namespace {
 
 constexpr std::size_t kGrain = 4096;  // weights of one piece of work
 
-/// Makes room for the state of every parameter at the first call, and refuses other parameters at a later
-/// one.
-void make_room(std::string_view kind, const std::vector<NamedParameter>& parameters,
-               std::vector<std::string>& names, std::initializer_list<std::vector<Tensor>*> states) {
-  if (names.empty()) {
-    for (const NamedParameter& p : parameters) {
-      names.push_back(p.name);
-      for (std::vector<Tensor>* state : states) state->emplace_back(p.parameter->value.shape());
+/// Throws unless every parameter is there, with a gradient of its shape.
+void check_parameters(std::string_view kind, const std::vector<NamedParameter>& parameters) {
+  for (const auto& [name, parameter] : parameters) {
+    if (parameter == nullptr) throw ArgumentError(kind, fmt::format("parameter '{}' must not be null", name));
+    const Shape& shape = parameter->value.shape();
+    if (parameter->gradient.shape() != shape) {
+      throw ShapeError(kind, fmt::format("the gradient of '{}' must be {}", name, shape.text()),
+                       parameter->gradient.shape());
     }
   }
-  if (names.size() != parameters.size()) {
-    throw Error(fmt::format("[{}] every step must be given the same parameters: {} at first, now {}", kind,
-                            names.size(), parameters.size()));
-  }
+}
+
+/// Zeros for each of `parameters`.
+std::vector<Tensor> zeros_for(const std::vector<NamedParameter>& parameters) {
+  std::vector<Tensor> zeros;
+  for (const NamedParameter& p : parameters) zeros.emplace_back(p.parameter->value.shape());
+  return zeros;
 }
 
 void append(std::vector<NamedTensor>& all, std::string_view prefix, const std::vector<std::string>& names,
@@ -65,55 +68,95 @@ reference::AdamCoefficients<float> coefficients(const AdamWOptions& o, float lr,
 
 }  // namespace
 
-Sgd::Sgd(const SgdOptions& options) : Optimizer(options.lr), options_(options) {
+Optimizer::Optimizer(float lr, std::string_view kind) : base_lr_(lr), lr_(lr) {
+  check_range(kind, "lr", static_cast<double>(lr), at_least(0));
+}
+
+void Optimizer::set_lr(float lr) {
+  check_range(kind(), "lr", static_cast<double>(lr), at_least(0));
+  lr_ = lr;
+}
+
+void Optimizer::prepare(const std::vector<NamedParameter>& parameters) {
+  check(parameters);
+  if (prepared_) return;
+  do_prepare(parameters);
+  for (const NamedParameter& p : parameters) {
+    names_.push_back(p.name);
+    shapes_.push_back(p.parameter->value.shape());
+  }
+  prepared_ = true;
+}
+
+void Optimizer::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+  prepare(parameters);
+  do_step(parameters, threads);
+  ++steps_;
+}
+
+/// Throws unless these are parameters, and those that the state is for.
+void Optimizer::check(const std::vector<NamedParameter>& parameters) const {
+  check_parameters(kind(), parameters);
+  if (!prepared_) return;
+  if (names_.size() != parameters.size()) {
+    throw ArgumentError(
+        kind(), fmt::format("every step must be given the same parameters: {} at first", names_.size()),
+        fmt::format("{}", parameters.size()));
+  }
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    const Shape& shape = parameters[i].parameter->value.shape();
+    if (parameters[i].name == names_[i] && shape == shapes_[i]) continue;
+    throw ArgumentError(kind(),
+                        fmt::format("every step must be given the same parameters: '{}' {} at first",
+                                    names_[i], shapes_[i].text()),
+                        fmt::format("'{}' {}", parameters[i].name, shape.text()));
+  }
+}
+
+Sgd::Sgd(const SgdOptions& options) : Optimizer(options.lr, SgdOptions::kKind), options_(options) {
   check_fields(SgdOptions::kKind, options);
   if (options.nesterov && options.momentum == 0)
     throw Error("[sgd] momentum must be > 0 with nesterov, got 0");
 }
 Sgd::Sgd(float lr, SgdOptions options) : Sgd(with_lr(lr, options)) {}
 
-void Sgd::prepare(const std::vector<NamedParameter>& parameters) {
-  make_room(kind(), parameters, names_, {&momentum_});
-}
+void Sgd::do_prepare(const std::vector<NamedParameter>& parameters) { momentum_ = zeros_for(parameters); }
 
-void Sgd::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
-  prepare(parameters);
+void Sgd::do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
   const reference::SgdCoefficients<float> c{.lr = lr(),
                                             .momentum = options_.momentum,
                                             .weight_decay = options_.weight_decay,
                                             .nesterov = options_.nesterov,
-                                            .first = steps_ == 0};
+                                            .first = steps_taken() == 0};
   for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
     Parameter& p = *parameters[i].parameter;
     kernels::sgd_step(p.value.data() + begin, momentum_[i].data() + begin, p.gradient.data() + begin, c,
                       end - begin);
   });
-  ++steps_;
 }
 
 std::vector<NamedTensor> Sgd::state() {
   std::vector<NamedTensor> all;
-  append(all, "momentum", names_, momentum_);
+  append(all, "momentum", names(), momentum_);
   return all;
 }
 
 template <class Options>
-AdamBy<Options>::AdamBy(const Options& options) : Optimizer(options.lr), options_(options) {
+AdamBy<Options>::AdamBy(const Options& options) : Optimizer(options.lr, Options::kKind), options_(options) {
   check_fields(Options::kKind, options);
 }
 template <class Options>
 AdamBy<Options>::AdamBy(float lr, Options options) : AdamBy(with_lr(lr, options)) {}
 
 template <class Options>
-void AdamBy<Options>::prepare(const std::vector<NamedParameter>& parameters) {
-  make_room(kind(), parameters, names_, {&m_, &v_});
+void AdamBy<Options>::do_prepare(const std::vector<NamedParameter>& parameters) {
+  m_ = zeros_for(parameters);
+  v_ = zeros_for(parameters);
 }
 
 template <class Options>
-void AdamBy<Options>::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
-  prepare(parameters);
-  ++steps_;
-  const auto c = coefficients(options_, lr(), static_cast<double>(steps_));
+void AdamBy<Options>::do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+  const auto c = coefficients(options_, lr(), static_cast<double>(steps_taken() + 1));
   for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
     Parameter& p = *parameters[i].parameter;
     kernels::adam_step(p.value.data() + begin, m_[i].data() + begin, v_[i].data() + begin,
@@ -124,8 +167,8 @@ void AdamBy<Options>::step(const std::vector<NamedParameter>& parameters, Thread
 template <class Options>
 std::vector<NamedTensor> AdamBy<Options>::state() {
   std::vector<NamedTensor> all;
-  append(all, "m", names_, m_);
-  append(all, "v", names_, v_);
+  append(all, "m", names(), m_);
+  append(all, "v", names(), v_);
   return all;
 }
 
@@ -133,6 +176,7 @@ template class AdamBy<AdamOptions>;
 template class AdamBy<AdamWOptions>;
 
 double gradient_norm(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+  check_parameters("gradient_norm", parameters);
   static thread_local std::vector<double> sums;  // of each piece, in their order
   double sum = 0;
   for (const NamedParameter& p : parameters) {
@@ -148,6 +192,8 @@ double gradient_norm(const std::vector<NamedParameter>& parameters, ThreadPool& 
 
 void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,
                         ThreadPool& threads) {
+  check_parameters("clip_gradient_norm", parameters);
+  check_range("clip_gradient_norm", "max_norm", static_cast<double>(max_norm), above(0));
   const float factor = reference::clip_norm_factor<float>(max_norm, norm);
   if (factor == 1) return;
   for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
@@ -156,6 +202,8 @@ void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max
 }
 
 void clip_gradient_value(const std::vector<NamedParameter>& parameters, float most, ThreadPool& threads) {
+  check_parameters("clip_gradient_value", parameters);
+  check_range("clip_gradient_value", "most", static_cast<double>(most), above(0));
   for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
     for (float& g : parameters[i].parameter->gradient.values().subspan(begin, end - begin)) {
       g = reference::clip_value(g, most);

@@ -141,7 +141,7 @@ std::vector<std::size_t> worth_a_look(const Evaluation& evaluation, const Datase
     return scores[evaluation.predictions[n]] - scores[data.labels[n]];
   };
   std::vector<std::size_t> chosen, mistaken;
-  std::set<std::uint8_t> classes;
+  std::set<std::uint32_t> classes;
   for (std::size_t n = 0; n < data.size(); ++n) {
     if (evaluation.predictions[n] != data.labels[n]) {
       mistaken.push_back(n);

@@ -107,7 +107,7 @@ void Checkpoint::check_sizes(const Recipe& recipe) const {
   volley::check_sizes(path_, file_.tensors, recipe.network);
 }
 
-void Checkpoint::load_into(Sequential& net) const {
+void Checkpoint::load_into(Layer& net) const {
   set_tensors(net.named_tensors(), tensors(false), path_.string());
 }
 

@@ -63,7 +63,7 @@ class Checkpoint {
   void check_sizes(const Recipe& recipe) const;
   /// Gives the parameters and buffers of `net` their saved values. Throws Error naming the first that is
   /// missing, left over or of another shape; `net` is then as it was.
-  void load_into(Sequential& net) const;
+  void load_into(Layer& net) const;
   /// Gives `trainer` parameters, optimizer state and position. Throws as above, the optimizer's state
   /// included; nothing is then changed.
   void load_into(Trainer& trainer) const;

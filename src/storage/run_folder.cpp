@@ -140,13 +140,28 @@ void check_unchanged(const Paused& run, const Recipe& recipe, const std::string&
 
 }  // namespace run_folder
 
+namespace {
+
+/// Labels as bytes: one each where all classes have one, else four, the lowest first.
+std::vector<std::uint8_t> bytes_of(std::span<const std::uint32_t> labels, std::size_t classes) {
+  const std::size_t width = classes <= 256 ? 1 : 4;
+  std::vector<std::uint8_t> bytes;
+  bytes.reserve(labels.size() * width);
+  for (const std::uint32_t label : labels) {
+    for (std::size_t i = 0; i < width; ++i) bytes.push_back(static_cast<std::uint8_t>(label >> 8 * i));
+  }
+  return bytes;
+}
+
+}  // namespace
+
 std::string sha256_of(const Split& data) {
   Sha256 sum;
   for (const Dataset* part : {&data.train, &data.test, &data.validation}) {
     const std::string shape = fmt::format("{} {} ", part->shape.text(), part->size());
     sum.add({reinterpret_cast<const std::uint8_t*>(shape.data()), shape.size()});
     sum.add(part->pixels);
-    sum.add(part->labels);
+    sum.add(bytes_of(part->labels, part->classes.size()));
   }
   return sum.hex();
 }

@@ -7,6 +7,7 @@
 #include <volley/error.hpp>
 
 #include "core/philox.hpp"
+#include "encoders/checks.hpp"
 
 namespace volley {
 namespace {
@@ -34,33 +35,42 @@ Augment::Augment(const AugmentOptions& options) : options_(options) { check_fiel
 void Augment::check(const Shape& shape) const {
   if (!active()) return;
   if (shape.rank() != 3) {
-    throw Error(fmt::format("[augment] pictures must be (channels, height, width), got {}", shape.text()));
+    throw ShapeError("augment", "pictures must be (channels, height, width)", shape);
   }
   const std::size_t side = std::min(shape[1], shape[2]);
   if (options_.crop_padding >= side) {
-    throw Error(fmt::format("[augment] crop_padding must be < {}, the pictures' shorter side, got {}", side,
-                            options_.crop_padding));
+    throw ArgumentError("augment", fmt::format("crop_padding must be < {}, the pictures' shorter side", side),
+                        fmt::format("{}", options_.crop_padding));
   }
 }
 
 void Augment::apply(Dataset& out, const Dataset& data, std::span<const std::uint32_t> samples,
                     const Draw& draw, ThreadPool& threads) const {
+  if (&out == &data) throw ArgumentError("augment", "out must be another set than data");
+  data.check(samples);
   check(data.shape);
-  if (out.size() != data.size() || out.shape != data.shape) out = data;
-  const auto C = static_cast<std::ptrdiff_t>(data.shape[0]);
-  const auto H = static_cast<std::ptrdiff_t>(data.shape[1]);
-  const auto W = static_cast<std::ptrdiff_t>(data.shape[2]);
+  check_draw("augment", draw, samples.size(), samples.empty() ? 0 : *std::ranges::max_element(samples));
+  const std::size_t features = data.shape.size();
+  out.name = data.name;
+  out.shape = data.shape;
+  out.classes = data.classes;
+  out.pixels.resize(samples.size() * features);
+  out.labels.resize(samples.size());
+  const Shape shape = active() ? data.shape : Shape{1, 1, features};
+  const auto C = static_cast<std::ptrdiff_t>(shape[0]);
+  const auto H = static_cast<std::ptrdiff_t>(shape[1]);
+  const auto W = static_cast<std::ptrdiff_t>(shape[2]);
   const auto padding = static_cast<std::uint32_t>(options_.crop_padding);
   const PhiloxKey key = philox_key(draw.seed, Purpose::augment, draw.epoch);
   parallel_for(threads, samples.size(), kSamples, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = begin; n < end; ++n) {
-      PhiloxSequence random(key, draw.first_sample + samples[n]);
+      PhiloxSequence random(key, draw.address(samples, n));
       const std::ptrdiff_t down = std::ptrdiff_t{random.below(2 * padding + 1)} - padding;
       const std::ptrdiff_t right = std::ptrdiff_t{random.below(2 * padding + 1)} - padding;
       const bool flip = options_.flip && random.below(2) == 1;
-      out.labels[samples[n]] = data.labels[samples[n]];
+      out.labels[n] = data.labels[samples[n]];
       const std::uint8_t* from = data.picture(samples[n]).data();
-      std::uint8_t* to = out.pixels.data() + samples[n] * data.shape.size();
+      std::uint8_t* to = out.pixels.data() + n * features;
       for (std::ptrdiff_t c = 0; c < C; ++c)
         move_plane(to + c * H * W, from + c * H * W, H, W, down, right, flip);
     }

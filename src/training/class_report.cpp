@@ -5,8 +5,8 @@
 namespace volley {
 
 ClassReport class_report(const Evaluation& evaluation, const Dataset& data) {
-  const std::size_t classes = data.classes.size();
   const std::size_t K = evaluation.scores.shape()[1];  // a network may have outputs beyond the classes
+  const std::size_t classes = data.classes.empty() ? K : data.classes.size();
   ClassReport report{.confusion = std::vector(classes, std::vector<std::size_t>(K)),
                      .accuracy = std::vector<double>(classes),
                      .rate = std::vector<double>(classes),

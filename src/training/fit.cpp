@@ -8,7 +8,9 @@
 #include <volley/error.hpp>
 #include <volley/trainer.hpp>
 
+#include "core/philox.hpp"
 #include "training/batch_walk.hpp"
+#include "training/stage_guard.hpp"
 
 namespace volley {
 namespace {
@@ -43,14 +45,15 @@ std::string non_finite_text(const TrainerPosition& position, double loss,
 
 }  // namespace
 
-History Trainer::fit(const Sets& data, std::size_t epochs, Recorder* recorder) {
-  Recorder silent;
-  Recorder& report = recorder != nullptr ? *recorder : silent;
+/// Throws where `data` cannot be trained on for `epochs` epochs from here.
+void Trainer::check_fit(const Sets& data, std::size_t epochs) const {
   const Dataset& train = data.train;
   check_data(train);
   check_data(data.test);
   if (data.validation.size() > 0) check_data(data.validation);
   parts_.augment.check(train.shape);
+  check_range("trainer", "epochs", static_cast<double>(epochs),
+              between(0, static_cast<double>(kMaxEpoch - position_.epoch + 1)));
   const std::size_t batches = batches_of(train.size(), options_.drop_last);
   if (batches == 0) {
     throw Error(fmt::format("[trainer] {}: {} samples do not fill one batch of {}", train.name, train.size(),
@@ -62,8 +65,20 @@ History Trainer::fit(const Sets& data, std::size_t epochs, Recorder* recorder) {
                     "done, got {}",
                     train.name, position_.iteration, batches));
   }
-  report.begin(position_.epoch - 1 + epochs, batches,
-               batches_of(data.validation.size(), false) + batches_of(data.test.size(), false));
+}
+
+History Trainer::fit(const Sets& data, std::size_t epochs, Recorder* recorder) {
+  if (stage_ != Stage::idle)
+    throw ArgumentError("trainer", "fit must not be called within a fit or an evaluation");
+  const StageGuard guard(stage_, Stage::working);
+  check_fit(data, epochs);
+  begin_fit();
+  Recorder silent;
+  Recorder& report = recorder != nullptr ? *recorder : silent;
+  tell([&] {
+    report.begin(position_.epoch - 1 + epochs, batches_of(data.train.size(), options_.drop_last),
+                 batches_of(data.validation.size(), false) + batches_of(data.test.size(), false));
+  });
   History history;
   while (history.epochs.size() < epochs && !history.stopped) {
     history.stopped = !fit_epoch(data, report, history);
@@ -78,9 +93,11 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
   if (!train_steps(train, batches, report)) return false;
   const Clock::time_point start = Clock::now();
   Evaluation held_out;
-  if (validation.size() > 0) held_out = evaluate(validation, position_.epoch, &report);
+  Draw draw{options_.seed, static_cast<std::uint32_t>(position_.epoch), Draw::Purpose::validation};
+  if (validation.size() > 0) held_out = run_evaluation(validation, draw, &report);
   if (held_out.stopped) return false;
-  Evaluation evaluation = evaluate(test, position_.epoch, &report);
+  draw.purpose = Draw::Purpose::test;
+  Evaluation evaluation = run_evaluation(test, draw, &report);
   if (evaluation.stopped) return false;
   const auto seen = static_cast<double>(position_.seen);
   const auto samples = static_cast<double>(std::min(batches * options_.batch, train.size()));
@@ -109,7 +126,7 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
                .max_validation_acc = max_validation_acc,
                .test_acc_at_best_validation = test_acc_at_best};
   history.epochs.push_back(record);
-  report.epoch(record, *this);
+  tell([&] { report.epoch(record, *this); });
   return true;
 }
 
@@ -121,11 +138,10 @@ bool Trainer::train_steps(const Dataset& train, std::size_t batches, Recorder& r
   const double seconds_before = position_.seconds;
   const std::size_t done = position_.iteration * options_.batch;
   const std::size_t all = std::min(batches * options_.batch, order.size());
-  const Dataset& pictures = as_shown(train, order, draw);
-  BatchWalk walk = this->walk(pictures, order.subspan(done, all - std::min(done, all)), draw);
+  BatchWalk walk = this->walk(train, order.subspan(done, all - std::min(done, all)), draw);
   while (walk.next()) {
-    const std::span<const std::uint32_t> samples = walk.samples();
-    const StepResult step = compute_gradients(pictures, walk);
+    const std::span<const std::uint32_t> samples = walk.batch().samples;
+    const StepResult step = compute_gradients(train, walk.batch(), draw);
     if (is_good(step)) {
       update(step);
       position_.loss_sum += step.loss * static_cast<double>(samples.size());
@@ -135,13 +151,17 @@ bool Trainer::train_steps(const Dataset& train, std::size_t batches, Recorder& r
     ++position_.iteration;
     ++position_.iterations;
     position_.seconds = seconds_before + seconds_since(start);
-    report.iteration({.epoch = position_.epoch,
-                      .iteration = position_.iterations,
-                      .loss = step.loss,
-                      .batch_acc = static_cast<double>(step.right) / static_cast<double>(samples.size()),
-                      .grad_norm = step.grad_norm},
-                     *this);
-    if (report.stop()) return false;
+    const IterationRecord record{
+        .epoch = position_.epoch,
+        .iteration = position_.iterations,
+        .loss = step.loss,
+        .batch_acc = static_cast<double>(step.right) / static_cast<double>(samples.size()),
+        .grad_norm = step.grad_norm};
+    const bool stopped = tell([&] {
+      report.iteration(record, *this);
+      return report.stop();
+    });
+    if (stopped) return false;
   }
   if (position_.seen == 0) {
     throw Error(fmt::format("[trainer] epoch {}: every step was skipped: loss or gradient was not finite",

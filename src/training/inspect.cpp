@@ -144,10 +144,10 @@ SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Datas
     }
     if (look_at_neurons(layer, *trace.layer)) life.layers.push_back(std::move(layer));
   });
-  SignalMemory memory;
+  Tape loss_tape(threads);
   Tensor scores;
-  const std::array<std::uint8_t, 1> labels{data.labels[sample]};
-  static_cast<void>(parts.loss->forward(plain(y, memory, threads), labels, scores, threads));
+  const std::array<std::uint32_t, 1> labels{data.labels[sample]};
+  static_cast<void>(parts.loss->forward(y, labels, scores, loss_tape));
   life.scores.assign(scores.values().begin(), scores.values().end());
   life.prediction = predict(life.scores);
   return life;

@@ -1,40 +1,78 @@
 #include <fmt/format.h>
 
+#include <string>
+
 #include <volley/error.hpp>
 #include <volley/neuron.hpp>
 #include <volley/rule.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "reference/soft_lif.hpp"
 
 namespace volley {
 
-void Bptt::gradients(Sequential& net, const Loss& loss, const BatchResult& batch, Tape& tape) {
-  const Signal y = plain(batch.y, y_, tape.threads());
-  loss.backward(y, batch.labels, batch.scores, dy_, tape.threads());
-  net.backward(tape, in_form_of(batch.y, dy_, dy_as_given_, tape.threads()));
+namespace {
+
+/// The network that the article's rule is for.
+bool is_article_network(const Sequential& net) {
+  const auto* linear = net.size() == 3 ? dynamic_cast<const Linear*>(&net[1]) : nullptr;
+  return linear != nullptr && !linear->options().bias && dynamic_cast<const Flatten*>(&net[0]) != nullptr &&
+         dynamic_cast<const SoftLIF*>(&net[2]) != nullptr;
 }
 
-void ArticleRule::check(const Sequential& net, const Loss& loss) const {
-  if (!loss.scores_are_rates()) {
-    throw Error(
-        fmt::format("[article] loss must be one of firing rates, such as rate_mse, got {}", loss.kind()));
-  }
-  const bool fits = net.size() == 3 && dynamic_cast<const Flatten*>(&net[0]) != nullptr &&
-                    dynamic_cast<const Linear*>(&net[1]) != nullptr &&
-                    !static_cast<const Linear&>(net[1]).options().bias &&
-                    dynamic_cast<const SoftLIF*>(&net[2]) != nullptr;
-  if (fits) return;
+std::string kinds_in(const Layer& net) {
+  const auto* sequential = dynamic_cast<const Sequential*>(&net);
+  if (sequential == nullptr) return std::string(net.kind());
   std::string kinds;
-  for (std::size_t i = 0; i < net.size(); ++i) kinds += fmt::format("{}{}", i > 0 ? ", " : "", net[i].kind());
-  throw Error(fmt::format("[article] network must be flatten, linear without bias, soft_lif; got {}", kinds));
+  for (std::size_t i = 0; i < sequential->size(); ++i) {
+    kinds += fmt::format("{}{}", i > 0 ? ", " : "", (*sequential)[i].kind());
+  }
+  return kinds;
 }
 
-void ArticleRule::gradients(Sequential& net, const Loss&, const BatchResult& batch, Tape& tape) {
-  Linear& linear = static_cast<Linear&>(net[1]);
+/// Throws unless `batch` has N samples of K scores, and pictures of F pixels.
+void check_batch(const BatchResult& batch, const Tensor& v_last, std::size_t K, std::size_t F) {
+  const std::size_t N = batch.samples.size();
+  if (batch.labels.size() != N) {
+    throw ArgumentError("article", fmt::format("needs one label for each of {} samples", N),
+                        fmt::format("{}", batch.labels.size()));
+  }
+  const Shape expected{N, K};
+  if (batch.scores.shape() != expected) {
+    throw ShapeError("article", fmt::format("scores must be {}", expected.text()), batch.scores.shape());
+  }
+  if (v_last.size() != N * K) {
+    throw ShapeError("article", fmt::format("the forward on the tape must be of {}", expected.text()),
+                     v_last.shape());
+  }
+  batch.data.check(batch.samples);
+  if (batch.data.shape.size() != F) {
+    throw ShapeError("article", fmt::format("pictures must have {} pixels", F), batch.data.shape);
+  }
+}
+
+}  // namespace
+
+void Bptt::gradients(Layer& net, const Loss& loss, const BatchResult& batch, Tape& tape) {
+  net.backward(tape, loss.backward(batch.loss_tape));
+}
+
+void ArticleRule::check(const Layer& net, const Loss& loss) const {
+  if (!loss.scores_are_rates()) {
+    throw ArgumentError(kind(), "loss must be one of firing rates, such as rate_mse", loss.kind());
+  }
+  const auto* sequential = dynamic_cast<const Sequential*>(&net);
+  if (sequential != nullptr && is_article_network(*sequential)) return;
+  throw ArgumentError(
+      kind(), fmt::format("network must be flatten, linear without bias, soft_lif; got {}", kinds_in(net)));
+}
+
+void ArticleRule::gradients(Layer& net, const Loss& loss, const BatchResult& batch, Tape& tape) {
+  check(net, loss);
+  Linear& linear = static_cast<Linear&>(static_cast<Sequential&>(net)[1]);
   const Tensor& v_last = SoftLIF::last_potential(tape.child(2));
   const std::size_t K = linear.out();
   const std::size_t F = linear.in();
+  check_batch(batch, v_last, K, F);
   for (std::size_t n = 0; n < batch.samples.size(); ++n) {
     const std::span<const std::uint8_t> image = batch.data.picture(batch.samples[n]);
     for (std::size_t k = 0; k < K; ++k) {

@@ -9,8 +9,8 @@
 #include <volley/error.hpp>
 
 #include "core/philox.hpp"
-#include "layers/signal_forms.hpp"
 #include "training/batch_walk.hpp"
+#include "training/stage_guard.hpp"
 
 namespace volley {
 namespace {
@@ -26,7 +26,13 @@ float scheduled_lr(const Schedule& schedule, const Optimizer& optimizer, std::si
   return static_cast<float>(volley::scheduled_lr(schedule, base, epochs, optimizer.steps_taken()));
 }
 
-std::size_t count_right(const Tensor& scores, std::span<const std::uint8_t> labels) {
+/// Whether it ever gives another learning rate than that which the optimizer was made with.
+bool changes_lr(const Schedule& schedule) {
+  const auto* constant = std::get_if<ConstantSchedule>(&schedule);
+  return constant == nullptr || constant->warmup > 0;
+}
+
+std::size_t count_right(const Tensor& scores, std::span<const std::uint32_t> labels) {
   const std::size_t K = scores.shape()[1];
   std::size_t right = 0;
   for (std::size_t n = 0; n < labels.size(); ++n) right += predict({scores.data() + n * K, K}) == labels[n];
@@ -37,53 +43,55 @@ std::size_t count_right(const Tensor& scores, std::span<const std::uint8_t> labe
 
 /// Everything a pass needs, kept from one to the next so that a running training asks for no memory.
 struct Trainer::Pass {
-  explicit Pass(std::size_t threads) : pool(threads), encoder_tapes(pool), tape(pool) {
+  explicit Pass(std::size_t threads)
+      : pool(threads), walk(pool), evaluation_within(pool), tape(pool), loss_tape(pool) {
     tape.set_needs_input_gradient(false);
   }
 
   ThreadPool pool;
-  EncoderTapes encoder_tapes;
-  Tape tape;
+  WalkMemory walk;               // of a training, or of an evaluation after it
+  WalkMemory evaluation_within;  // of an evaluation that a recorder asks for while a training walks
+  Tape tape;                     // free between two steps: an evaluation has it too
+  Tape loss_tape;
   Monitor monitor;
-  Dataset augmented;  // as large as the training set, where pictures are augmented
-  std::vector<std::uint32_t> order;
-  std::vector<std::uint8_t> labels;
-  std::vector<NamedParameter> parameters;
+  std::vector<std::uint32_t> labels;
+  std::vector<NamedParameter> parameters;  // of the network that is in training
   std::vector<NamedTensor> buffers;
   std::vector<Tensor> buffers_before;  // the step under way
-  SignalMemory plain_y;                // the output, where the network gives another form than the loss reads
   Tensor scores;
   double loss = 0;
   std::size_t right = 0;
 
-  /// Runs the network on a batch: fills labels, scores, loss and right.
-  Signal forward(const Sequential& net, const Loss& loss_function, const Dataset& data,
-                 const BatchWalk& walk) {
-    const std::span<const std::uint32_t> samples = walk.samples();
-    labels.resize(samples.size());
-    std::ranges::transform(samples, labels.begin(),
+  /// Runs the network on a batch of `data`: fills labels, scores, loss and right.
+  Signal forward(const Layer& net, const Loss& loss_function, const Dataset& data, const Batch& batch,
+                 const Draw& draw, bool training) {
+    labels.resize(batch.samples.size());
+    std::ranges::transform(batch.samples, labels.begin(),
                            [&](std::uint32_t sample) { return data.labels[sample]; });
-    tape.set_context(
-        {.training = walk.draw().purpose == Draw::Purpose::train, .draw = walk.draw(), .samples = samples});
-    const Signal y = net.forward(walk.x(), tape);
-    loss = loss_function.forward(plain(y, plain_y, pool), labels, scores, pool);
+    tape.set_context({.training = training, .draw = draw, .samples = batch.samples});
+    const Signal y = net.forward(batch.x, tape);
+    loss = loss_function.forward(y, labels, scores, loss_tape);
     right = count_right(scores, labels);
     return y;
   }
 };
 
-Trainer::Trainer(Sequential& net, TrainerParts parts, const TrainerOptions& options)
+Trainer::Trainer(Layer& net, TrainerParts parts, const TrainerOptions& options)
     : net_(net), parts_(std::move(parts)), options_(options) {
   check_fields("trainer", options);
   if (options.clip_norm.has_value() && options.clip_value.has_value())
-    throw Error("[trainer] clip_norm and clip_value: at most one may be given, got both");
+    throw ArgumentError("trainer", "clip_norm and clip_value: at most one may be given", "both");
+  const auto require = [](const auto& part, const char* name) {
+    if (part == nullptr) throw ArgumentError("trainer", fmt::format("{} must not be null", name));
+  };
+  require(parts_.optimizer, "optimizer");
+  require(parts_.loss, "loss");
+  require(parts_.encoder, "encoder");
+  require(parts_.rule, "rule");
   check_schedule(parts_.schedule);
   parts_.rule->check(net, *parts_.loss);
+  parts_.optimizer->prepare(net.parameters());
   pass_ = std::make_unique<Pass>(options.threads);
-  pass_->parameters = net.parameters();
-  pass_->buffers = net.buffers();
-  for (const NamedTensor& buffer : pass_->buffers) pass_->buffers_before.push_back(*buffer.tensor);
-  parts_.optimizer->prepare(pass_->parameters);
 }
 
 Trainer::~Trainer() = default;
@@ -91,65 +99,88 @@ Trainer::~Trainer() = default;
 std::size_t Trainer::threads() const { return pass_->pool.size(); }
 
 void Trainer::set_position(const TrainerPosition& position) {
+  if (stage_ != Stage::idle) throw ArgumentError("trainer", "set_position must not be called within a fit");
   check_fields("trainer", position);
   position_ = position;
 }
 
+/// Looks at the network as it is now, which may be another than at the fit before.
+void Trainer::begin_fit() {
+  Pass& pass = *pass_;
+  parts_.rule->check(net_, *parts_.loss);
+  pass.parameters = net_.parameters();
+  pass.buffers = net_.buffers();
+  parts_.optimizer->prepare(pass.parameters);
+  pass.buffers_before.resize(pass.buffers.size());
+}
+
 /// The samples in the order in which an epoch visits them.
 std::span<const std::uint32_t> Trainer::shuffled(const Dataset& train, std::uint32_t epoch) {
-  pass_->order.resize(train.size());
-  shuffle(pass_->order, PhiloxSequence(philox_key(options_.seed, Purpose::shuffle, epoch)));
-  return pass_->order;
+  std::vector<std::uint32_t>& order = pass_->walk.order;
+  order.resize(train.size());
+  shuffle(order, PhiloxSequence(philox_key(options_.seed, Purpose::shuffle, epoch)));
+  return order;
 }
 
-/// The set that has the pictures `order` as this epoch shows them: all are augmented before the first is
-/// encoded, which goes on beside the steps.
-const Dataset& Trainer::as_shown(const Dataset& train, std::span<const std::uint32_t> order,
-                                 const Draw& draw) {
-  if (!parts_.augment.active()) return train;
-  parts_.augment.apply(pass_->augmented, train, order, draw, pass_->pool);
-  return pass_->augmented;
+BatchWalk Trainer::walk(const Dataset& train, std::span<const std::uint32_t> order, const Draw& draw) {
+  return {{.data = train,
+           .order = order,
+           .batch = options_.batch,
+           .steps = options_.steps,
+           .draw = draw,
+           .encoder = *parts_.encoder,
+           .augment = parts_.augment.active() ? &parts_.augment : nullptr},
+          pass_->walk};
 }
 
-BatchWalk Trainer::walk(const Dataset& data, std::span<const std::uint32_t> order, const Draw& draw) {
-  return {data, order, options_.batch, options_.steps, draw, *parts_.encoder, pass_->encoder_tapes};
-}
-
-Trainer::StepResult Trainer::compute_gradients(const Dataset& train, const BatchWalk& walk) {
+Trainer::StepResult Trainer::compute_gradients(const Dataset& train, const Batch& batch, const Draw& draw) {
   Pass& pass = *pass_;
-  const std::span<const std::uint32_t> samples = walk.samples();
-  const Signal y = pass.forward(net_, *parts_.loss, train, walk);
+  const Signal y = pass.forward(net_, *parts_.loss, train, batch, draw, true);
   zero_gradients(pass.parameters);
-  for (std::size_t i = 0; i < pass.buffers.size(); ++i) {
-    std::ranges::copy(pass.buffers[i].tensor->values(), pass.buffers_before[i].data());
-  }
-  parts_.rule->gradients(net_, *parts_.loss, {train, samples, pass.labels, y, pass.scores}, pass.tape);
+  for (std::size_t i = 0; i < pass.buffers.size(); ++i) pass.buffers_before[i] = *pass.buffers[i].tensor;
+  parts_.rule->gradients(net_, *parts_.loss,
+                         {*batch.data, batch.places, pass.labels, y, pass.scores, pass.loss_tape}, pass.tape);
   return {pass.loss, pass.right, gradient_norm(pass.parameters, pass.pool)};
 }
 
 /// Takes back what the batch has changed in the layers' buffers.
 void Trainer::restore_buffers() {
-  for (std::size_t i = 0; i < pass_->buffers.size(); ++i) {
-    std::ranges::copy(pass_->buffers_before[i].values(), pass_->buffers[i].tensor->data());
-  }
+  for (std::size_t i = 0; i < pass_->buffers.size(); ++i)
+    *pass_->buffers[i].tensor = pass_->buffers_before[i];
 }
 
 void Trainer::update(const StepResult& step) {
   Pass& pass = *pass_;
   if (options_.clip_norm) clip_gradient_norm(pass.parameters, *options_.clip_norm, step.grad_norm, pass.pool);
   if (options_.clip_value) clip_gradient_value(pass.parameters, *options_.clip_value, pass.pool);
-  parts_.optimizer->set_lr(scheduled_lr(parts_.schedule, *parts_.optimizer, position_.epoch - 1));
+  if (changes_lr(parts_.schedule)) {
+    parts_.optimizer->set_lr(scheduled_lr(parts_.schedule, *parts_.optimizer, position_.epoch - 1));
+  }
   parts_.optimizer->step(pass.parameters, pass.pool);
 }
 
-Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* recorder) {
+Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* recorder,
+                             Draw::Purpose purpose) {
+  if (stage_ == Stage::working) {
+    throw ArgumentError("trainer", "evaluate must not be called within a step or another evaluation");
+  }
+  check_range("trainer", "epoch", static_cast<double>(epoch), between(0, kMaxEpoch));
+  const StageGuard guard(stage_, Stage::working);
   check_data(data);
+  const Draw draw{options_.seed, static_cast<std::uint32_t>(epoch), purpose};
+  return run_evaluation(data, draw, recorder);
+}
+
+/// An evaluation of data that fits. A training that walks keeps its memory, and the one job that threads do
+/// ahead.
+Evaluation Trainer::run_evaluation(const Dataset& data, const Draw& draw, Recorder* recorder) {
   const Clock::time_point start = Clock::now();
   Pass& pass = *pass_;
+  const bool ahead = !pass.walk.walked;
+  WalkMemory& memory = ahead ? pass.walk : pass.evaluation_within;
   const std::size_t batches = batches_of(data.size(), false);
-  const Draw draw{options_.seed, static_cast<std::uint32_t>(epoch), Draw::Purpose::test};
-  pass.order.resize(data.size());
-  std::iota(pass.order.begin(), pass.order.end(), 0u);
+  memory.order.resize(data.size());
+  std::iota(memory.order.begin(), memory.order.end(), 0u);
 
   pass.monitor.clear();
   Evaluation result;
@@ -157,10 +188,22 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
   result.scores.resize({data.size(), K});
   result.predictions.resize(data.size());
   std::size_t right = 0;
-  BatchWalk walk = this->walk(data, pass.order, draw);
+  BatchWalk walk({.data = data,
+                  .order = memory.order,
+                  .batch = options_.batch,
+                  .steps = options_.steps,
+                  .draw = draw,
+                  .encoder = *parts_.encoder,
+                  .ahead = ahead},
+                 memory);
   for (std::size_t b = 0; walk.next(); ++b) {
-    const std::size_t samples = walk.samples().size();
-    pass.forward(net_, *parts_.loss, data, walk);
+    const std::size_t samples = walk.batch().samples.size();
+    pass.forward(net_, *parts_.loss, data, walk.batch(), draw, false);
+    if (pass.scores.shape() != Shape{samples, K}) {
+      throw ShapeError("trainer",
+                       fmt::format("the network's output must be of {} scores, as its output_shape says", K),
+                       pass.scores.shape());
+    }
     if (options_.monitors) pass.monitor.look(pass.tape);
     std::ranges::copy(pass.scores.values(), result.scores.data() + b * options_.batch * K);
     result.loss += pass.loss * static_cast<double>(samples);
@@ -172,7 +215,7 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
     }
   }
   for (std::size_t n = 0; n < data.size(); ++n) {
-    result.predictions[n] = static_cast<std::uint8_t>(predict({result.scores.data() + n * K, K}));
+    result.predictions[n] = static_cast<std::uint32_t>(predict({result.scores.data() + n * K, K}));
   }
   result.loss /= static_cast<double>(data.size());
   result.accuracy = static_cast<double>(right) / static_cast<double>(data.size());
@@ -187,12 +230,16 @@ std::size_t Trainer::batches_of(std::size_t samples, bool drop_last) const {
 
 void Trainer::check_data(const Dataset& data) const {
   if (data.size() == 0)
-    throw Error(fmt::format("[trainer] {}: must have at least one sample, got none", data.name));
+    throw ArgumentError("trainer", fmt::format("{}: must have at least one sample", data.name), "none");
+  data.check();
+  const std::size_t classes =
+      data.classes.empty() ? std::size_t{*std::ranges::max_element(data.labels)} + 1 : data.classes.size();
   const Shape out = net_.output_shape(parts_.encoder->output_shape(data.shape));
-  if (out.rank() != 1 || out[0] < data.classes.size()) {
-    throw Error(
-        fmt::format("[trainer] {}: the network's output must be one score for each of {} classes, got {}",
-                    data.name, data.classes.size(), out.text()));
+  if (out.rank() != 1 || out[0] < classes) {
+    throw ShapeError(
+        "trainer",
+        fmt::format("{}: the network's output must be one score for each of {} classes", data.name, classes),
+        out);
   }
 }
 

@@ -58,7 +58,7 @@ namespace {
 /// Pictures of which some are emptier than others, so that no batch needs just what the one before did.
 Dataset some_pictures(std::size_t samples) {
   constexpr std::size_t kPixels = 100;
-  Dataset data{.name = "some", .shape = {1, 10, 10}, .labels = std::vector<std::uint8_t>(samples)};
+  Dataset data{.name = "some", .shape = {1, 10, 10}, .labels = std::vector<std::uint32_t>(samples)};
   data.classes.assign(3, "");
   test::Random random(1);
   for (std::size_t n = 0; n < samples; ++n) {
@@ -94,8 +94,21 @@ class Counter final : public Recorder {
   std::vector<std::size_t> of_epoch_;
 };
 
-std::vector<std::size_t> count(Sequential net, std::size_t threads, std::size_t epochs) {
-  Trainer trainer{net, Adam{1e-3f}, RateMse{}, Poisson{}, {.steps = 70, .batch = 8, .threads = threads}};
+/// What is trained, beside its data.
+struct Case {
+  Sequential (*net)();
+  EncoderOptions encoder = PoissonOptions{};
+  LossRecipe loss = RateMseOptions{};
+  AugmentOptions augment{};
+  std::size_t steps = 70;
+};
+
+std::vector<std::size_t> count(const Case& of, std::size_t threads, std::size_t epochs) {
+  Recipe recipe;
+  recipe.encoder = of.encoder, recipe.loss = of.loss, recipe.augment = of.augment;
+  recipe.schedule = StepSchedule{{}, 2, 0.5};
+  Sequential net = of.net();
+  Trainer trainer(net, recipe.build_parts(), {.steps = of.steps, .batch = 8, .threads = threads});
   const Dataset train = some_pictures(160), test = some_pictures(48);
   Counter counter;
   trainer.fit(train, test, epochs, &counter);
@@ -103,10 +116,26 @@ std::vector<std::size_t> count(Sequential net, std::size_t threads, std::size_t 
 }
 
 Sequential small_net() { return Sequential{Flatten{}, Linear{100, 3, {.bias = false}}, LIF{}}; }
+Sequential two_inputs_net() { return Sequential{Flatten{}, Linear{200, 3}, LIF{}}; }
 Sequential deep_net() {
   return Sequential{
       Flatten{}, Linear{100, 40}, LIF{}, Linear{40, 12}, LIF{{.surrogate = Sigmoid{}}}, Linear{12, 3}, LIF{}};
 }
+
+Sequential conv_net() {
+  return Sequential{Conv2d{1, 4, 3}, BatchNorm{4}, LIF{},     Conv2d{4, 4, 3},  BatchNorm{4},
+                    LIF{},           MaxPool2d{2}, Flatten{}, Linear{4 * 9, 3}, LIF{}};
+}
+Sequential potential_net() { return Sequential{Flatten{}, Linear{100, 12}, LIF{}, Linear{12, 3}, LI{}}; }
+
+const Case kCases[] = {{small_net},
+                       {deep_net},
+                       {small_net, PoissonOptions{}, CountCrossEntropyOptions{}},
+                       {small_net, PoissonOptions{}, TetOptions{}, {.crop_padding = 2, .flip = true}},
+                       {two_inputs_net, PopulationOptions{.neurons = 2, .mode = PopulationMode::random}},
+                       {potential_net, DirectOptions{}, MembraneMseOptions{}},
+                       {potential_net, LatencyOptions{}, MembraneCrossEntropyOptions{}},
+                       {conv_net, DirectOptions{}, RateMseOptions{}, {.flip = true}, 4}};
 
 TEST(Allocations, AreCounted) {
   const std::size_t before = asked;
@@ -119,10 +148,10 @@ TEST(Allocations, AreCounted) {
 }
 
 TEST(Allocations, ARunningTrainingAsksForNone) {
-  for (Sequential (*net)() : {small_net, deep_net}) {
-    const std::vector<std::size_t> counts = count(net(), 1, 4);
+  for (const Case& of : kCases) {
+    const std::vector<std::size_t> counts = count(of, 1, 4);
     for (std::size_t epoch = 1; epoch < counts.size(); ++epoch)
-      EXPECT_EQ(counts[epoch], 0u) << "epoch " << epoch + 1;
+      EXPECT_EQ(counts[epoch], 0u) << "case " << &of - kCases << ", epoch " << epoch + 1;
   }
 }
 
@@ -130,8 +159,8 @@ TEST(Allocations, ARunningTrainingAsksForNone) {
 // asks for its memory then. It does so once, and that comes to an end; what is asked for by each batch does
 // not.
 TEST(Allocations, NorDoesOneOnSeveralThreads) {
-  for (Sequential (*net)() : {small_net, deep_net}) {
-    const std::vector<std::size_t> counts = count(net(), 2, 30);
+  for (const Case& of : kCases) {
+    const std::vector<std::size_t> counts = count(of, 2, 30);
     EXPECT_EQ(*std::min_element(counts.begin() + 1, counts.end()), 0u);
     const std::size_t all = std::accumulate(counts.begin() + 1, counts.end(), std::size_t{0});
     EXPECT_LT(all, 200u) << "a few by each thread, not some by each of 780 batches";

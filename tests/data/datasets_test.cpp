@@ -21,7 +21,7 @@ class Datasets : public testing::Test {
     EXPECT_EQ(split.train.size(), 6u);
     EXPECT_EQ(split.test.size(), 4u);
     EXPECT_EQ(split.train.shape, (Shape{1, 5, 5}));
-    EXPECT_EQ(split.train.labels, (std::vector<std::uint8_t>{0, 1, 1, 0, 1, 0}));
+    EXPECT_EQ(split.train.labels, (std::vector<std::uint32_t>{0, 1, 1, 0, 1, 0}));
     EXPECT_EQ(split.test.picture(3)[24], static_cast<std::uint8_t>(toy_.contents[2].back()));
     EXPECT_EQ(split.test.classes, toy_.set.classes);
   }
@@ -162,7 +162,7 @@ TEST_F(Datasets, TheRealSetsHaveTheirKnownCounts) {
     ASSERT_EQ(split.train.size(), 60000u);
     ASSERT_EQ(split.test.size(), 10000u);
     std::array<int, 10> counts{};
-    for (const std::uint8_t label : split.test.labels) ++counts[label];
+    for (const std::uint32_t label : split.test.labels) ++counts[label];
     // MNIST's test digits, as published; Fashion-MNIST is balanced.
     const std::array<int, 10> digits{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009};
     const std::array<int, 10> even{1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000};

@@ -109,7 +109,7 @@ TEST_F(Idx, PicturesAndLabelsMustBelongTogether) {
   const Dataset set = make_dataset("toy", pictures, labels, {"a", "b", "c"});
   EXPECT_EQ(set.size(), 3u);
   EXPECT_EQ(set.shape, (Shape{1, 2, 2}));
-  EXPECT_EQ(set.labels, (std::vector<std::uint8_t>{2, 0, 1}));
+  EXPECT_EQ(set.labels, (std::vector<std::uint32_t>{2, 0, 1}));
   EXPECT_EQ(set.picture(1)[0], pictures.values[4]);
 
   const IdxArray fewer = array(idx_bytes({2}, std::string("\0\1", 2)), 1);

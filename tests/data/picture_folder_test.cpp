@@ -52,11 +52,11 @@ TEST_F(PictureFolder, WithTrainAndTestIsReadByClass) {
   const Split split = datasets::load(root_.string());
   EXPECT_EQ(split.train.name, "flowers train");
   EXPECT_EQ(split.train.classes, (std::vector<std::string>{"aster", "rose"}));
-  EXPECT_EQ(split.train.labels, (std::vector<std::uint8_t>{0, 0, 1}));
+  EXPECT_EQ(split.train.labels, (std::vector<std::uint32_t>{0, 0, 1}));
   EXPECT_EQ(split.train.shape, (Shape{1, 2, 3}));
   EXPECT_TRUE(std::ranges::equal(split.train.picture(0), std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(split.train.picture(2)[5], 10);
-  EXPECT_EQ(split.test.labels, (std::vector<std::uint8_t>{1}));
+  EXPECT_EQ(split.test.labels, (std::vector<std::uint32_t>{1}));
   EXPECT_EQ(split.test.name, "flowers test");
   EXPECT_EQ(split.validation.size(), 0u);
 }
@@ -134,9 +134,9 @@ TEST_F(PictureFolder, ATestSetMustFitItsTrainingSet) {
 TEST_F(PictureFolder, NothingAndTooManyClassesAreRefused) {
   expect_has(refusal(), "flowers: No such file or directory");
   fs::create_directory(root_);
-  expect_has(refusal(), "must have 1 to 256 folders of classes, got 0");
-  for (int i = 0; i < 257; ++i) fs::create_directory(root_ / std::to_string(i));
-  expect_has(refusal(), "must have 1 to 256 folders of classes, got 257");
+  expect_has(refusal(), "must have 1 to 32768 folders of classes, got 0");
+  for (int i = 0; i < 32769; ++i) fs::create_directory(root_ / std::to_string(i));
+  expect_has(refusal(), "must have 1 to 32768 folders of classes, got 32769");
   const test::TempFolder one;
   put_pgm(one / "a/1.pgm", 2, 2, 1);
   expect_has(error_text([&] { read_picture_folder(one.path()); }), "can be held out");

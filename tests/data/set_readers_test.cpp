@@ -33,7 +33,7 @@ TEST(SetReaders, KmnistIsReadWithoutAKnownHash) {
   put_idx(set_of("kmnist"), folder / "KMNIST/raw", 28, 28, std::string("\0\11\3", 3), true);
   const Split split = datasets::load("kmnist", folder.path());
   EXPECT_EQ(split.train.size(), 3u);
-  EXPECT_EQ(split.test.labels, (std::vector<std::uint8_t>{0, 9, 3}));
+  EXPECT_EQ(split.test.labels, (std::vector<std::uint32_t>{0, 9, 3}));
   EXPECT_EQ(split.train.classes[9], "wo");
   const datasets::Info info = look_up_set(set_of("kmnist"), folder.path());
   EXPECT_EQ(info.state, datasets::Info::State::ready);
@@ -57,7 +57,7 @@ TEST(SetReaders, EmnistIsTurnedUprightAndItsLettersCountFromOne) {
     const test::TempFolder own;
     put_idx(letters, own / place, 28, 28, std::string("\1\32\2"), true);
     const Split split = datasets::load("emnist_letters", own.path());
-    EXPECT_EQ(split.train.labels, (std::vector<std::uint8_t>{0, 25, 1})) << place;
+    EXPECT_EQ(split.train.labels, (std::vector<std::uint32_t>{0, 25, 1})) << place;
     const std::string stored = test::some_values(3 * 28 * 28);
     for (const std::size_t n : {0u, 2u}) {
       for (const auto& [y, x] : {std::pair{0, 5}, std::pair{27, 3}, std::pair{9, 9}}) {
@@ -128,7 +128,7 @@ TEST(SetReaders, CifarIsReadFromTheFoldersOfItsArchive) {
     ten.put(folder / place);
     const Split split = load_set(ten.set, folder.path());
     EXPECT_EQ(split.train.size(), 10u) << place;
-    EXPECT_EQ(split.train.labels, (std::vector<std::uint8_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+    EXPECT_EQ(split.train.labels, (std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
     EXPECT_EQ(split.train.shape, (Shape{3, 32, 32}));
     EXPECT_EQ(split.train.picture(7)[0], 3);
     EXPECT_EQ(split.train.picture(7)[3071], static_cast<std::uint8_t>(test::some_values(kCifarPixels)[3071]));
@@ -140,8 +140,8 @@ TEST(SetReaders, Cifar100HasItsFineLabels) {
   const test::TempFolder folder;
   hundred.put(folder / "cifar-100-binary");
   const Split split = load_set(hundred.set, folder.path());
-  EXPECT_EQ(split.train.labels, (std::vector<std::uint8_t>{0, 1}));
-  EXPECT_EQ(split.test.labels, (std::vector<std::uint8_t>{2, 3}));
+  EXPECT_EQ(split.train.labels, (std::vector<std::uint32_t>{0, 1}));
+  EXPECT_EQ(split.test.labels, (std::vector<std::uint32_t>{2, 3}));
   EXPECT_EQ(split.test.picture(1)[0], 1);
   EXPECT_EQ(hundred.set.classes.size(), 100u);
   EXPECT_TRUE(std::ranges::is_sorted(hundred.set.classes));
@@ -195,7 +195,7 @@ TEST(HoldOut, PartsTheTrainingSetByTheSeed) {
   ASSERT_EQ(split.validation.size(), 3u);
   EXPECT_EQ(split.test.size(), 8u);
   // Each picture is in one part, with its own label; both parts keep the order.
-  std::vector<std::uint8_t> all;
+  std::vector<std::uint32_t> all;
   for (const Dataset* part : {&split.train, &split.validation}) {
     EXPECT_TRUE(std::ranges::is_sorted(part->labels));
     for (std::size_t n = 0; n < part->size(); ++n) {

@@ -16,7 +16,7 @@ namespace {
 using test::error_text;
 
 Dataset pictures(const Shape& shape, std::size_t samples, std::uint32_t seed) {
-  Dataset data{.name = "random", .shape = shape, .labels = std::vector<std::uint8_t>(samples)};
+  Dataset data{.name = "random", .shape = shape, .labels = std::vector<std::uint32_t>(samples)};
   test::Random random(seed);
   for (std::size_t i = 0; i < samples * shape.size(); ++i) {
     data.pixels.push_back(static_cast<std::uint8_t>(random.below(3) == 0 ? 0 : random.below(256)));

@@ -22,7 +22,7 @@ constexpr std::size_t kSteps = 33;
 
 /// Pictures that are all alike, so that only their addresses differ.
 Dataset pictures(std::size_t samples) {
-  Dataset data{.name = "alike", .shape = {kPixels}, .labels = std::vector<std::uint8_t>(samples)};
+  Dataset data{.name = "alike", .shape = {kPixels}, .labels = std::vector<std::uint32_t>(samples)};
   for (std::size_t i = 0; i < samples * kPixels; ++i) {
     data.pixels.push_back(static_cast<std::uint8_t>(i % kPixels * 3));
   }

@@ -32,22 +32,22 @@ struct Gradients {
 };
 
 /// One pass and its gradients, MSE of the rate.
-Gradients run(Sequential& net, const Signal& x, const std::vector<std::uint8_t>& labels, std::size_t threads,
+Gradients run(Sequential& net, const Signal& x, const std::vector<std::uint32_t>& labels, std::size_t threads,
               bool want_dx = true) {
   ThreadPool pool(threads);
   Tape tape(pool);
   tape.set_needs_input_gradient(want_dx);
+  Tape loss_tape(pool);
   const RateMse loss;
-  Tensor scores, dy;
+  Tensor scores;
   Gradients result;
   zero_gradients(net.parameters());
   for (int pass = 0; pass < 2;
        ++pass) {  // the second on a used tape: nothing may be left over from the first
     zero_gradients(net.parameters());
     const Signal y = net.forward(x, tape);
-    result.loss = loss.forward(y, labels, scores);
-    loss.backward(y, labels, scores, dy);
-    const Signal dx = net.backward(tape, dy);
+    result.loss = loss.forward(y, labels, scores, loss_tape);
+    const Signal dx = net.backward(tape, loss.backward(loss_tape));
     result.of.clear();
     for (const NamedParameter& p : net.parameters()) {
       const auto g = p.parameter->gradient.values();
@@ -64,7 +64,7 @@ struct ReferenceNetwork {
   std::size_t N, in, hidden, out;
 
   Gradients operator()(const std::vector<float>& x, const std::vector<NamedParameter>& p, const LIFOptions& o,
-                       const std::vector<std::uint8_t>& labels) const {
+                       const std::vector<std::uint32_t>& labels) const {
     using V = std::vector<double>;
     const auto value = [&](std::size_t i) {
       const auto v = p[i].parameter->value.values();
@@ -112,7 +112,7 @@ struct ReferenceNetwork {
 struct TestData {
   std::size_t N = 9, in = 70, hidden = 45, out = 10;
   std::vector<float> x;
-  std::vector<std::uint8_t> labels;
+  std::vector<std::uint32_t> labels;
   Spikes spikes;
   Tensor values;
 
@@ -181,12 +181,11 @@ TEST(Network, ParameterGradientsAccumulate) {
   const TestData s;
   Sequential net = two_layers(s, {});
   const Gradients once = run(net, s.spikes, s.labels, 2);
-  Tape tape;
-  Tensor scores, dy;
-  const Signal y = net.forward(s.spikes, tape);
-  RateMse{}.forward(y, s.labels, scores);
-  RateMse{}.backward(y, s.labels, scores, dy);
-  net.backward(tape, dy);  // on top of what run() left
+  Tape tape, loss_tape;
+  Tensor scores;
+  const RateMse loss;
+  loss.forward(net.forward(s.spikes, tape), s.labels, scores, loss_tape);
+  net.backward(tape, loss.backward(loss_tape));  // on top of what run() left
   const auto twice = net.parameters()[0].parameter->gradient.values();
   for (std::size_t i = 0; i < twice.size(); ++i) EXPECT_NEAR(twice[i], 2 * once.of[0][i], 1e-6);
 }

@@ -97,15 +97,14 @@ TEST(RatePenalty, QuietsANetworkThatTrains) {
     Tensor x(Shape{4, 10, 6});
     std::ranges::copy(test::Random(6).values<float>(x.size(), 0, 2), x.data());
     Sgd sgd{0.5f};
-    Tape tape;
-    Tensor scores, dy;
-    const std::vector<std::uint8_t> labels{0, 1, 0, 1};
+    Tape tape, loss_tape;
+    const RateMse loss;
+    Tensor scores;
+    const std::vector<std::uint32_t> labels{0, 1, 0, 1};
     for (int step = 0; step < 40; ++step) {
-      const Signal y = net.forward(x, tape);
-      RateMse{}.forward(y, labels, scores);
-      RateMse{}.backward(y, labels, scores, dy);
+      loss.forward(net.forward(x, tape), labels, scores, loss_tape);
       zero_gradients(net.parameters());
-      net.backward(tape, dy);
+      net.backward(tape, loss.backward(loss_tape));
       sgd.step(net.parameters(), ThreadPool::shared());
     }
     net.forward(x, tape);

@@ -27,9 +27,17 @@ std::vector<std::uint8_t> Golden::bytes(const std::string& name) const {
   return bytes;
 }
 
+std::vector<std::uint32_t> Golden::labels(const std::string& name) const {
+  const std::vector<std::uint8_t> values = bytes(name);
+  return {values.begin(), values.end()};
+}
+
 Dataset Golden::dataset(const std::string& prefix) const {
-  Dataset data{
-      prefix, {tensor(prefix + "pixels").shape()[1]}, bytes(prefix + "pixels"), bytes(prefix + "labels"), {}};
+  Dataset data{prefix,
+               {tensor(prefix + "pixels").shape()[1]},
+               bytes(prefix + "pixels"),
+               labels(prefix + "labels"),
+               {}};
   for (int k = 0; k < 10; ++k) data.classes.push_back(std::to_string(k));
   return data;
 }

@@ -27,6 +27,7 @@ class Golden {
   bool has(const std::string& name) const { return file_.tensors.contains(name); }
   std::span<const float> values(const std::string& name) const { return tensor(name).values(); }
   std::vector<std::uint8_t> bytes(const std::string& name) const;
+  std::vector<std::uint32_t> labels(const std::string& name) const;
   /// The tensors PREFIX.pixels and PREFIX.labels as a data set of ten classes.
   Dataset dataset(const std::string& prefix) const;
   /// Gives the network the tensors PREFIX + parameter name.

@@ -40,7 +40,7 @@ PassResult run_pass(const Golden& golden, const std::string& name) {
   golden.load_weights(r.net, name + ".weights.");
   std::vector<std::uint32_t> samples(data.size());
   for (std::uint32_t n = 0; n < samples.size(); ++n) samples[n] = n;
-  Tape encoder_tape, tape;
+  Tape encoder_tape, tape, loss_tape;
   const Draw draw{golden.manifest().at("seed"), 1, Draw::Purpose::train};
   const Signal x = Poisson().encode(data, samples, recipe.at("training").at("steps"), draw, encoder_tape);
   Sha256 sum;
@@ -48,11 +48,9 @@ PassResult run_pass(const Golden& golden, const std::string& name) {
   r.spikes_sha256 = sum.hex();
   const Signal y = r.net.forward(x, tape);
   const std::unique_ptr<Loss> loss = loss_of(recipe);
-  r.loss = loss->forward(y, data.labels, r.rates);
-  Tensor dy;
-  loss->backward(y, data.labels, r.rates, dy);
+  r.loss = loss->forward(y, data.labels, r.rates, loss_tape);
   zero_gradients(r.net.parameters());
-  r.net.backward(tape, dy);
+  r.net.backward(tape, loss->backward(loss_tape));
   return r;
 }
 
@@ -96,8 +94,8 @@ struct Notes final : Recorder {
 struct SummingPoisson final : Encoder {
   SummingPoisson(Sha256& sum_, std::size_t steps_) : sum(sum_), left(steps_) {}
   std::string_view kind() const override { return poisson.kind(); }
-  Signal encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
-                const Draw& draw, Tape& tape) const override {
+  Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                   const Draw& draw, Tape& tape) const override {
     const Signal x = poisson.encode(data, samples, steps, draw, tape);
     if (draw.purpose == Draw::Purpose::train && left > 0) {
       sum.add(bytes_of(x.spikes()));

@@ -22,7 +22,7 @@ struct Network {
   Surrogate surrogate;
   bool cross_entropy = false;
   Values x = test::Random(1).spikes<double>(N * T * kIn, 0.4);
-  std::vector<std::uint8_t> labels{2, 0, 3};
+  std::vector<std::uint32_t> labels{2, 0, 3};
 
   struct Pass {
     Values a1 = Values(N * T * kHidden), s1 = a1, h1 = a1;

@@ -112,8 +112,8 @@ TEST(WorthALook, AreRightOnesOfEachClassAndTheSurestMistakes) {
   const auto& labels = all_zero.data.labels;
   const std::vector<std::size_t> chosen = worth_a_look(all_zero.evaluation, all_zero.data, 2, 3);
   ASSERT_EQ(chosen.size(), 4u);  // class 0 alone is ever right
-  EXPECT_EQ(labels[chosen[0]], 0);
-  for (std::size_t i = 1; i < 4; ++i) EXPECT_NE(labels[chosen[i]], 0);
+  EXPECT_EQ(labels[chosen[0]], 0u);
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_NE(labels[chosen[i]], 0u);
   EXPECT_GT(chosen[1], chosen[2]);  // the score of class 0 rises from sample to sample
   EXPECT_GT(chosen[2], chosen[3]);
 }

@@ -84,15 +84,25 @@ TEST(Augment, IsAddressedBySeedEpochAndSampleAlone) {
   }
   EXPECT_NE(augmented(data, options, {.seed = 4, .epoch = 1}).pixels, first.pixels);
   EXPECT_NE(augmented(data, options, {.seed = 3, .epoch = 2}).pixels, first.pixels);
-  // A batch of some, in another order, changes these alone.
+  // A batch of some, in another order, has what they are in the whole set.
   ThreadPool pool(2);
   Dataset out;
-  const std::vector<std::uint32_t> samples{41, 7};
+  const std::vector<std::uint32_t> samples{41, 7, 8};
   Augment(options).apply(out, data, samples, {.seed = 3, .epoch = 1}, pool);
-  for (std::size_t n = 0; n < data.size(); ++n) {
-    const bool drawn = n == 41 || n == 7;
-    EXPECT_TRUE(std::ranges::equal(out.picture(n), (drawn ? first : data).picture(n))) << n;
+  ASSERT_EQ(out.size(), 3u);
+  for (std::size_t n = 0; n < samples.size(); ++n) {
+    EXPECT_TRUE(std::ranges::equal(out.picture(n), first.picture(samples[n]))) << n;
+    EXPECT_EQ(out.labels[n], data.labels[samples[n]]);
   }
+  // Copies at other places are known by the indices of their originals.
+  const Draw by_name{.seed = 3, .epoch = 1, .known_as = samples};
+  Dataset copies = data.first(0), again;
+  for (const std::uint32_t n : samples) {
+    copies.pixels.insert(copies.pixels.end(), data.picture(n).begin(), data.picture(n).end());
+    copies.labels.push_back(data.labels[n]);
+  }
+  Augment(options).apply(again, copies, std::vector<std::uint32_t>{0, 1, 2}, by_name, pool);
+  EXPECT_EQ(again.pixels, out.pixels);
 }
 
 TEST(Augment, OfASetOfTheSameSizeTakesItsLabels) {

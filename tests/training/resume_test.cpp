@@ -148,7 +148,7 @@ class Spoiled final : public LearningRule {
  public:
   Spoiled(std::size_t first, std::size_t last, float value) : first_(first), last_(last), value_(value) {}
   std::string_view kind() const override { return "spoiled"; }
-  void gradients(Sequential& net, const Loss& loss, const volley::BatchResult& batch, Tape& tape) override {
+  void gradients(Layer& net, const Loss& loss, const volley::BatchResult& batch, Tape& tape) override {
     bptt_.gradients(net, loss, batch, tape);
     ++step_;
     if (step_ < first_ || step_ > last_) return;

@@ -1,0 +1,54 @@
+#include <volley/encoder.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <volley/error.hpp>
+
+#include "encoders/checks.hpp"
+
+namespace volley {
+namespace {
+
+/// Checks all that an encoder is given; returns the shape of the signal.
+Shape check_input(const Encoder& encoder, const Dataset& data, std::span<const std::uint32_t> samples,
+                  std::size_t steps, const Draw& draw) {
+  const std::string_view kind = encoder.kind();
+  if (samples.empty()) throw ArgumentError(kind, "needs at least one sample", "none");
+  check_steps(kind, steps);
+  data.check(samples);
+  check_draw(kind, draw, samples.size(), *std::ranges::max_element(samples));
+  const Shape shape = encoder.output_shape(data.shape).after({samples.size(), steps});
+  static_cast<void>(shape.size());  // throws where nothing can be of that shape
+  return shape;
+}
+
+Signal checked(const Encoder& encoder, const Signal& x, const Shape& expected) {
+  if (x.empty() || x.shape() != expected) {
+    throw ShapeError(encoder.kind(), fmt::format("the signal of do_encode must be {}", expected.text()),
+                     x.shape());
+  }
+  return x;
+}
+
+}  // namespace
+
+Signal Encoder::encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                       const Draw& draw, Tape& tape) const {
+  const Shape shape = check_input(*this, data, samples, steps, draw);
+  return checked(*this, do_encode(data, samples, steps, draw, tape), shape);
+}
+
+Signal Encoder::encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
+                             const Draw& draw, Tape& tape) const {
+  const Shape shape = check_input(*this, data, samples, steps, draw);
+  try {
+    return checked(*this, do_encode_ahead(data, samples, steps, draw, tape), shape);
+  } catch (...) {
+    tape.threads().drop_ahead();  // `data` and `samples` may die with the error
+    throw;
+  }
+}
+
+}  // namespace volley
