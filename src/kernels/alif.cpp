@@ -15,8 +15,8 @@ namespace HWY_NAMESPACE {
 struct ALIFNeuron : FiresAtThreshold {
   static constexpr std::size_t kStates = 2;
 
-  VF inv_tau, dh_dx, dh_dv, inv_tau_a, beta;
-  bool soft, strict;
+  VF inv_tau, dh_dx, dh_dv, inv_tau_a, da_da, beta;
+  bool soft, strict, decay_input;
 
   explicit ALIFNeuron(const ALIFOptions& o)
       : FiresAtThreshold(reset_of(o)),
@@ -24,34 +24,40 @@ struct ALIFNeuron : FiresAtThreshold {
         dh_dx(all(o.decay_input ? 1 / static_cast<double>(o.tau) : 1)),
         dh_dv(all(1 - 1 / static_cast<double>(o.tau))),
         inv_tau_a(all(1 / static_cast<double>(o.tau_a))),
+        da_da(all(1 - 1 / static_cast<double>(o.tau_a))),
         beta(hn::Set(F32(), o.beta)),
         soft(!o.v_reset.has_value()),
-        strict(!o.fires_at_threshold) {}
+        strict(!o.fires_at_threshold),
+        decay_input(o.decay_input) {}
 
   HWY_INLINE VF theta(const VF* z) const { return v_threshold + beta * z[1]; }  // (D1)
   HWY_INLINE VF above(const VF* z) const { return z[0] - theta(z); }
-  HWY_INLINE MF fired(const VF* z) const { return strict ? hn::Gt(z[0], theta(z)) : hn::Ge(z[0], theta(z)); }
+  HWY_INLINE MF fired(const VF* z) const {
+    const VF zero = hn::Zero(F32());
+    return strict ? hn::Gt(above(z), zero) : hn::Ge(above(z), zero);
+  }
 
   HWY_INLINE void start(VF* z) const {
     z[0] = v_rest;
     z[1] = hn::Zero(F32());
   }
 
-  HWY_INLINE void charge(VF* z, VF x) const { z[0] = z[0] - (z[0] - v_rest) * inv_tau + x * dh_dx; }
+  HWY_INLINE void charge(VF* z, VF x) const {
+    z[0] = decay_input ? leaky_charge<true>(z[0], x, v_rest, inv_tau, z[0])
+                       : leaky_charge<false>(z[0], x, v_rest, inv_tau, mask_of(true));
+  }
 
   HWY_INLINE void reset(VF* z, MF fired) const {
-    const VF s = hn::IfThenElseZero(fired, hn::Set(F32(), 1.0f));
-    z[0] = hn::IfThenElse(fired, soft ? z[0] - theta(z) : c, z[0]);  // (D2)
-    z[1] = z[1] + (s - z[1]) * inv_tau_a;                            // (D3)
+    z[0] = soft ? z[0] - spike(fired) * theta(z) : z[0] * silence(fired) + spike(fired) * c;  // (D2)
+    z[1] = z[1] + (spike(fired) - z[1]) * inv_tau_a;                                          // (D3)
   }
 
   HWY_INLINE void fire_adjoint(VF* dz, VF*, const VF* z, MF fired, VF g, VF ds) const {
-    const VF by_spike = soft ? hn::Neg(theta(z)) : c - z[0];
-    const VF du = g * (ds + through_spike * dz[0] * by_spike + dz[1] * inv_tau_a);  // (D4)
-    const VF lost = hn::IfThenElseZero(fired, dz[0]);
-    const VF da = soft ? beta * lost : hn::Zero(F32());
-    dz[0] = (soft ? dz[0] : dz[0] - lost) + du;          // (D5)
-    dz[1] = dz[1] - dz[1] * inv_tau_a - da - beta * du;  // (D6)
+    const VF by_reset = hn::And(attached, dz[0] * (soft ? hn::Neg(theta(z)) : c - z[0]));
+    const VF du = g * (ds + by_reset + dz[1] * inv_tau_a);  // (D4)
+    const VF by_theta = soft ? beta * (spike(fired) * dz[0]) : hn::Zero(F32());
+    dz[0] = (soft ? dz[0] : dz[0] * silence(fired)) + du;  // (D5)
+    dz[1] = dz[1] * da_da - by_theta - beta * du;          // (D6)
   }
 
   HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF*, const VF*, VF) const {

@@ -11,82 +11,78 @@ HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
-/// A learned number, the sigmoid of a parameter, and its slope there.
-struct GLIFNumber {
-  VF value, slope;
-};
-
+/// Its numbers are the sigmoids of its parameters.
 struct GLIFNeuron : FiresAtThreshold {
   static constexpr std::size_t kParameters = 8;
   static constexpr bool kPerFeature = true;
 
+  const GLIFOptions* options;
   const NeuronParameters* parameters;
   bool strict;
-  GLIFNumber alpha, beta, gamma, tau, threshold, linear_decay, v_subreset, conduct;
-  VF leak, gain, lost, subtracted, kept;  // kept: of what leaks, after a spike
+  SigmoidAt alpha, beta, gamma, tau, threshold, linear_decay, v_subreset, conduct;  // (T1)
+  VF leak, gain, lost, subtracted;
 
   GLIFNeuron(const GLIFOptions& o, const NeuronParameters& p)
+      : GLIFNeuron(o, p, 0, p.per_feature ? 1 : kLanes) {}
+
+  /// Of the features from f on.
+  GLIFNeuron(const GLIFOptions& o, const NeuronParameters& p, std::size_t f, std::size_t lanes)
       : FiresAtThreshold(
             {.v_threshold = 0, .fire_from = 0, .kappa = 0, .c = 0, .v_rest = 0, .detached = o.detach_reset}),
+        options(&o),
         parameters(&p),
-        strict(!o.fires_at_threshold) {
-    take(0, p.per_feature ? 1 : kLanes);
+        strict(!o.fires_at_threshold),
+        alpha(number(p, 0, f, lanes)),
+        beta(number(p, 1, f, lanes)),
+        gamma(number(p, 2, f, lanes)),
+        tau(number(p, 3, f, lanes)),
+        threshold(number(p, 4, f, lanes)),
+        linear_decay(number(p, 5, f, lanes)),
+        v_subreset(number(p, 6, f, lanes)),
+        conduct(number(p, 7, f, lanes)),
+        leak(one() - alpha.value * tau.complement),     // (T2)
+        gain(one() - beta.value * conduct.complement),  // (T3)
+        lost(alpha.complement * linear_decay.value),
+        subtracted(gamma.complement * v_subreset.value) {
+    v_threshold = threshold.value;
+  }
+
+  static SigmoidAt number(const NeuronParameters& p, std::size_t k, std::size_t f, std::size_t lanes) {
+    return SigmoidAt(parameter_at(p.value[k], p.per_feature, f, lanes));
   }
 
   HWY_INLINE GLIFNeuron at(std::size_t f, std::size_t lanes) const {
-    GLIFNeuron n = *this;
-    if (parameters->per_feature) n.take(f, lanes);
-    return n;
-  }
-
-  /// The numbers of the features from f on.
-  HWY_INLINE void take(std::size_t f, std::size_t lanes) {
-    const F32 d;
-    const VF one = hn::Set(d, 1.0f);
-    GLIFNumber* const all[] = {&alpha, &beta, &gamma, &tau, &threshold, &linear_decay, &v_subreset, &conduct};
-    for (std::size_t k = 0; k < kParameters; ++k) {
-      const VF raw = parameter_at(parameters->value[k], parameters->per_feature, f, lanes);
-      all[k]->value = one / (one + hn::Exp(d, hn::Neg(raw)));  // (T1)
-      all[k]->slope = all[k]->value * (one - all[k]->value);
-    }
-    leak = one - alpha.value * (one - tau.value);     // (T2)
-    gain = one - beta.value * (one - conduct.value);  // (T3)
-    lost = (one - alpha.value) * linear_decay.value;
-    subtracted = (one - gamma.value) * v_subreset.value;
-    kept = one - gamma.value;
-    v_threshold = threshold.value;
+    return parameters->per_feature ? GLIFNeuron(*options, *parameters, f, lanes) : *this;
   }
 
   HWY_INLINE MF fired(const VF* z) const {
     return strict ? hn::Gt(z[0], v_threshold) : hn::Ge(z[0], v_threshold);
   }
+  HWY_INLINE VF kept(MF fired) const { return hn::IfThenElse(fired, gamma.complement, one()); }
   HWY_INLINE void charge(VF* z, VF x) const { z[0] = z[0] + gain * x - lost; }  // (T4)
   HWY_INLINE void reset(VF* z, MF fired) const {                                // (T5)
-    const VF leaked = leak * z[0];
-    z[0] = hn::IfThenElse(fired, leaked * kept - subtracted, leaked);
+    z[0] = leak * z[0] * kept(fired) - hn::IfThenElseZero(fired, subtracted);
   }
 
   HWY_INLINE void fire_adjoint(VF* dz, VF* dp, const VF* z, MF fired, VF g, VF ds) const {
-    const VF one = hn::Set(F32(), 1.0f);
     const VF dv = dz[0], leaked = leak * z[0];
-    const VF dv_fired = hn::IfThenElseZero(fired, dv);
-    const VF dv_kept = hn::IfThenElse(fired, dv * kept, dv);
-    const VF du = g * (ds - through_spike * dv * (gamma.value * leaked + subtracted));  // (T6)
-    const VF dleak = dv_kept * z[0];                                                    // (T8)
-    dp[0] = dp[0] - dleak * (one - tau.value) * alpha.slope;
-    dp[2] = dp[2] + dv_fired * (v_subreset.value - leaked) * gamma.slope;
+    const VF by_reset = hn::And(attached, dv * (gamma.value * leaked + subtracted));
+    const VF du = g * (ds - by_reset);         // (T6)
+    const VF dleak = dv * kept(fired) * z[0];  // (T8)
+    const VF s_dv = spike(fired) * dv;
+    dp[0] = dp[0] - dleak * tau.complement * alpha.slope;
+    dp[2] = dp[2] + s_dv * (v_subreset.value - leaked) * gamma.slope;
     dp[3] = dp[3] + dleak * alpha.value * tau.slope;
     dp[4] = dp[4] - du * threshold.slope;  // (T7)
-    dp[6] = dp[6] - dv_fired * kept * v_subreset.slope;
-    dz[0] = dv_kept * leak + du;
+    dp[6] = dp[6] - s_dv * gamma.complement * v_subreset.slope;
+    dz[0] = dv * kept(fired) * leak + du;
   }
 
   HWY_INLINE VF charge_adjoint(VF* dz, VF* dp, const VF*, const VF*, VF x) const {  // (T9)
-    const VF one = hn::Set(F32(), 1.0f);
     const VF dh = dz[0];
     dp[0] = dp[0] + dh * linear_decay.value * alpha.slope;
-    dp[1] = dp[1] - dh * x * (one - conduct.value) * beta.slope;
-    dp[5] = dp[5] - dh * (one - alpha.value) * linear_decay.slope;
+    dp[1] = dp[1] - dh * x * conduct.complement * beta.slope;
+    dp[5] = dp[5] - dh * alpha.complement * linear_decay.slope;
     dp[7] = dp[7] + dh * x * beta.value * conduct.slope;
     return dh * gain;
   }

@@ -16,22 +16,18 @@ namespace HWY_NAMESPACE {
 
 template <bool kDecayInput>
 struct LIFNeuron : FiresAtThreshold {
-  VF inv_tau, dh_dx, dh_dv;
+  VF inv_tau, dh_dx, dh_dv, leaks;
 
   /// The constants in double; without decay_input and with inv_tau 0 it is IF.
   LIFNeuron(const NeuronReset& reset, double inverse_tau)
       : FiresAtThreshold(reset),
         inv_tau(all(inverse_tau)),
         dh_dx(all(kDecayInput ? inverse_tau : 1)),
-        dh_dv(all(1 - inverse_tau)) {}
+        dh_dv(all(1 - inverse_tau)),
+        leaks(mask_of(inverse_tau != 0)) {}
 
   HWY_INLINE void charge(VF* z, VF x) const {
-    const VF leak = hn::Sub(z[0], v_rest);
-    if constexpr (kDecayInput) {
-      z[0] = hn::MulAdd(hn::Sub(x, leak), inv_tau, z[0]);  // (L1)
-    } else {
-      z[0] = hn::Add(hn::NegMulAdd(leak, inv_tau, z[0]), x);  // (L2)
-    }
+    z[0] = leaky_charge<kDecayInput>(z[0], x, v_rest, inv_tau, leaks);
   }
 
   HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF*, const VF*, VF) const {
@@ -50,14 +46,10 @@ struct PLIFNeuron : LIFNeuron<kDecayInput> {
 
   const PLIFOptions* options;
   const NeuronParameters* parameters;
-  VF dinv_tau_dw, soft;
+  VF dinv_tau_dw;
 
   PLIFNeuron(const PLIFOptions& o, const NeuronParameters& p)
-      : LIF(reset_of(o), 0),
-        options(&o),
-        parameters(&p),
-        dinv_tau_dw(hn::Zero(F32())),
-        soft(all(o.v_reset.has_value() ? 0 : 1)) {
+      : LIF(reset_of(o), 1), options(&o), parameters(&p), dinv_tau_dw(hn::Zero(F32())) {
     if (!p.per_feature) take(0, kLanes);
   }
 
@@ -69,12 +61,10 @@ struct PLIFNeuron : LIFNeuron<kDecayInput> {
 
   /// The numbers of the features from f on.
   HWY_INLINE void take(std::size_t f, std::size_t lanes) {
-    const F32 d;
-    const VF one = hn::Set(d, 1.0f);
-    const VF w = parameter_at(parameters->value[0], parameters->per_feature, f, lanes);
-    this->inv_tau = hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(w))));  // (L11)
-    dinv_tau_dw = hn::Mul(this->inv_tau, hn::Sub(one, this->inv_tau));
-    this->dh_dv = hn::Sub(one, this->inv_tau);
+    const SigmoidAt w(parameter_at(parameters->value[0], parameters->per_feature, f, lanes));
+    this->inv_tau = w.value;  // (L11)
+    dinv_tau_dw = w.slope;
+    this->dh_dv = w.complement;
     if constexpr (kDecayInput) this->dh_dx = this->inv_tau;
     if (parameters->value[1] == nullptr) return;
     this->v_threshold = parameter_at(parameters->value[1], parameters->per_feature, f, lanes);
@@ -91,10 +81,9 @@ struct PLIFNeuron : LIFNeuron<kDecayInput> {
 
   HWY_INLINE void fire_adjoint(VF* dz, VF* dp, const VF* z, MF fired, VF g, VF ds) const {
     // (L13): the threshold acts as -h does at the step, and by itself in a soft reset.
-    const VF by_spike = hn::MulAdd(hn::Sub(this->kappa, hn::Set(F32(), 1.0f)), z[0], this->c);
-    const VF ds_all = hn::MulAdd(hn::Mul(by_spike, this->through_spike), dz[0], ds);
-    dp[1] = hn::NegMulAdd(ds_all, g, dp[1]);
-    dp[1] = hn::Sub(dp[1], hn::IfThenElseZero(fired, hn::Mul(soft, dz[0])));
+    const VF by_reset = hn::And(this->attached, hn::Mul(dz[0], this->by_spike(z)));
+    dp[1] = fused(hn::Neg(hn::Add(ds, by_reset)), g, dp[1]);
+    dp[1] = hn::Sub(dp[1], hn::AndNot(this->hard, hn::Mul(this->spike(fired), dz[0])));
     LIF::fire_adjoint(dz, dp, z, fired, g, ds);
   }
 
@@ -102,7 +91,7 @@ struct PLIFNeuron : LIFNeuron<kDecayInput> {
     const VF leak = hn::Sub(before[0], this->v_rest);
     VF dh_dinv_tau = hn::Neg(leak);
     if constexpr (kDecayInput) dh_dinv_tau = hn::Sub(x, leak);
-    dp[0] = hn::MulAdd(hn::Mul(dz[0], dh_dinv_tau), dinv_tau_dw, dp[0]);  // (L12)
+    dp[0] = fused(hn::Mul(dz[0], dh_dinv_tau), dinv_tau_dw, dp[0]);  // (L12)
     return LIF::charge_adjoint(dz, dp, before, z, x);
   }
 };

@@ -9,9 +9,12 @@
 //
 // and their adjoints, from the end of a step to its beginning. dz is the gradient of z, dp of the parameters:
 //
-//   fire_adjoint(dz, dp, z, fired, g, ds)       through reset and fire: dz from after the step to after
-//   charge charge_adjoint(dz, dp, before, z, x) -> dx  through charge: dz from after charge to before the
-//   step
+//   fire_adjoint(dz, dp, z, fired, g, ds)         from after the step to after charge; g: surrogate's
+//   derivative charge_adjoint(dz, dp, before, z, x) -> dx    from after charge to before the step
+//
+// All of them have the bits of reference/neuron.hpp, NaN and infinity included. So a spike is multiplied by
+// where the equations do (0 times infinity is NaN), and what a detached reset leaves out is masked and not
+// multiplied by 0.
 //
 // Most take all but charge and charge_adjoint from FiresAtThreshold. A neuron whose numbers differ from
 // feature to feature has kPerFeature, and at(f, lanes), which is the neuron of these lanes.
@@ -29,6 +32,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "kernels/exp_log-inl.h"
 #include "kernels/neuron.hpp"
 #include "kernels/simd-inl.h"
 #include "kernels/surrogate.hpp"
@@ -49,7 +53,8 @@ struct FiresAtThreshold {
   static constexpr std::size_t kParameters = 0;
   static constexpr bool kPerFeature = false;
 
-  VF v_threshold, fire_from, kappa, c, v_rest, through_spike;
+  VF v_threshold, fire_from, kappa, c, v_rest;
+  VF hard, attached;  // masks: all bits set where the reset is hard; where it is not detached
 
   explicit FiresAtThreshold(const NeuronReset& r)
       : v_threshold(hn::Set(F32(), r.v_threshold)),
@@ -57,23 +62,39 @@ struct FiresAtThreshold {
         kappa(hn::Set(F32(), r.kappa)),
         c(hn::Set(F32(), r.c)),
         v_rest(hn::Set(F32(), r.v_rest)),
-        through_spike(hn::Set(F32(), r.detached ? 0.0f : 1.0f)) {}
+        hard(mask_of(r.kappa == 0)),
+        attached(mask_of(!r.detached)) {}
+
+  static HWY_INLINE VF mask_of(bool on) {
+    return hn::BitCast(F32(), hn::Set(hn::ScalableTag<std::int32_t>(), on ? -1 : 0));
+  }
+  /// s, or 1 - s, of which products are taken.
+  static HWY_INLINE VF spike(MF fired) { return hn::IfThenElseZero(fired, hn::Set(F32(), 1.0f)); }
+  static HWY_INLINE VF silence(MF fired) { return hn::IfThenZeroElse(fired, hn::Set(F32(), 1.0f)); }
 
   HWY_INLINE void start(VF* z) const { z[0] = v_rest; }
   HWY_INLINE VF above(const VF* z) const { return hn::Sub(z[0], v_threshold); }
   HWY_INLINE MF fired(const VF* z) const { return hn::Ge(z[0], fire_from); }  // (L3)
   HWY_INLINE void reset(VF* z, MF fired) const {                              // (L6)
-    z[0] = hn::IfThenElse(fired, hn::MulAdd(kappa, z[0], c), z[0]);
+    z[0] = hn::IfThenElse(fired, fused(kappa, z[0], c), z[0]);
   }
 
+  /// How v changes with the spike.
+  HWY_INLINE VF by_spike(const VF* z) const { return hn::Sub(c, hn::And(hard, z[0])); }
   HWY_INLINE void fire_adjoint(VF* dz, VF*, const VF* z, MF fired, VF g, VF ds) const {
-    const VF one = hn::Set(F32(), 1.0f);
-    const VF kept = hn::IfThenElse(fired, kappa, one);  // 1 - s (1 - kappa)
-    const VF by_spike = hn::MulAdd(hn::Sub(kappa, one), z[0], c);
-    const VF dv_dh = hn::MulAdd(hn::Mul(by_spike, g), through_spike, kept);  // (L7)
-    dz[0] = hn::MulAdd(dz[0], dv_dh, hn::Mul(ds, g));                        // (L8)
+    const VF kept = hn::IfThenElse(fired, kappa, hn::Set(F32(), 1.0f));
+    const VF dv_dh = hn::Add(kept, hn::And(attached, hn::Mul(by_spike(z), g)));  // (L7)
+    dz[0] = fused(dz[0], dv_dh, hn::Mul(ds, g));                                 // (L8)
   }
 };
+
+/// (L1), (L2): h of v and x. `leaks` masks the leak.
+template <bool kDecayInput>
+HWY_INLINE VF leaky_charge(VF v, VF x, VF rest, VF inv_tau, VF leaks) {
+  const VF leak = hn::Sub(v, rest);
+  if constexpr (kDecayInput) return fused(hn::Sub(x, leak), inv_tau, v);
+  return hn::Add(fused(hn::Neg(hn::And(leaks, leak)), inv_tau, v), x);
+}
 
 /// Where a vector's worth of neighbouring features of one sample and position lies, at step 0.
 struct Slice {

@@ -13,25 +13,24 @@ namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
 struct QIFNeuron : FiresAtThreshold {
-  VF inv_tau, a0_by_tau, v_q, v_c, rest_and_c;
+  VF inv_tau, a0, v_q, v_c;
 
   explicit QIFNeuron(const QIFOptions& o)
       : FiresAtThreshold(reset_of(o)),
         inv_tau(all(1 / static_cast<double>(o.tau))),
-        a0_by_tau(all(static_cast<double>(o.a0) / static_cast<double>(o.tau))),
+        a0(hn::Set(F32(), o.a0)),
         v_q(hn::Set(F32(), o.v_rest)),
-        v_c(hn::Set(F32(), o.v_c)),
-        rest_and_c(all(static_cast<double>(o.v_rest) + static_cast<double>(o.v_c))) {}
+        v_c(hn::Set(F32(), o.v_c)) {}
 
   HWY_INLINE void charge(VF* z, VF x) const {
     const VF v = z[0];
-    z[0] = v + x * inv_tau + a0_by_tau * (v - v_q) * (v - v_c);  // (Q1)
+    z[0] = v + (x + a0 * (v - v_q) * (v - v_c)) * inv_tau;  // (Q1)
   }
 
   HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF* before, const VF*, VF) const {
     const VF dx = dz[0] * inv_tau;
     const VF v = before[0];
-    dz[0] = dz[0] + dz[0] * (a0_by_tau * (v + v - rest_and_c));  // (Q2)
+    dz[0] = dz[0] + dx * (a0 * (v + v - v_q - v_c));  // (Q2)
     return dx;
   }
 };
@@ -47,7 +46,7 @@ struct EIFNeuron : FiresAtThreshold {
         inv_delta_T(all(1 / static_cast<double>(o.delta_T))),
         theta_rh(hn::Set(F32(), o.theta_rh)) {}
 
-  HWY_INLINE VF rise(VF v) const { return hn::Exp(F32(), (v - theta_rh) * inv_delta_T); }
+  HWY_INLINE VF rise(VF v) const { return exp_of((v - theta_rh) * inv_delta_T); }
 
   HWY_INLINE void charge(VF* z, VF x) const {
     const VF v = z[0];
@@ -56,7 +55,7 @@ struct EIFNeuron : FiresAtThreshold {
 
   HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF* before, const VF*, VF) const {
     const VF dx = dz[0] * inv_tau;
-    dz[0] = dz[0] + dx * (rise(before[0]) - hn::Set(F32(), 1.0f));  // (Q4)
+    dz[0] = dz[0] + dx * (rise(before[0]) - one());  // (Q4)
     return dx;
   }
 };

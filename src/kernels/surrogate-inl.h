@@ -1,5 +1,5 @@
-// The derivatives of reference/surrogate.hpp, in vectors. To add a surrogate: a struct and its overload of
-// derivative_of.
+// The derivatives of reference/surrogate.hpp, in vectors, to the bit. To add a surrogate: a struct and its
+// overload of derivative_of.
 #if defined(VOLLEY_KERNELS_SURROGATE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef VOLLEY_KERNELS_SURROGATE_INL_H_
 #undef VOLLEY_KERNELS_SURROGATE_INL_H_
@@ -7,21 +7,44 @@
 #define VOLLEY_KERNELS_SURROGATE_INL_H_
 #endif
 
+#include <algorithm>
 #include <limits>
 #include <numbers>
 
-#include <hwy/contrib/math/math-inl.h>
-
 #include <volley/surrogate.hpp>
 
+#include "kernels/exp_log-inl.h"
 #include "kernels/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
-HWY_INLINE VF all(double value) { return hn::Set(F32(), static_cast<float>(value)); }
+/// A constant that is computed in double; one beyond the largest float counts as that, so that 0 times it is
+/// 0.
+HWY_INLINE VF all(double value) {
+  const double most = static_cast<double>(std::numeric_limits<float>::max());
+  return hn::Set(F32(), static_cast<float>(std::clamp(value, -most, most)));
+}
+HWY_INLINE VF one() { return hn::Set(F32(), 1.0f); }
 HWY_INLINE VF square(VF x) { return hn::Mul(x, x); }
+/// g, but NaN where x is: for derivatives that do not compute with x.
+HWY_INLINE VF nan_or(VF x, VF g) { return hn::IfThenElse(hn::IsNaN(x), x, g); }
+
+/// The sigmoid at x, 1 minus it, and its derivative, each without cancellation and without overflow.
+struct SigmoidAt {
+  VF value, complement, slope;
+
+  explicit SigmoidAt(VF x) {
+    const VF e = exp_of(hn::Neg(hn::Abs(x)));
+    const VF large = hn::Div(one(), hn::Add(e, one()));
+    const VF small = hn::Mul(e, large);
+    const MF negative = hn::Lt(x, hn::Zero(F32()));
+    value = hn::IfThenElse(negative, small, large);
+    complement = hn::IfThenElse(negative, large, small);
+    slope = hn::Mul(small, large);
+  }
+};
 
 /// (S2)
 struct ATanDerivative {
@@ -33,7 +56,7 @@ struct ATanDerivative {
 
   HWY_INLINE VF operator()(VF x) const {
     const VF u = hn::Mul(slope, x);
-    return hn::Div(half_alpha, hn::MulAdd(u, u, hn::Set(F32(), 1.0f)));
+    return hn::Div(half_alpha, fused(u, u, one()));
   }
 };
 
@@ -45,22 +68,20 @@ struct SigmoidDerivative {
 
   HWY_INLINE VF operator()(VF x) const {
     // With e = exp(-|alpha x|): alpha e / (1 + e)^2, which is even in x and cannot overflow.
-    const F32 d;
-    const VF e = hn::Exp(d, hn::Neg(hn::Abs(hn::Mul(alpha, x))));
-    const VF q = hn::Add(e, hn::Set(d, 1.0f));
-    return hn::Div(hn::Mul(alpha, e), hn::Mul(q, q));
+    const VF e = exp_of(hn::Neg(hn::Abs(hn::Mul(alpha, x))));
+    return hn::Div(hn::Mul(alpha, e), square(hn::Add(e, one())));
   }
 };
 
 /// (S6)
 struct PiecewiseQuadraticDerivative {
-  VF alpha, square_alpha;
+  VF alpha;
 
-  explicit PiecewiseQuadraticDerivative(const PiecewiseQuadratic& f)
-      : alpha(hn::Set(F32(), f.alpha)), square_alpha(square(alpha)) {}
+  explicit PiecewiseQuadraticDerivative(const PiecewiseQuadratic& f) : alpha(hn::Set(F32(), f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const {
-    return hn::Max(hn::Zero(F32()), hn::NegMulAdd(square_alpha, hn::Abs(x), alpha));
+    const VF q = fused(hn::Neg(alpha), hn::Abs(x), one());
+    return hn::IfThenZeroElse(hn::Lt(q, hn::Zero(F32())), hn::Mul(alpha, q));
   }
 };
 
@@ -72,7 +93,7 @@ struct PiecewiseExpDerivative {
       : half_alpha(hn::Set(F32(), f.alpha / 2)), minus_alpha(hn::Set(F32(), -f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const {
-    return hn::Mul(half_alpha, hn::Exp(F32(), hn::Mul(minus_alpha, hn::Abs(x))));
+    return hn::Mul(half_alpha, exp_of(hn::Mul(minus_alpha, hn::Abs(x))));
   }
 };
 
@@ -84,7 +105,7 @@ struct SoftSignDerivative {
       : half_alpha(hn::Set(F32(), f.alpha / 2)), alpha(hn::Set(F32(), f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const {
-    return hn::Div(half_alpha, square(hn::MulAdd(alpha, hn::Abs(x), hn::Set(F32(), 1.0f))));
+    return hn::Div(half_alpha, square(fused(alpha, hn::Abs(x), one())));
   }
 };
 
@@ -94,9 +115,7 @@ struct SuperSpikeDerivative {
 
   explicit SuperSpikeDerivative(const SuperSpike& f) : alpha(hn::Set(F32(), f.alpha)) {}
 
-  HWY_INLINE VF operator()(VF x) const {
-    return hn::Div(alpha, square(hn::Add(hn::Abs(x), hn::Set(F32(), 1.0f))));
-  }
+  HWY_INLINE VF operator()(VF x) const { return hn::Div(alpha, square(hn::Add(hn::Abs(x), one()))); }
 };
 
 /// (S14)
@@ -107,9 +126,7 @@ struct ErfDerivative {
       : height(all(static_cast<double>(f.alpha) * std::numbers::inv_sqrtpi)),
         alpha(hn::Set(F32(), f.alpha)) {}
 
-  HWY_INLINE VF operator()(VF x) const {
-    return hn::Mul(height, hn::Exp(F32(), hn::Neg(square(hn::Mul(alpha, x)))));
-  }
+  HWY_INLINE VF operator()(VF x) const { return hn::Mul(height, exp_of(hn::Neg(square(hn::Mul(alpha, x))))); }
 };
 
 /// (S16)
@@ -119,7 +136,9 @@ struct RectDerivative {
   explicit RectDerivative(const Rect& f)
       : alpha(hn::Set(F32(), f.alpha)), half_width(hn::Set(F32(), 1 / (2 * f.alpha))) {}
 
-  HWY_INLINE VF operator()(VF x) const { return hn::IfThenElseZero(hn::Lt(hn::Abs(x), half_width), alpha); }
+  HWY_INLINE VF operator()(VF x) const {
+    return nan_or(x, hn::IfThenElseZero(hn::Lt(hn::Abs(x), half_width), alpha));
+  }
 };
 
 /// (S18)
@@ -129,7 +148,9 @@ struct PiecewiseLeakyReLUDerivative {
   explicit PiecewiseLeakyReLUDerivative(const PiecewiseLeakyReLU& f)
       : w(hn::Set(F32(), f.w)), inside(hn::Set(F32(), 1 / (2 * f.w))), outside(hn::Set(F32(), f.c)) {}
 
-  HWY_INLINE VF operator()(VF x) const { return hn::IfThenElse(hn::Lt(hn::Abs(x), w), inside, outside); }
+  HWY_INLINE VF operator()(VF x) const {
+    return nan_or(x, hn::IfThenElse(hn::Lt(hn::Abs(x), w), inside, outside));
+  }
 };
 
 /// (S20)
@@ -138,7 +159,9 @@ struct LeakyKReLUDerivative {
 
   explicit LeakyKReLUDerivative(const LeakyKReLU& f) : leak(hn::Set(F32(), f.leak)), k(hn::Set(F32(), f.k)) {}
 
-  HWY_INLINE VF operator()(VF x) const { return hn::IfThenElse(hn::Ge(x, hn::Zero(F32())), k, leak); }
+  HWY_INLINE VF operator()(VF x) const {
+    return nan_or(x, hn::IfThenElse(hn::Ge(x, hn::Zero(F32())), k, leak));
+  }
 };
 
 /// (S22)
@@ -148,8 +171,8 @@ struct LogTailedReLUDerivative {
   explicit LogTailedReLUDerivative(const LogTailedReLU& f) : alpha(hn::Set(F32(), f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const {
-    const VF one = hn::Set(F32(), 1.0f);
-    return hn::IfThenElse(hn::Le(x, hn::Zero(F32())), alpha, hn::Div(one, hn::Max(x, one)));
+    const VF above = hn::IfThenElse(hn::Le(x, one()), one(), hn::Div(one(), x));
+    return hn::IfThenElse(hn::Le(x, hn::Zero(F32())), alpha, above);
   }
 };
 
@@ -161,9 +184,8 @@ struct S2NNDerivative {
   explicit S2NNDerivative(const S2NN& f) : below(Sigmoid{f.alpha}), beta(hn::Set(F32(), f.beta)) {}
 
   HWY_INLINE VF operator()(VF x) const {
-    const VF zero = hn::Zero(F32());
-    const VF above = hn::Div(beta, hn::Add(hn::Max(x, zero), hn::Set(F32(), 1.0f)));
-    return hn::IfThenElse(hn::Lt(x, zero), below(x), above);
+    const VF above = hn::Div(beta, hn::Add(x, one()));
+    return hn::IfThenElse(hn::Lt(x, hn::Zero(F32())), below(x), above);
   }
 };
 
@@ -175,10 +197,7 @@ struct QPseudoSpikeDerivative {
       : minus_alpha(hn::Set(F32(), -f.alpha)), slope(all(2 / (static_cast<double>(f.alpha) - 1))) {}
 
   HWY_INLINE VF operator()(VF x) const {
-    const F32 d;
-    const VF base = hn::MulAdd(slope, hn::Abs(x), hn::Set(d, 1.0f));
-    const VF largest = hn::Set(d, std::numeric_limits<float>::max());  // the logarithm wants finite numbers
-    return hn::Exp(d, hn::Mul(minus_alpha, hn::Log(d, hn::Min(base, largest))));
+    return exp_of(hn::Mul(minus_alpha, log1p_of(hn::Mul(slope, hn::Abs(x)))));
   }
 };
 
@@ -188,14 +207,12 @@ struct NonzeroSignLogAbsDerivative {
 
   explicit NonzeroSignLogAbsDerivative(const NonzeroSignLogAbs& f) : alpha(hn::Set(F32(), f.alpha)) {}
 
-  HWY_INLINE VF operator()(VF x) const {
-    return hn::Div(alpha, hn::MulAdd(alpha, hn::Abs(x), hn::Set(F32(), 1.0f)));
-  }
+  HWY_INLINE VF operator()(VF x) const { return hn::Div(alpha, fused(alpha, hn::Abs(x), one())); }
 };
 
 /// (S30)
 struct StraightThroughDerivative {
-  HWY_INLINE VF operator()(VF) const { return hn::Set(F32(), 1.0f); }
+  HWY_INLINE VF operator()(VF x) const { return nan_or(x, one()); }
 };
 
 HWY_INLINE ATanDerivative derivative_of(const ATan& f) { return ATanDerivative(f); }

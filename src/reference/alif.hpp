@@ -28,34 +28,25 @@ struct ALIFNeuron : FiresAtThreshold<Real> {
     z[0] = this->rest();
     z[1] = 0;
   }
-  void charge(Real* z, Real x) const { z[0] += (this->rest() - z[0]) / tau + (decay_input ? x / tau : x); }
+  void charge(Real* z, Real x) const { z[0] = leaky_charge(z[0], x, this->rest(), 1 / tau, decay_input); }
   Real above(const Real* z) const { return z[0] - theta(z); }
   void reset(Real* z, Real s, Real r) const {
-    const Real fired = this->v_reset.has_value() ? *this->v_reset : z[0] - theta(z);
-    z[0] = (1 - r) * z[0] + r * fired;  // (D2)
-    z[1] += (s - z[1]) / tau_a;         // (D3)
+    z[0] = this->v_reset.has_value() ? (1 - r) * z[0] + r * *this->v_reset : z[0] - r * theta(z);  // (D2)
+    z[1] += (s - z[1]) * (1 / tau_a);                                                              // (D3)
   }
 
-  Real reset_adjoint(Real* dz, Real*, const Real* z, Real s) const {
+  void fire_adjoint(Real* dz, Real*, const Real* z, Real s, Real g, Real ds) const {
     const bool hard = this->v_reset.has_value();
-    Real ds = dz[1] / tau_a;  // (D4)
-    if (!this->detach_reset) ds += dz[0] * (hard ? *this->v_reset - z[0] : -theta(z));
-    dz[1] *= 1 - 1 / tau_a;
-    if (hard) {
-      dz[0] *= 1 - s;
-    } else {
-      dz[1] -= beta * s * dz[0];
-    }
-    return ds;
-  }
-  /// (D5), (D6)
-  void above_adjoint(Real* dz, Real*, Real du) const {
-    dz[0] += du;
-    dz[1] -= beta * du;
+    const Real by_spike = hard ? *this->v_reset - z[0] : -theta(z);
+    const Real by_reset = this->detach_reset ? Real(0) : dz[0] * by_spike;
+    const Real du = g * (ds + by_reset + dz[1] * (1 / tau_a));  // (D4)
+    const Real by_theta = hard ? Real(0) : beta * (s * dz[0]);
+    dz[0] = dz[0] * (hard ? 1 - s : Real(1)) + du;              // (D5)
+    dz[1] = dz[1] * leak_factor(tau_a) - by_theta - beta * du;  // (D6)
   }
   Real charge_adjoint(Real* dz, Real*, const Real*, const Real*, Real) const {
-    const Real dx = decay_input ? dz[0] / tau : dz[0];
-    dz[0] *= 1 - 1 / tau;
+    const Real dx = decay_input ? dz[0] * (1 / tau) : dz[0];
+    dz[0] *= leak_factor(tau);
     return dx;
   }
 };

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/exp_log.hpp"
+
 namespace volley::reference {
 
 // Encoders, one pixel k at a time: the library looks their results up, or computes with them. Equation
@@ -32,7 +34,7 @@ template <class Real>
 Real receptive_field(std::uint8_t k, std::size_t m, std::size_t M, Real low, Real high, Real width) {
   const Real centre = low + (high - low) / static_cast<Real>(M - 1) * static_cast<Real>(m);
   const Real distance = static_cast<Real>(k) / 255 - centre;
-  return std::exp(Real(-0.5) * (distance * distance) / (width * width));
+  return exp_of(Real(-0.5) * (distance * distance) / (width * width));
 }
 
 /// (E6) An IF neuron with soft reset under a constant current: body(t) at every step that it fires.

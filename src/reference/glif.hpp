@@ -27,42 +27,39 @@ struct GLIFNeuron {
     return *all[k];  // cppcheck-suppress returnReference  // a member
   }
 
-  static Real of(Real raw) { return smooth_step(Sigmoid{1.0f}, raw); }  // (T1)
-  static Real slope(Real raw) { return of(raw) * (1 - of(raw)); }
-  Real leak() const { return 1 - of(alpha) * (1 - of(tau)); }     // (T2)
-  Real gain() const { return 1 - of(beta) * (1 - of(conduct)); }  // (T3)
-  Real subtracted() const { return (1 - of(gamma)) * of(v_subreset); }
+  using Of = SigmoidAt<Real>;                                                // (T1)
+  Real leak() const { return 1 - Of(alpha).value * Of(tau).complement; }     // (T2)
+  Real gain() const { return 1 - Of(beta).value * Of(conduct).complement; }  // (T3)
+  Real subtracted() const { return Of(gamma).complement * Of(v_subreset).value; }
+  /// 1 - gamma s
+  Real kept(Real s) const { return 1 - s + s * Of(gamma).complement; }
 
   void start(Real* z) const { z[0] = 0; }
-  void charge(Real* z, Real x) const { z[0] += gain() * x - (1 - of(alpha)) * of(linear_decay); }  // (T4)
-  Real above(const Real* z) const { return z[0] - of(v_threshold); }
-  void reset(Real* z, Real, Real r) const {  // (T5)
-    z[0] = leak() * z[0] * (1 - of(gamma) * r) - subtracted() * r;
+  void charge(Real* z, Real x) const {
+    z[0] = z[0] + gain() * x - Of(alpha).complement * Of(linear_decay).value;  // (T4)
   }
+  Real above(const Real* z) const { return z[0] - Of(v_threshold).value; }
+  void reset(Real* z, Real, Real r) const { z[0] = leak() * z[0] * kept(r) - r * subtracted(); }  // (T5)
 
-  /// (T6), (T8)
-  Real reset_adjoint(Real* dz, Real* dp, const Real* z, Real s) const {
-    const Real dv = dz[0];
-    const Real dleak = dv * z[0] * (1 - of(gamma) * s);
-    dp[0] -= dleak * (1 - of(tau)) * slope(alpha);
-    dp[3] += dleak * of(alpha) * slope(tau);
-    dp[2] += dv * s * (of(v_subreset) - leak() * z[0]) * slope(gamma);
-    dp[6] -= dv * s * (1 - of(gamma)) * slope(v_subreset);
-    dz[0] = dv * leak() * (1 - of(gamma) * s);
-    return detach_reset ? Real(0) : -dv * (of(gamma) * leak() * z[0] + subtracted());
-  }
-  /// (T7)
-  void above_adjoint(Real* dz, Real* dp, Real du) const {
-    dz[0] += du;
-    dp[4] -= du * slope(v_threshold);
+  void fire_adjoint(Real* dz, Real* dp, const Real* z, Real s, Real g, Real ds) const {
+    const Real dv = dz[0], leaked = leak() * z[0];
+    const Real by_reset = detach_reset ? Real(0) : dv * (Of(gamma).value * leaked + subtracted());
+    const Real du = g * (ds - by_reset);     // (T6)
+    const Real dleak = dv * kept(s) * z[0];  // (T8)
+    dp[0] -= dleak * Of(tau).complement * Of(alpha).slope;
+    dp[2] += s * dv * (Of(v_subreset).value - leaked) * Of(gamma).slope;
+    dp[3] += dleak * Of(alpha).value * Of(tau).slope;
+    dp[4] -= du * Of(v_threshold).slope;  // (T7)
+    dp[6] -= s * dv * Of(gamma).complement * Of(v_subreset).slope;
+    dz[0] = dv * kept(s) * leak() + du;
   }
   /// (T9)
   Real charge_adjoint(Real* dz, Real* dp, const Real*, const Real*, Real x) const {
     const Real dh = dz[0];
-    dp[0] += dh * of(linear_decay) * slope(alpha);
-    dp[1] -= dh * x * (1 - of(conduct)) * slope(beta);
-    dp[5] -= dh * (1 - of(alpha)) * slope(linear_decay);
-    dp[7] += dh * x * of(beta) * slope(conduct);
+    dp[0] += dh * Of(linear_decay).value * Of(alpha).slope;
+    dp[1] -= dh * x * Of(conduct).complement * Of(beta).slope;
+    dp[5] -= dh * Of(alpha).complement * Of(linear_decay).slope;
+    dp[7] += dh * x * Of(beta).value * Of(conduct).slope;
     return dh * gain();
   }
 };

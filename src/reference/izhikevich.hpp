@@ -37,27 +37,22 @@ struct IzhikevichNeuron : FiresAtThreshold<Real> {
   }
   void charge(Real* z, Real x) const {
     const Real v = z[0];
-    z[0] = v + (x + a0 * (v - v_rest) * (v - v_c) - z[1]) / tau;  // (I1)
-    z[1] += (a * (z[0] - v_rest) - z[1]) / tau_w;                 // (I2)
+    z[0] = v + (x + a0 * (v - v_rest) * (v - v_c) - z[1]) * (1 / tau);  // (I1)
+    z[1] += (a * (z[0] - v_rest) - z[1]) * (1 / tau_w);                 // (I2)
   }
-  /// (I3): s v_reset and b s see the spike even where the reset is detached, as in SpikingJelly.
+  /// (I3): a detached reset does not detach b s.
   void reset(Real* z, Real s, Real r) const {
-    z[0] = this->v_reset.has_value() ? (1 - r) * z[0] + s * *this->v_reset : z[0] - r * this->v_threshold;
+    FiresAtThreshold<Real>::reset(z, s, r);
     z[1] += b * s;
   }
-  /// (I4)
-  Real reset_adjoint(Real* dz, Real*, const Real* z, Real s) const {
-    const bool hard = this->v_reset.has_value();
-    Real ds = b * dz[1] + (hard ? *this->v_reset * dz[0] : Real(0));
-    if (!this->detach_reset) ds -= (hard ? z[0] : this->v_threshold) * dz[0];
-    if (hard) dz[0] *= 1 - s;
-    return ds;
+  void fire_adjoint(Real* dz, Real* dp, const Real* z, Real s, Real g, Real ds) const {
+    FiresAtThreshold<Real>::fire_adjoint(dz, dp, z, s, g, ds + dz[1] * b);  // (I4)
   }
   Real charge_adjoint(Real* dz, Real*, const Real* before, const Real*, Real) const {
-    const Real dh = dz[0] + dz[1] * a / tau_w;
-    const Real dx = dh / tau;
-    dz[0] = dh + dx * a0 * (2 * before[0] - v_rest - v_c);  // (I5)
-    dz[1] = dz[1] * (1 - 1 / tau_w) - dx;                   // (I6)
+    const Real dh = dz[0] + dz[1] * (a * (1 / tau_w));
+    const Real dx = dh * (1 / tau);
+    dz[0] = dh + dx * (a0 * (2 * before[0] - v_rest - v_c));  // (I5)
+    dz[1] = dz[1] * leak_factor(tau_w) - dx;                  // (I6)
     return dx;
   }
 };

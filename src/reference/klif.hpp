@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include "reference/neuron.hpp"
 
 namespace volley::reference {
@@ -28,34 +26,35 @@ struct KLIFNeuron : FiresAtThreshold<Real> {
 
   /// What the reset multiplies the potential by.
   Real back() const { return scale_reset ? 1 / k : Real(1); }
-  /// (K1): LIF's charge.
-  Real charged(Real v, Real x) const { return v + (this->rest() - v) / tau + (decay_input ? x / tau : x); }
+  /// (K1)
+  Real charged(Real v, Real x) const { return leaky_charge(v, x, this->rest(), 1 / tau, decay_input); }
 
-  void charge(Real* z, Real x) const { z[0] = std::max(Real(0), k * charged(z[0], x)); }  // (K2)
+  /// (K2): NaN is not below 0.
+  void charge(Real* z, Real x) const {
+    const Real scaled = k * charged(z[0], x);
+    z[0] = scaled < 0 ? Real(0) : scaled;
+  }
 
   /// (K3)
   void reset(Real* z, Real, Real r) const {
-    const Real hard = this->v_reset.value_or(Real(0));
-    z[0] = this->v_reset.has_value() ? (1 - r) * z[0] * back() + r * hard
+    z[0] = this->v_reset.has_value() ? (1 - r) * z[0] * back() + r * *this->v_reset
                                      : (z[0] - r * this->v_threshold) * back();
   }
-  /// (K4), (K5)
-  Real reset_adjoint(Real* dz, Real* dp, const Real* z, Real s) const {
+  void fire_adjoint(Real* dz, Real* dp, const Real* z, Real s, Real g, Real ds) const {
     const bool hard = this->v_reset.has_value();
     const Real dv = dz[0];
     const Real by_spike = hard ? *this->v_reset - z[0] * back() : -this->v_threshold * back();
+    const Real by_reset = this->detach_reset ? Real(0) : dv * by_spike;  // (K4)
     const Real kept = hard ? (1 - s) * z[0] : z[0] - s * this->v_threshold;
-    if (scale_reset) dp[0] -= dv * kept / (k * k);
-    dz[0] = dv * (hard ? 1 - s : Real(1)) * back();
-    return this->detach_reset ? Real(0) : dv * by_spike;
+    if (scale_reset) dp[0] -= dv * kept * (back() * back());  // (K5)
+    dz[0] = dv * (hard ? 1 - s : Real(1)) * back() + g * (ds + by_reset);
   }
-  /// (K6), (K7)
   Real charge_adjoint(Real* dz, Real* dp, const Real* before, const Real* z, Real x) const {
-    const Real open = z[0] > 0 ? dz[0] : Real(0);
-    dp[0] += open * charged(before[0], x);
-    const Real dh = open * k;
-    dz[0] = dh * (1 - 1 / tau);
-    return decay_input ? dh / tau : dh;
+    const Real open = z[0] <= 0 ? Real(0) : dz[0];
+    dp[0] += open * charged(before[0], x);  // (K6)
+    const Real dh = open * k;               // (K7)
+    dz[0] = dh * leak_factor(tau);
+    return decay_input ? dh * (1 / tau) : dh;
   }
 };
 

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "reference/scalar.hpp"
+
 namespace volley::reference {
 
 // The leaky integrator: a LIF without threshold, whose potential is its output. Equation numbers are those of
@@ -14,7 +16,7 @@ struct LIParameters {
   bool decay_input = true;
 
   Real dv_dx() const { return decay_input ? 1 / tau : Real(1); }
-  Real dv_dv() const { return 1 - 1 / tau; }
+  Real dv_dv() const { return leak_factor(tau); }
 };
 
 /// v (T, F) from x (T, F), one sample; x (1, F) where it is constant.

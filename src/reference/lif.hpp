@@ -27,14 +27,10 @@ struct LIFNeuron : FiresAtThreshold<Real> {
   explicit LIFNeuron(const LIFOptions& o)
       : FiresAtThreshold<Real>(o), tau(static_cast<Real>(o.tau)), decay_input(o.decay_input) {}
 
-  /// (L1), (L2)
-  void charge(Real* z, Real x) const {
-    const Real leak = z[0] - this->rest();
-    z[0] = decay_input ? z[0] + (x - leak) / tau : z[0] - leak / tau + x;
-  }
+  void charge(Real* z, Real x) const { z[0] = leaky_charge(z[0], x, this->rest(), 1 / tau, decay_input); }
   Real charge_adjoint(Real* dz, Real*, const Real*, const Real*, Real) const {
-    const Real dx = decay_input ? dz[0] / tau : dz[0];  // (L9)
-    dz[0] *= 1 - 1 / tau;                               // (L10)
+    const Real dx = decay_input ? dz[0] * (1 / tau) : dz[0];  // (L9)
+    dz[0] *= leak_factor(tau);                                // (L10)
     return dx;
   }
 };
@@ -50,31 +46,29 @@ struct PLIFNeuron : FiresAtThreshold<Real> {
   PLIFNeuron() = default;
   explicit PLIFNeuron(const PLIFOptions& o)
       : FiresAtThreshold<Real>(o),
-        w(-std::log(static_cast<Real>(o.init_tau) - 1)),
+        w(static_cast<Real>(o.parameters()[0].initial)),
         decay_input(o.decay_input) {}
 
   Real& parameter(std::size_t k) { return k == 0 ? w : this->v_threshold; }
 
-  Real inv_tau() const { return smooth_step(Sigmoid{1.0f}, w); }  // (L11)
+  SigmoidAt<Real> inv_tau() const { return SigmoidAt<Real>(w); }  // (L11)
 
   void charge(Real* z, Real x) const {
-    const Real leak = z[0] - this->rest();
-    z[0] = decay_input ? z[0] + (x - leak) * inv_tau() : z[0] - leak * inv_tau() + x;
+    z[0] = leaky_charge(z[0], x, this->rest(), inv_tau().value, decay_input);
   }
   Real charge_adjoint(Real* dz, Real* dp, const Real* before, const Real*, Real x) const {
     const Real leak = before[0] - this->rest();
-    dp[0] += dz[0] * ((decay_input ? x : Real(0)) - leak) * inv_tau() * (1 - inv_tau());  // (L12)
-    const Real dx = decay_input ? dz[0] * inv_tau() : dz[0];
-    dz[0] *= 1 - inv_tau();
+    const Real dh_dinv_tau = decay_input ? x - leak : -leak;
+    dp[0] = std::fma(dz[0] * dh_dinv_tau, inv_tau().slope, dp[0]);  // (L12)
+    const Real dx = decay_input ? dz[0] * inv_tau().value : dz[0];
+    dz[0] *= inv_tau().complement;
     return dx;
   }
-  Real reset_adjoint(Real* dz, Real* dp, const Real* z, Real s) const {
-    if (!this->v_reset.has_value()) dp[1] -= s * dz[0];  // (L13), by itself
-    return FiresAtThreshold<Real>::reset_adjoint(dz, dp, z, s);
-  }
-  void above_adjoint(Real* dz, Real* dp, Real du) const {
-    dz[0] += du;
-    dp[1] -= du;  // (L13), at the step
+  void fire_adjoint(Real* dz, Real* dp, const Real* z, Real s, Real g, Real ds) const {
+    const Real by_reset = this->detach_reset ? Real(0) : dz[0] * this->by_spike(z);
+    dp[1] = std::fma(-(ds + by_reset), g, dp[1]);        // (L13), at the step
+    if (!this->v_reset.has_value()) dp[1] -= s * dz[0];  // and by itself
+    FiresAtThreshold<Real>::fire_adjoint(dz, dp, z, s, g, ds);
   }
 };
 

@@ -1,17 +1,19 @@
 #pragma once
 
-#include <array>
+#include <cmath>
 #include <cstddef>
 #include <optional>
 
 #include <volley/neuron_options.hpp>
 
+#include "reference/scalar.hpp"
 #include "reference/surrogate.hpp"
 
 namespace volley::reference {
 
-// The time loops that every neuron shares, forward and backward: what kernels/neuron-inl.h must compute. A
-// neuron is a struct with
+// The time loops that every neuron shares, forward and backward: what kernels/neuron-inl.h must compute, in
+// float to the bit, NaN and infinity included (docs/math/lif.md). So std::fma stands where the kernels round
+// once, and 1 / tau is a number that is multiplied by. A neuron is a struct with
 //
 //   kStates                          what goes from step to step; z[0] is the potential
 //   kParameters                      how many numbers are trained
@@ -23,12 +25,18 @@ namespace volley::reference {
 //
 // and the adjoints, from the end of a step to its beginning. dz is the gradient of z, dp of the parameters:
 //
-//   reset_adjoint(dz, dp, z, s) -> ds      from after the step to after charge, and what comes by the spike
-//   above_adjoint(dz, dp, du)              adds what comes by above(z)
-//   charge_adjoint(dz, dp, before, z, x) -> dx    from after charge to before the step
+//   fire_adjoint(dz, dp, z, s, g, ds)             from after the step to after charge; g is the surrogate's
+//   derivative charge_adjoint(dz, dp, before, z, x) -> dx    from after charge to before the step
 
 /// How the step is taken. `smooth` is the surrogate's own step, for gradient checks.
 enum class Fire { hard, smooth };
+
+/// (L1), (L2): h of v and x.
+template <class Real>
+Real leaky_charge(Real v, Real x, Real rest, Real inv_tau, bool decay_input) {
+  const Real leak = v - rest;
+  return decay_input ? std::fma(x - leak, inv_tau, v) : std::fma(-leak, inv_tau, v) + x;
+}
 
 /// What most neurons do at the threshold: equations (L3) to (L8) of docs/math/lif.md.
 template <class Real>
@@ -55,21 +63,19 @@ struct FiresAtThreshold {
 
   /// Potential at the start of a pass, and the one that a leak pulls to.
   Real rest() const { return v_reset.value_or(Real(0)); }
-  /// (L6) The potential after a spike is kappa h + c.
-  Real kappa() const { return v_reset.has_value() ? Real(0) : Real(1); }
-  Real c() const { return v_reset.has_value() ? *v_reset : -v_threshold; }
-
   void start(Real* z) const { z[0] = rest(); }
   Real above(const Real* z) const { return z[0] - v_threshold; }
-  void reset(Real* z, Real, Real r) const { z[0] = (1 - r) * z[0] + r * (kappa() * z[0] + c()); }  // (L6)
-
-  /// (L7)
-  Real reset_adjoint(Real* dz, Real*, const Real* z, Real s) const {
-    const Real ds = detach_reset ? Real(0) : dz[0] * ((kappa() - 1) * z[0] + c());
-    dz[0] *= 1 - s * (1 - kappa());
-    return ds;
+  void reset(Real* z, Real, Real r) const {
+    z[0] = v_reset.has_value() ? (1 - r) * z[0] + r * *v_reset : z[0] - r * v_threshold;  // (L4), (L5)
   }
-  void above_adjoint(Real* dz, Real*, Real du) const { dz[0] += du; }
+
+  /// How v changes with the spike.
+  Real by_spike(const Real* z) const { return v_reset.has_value() ? *v_reset - z[0] : -v_threshold; }
+  void fire_adjoint(Real* dz, Real*, const Real* z, Real s, Real g, Real ds) const {
+    Real dv_dh = v_reset.has_value() ? 1 - s : Real(1);
+    if (!detach_reset) dv_dh += by_spike(z) * g;  // (L7)
+    dz[0] = std::fma(dz[0], dv_dh, ds * g);       // (L8)
+  }
 };
 
 /// (L3)
@@ -112,9 +118,7 @@ void neuron_forward(Real* s, Real* z, const Real* x, const NeuronOf& neuron, con
 template <class Real, class Neuron>
 Real step_adjoint(const Neuron& n, Real* dz, Real* dp, Real ds, Real s, const Real* z, const Real* before,
                   Real x, const Surrogate& surrogate) {
-  const Real g = step_derivative(surrogate, n.above(z));
-  const Real by_reset = n.reset_adjoint(dz, dp, z, s);
-  n.above_adjoint(dz, dp, g * (ds + by_reset));
+  n.fire_adjoint(dz, dp, z, s, step_derivative(surrogate, n.above(z)), ds);
   return n.charge_adjoint(dz, dp, before, z, x);
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cmath>
-
 #include "reference/neuron.hpp"
 
 namespace volley::reference {
@@ -25,11 +23,11 @@ struct QIFNeuron : FiresAtThreshold<Real> {
         v_rest(static_cast<Real>(o.v_rest)) {}
 
   /// (Q1)
-  void charge(Real* z, Real x) const { z[0] += (x + a0 * (z[0] - v_rest) * (z[0] - v_c)) / tau; }
+  void charge(Real* z, Real x) const { z[0] += (x + a0 * (z[0] - v_rest) * (z[0] - v_c)) * (1 / tau); }
   /// (Q2)
   Real charge_adjoint(Real* dz, Real*, const Real* before, const Real*, Real) const {
-    const Real dx = dz[0] / tau;
-    dz[0] += dx * a0 * (2 * before[0] - v_rest - v_c);
+    const Real dx = dz[0] * (1 / tau);
+    dz[0] += dx * (a0 * (2 * before[0] - v_rest - v_c));
     return dx;
   }
 };
@@ -49,14 +47,15 @@ struct EIFNeuron : FiresAtThreshold<Real> {
         theta_rh(static_cast<Real>(o.theta_rh)),
         v_rest(static_cast<Real>(o.v_rest)) {}
 
-  /// (Q3)
-  void charge(Real* z, Real x) const {
-    z[0] += (x + v_rest - z[0] + delta_T * std::exp((z[0] - theta_rh) / delta_T)) / tau;
+  Real rise(Real v) const {
+    return exp_of((v - theta_rh) * constant<Real>(1 / static_cast<double>(delta_T)));
   }
+  /// (Q3)
+  void charge(Real* z, Real x) const { z[0] += (x + v_rest - z[0] + delta_T * rise(z[0])) * (1 / tau); }
   /// (Q4)
   Real charge_adjoint(Real* dz, Real*, const Real* before, const Real*, Real) const {
-    const Real dx = dz[0] / tau;
-    dz[0] += dx * (std::exp((before[0] - theta_rh) / delta_T) - 1);
+    const Real dx = dz[0] * (1 / tau);
+    dz[0] += dx * (rise(before[0]) - 1);
     return dx;
   }
 };

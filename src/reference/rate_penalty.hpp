@@ -10,11 +10,12 @@ namespace volley::reference {
 /// (G2) weight times the mean of |r - target|, or of (r - target)^2.
 template <class Real>
 Real rate_penalty_forward(const Real* r, Real weight, Real target, bool squared, std::size_t F) {
-  Real sum = 0;
+  double sum = 0;
   for (std::size_t f = 0; f < F; ++f) {
-    sum += squared ? (r[f] - target) * (r[f] - target) : std::abs(r[f] - target);
+    const double e = static_cast<double>(r[f]) - static_cast<double>(target);
+    sum += squared ? e * e : std::abs(e);
   }
-  return weight * sum / static_cast<Real>(F);
+  return static_cast<Real>(static_cast<double>(weight) * sum / static_cast<double>(F));
 }
 /// (G3) dr (F); at the target itself, 0.
 template <class Real>

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <cmath>
 #include <cstddef>
+
+#include "reference/scalar.hpp"
 
 namespace volley::reference {
 
@@ -16,13 +17,8 @@ struct SoftLIFParameters {
 };
 
 template <class Real>
-Real sigmoid(Real u) {
-  return 1 / (1 + std::exp(-u));
-}
-template <class Real>
 Real sigmoid_derivative(Real u) {
-  const Real p = sigmoid(u);
-  return p * (1 - p);
+  return SigmoidAt<Real>(u).slope;
 }
 
 /// p, h (T, F) and v_last (F), the potential after the last step, from x (T, F); one sample.
@@ -34,25 +30,26 @@ void soft_lif_forward(Real* p, Real* h, Real* v_last, const Real* x, const SoftL
     for (std::size_t t = 0; t < T; ++t) {
       const std::size_t i = t * F + f;
       h[i] = v + (x[i] - (v - q.v_reset)) / q.tau;
-      p[i] = sigmoid(h[i] - q.v_threshold);
-      v = (1 - p[i]) * h[i] + p[i] * q.v_reset;
+      const SigmoidAt<Real> fires(h[i] - q.v_threshold);
+      p[i] = fires.value;
+      v = fires.complement * h[i] + p[i] * q.v_reset;
     }
     v_last[f] = v;
   }
 }
 
-/// dx (T, F) from dp (T, F), with p, h (T, F) as forward left them.
+/// dx (T, F) from dp (T, F), with h (T, F) as forward left it; p is not read.
 template <class Real>
-void soft_lif_backward(Real* dx, const Real* dp, const Real* p, const Real* h,
-                       const SoftLIFParameters<Real>& q, std::size_t T, std::size_t F) {
+void soft_lif_backward(Real* dx, const Real* dp, const Real*, const Real* h, const SoftLIFParameters<Real>& q,
+                       std::size_t T, std::size_t F) {
   for (std::size_t f = 0; f < F; ++f) {
     Real dv = 0;
     for (std::size_t t = T; t-- > 0;) {
       const std::size_t i = t * F + f;
-      const Real g = p[i] * (1 - p[i]);
-      const Real dh = dp[i] * g + dv * ((1 - p[i]) + (q.v_reset - h[i]) * g);
+      const SigmoidAt<Real> fires(h[i] - q.v_threshold);
+      const Real dh = dp[i] * fires.slope + dv * (fires.complement + (q.v_reset - h[i]) * fires.slope);
       dx[i] = dh / q.tau;
-      dv = dh * (1 - 1 / q.tau);
+      dv = dh * leak_factor(q.tau);
     }
   }
 }

@@ -7,11 +7,20 @@
 
 #include <volley/surrogate.hpp>
 
+#include "reference/scalar.hpp"
+
 namespace volley::reference {
 
 // A surrogate is a pair: a smooth step and its derivative. Backward uses the derivative; the smooth step, put
 // in place of the Heaviside step, gives a network whose gradients finite differences can check exactly.
-// Equation numbers are those of docs/math/surrogates.md.
+// Equation numbers are those of docs/math/surrogates.md. In float the derivatives are
+// kernels/surrogate-inl.h's, to the bit: they are finite for every x but NaN, and NaN there.
+
+/// g, but NaN where x is: for derivatives that do not compute with x.
+template <class Real>
+Real nan_or(Real x, Real g) {
+  return std::isnan(x) ? x : g;
+}
 
 /// (S1) 1/2 + atan(pi alpha x / 2) / pi
 template <class Real>
@@ -22,21 +31,21 @@ Real smooth_step(const ATan& f, Real x) {
 /// (S2) (alpha / 2) / (1 + (pi alpha x / 2)^2)
 template <class Real>
 Real step_derivative(const ATan& f, Real x) {
-  const Real alpha = static_cast<Real>(f.alpha);
-  const Real u = std::numbers::pi_v<Real> / 2 * alpha * x;
-  return alpha / 2 / (1 + u * u);
+  const Real u = constant<Real>(std::numbers::pi / 2 * static_cast<double>(f.alpha)) * x;
+  return static_cast<Real>(f.alpha) / 2 / std::fma(u, u, Real(1));
 }
 
 /// (S3) s = 1 / (1 + exp(-alpha x))
 template <class Real>
 Real smooth_step(const Sigmoid& f, Real x) {
-  return 1 / (1 + std::exp(-static_cast<Real>(f.alpha) * x));
+  return SigmoidAt<Real>(static_cast<Real>(f.alpha) * x).value;
 }
-/// (S4) alpha s (1 - s)
+/// (S4) alpha s (1 - s) = alpha e / (1 + e)^2 with e = exp(-|alpha x|)
 template <class Real>
 Real step_derivative(const Sigmoid& f, Real x) {
-  const Real s = smooth_step(f, x);
-  return static_cast<Real>(f.alpha) * s * (1 - s);
+  const Real alpha = static_cast<Real>(f.alpha);
+  const Real e = exp_of(-std::abs(alpha * x));
+  return alpha * e / ((1 + e) * (1 + e));
 }
 
 /// (S5)
@@ -50,20 +59,21 @@ Real smooth_step(const PiecewiseQuadratic& f, Real x) {
 template <class Real>
 Real step_derivative(const PiecewiseQuadratic& f, Real x) {
   const Real alpha = static_cast<Real>(f.alpha);
-  return std::max(Real(0), alpha - alpha * alpha * std::abs(x));
+  const Real q = std::fma(-alpha, std::abs(x), Real(1));
+  return q < 0 ? Real(0) : alpha * q;
 }
 
 /// (S7)
 template <class Real>
 Real smooth_step(const PiecewiseExp& f, Real x) {
-  const Real half = std::exp(-static_cast<Real>(f.alpha) * std::abs(x)) / 2;
+  const Real half = exp_of(-static_cast<Real>(f.alpha) * std::abs(x)) / 2;
   return x < 0 ? half : 1 - half;
 }
 /// (S8)
 template <class Real>
 Real step_derivative(const PiecewiseExp& f, Real x) {
   const Real alpha = static_cast<Real>(f.alpha);
-  return alpha / 2 * std::exp(-alpha * std::abs(x));
+  return alpha / 2 * exp_of(-alpha * std::abs(x));
 }
 
 /// (S9)
@@ -76,7 +86,7 @@ Real smooth_step(const SoftSign& f, Real x) {
 template <class Real>
 Real step_derivative(const SoftSign& f, Real x) {
   const Real alpha = static_cast<Real>(f.alpha);
-  const Real q = 1 + alpha * std::abs(x);
+  const Real q = std::fma(alpha, std::abs(x), Real(1));
   return alpha / 2 / (q * q);
 }
 
@@ -101,7 +111,7 @@ Real smooth_step(const Erf& f, Real x) {
 template <class Real>
 Real step_derivative(const Erf& f, Real x) {
   const Real u = static_cast<Real>(f.alpha) * x;
-  return static_cast<Real>(f.alpha) * std::numbers::inv_sqrtpi_v<Real> * std::exp(-u * u);
+  return constant<Real>(static_cast<double>(f.alpha) * std::numbers::inv_sqrtpi) * exp_of(-(u * u));
 }
 
 /// (S15)
@@ -113,7 +123,7 @@ Real smooth_step(const Rect& f, Real x) {
 template <class Real>
 Real step_derivative(const Rect& f, Real x) {
   const Real alpha = static_cast<Real>(f.alpha);
-  return std::abs(x) < 1 / (2 * alpha) ? alpha : Real(0);
+  return nan_or(x, std::abs(x) < 1 / (2 * alpha) ? alpha : Real(0));
 }
 
 /// (S17)
@@ -128,7 +138,7 @@ Real smooth_step(const PiecewiseLeakyReLU& f, Real x) {
 template <class Real>
 Real step_derivative(const PiecewiseLeakyReLU& f, Real x) {
   const Real w = static_cast<Real>(f.w);
-  return std::abs(x) < w ? 1 / (2 * w) : static_cast<Real>(f.c);
+  return nan_or(x, std::abs(x) < w ? 1 / (2 * w) : static_cast<Real>(f.c));
 }
 
 /// (S19)
@@ -139,14 +149,14 @@ Real smooth_step(const LeakyKReLU& f, Real x) {
 /// (S20)
 template <class Real>
 Real step_derivative(const LeakyKReLU& f, Real x) {
-  return static_cast<Real>(x >= 0 ? f.k : f.leak);
+  return nan_or(x, static_cast<Real>(x >= 0 ? f.k : f.leak));
 }
 
 /// (S21)
 template <class Real>
 Real smooth_step(const LogTailedReLU& f, Real x) {
   if (x <= 0) return static_cast<Real>(f.alpha) * x;
-  return x <= 1 ? x : std::log(x) + 1;
+  return x <= 1 ? x : log_of(x) + 1;
 }
 /// (S22)
 template <class Real>
@@ -159,7 +169,7 @@ Real step_derivative(const LogTailedReLU& f, Real x) {
 template <class Real>
 Real smooth_step(const S2NN& f, Real x) {
   if (x < 0) return smooth_step(Sigmoid{f.alpha}, x);
-  return static_cast<Real>(f.beta) * std::log(x + 1) + Real(0.5);
+  return static_cast<Real>(f.beta) * log1p_of(x) + Real(0.5);
 }
 /// (S24)
 template <class Real>
@@ -171,26 +181,26 @@ Real step_derivative(const S2NN& f, Real x) {
 template <class Real>
 Real smooth_step(const QPseudoSpike& f, Real x) {
   const Real alpha = static_cast<Real>(f.alpha);
-  const Real half = std::pow(1 + 2 / (alpha - 1) * std::abs(x), 1 - alpha) / 2;
+  const Real half = exp_of((1 - alpha) * log1p_of(2 / (alpha - 1) * std::abs(x))) / 2;
   return x < 0 ? half : 1 - half;
 }
 /// (S26)
 template <class Real>
 Real step_derivative(const QPseudoSpike& f, Real x) {
-  const Real alpha = static_cast<Real>(f.alpha);
-  return std::pow(1 + 2 / (alpha - 1) * std::abs(x), -alpha);
+  const Real slope = constant<Real>(2 / (static_cast<double>(f.alpha) - 1));
+  return exp_of(-static_cast<Real>(f.alpha) * log1p_of(slope * std::abs(x)));
 }
 
 /// (S27)
 template <class Real>
 Real smooth_step(const NonzeroSignLogAbs& f, Real x) {
-  return std::copysign(std::log(static_cast<Real>(f.alpha) * std::abs(x) + 1), x);
+  return std::copysign(log1p_of(static_cast<Real>(f.alpha) * std::abs(x)), x);
 }
 /// (S28)
 template <class Real>
 Real step_derivative(const NonzeroSignLogAbs& f, Real x) {
   const Real alpha = static_cast<Real>(f.alpha);
-  return alpha / (1 + alpha * std::abs(x));
+  return alpha / std::fma(alpha, std::abs(x), Real(1));
 }
 
 /// (S29)
@@ -200,8 +210,8 @@ Real smooth_step(const StraightThrough&, Real x) {
 }
 /// (S30)
 template <class Real>
-Real step_derivative(const StraightThrough&, Real) {
-  return 1;
+Real step_derivative(const StraightThrough&, Real x) {
+  return nan_or(x, Real(1));
 }
 
 /// What a user's own is the derivative of is not known.

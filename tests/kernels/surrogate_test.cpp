@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 
 #include <volley/error.hpp>
@@ -35,6 +36,64 @@ TEST(SurrogateKernel, FollowsTheDoubleReference) {
       }
     }
   });
+}
+
+constexpr float kMost = std::numeric_limits<float>::max();
+constexpr float kLeast = std::numeric_limits<float>::denorm_min();
+
+/// Every surrogate, also with these for its steepness.
+std::vector<Surrogate> surrogates_with(std::initializer_list<float> alphas) {
+  std::vector<Surrogate> all = test::every_surrogate();
+  for (const float alpha : alphas) {
+    const Surrogate more[] = {ATan{alpha},
+                              Sigmoid{alpha},
+                              PiecewiseQuadratic{alpha},
+                              PiecewiseExp{alpha},
+                              SoftSign{alpha},
+                              SuperSpike{alpha},
+                              Erf{alpha},
+                              Rect{alpha},
+                              PiecewiseLeakyReLU{alpha},
+                              S2NN{alpha, alpha},
+                              QPseudoSpike{1 + alpha},
+                              NonzeroSignLogAbs{alpha}};
+    for (const Surrogate& f : more) {
+      if (!std::holds_alternative<QPseudoSpike>(f) || (1 + alpha > 1 && std::isfinite(1 + alpha)))
+        all.push_back(f);
+    }
+  }
+  return all;
+}
+
+TEST(SurrogateKernel, HasTheBitsOfTheSpecification) {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> x = test::Random(3).values<float>(1001, -4, 4);
+  for (const float special :
+       {0.0f, -0.0f, std::nanf(""), inf, -inf, 1e-45f, 1e-30f, 17.0f, 1e10f, 1e19f, 3e38f}) {
+    x.push_back(special), x.push_back(-special);
+  }
+  test::on_every_target([&] {
+    for (const Surrogate& f : surrogates_with({kLeast, 1e-30f, 1e-3f, 100.0f, 1e6f, 1e30f, kMost})) {
+      const std::vector<float> g = derivatives(x, f);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const float expected = reference::step_derivative(f, x[i]);
+        ASSERT_TRUE(g[i] == expected || (std::isnan(g[i]) && std::isnan(x[i]) && std::isnan(expected)))
+            << "surrogate " << f.index() << ", x = " << x[i] << ": " << g[i] << ", " << expected;
+      }
+    }
+  });
+}
+
+// In float the tails keep their digits: alpha s (1 - s) is 0 where 1 - s is rounding.
+TEST(SurrogateKernel, TheSpecificationInFloatIsAsExactAsFloatIs) {
+  for (const Surrogate& f : surrogates_with({1e-3f, 100.0f, 1e6f})) {
+    for (float x = -30; x <= 30; x += 0.0625f) {
+      const double expected = reference::step_derivative(f, static_cast<double>(x));
+      if (!(expected > 1e-37 && expected < 1e37)) continue;
+      EXPECT_NEAR(static_cast<double>(reference::step_derivative(f, x)) / expected, 1, 2e-5)
+          << "surrogate " << f.index() << ", x = " << x;
+    }
+  }
 }
 
 TEST(SurrogateKernel, EverySizeIsWrittenAndNoMore) {

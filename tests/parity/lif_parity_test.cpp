@@ -66,8 +66,8 @@ void mistaken_backward(float* dx, const float* ds, const float* s, const float* 
       const std::size_t i = t * F + f;
       const std::size_t at = mistake == Mistake::off_by_one && t > 0 ? i - F : i;
       const float g = reference::step_derivative(o.surrogate, h[at] - p.v_threshold);
-      float dv_dh = mistake == Mistake::no_reset_term ? 1.0f : 1 - s[i] * (1 - p.kappa());
-      const float through_spike = ((p.kappa() - 1) * h[i] + p.c()) * g;
+      float dv_dh = mistake == Mistake::no_reset_term || !p.v_reset.has_value() ? 1.0f : 1 - s[i];
+      const float through_spike = p.by_spike(&h[i]) * g;
       if (!p.detach_reset) dv_dh += mistake == Mistake::sign ? -through_spike : through_spike;
       const float dh = ds[i] * g + dv * dv_dh;
       dx[i] = dh * dh_dx;

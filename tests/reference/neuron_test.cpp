@@ -117,8 +117,8 @@ struct Gated : reference::FiresAtThreshold<double> {
     z[0] -= r * v_threshold;
     z[1] += 0.2 * s;
   }
-  double reset_adjoint(double* dz, double*, const double*, double) const {
-    return 0.2 * dz[1] - (detach_reset ? 0 : v_threshold * dz[0]);
+  void fire_adjoint(double* dz, double*, const double*, double, double g, double ds) const {
+    dz[0] += g * (ds + 0.2 * dz[1] - (detach_reset ? 0 : v_threshold * dz[0]));
   }
   double charge_adjoint(double* dz, double*, const double* before, const double*, double) const {
     const double dx = dz[0] + 0.3 * dz[1];
