@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include <volley/error.hpp>
 
+#include "core/tree_sum.hpp"
 #include "layers/signal_forms.hpp"
 #include "reference/loss.hpp"
 
@@ -72,9 +72,9 @@ void sum_over_time(float* z, const Signal& y, std::size_t n, float divisor) {
     return;
   }
   for (std::size_t k = 0; k < K; ++k) {
-    float sum = 0;
-    for (std::size_t t = 0; t < T; ++t) sum += y.values()[(n * T + t) * K + k];
-    z[k] = sum / divisor;
+    double sum = 0;
+    for (std::size_t t = 0; t < T; ++t) sum += static_cast<double>(y.values()[(n * T + t) * K + k]);
+    z[k] = static_cast<float>(sum / static_cast<double>(divisor));
   }
 }
 
@@ -251,8 +251,8 @@ double Tet::do_forward(const Signal& y, std::span<const std::uint32_t> labels, T
     sum_over_time(scores.data() + n * K, y, n, static_cast<float>(T));
     losses[n] = reference::tet_forward(outputs_of(y, n, T, K), labels[n], lower(options_), T, K);
   });
-  const std::span<const float> all = losses.span();
-  return static_cast<double>(std::accumulate(all.begin(), all.end(), 0.0f) / static_cast<float>(N));
+  const double sum = tree_sum(N, [&](std::size_t n) { return static_cast<double>(losses[n]); });
+  return sum / static_cast<double>(N);
 }
 
 void Tet::do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor&, Tensor& dy,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "core/exp_log.hpp"
 #include "core/tree_sum.hpp"
@@ -14,8 +15,8 @@ namespace volley::reference {
 
 /// (R2) scale times the mean over batch and classes of (z - target)^2 for scores z (N, K); the target is `on`
 /// for the label, `off` for the others.
-template <class Real, class Label>
-Real mse_forward(const Real* z, const Label* labels, Real scale, Real on, Real off, std::size_t N,
+template <class Real>
+Real mse_forward(const Real* z, const std::uint32_t* labels, Real scale, Real on, Real off, std::size_t N,
                  std::size_t K) {
   const double sum = tree_sum(N, [&](std::size_t n) {
     double squares = 0;
@@ -28,9 +29,9 @@ Real mse_forward(const Real* z, const Label* labels, Real scale, Real on, Real o
   return static_cast<Real>(static_cast<double>(scale) * sum / static_cast<double>(N * K));
 }
 /// (R3) dz (N, K)
-template <class Real, class Label>
-void mse_backward(Real* dz, const Real* z, const Label* labels, Real scale, Real on, Real off, std::size_t N,
-                  std::size_t K) {
+template <class Real>
+void mse_backward(Real* dz, const Real* z, const std::uint32_t* labels, Real scale, Real on, Real off,
+                  std::size_t N, std::size_t K) {
   const Real factor = 2 * scale / static_cast<Real>(N * K);
   for (std::size_t n = 0; n < N; ++n) {
     for (std::size_t k = 0; k < K; ++k) dz[n * K + k] = factor * (z[n * K + k] - (labels[n] == k ? on : off));
@@ -56,7 +57,7 @@ struct Softmax {
 /// (R4) The cross-entropy of softmax(z), z (K), with the label, which has 1 - smoothing of the target while
 /// the rest is shared by all classes.
 template <class Real>
-double cross_entropy_forward(const Real* z, std::size_t label, Real smoothing, std::size_t K) {
+double cross_entropy_forward(const Real* z, std::uint32_t label, Real smoothing, std::size_t K) {
   const Softmax<Real> p(z, K);
   double shared = 0;
   for (std::size_t k = 0; k < K; ++k) shared += p.below_top(k);
@@ -66,7 +67,7 @@ double cross_entropy_forward(const Real* z, std::size_t label, Real smoothing, s
 }
 /// (R5) dz (K), times `factor`
 template <class Real>
-void cross_entropy_backward(Real* dz, const Real* z, std::size_t label, Real smoothing, Real factor,
+void cross_entropy_backward(Real* dz, const Real* z, std::uint32_t label, Real smoothing, Real factor,
                             std::size_t K) {
   const Softmax<Real> p(z, K);
   const double share = static_cast<double>(smoothing);
@@ -77,20 +78,19 @@ void cross_entropy_backward(Real* dz, const Real* z, std::size_t label, Real smo
 }
 
 /// The mean over a batch of scores z (N, K), and its gradient dz (N, K).
-template <class Real, class Label>
-Real mean_cross_entropy_forward(const Real* z, const Label* labels, Real smoothing, std::size_t N,
+template <class Real>
+Real mean_cross_entropy_forward(const Real* z, const std::uint32_t* labels, Real smoothing, std::size_t N,
                                 std::size_t K) {
-  const double sum = tree_sum(N, [&](std::size_t n) {
-    return cross_entropy_forward(z + n * K, static_cast<std::size_t>(labels[n]), smoothing, K);
-  });
+  const double sum =
+      tree_sum(N, [&](std::size_t n) { return cross_entropy_forward(z + n * K, labels[n], smoothing, K); });
   return static_cast<Real>(sum / static_cast<double>(N));
 }
-template <class Real, class Label>
-void mean_cross_entropy_backward(Real* dz, const Real* z, const Label* labels, Real smoothing, std::size_t N,
-                                 std::size_t K) {
+template <class Real>
+void mean_cross_entropy_backward(Real* dz, const Real* z, const std::uint32_t* labels, Real smoothing,
+                                 std::size_t N, std::size_t K) {
   const Real share = 1 / static_cast<Real>(N);
   for (std::size_t n = 0; n < N; ++n) {
-    cross_entropy_backward(dz + n * K, z + n * K, static_cast<std::size_t>(labels[n]), smoothing, share, K);
+    cross_entropy_backward(dz + n * K, z + n * K, labels[n], smoothing, share, K);
   }
 }
 
@@ -104,7 +104,7 @@ struct TetParameters {
 /// (R8) TET of one sample, y (T, K): (1 - lamb) times the mean over T of the cross-entropies, and lamb times
 /// the mean of (y - means)^2.
 template <class Real>
-Real tet_forward(const Real* y, std::size_t label, const TetParameters<Real>& p, std::size_t T,
+Real tet_forward(const Real* y, std::uint32_t label, const TetParameters<Real>& p, std::size_t T,
                  std::size_t K) {
   double cross_entropies = 0;
   double squares = 0;
@@ -121,7 +121,7 @@ Real tet_forward(const Real* y, std::size_t label, const TetParameters<Real>& p,
 }
 /// (R9) dy (T, K) of the mean over N samples
 template <class Real>
-void tet_backward(Real* dy, const Real* y, std::size_t label, const TetParameters<Real>& p, std::size_t N,
+void tet_backward(Real* dy, const Real* y, std::uint32_t label, const TetParameters<Real>& p, std::size_t N,
                   std::size_t T, std::size_t K) {
   const Real entropy_share = (1 - p.lamb) / static_cast<Real>(N * T);
   const Real square_share = 2 * p.lamb / static_cast<Real>(N * T * K);
