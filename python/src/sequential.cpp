@@ -18,8 +18,7 @@ NamedTensors state_from_file(const std::filesystem::path& path) {
     return read_state_dict(path);
   }
   if (ending != ".npz") {
-    throw Error(fmt::format("{}: expected a .safetensors or .npz file of parameters, found '{}'",
-                            path.string(), ending));
+    throw FileError(path.string(), "a .safetensors or .npz file of parameters", fmt::format("'{}'", ending));
   }
   const nb::object file =
       nb::module_::import_("numpy").attr("load")(nb::cast(path), nb::arg("allow_pickle") = false);
@@ -136,7 +135,7 @@ void bind_sequential(nb::module_& m) {
   m.def("load", load, nb::arg("path"),
         "The network in a file that Sequential.save wrote, or in a checkpoint (checkpoint_best.safetensors) "
         "of a "
-        "training.\n\nRaises ValueError, naming the file, when it is neither or is damaged.");
+        "training.\n\nRaises FileError when it is neither or is damaged.");
 }
 
 }  // namespace volley::python
