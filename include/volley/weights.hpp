@@ -15,9 +15,9 @@ namespace volley {
 
 using NamedTensors = std::map<std::string, Tensor>;
 
-/// Gives `tensors` the values of the same names. Throws an error that begins with `origin` and names the first
-/// that is missing, of another shape or left over; nothing is changed then. `origin` is the path of a file
-/// (FileError), or "[operation] argument" (ArgumentError).
+/// Gives `tensors` the values of the same names. Throws an error that begins with `origin` and names the
+/// first that is missing, of another shape or left over; nothing is changed then. `origin` is the path of a
+/// file (FileError), or "[operation] argument" (ArgumentError).
 void set_tensors(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
                  std::string_view origin);
 

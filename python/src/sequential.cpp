@@ -89,7 +89,7 @@ void bind_sequential(nb::module_& m) {
       .def(
           "__init__",
           [](Sequential* self, const nb::args& layers) {
-            if (layers.size() == 0) throw Error("[sequential] needs at least one layer, got none");
+            if (layers.size() == 0) throw ArgumentError("sequential", "needs at least one layer", "none");
             Sequential net;
             for (const nb::handle layer : layers) {
               if (!nb::isinstance<Layer>(layer)) {
