@@ -69,8 +69,7 @@ Evaluation TrainedRun::evaluate(Recorder* recorder) {
 }
 
 SampleLife TrainedRun::inspect(std::size_t sample) const {
-  const Draw draw{recipe().training.seed, static_cast<std::uint32_t>(checkpoint().epoch().epoch),
-                  purpose_};
+  const Draw draw{recipe().training.seed, static_cast<std::uint32_t>(checkpoint().epoch().epoch), purpose_};
   return volley::inspect(net_, parts_, data_, sample, recipe().training.steps, draw);
 }
 

@@ -68,7 +68,8 @@ constexpr const char* kBackwardDoc =
     "shape.\n\n"
     "Adds to the gradients of the parameters; zero_gradients() clears them. `tape` is from this object's "
     "forward;\n"
-    "it keeps the pass, so several passes can be under way. Raises ValueError for the tape of another object "
+    "it keeps the pass, so several passes can be under way. Raises ArgumentError for the tape of another "
+    "object "
     "and\n"
     "for a dy of another shape.";
 
@@ -109,7 +110,7 @@ void bind_layer(nb::module_& m) {
       .def("output_shape", output_shape, nb::arg("features"),
            nb::sig("def output_shape(self, features: collections.abc.Sequence[int]) -> tuple[int, ...]"),
            "The feature shape that comes out when `features` goes in, both without T and N. Raises "
-           "ValueError when "
+           "ShapeError when "
            "the layer cannot take it.")
       .def(
           "parameters", [](const LayerPtr& self) { return arrays_of(values_of(self->parameters())); },
@@ -134,7 +135,7 @@ void bind_layer(nb::module_& m) {
                   "numpy.typing.NDArray[numpy.floating]]) -> None"),
           "Gives every parameter a new value, converted to float32. All names must be there, none left over, "
           "with "
-          "the\nshapes that parameters() shows; otherwise ValueError names the first that differs, and "
+          "the\nshapes that parameters() shows; otherwise ArgumentError names the first that differs, and "
           "nothing is "
           "changed.")
       .def(

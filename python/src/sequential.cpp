@@ -128,7 +128,8 @@ void bind_sequential(nb::module_& m) {
            "arrays, or\na .safetensors (float32) or .npz file. Names are those of parameters() and "
            "buffers(); all may have "
            "one "
-           "prefix in common, as in\n\"layer.1.weight\". Linear weights are (out, in) there too. ValueError "
+           "prefix in common, as in\n\"layer.1.weight\". Linear weights are (out, in) there too. "
+           "ArgumentError "
            "names "
            "the first that is missing, left over\nor of another shape; nothing is changed then.");
 
