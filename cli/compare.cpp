@@ -75,8 +75,8 @@ Recipe recipe_from(const CompareOptions& options) {
 fs::path data_folder(const Recipe& recipe, const std::string& folder) {
   const KnownSet& set = known_set(recipe.data);
   if (const std::string& file = set.files.front().name; file != known_set("mnist").files.front().name) {
-    throw Error(fmt::format("[compare] the set must be in files called as MNIST's, got {} with {}",
-                            recipe.data, file));
+    throw ArgumentError("compare", "the set must be in files called as MNIST's",
+                        fmt::format("{} with {}", recipe.data, file));
   }
   return require_set(set, folder).folder;
 }
@@ -191,7 +191,8 @@ void compare(const CompareOptions& options) {
   cli::check_peer_name(options.peer);
   Recipe recipe = recipe_from(options);
   if (recipe.validation > 0 || Augment(recipe.augment).active()) {
-    throw Error("[compare] the recipe must have no validation and no augmentation, which the peers lack");
+    throw ArgumentError("compare",
+                        "the recipe must have no validation and no augmentation, which the peers lack");
   }
   recipe.training.monitors = false;  // the peers count nothing either
   const fs::path data = data_folder(recipe, options.data_dir);

@@ -114,15 +114,17 @@ void encode_image(const EncodeOptions& options) {
   const std::size_t pixels = image.shape.size();
   const std::size_t features = encoder->output_shape(image.shape).size();
   if (steps > kMostBits / features) {
-    throw volley::Error(fmt::format("[encode] -T must be at most {} for {} pixels, got {}",
-                                    kMostBits / features, pixels, steps));
+    throw volley::ArgumentError(
+        "encode", fmt::format("-T must be at most {} for {} pixels", kMostBits / features, pixels),
+        fmt::format("{}", steps));
   }
   volley::Tape tape;
   const std::array<std::uint32_t, 1> samples{0};
   const volley::Draw draw{options.seed, 0, volley::Draw::Purpose::test};
   const volley::Signal signal = encoder->encode(image, samples, steps, draw, tape);
   if (!signal.is_spikes()) {
-    throw volley::Error(fmt::format("[encode] {} gives currents, and no spikes to draw", encoder->kind()));
+    throw volley::ArgumentError("encode",
+                                fmt::format("{} gives currents, and no spikes to draw", encoder->kind()));
   }
   const volley::Spikes& spikes = signal.spikes();
 

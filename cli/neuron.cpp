@@ -27,6 +27,7 @@
 
 namespace {
 
+using volley::ArgumentError;
 using volley::Error;
 
 constexpr std::size_t kMaxSteps = 1'000'000;
@@ -151,7 +152,8 @@ Current parse_current(const std::string& text, double dt) {
   }
   const double last = std::round(current.segments.back().from / dt);
   if (last >= kMaxSteps) {
-    throw Error(fmt::format("[neuron] {} must end within {} steps, got {}", text, kMaxSteps, last));
+    throw ArgumentError("neuron", fmt::format("{} must end within {} steps", text, kMaxSteps),
+                        fmt::format("{}", last));
   }
   current.steps = static_cast<std::size_t>(last) + 1;
   return current;
@@ -218,8 +220,8 @@ std::size_t count_steps(const Common& a, std::optional<double> duration, const C
     steps = static_cast<std::size_t>(count);
   }
   if (current.by_step && steps > current.steps) {
-    throw Error(fmt::format("[neuron] {} must give a current for {} steps, got {}", a.current, *steps,
-                            *current.steps));
+    throw ArgumentError("neuron", fmt::format("{} must give a current for {} steps", a.current, *steps),
+                        std::to_string(*current.steps));
   }
   if (steps.has_value()) return *steps;
   if (current.steps.has_value()) return *current.steps;
@@ -252,8 +254,8 @@ std::vector<Row> simulate(const Simulation& simulation) {
     Row row = simulation.step(simulation.resistance * x + simulation.shift);
     row.x = x;
     if (!std::isfinite(row.h)) {
-      throw Error(
-          fmt::format("[neuron] the potential must stay finite, got {} at step {}", row.h, rows.size()));
+      throw ArgumentError("neuron", "the potential must stay finite",
+                          fmt::format("{} at step {}", row.h, rows.size()));
     }
     rows.push_back(row);
   }

@@ -47,7 +47,7 @@ fs::path out_folder(const PlotOptions& options) {
       options.out.empty() ? fs::path(options.run) / run_folder::kFigures : fs::path(options.out);
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) throw Error(fmt::format("{}: cannot make the folder: {}", folder.string(), error.message()));
+  if (error) throw FileError(folder.string(), "cannot make the folder: " + error.message());
   return folder;
 }
 

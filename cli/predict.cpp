@@ -53,10 +53,11 @@ Dataset read_picture(const PredictOptions& options) {
   const bool colours = known.shape[0] == 3;
   Dataset picture = read_image(options.image, kMostImagePixels, colours ? Colours::as_stored : Colours::grey);
   if (picture.shape != known.shape) {
-    throw Error(fmt::format("{}: must be a picture of {} x {} pixels{}, as those of {}, got {} x {}{}",
-                            options.image, known.shape[2], known.shape[1], colours ? " in colour" : "",
-                            known.name, picture.shape[2], picture.shape[1],
-                            colours && picture.shape[0] == 1 ? " in grey" : ""));
+    throw FileError(
+        options.image,
+        fmt::format("must be a picture of {} x {} pixels{}, as those of {}, got {} x {}{}", known.shape[2],
+                    known.shape[1], colours ? " in colour" : "", known.name, picture.shape[2],
+                    picture.shape[1], colours && picture.shape[0] == 1 ? " in grey" : ""));
   }
   picture.name = options.image;
   picture.classes = known.classes;

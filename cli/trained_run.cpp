@@ -23,7 +23,7 @@ Dataset load_part(const std::filesystem::path& folder, const Recipe& recipe,
     data = options.split == "train" ? std::move(split.train) : std::move(split.validation);
   }
   if (data.size() == 0) {
-    throw Error(fmt::format("{}: its recipe holds out nothing for validation", folder.string()));
+    throw FileError(folder.string(), "its recipe holds out nothing for validation");
   }
   return data;
 }
@@ -42,8 +42,7 @@ TrainedRun::Loaded TrainedRun::load(const std::filesystem::path& folder, const T
   Recipe recipe = run_folder::load_recipe(folder);
   const std::filesystem::path path = folder / name;
   if (!std::filesystem::exists(path)) {
-    throw Error(fmt::format("{}: expected a {}, found none: no epoch of this run was finished",
-                            folder.string(), name));
+    throw FileError(folder.string(), fmt::format("a {}", name), "none: no epoch of this run was finished");
   }
   recipe = with_options(std::move(recipe), {{"-T", "training.steps", options.steps},
                                             {"--threads", "training.threads", options.threads},
@@ -70,8 +69,7 @@ Evaluation TrainedRun::evaluate(Recorder* recorder) {
 }
 
 SampleLife TrainedRun::inspect(std::size_t sample) const {
-  const Draw draw{recipe().training.seed, static_cast<std::uint32_t>(checkpoint().epoch().epoch),
-                  purpose_};
+  const Draw draw{recipe().training.seed, static_cast<std::uint32_t>(checkpoint().epoch().epoch), purpose_};
   return volley::inspect(net_, parts_, data_, sample, recipe().training.steps, draw);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -67,6 +68,8 @@ class ShapeError : public ArgumentError {
 class FileError : public Error {
  public:
   FileError(std::string_view path, std::string_view problem);
+  /// "PATH:LINE: PROBLEM"
+  FileError(std::string_view path, std::size_t line, std::string_view problem);
   /// "PATH: expected EXPECTED, found FOUND"
   FileError(std::string_view path, std::string_view expected, std::string_view found);
 

@@ -15,8 +15,9 @@ namespace volley {
 
 using NamedTensors = std::map<std::string, Tensor>;
 
-/// Gives `tensors` the values of the same names. Throws Error, naming the first that is missing,
-/// of another shape or left over, with `origin` in front; nothing is changed then.
+/// Gives `tensors` the values of the same names. Throws an error that begins with `origin` and names the
+/// first that is missing, of another shape or left over; nothing is changed then. `origin` is the path of a
+/// file (FileError), or "[operation] argument" (ArgumentError).
 void set_tensors(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
                  std::string_view origin);
 
@@ -39,7 +40,7 @@ void save_network(const std::filesystem::path& path, const std::vector<LayerReci
                   const std::vector<NamedTensor>& tensors);
 void save_network(const std::filesystem::path& path, Sequential& net);
 
-/// Reads what save_network wrote, or a checkpoint of a training. Throws Error, naming the file, unless every
+/// Reads what save_network wrote, or a checkpoint of a training. Throws a FileError unless every
 /// layer has its parameters and buffers in the file.
 SavedNetwork read_network(const std::filesystem::path& path);
 Sequential load_network(const std::filesystem::path& path);

@@ -34,6 +34,24 @@ std::string type_text(nb::handle object) {
   throw nb::type_error(fmt::format("{} must be {}, got {}", what, expected, type_text(got)).c_str());
 }
 
+/// `what` is "[operation] argument", and `rule` follows the argument. Otherwise it is "PATH: 'name'".
+[[noreturn]] void refuse(std::string_view what, const std::string& rule, const std::string& found) {
+  const std::size_t end = what.find("] ");
+  if (what.starts_with("[") && end != std::string_view::npos) {
+    throw ArgumentError(what.substr(1, end - 1), std::string(what.substr(end + 2)) + rule, found);
+  }
+  const std::size_t name = std::min(what.rfind(": "), what.size());
+  throw FileError(what.substr(0, name),
+                  fmt::format("{}{}, got {}", what.substr(std::min(name + 2, what.size())), rule, found));
+}
+
+[[noreturn]] void refuse_shape(std::string_view what, const std::string& rule,
+                               const std::vector<std::size_t>& shape) {
+  const std::size_t end = what.find("] ");
+  if (shape.size() > Shape::kMaxRank || end == std::string_view::npos) refuse(what, rule, text_of(shape));
+  throw ShapeError(what.substr(1, end - 1), std::string(what.substr(end + 2)) + rule, Shape(shape));
+}
+
 bool is_dtype(const AnyArray& array, nb::dlpack::dtype_code code, int bits) {
   return array.dtype() ==
          nb::dlpack::dtype{static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(bits), 1};
@@ -90,9 +108,11 @@ void turn_rows(T* to, const T* from, std::size_t A, std::size_t B, std::size_t r
 void check_signal_shape(std::string_view what, const Array& array) {
   const auto& shape = array.shape;
   if (shape.size() < 3 || shape.size() > Shape::kMaxRank || std::ranges::count(shape, 0u) > 0) {
-    throw Error(fmt::format(
-        "{} must have the shape (T, N, features...), of 3 to {} dimensions, none of them 0, got {}", what,
-        Shape::kMaxRank, text_of(shape)));
+    refuse_shape(
+        what,
+        fmt::format(" must have the shape (T, N, features...), of 3 to {} dimensions, none of them 0",
+                    Shape::kMaxRank),
+        shape);
   }
 }
 
@@ -112,8 +132,8 @@ Spikes turned_spikes(std::string_view what, const Array& array) {
   std::uint8_t bits = 0;  // of all bytes together: a loop that vectorises
   for (std::size_t i = 0; i < size; ++i) bits |= bytes[i];
   if (bits > 1) {
-    throw Error(fmt::format("{}: spikes must be 0 or 1, got {}; pictures become spikes by an encoder", what,
-                            *std::max_element(bytes, bytes + size)));
+    refuse(what, ": spikes must be 0 or 1",
+           fmt::format("{}; pictures become spikes by an encoder", *std::max_element(bytes, bytes + size)));
   }
   Buffer<std::uint8_t> turned_bytes(size);
   turn_rows(turned_bytes.data(), bytes, array.shape[0], array.shape[1], shape.from(2).size());
@@ -158,8 +178,8 @@ Tensor gradient_from(std::string_view what, nb::handle object, const Shape& like
   const Array array = array_from(what, "a NumPy array of float32", "f", object);
   const Shape expected = turned(like.sizes());
   if (!std::ranges::equal(array.shape, expected.sizes())) {
-    throw Error(fmt::format("{} must have the shape of what forward returned, {}, got {}", what,
-                            expected.text(), text_of(array.shape)));
+    refuse_shape(what, fmt::format(" must have the shape of what forward returned, {}", expected.text()),
+                 array.shape);
   }
   return turned_values(array);
 }
@@ -168,9 +188,7 @@ Array pictures_from(std::string_view what, nb::handle object) {
   Array array = array_from(what, "a NumPy array of uint8 pixels", "u", object);
   const auto& shape = array.shape;
   if (shape.size() < 2 || shape.size() > Shape::kMaxRank - 1 || std::ranges::count(shape, 0u) > 0) {
-    throw Error(
-        fmt::format("{} must have the shape (N, features...), such as (N, H, W), none of them 0, got {}",
-                    what, text_of(shape)));
+    refuse_shape(what, " must have the shape (N, features...), such as (N, H, W), none of them 0", shape);
   }
   return array;
 }
@@ -190,14 +208,14 @@ std::vector<std::uint32_t> labels_from(std::string_view what, nb::handle object)
   const std::string kind = str_of(array.attr("dtype").attr("kind"));
   if (kind != "i" && kind != "u") wrong_type(what, "an array of integers", array);
   if (nb::cast<int>(array.attr("ndim")) != 1) {
-    throw Error(fmt::format("{} must have the shape (N,), got {}", what, str_of(array.attr("shape"))));
+    refuse(what, " must have the shape (N,)", str_of(array.attr("shape")));
   }
   constexpr std::int64_t kHighest = 4294967295;
   std::vector<std::uint32_t> labels;
   for (const nb::handle label : nb::list(array.attr("tolist")())) {
     std::int64_t value = -1;
     if (!nb::try_cast(label, value) || value < 0 || value > kHighest) {
-      throw Error(fmt::format("{} must be >= 0 and <= {}, got {}", what, kHighest, str_of(label)));
+      refuse(what, fmt::format(" must be >= 0 and <= {}", kHighest), str_of(label));
     }
     labels.push_back(static_cast<std::uint32_t>(value));
   }
@@ -212,8 +230,8 @@ Tensor tensor_from(std::string_view what, nb::handle object) {
   array = nb::module_::import_("numpy").attr("asarray")(array, "float32", "C");
   const Array values = array_from(what, "an array of floats", "f", array);
   if (values.shape.size() > Shape::kMaxRank) {
-    throw Error(fmt::format("{} must have at most {} dimensions, got {}", what, Shape::kMaxRank,
-                            values.shape.size()));
+    refuse(what, fmt::format(" must have at most {} dimensions", Shape::kMaxRank),
+           std::to_string(values.shape.size()));
   }
   Tensor tensor{Shape(values.shape)};
   if (tensor.size() > 0) std::memcpy(tensor.data(), values.data, tensor.size() * sizeof(float));

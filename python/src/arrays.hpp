@@ -21,7 +21,7 @@ namespace nb = nanobind;
 
 // Arrays come in and go out here, and nowhere else. At this door time is first, (T, N, features...); inside,
 // samples are, (N, T, features...): this is the one place that turns them. What a user got wrong is said by
-// type (TypeError) or by shape and value (ValueError), with what was expected and what came.
+// type (TypeError), or by shape and value (ShapeError, ArgumentError), with what was expected and what came.
 
 /// An array in C order whose dtype has been checked; holds the Python object that owns the memory.
 struct Array {
@@ -59,7 +59,7 @@ nb::object to_array(const Tensor& tensor);
 nb::object array_view(std::span<const std::uint8_t> values, const Shape& shape, nb::handle owner);
 nb::object array_view(std::span<const std::uint32_t> values, const Shape& shape, nb::handle owner);
 
-/// `value` as an unsigned number, or volley::Error "[op] name must be >= 0 and <= 4294967295, got -1".
+/// `value` as an unsigned number, or an ArgumentError "[op] name must be >= 0 and <= 4294967295, got -1".
 std::uint32_t number_from(std::string_view op, std::string_view name, std::int64_t value);
 /// "(64, 100, 10)"
 std::string text_of(std::span<const std::size_t> sizes);

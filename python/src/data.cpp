@@ -74,18 +74,19 @@ void make_dataset(Dataset* self, nb::handle pixels, nb::handle labels,
   Dataset data = dataset_from("[dataset] pixels", pixels);
   std::vector<std::uint32_t> values = labels_from("[dataset] labels", labels);
   if (values.size() != data.size()) {
-    throw Error(
-        fmt::format("[dataset] needs one label for each of {} samples, got {}", data.size(), values.size()));
+    throw ArgumentError("dataset", fmt::format("needs one label for each of {} samples", data.size()),
+                        std::to_string(values.size()));
   }
   const std::size_t highest = *std::ranges::max_element(values);
   if (!classes.has_value() && highest >= kMostNumbered) {
-    throw Error(fmt::format("[dataset] labels must be < {} unless classes are given, got {}", kMostNumbered,
-                            highest));
+    throw ArgumentError("dataset", fmt::format("labels must be < {} unless classes are given", kMostNumbered),
+                        std::to_string(highest));
   }
   data.classes = classes.has_value() ? *classes : numbered(highest + 1);
   if (highest >= data.classes.size()) {
-    throw Error(fmt::format("[dataset] labels must be < {}, the number of classes, got {}",
-                            data.classes.size(), highest));
+    throw ArgumentError("dataset",
+                        fmt::format("labels must be < {}, the number of classes", data.classes.size()),
+                        std::to_string(highest));
   }
   data.labels = std::move(values);
   data.name = name;
@@ -167,14 +168,14 @@ void bind_datasets(nb::module_& m) {
               "Dataset]"),
       "The training and the test set that `list` names, from `folder` (default: $XDG_CACHE_HOME/volley, or\n"
       "~/.cache/volley); or `name` is a folder of pictures by class, a path with a slash. Never touches the "
-      "network.\nRaises ValueError when a file is missing or wrong.");
+      "network.\nRaises FileError when a file is missing or wrong.");
   m.def("fetch_dataset", fetch, nb::arg("name"), nb::arg("folder") = nb::none(),
         nb::arg("report") = nb::none(),
         nb::sig("def fetch_dataset(name: str, folder: str | os.PathLike[str] | None = None, report: "
                 "collections.abc.Callable[[str], object] | None = None) -> pathlib.Path"),
         "Makes sure that `folder` has the set, and returns the folder its files are in. Downloads it when it "
         "is not "
-        "there;\n`report` is called with one line for each source tried. Raises ValueError when no source "
+        "there;\n`report` is called with one line for each source tried. Raises Error when no source "
         "had it.");
   m.def(
       "list_datasets",

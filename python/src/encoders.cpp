@@ -35,7 +35,7 @@ Draw::Purpose purpose_from(std::string_view kind, const std::string& word) {
   if (word == "train") return Draw::Purpose::train;
   if (word == "test") return Draw::Purpose::test;
   if (word == "validation") return Draw::Purpose::validation;
-  throw Error(fmt::format("[{}] purpose must be one of 'train', 'test', 'validation', got '{}'", kind, word));
+  throw ArgumentError(kind, "purpose must be one of 'train', 'test', 'validation'", "'" + word + "'");
 }
 
 Draw draw_from(const EncoderWithSeed& self, std::int64_t epoch, std::int64_t first_sample,
@@ -83,7 +83,7 @@ constexpr const char* kEncodeDoc =
     "images[0]\nis, so that images[i] is sample first_sample + i. purpose: \"train\", \"test\" or "
     "\"validation\".\nThe last "
     "three address the draws of encoders that draw.\n"
-    "Raises TypeError for another dtype, ValueError for another shape or a number out of range.";
+    "Raises TypeError for another dtype, ArgumentError for another shape or a number out of range.";
 constexpr const char* kSpikesSig =
     "def encode(self, images: numpy.typing.NDArray[numpy.uint8], steps: int = 100, epoch: int = 0, "
     "first_sample: int = 0, purpose: str = 'train') -> numpy.typing.NDArray[numpy.uint8]";
@@ -225,8 +225,9 @@ void bind_periodic(nb::module_& m) {
               if constexpr (std::is_constructible_v<SpikeEncoderOptions, const O&>) {
                 return o;
               } else {
-                throw Error(fmt::format("[periodic] of must be one of {}, got '{}'",
-                                        quoted_list(kinds<SpikeEncoderOptions>()), O::kKind));
+                throw ArgumentError("periodic",
+                                    "of must be one of " + quoted_list(kinds<SpikeEncoderOptions>()),
+                                    fmt::format("'{}'", O::kKind));
               }
             };
             new (self)

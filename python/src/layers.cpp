@@ -23,9 +23,8 @@ std::string named(const Layer& layer, std::string_view argument) {
 
 nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_input_gradient) {
   if (pass.owner.get() != self.get()) {
-    throw Error(
-        fmt::format("[{}] tape must be one that this object's forward returned, got one of a different {}",
-                    self->kind(), pass.owner->kind()));
+    throw ArgumentError(self->kind(), "tape must be one that this object's forward returned",
+                        fmt::format("one of a different {}", pass.owner->kind()));
   }
   const Tensor gradient = gradient_from(named(*self, "dy"), dy, pass.y.shape());
   const Signal dx = alone([&] {
@@ -69,7 +68,8 @@ constexpr const char* kBackwardDoc =
     "shape.\n\n"
     "Adds to the gradients of the parameters; zero_gradients() clears them. `tape` is from this object's "
     "forward;\n"
-    "it keeps the pass, so several passes can be under way. Raises ValueError for the tape of another object "
+    "it keeps the pass, so several passes can be under way. Raises ArgumentError for the tape of another "
+    "object "
     "and\n"
     "for a dy of another shape.";
 
@@ -110,7 +110,7 @@ void bind_layer(nb::module_& m) {
       .def("output_shape", output_shape, nb::arg("features"),
            nb::sig("def output_shape(self, features: collections.abc.Sequence[int]) -> tuple[int, ...]"),
            "The feature shape that comes out when `features` goes in, both without T and N. Raises "
-           "ValueError when "
+           "ShapeError when "
            "the layer cannot take it.")
       .def(
           "parameters", [](const LayerPtr& self) { return arrays_of(values_of(self->parameters())); },
@@ -135,7 +135,7 @@ void bind_layer(nb::module_& m) {
                   "numpy.typing.NDArray[numpy.floating]]) -> None"),
           "Gives every parameter a new value, converted to float32. All names must be there, none left over, "
           "with "
-          "the\nshapes that parameters() shows; otherwise ValueError names the first that differs, and "
+          "the\nshapes that parameters() shows; otherwise ArgumentError names the first that differs, and "
           "nothing is "
           "changed.")
       .def(
@@ -180,7 +180,8 @@ void bind_linear(nb::module_& m) {
           "__init__",
           [](Linear* self, std::size_t in, std::size_t out, bool bias, const std::string& init) {
             if (init != "uniform" && init != "normal") {
-              throw Error(fmt::format("[linear] init must be one of 'uniform', 'normal', got '{}'", init));
+              throw ArgumentError("linear", "init must be one of 'uniform', 'normal'",
+                                  fmt::format("'{}'", init));
             }
             new (self)
                 Linear(in, out, {.bias = bias, .init = init == "normal" ? Init::normal : Init::uniform});
@@ -213,7 +214,7 @@ void bind_rate_penalty(nb::module_& m) {
           "penalty",
           [](const RatePenalty& self, Pass& tape) {
             if (tape.owner.get() != &self)
-              throw Error("[rate_penalty] tape must be one that this object's forward returned");
+              throw ArgumentError("rate_penalty", "tape must be one that this object's forward returned");
             return alone([&] { return self.penalty(tape.tape); });
           },
           nb::arg("tape"), "The penalty of the pass that `tape` keeps.")
@@ -231,15 +232,16 @@ const char* const kForwardDoc =
     "0, "
     "1, 2, ...\nunless given.\n"
     "Returns the output, (T, N, features...), float32 or uint8 spikes, and the tape that backward needs.\n"
-    "Raises TypeError for another dtype, ValueError for a shape that does not fit.";
+    "Raises TypeError for another dtype, ShapeError for a shape that does not fit.";
 
 nb::tuple forward(const std::shared_ptr<Layer>& self, nb::handle x, const PassArguments& arguments) {
   auto pass = std::make_unique<Pass>(self, signal_from(named(*self, "x"), x), threads());
   const Signal in = view(pass->x);
   if (arguments.samples.has_value()) {
     if (arguments.samples->size() != in.samples()) {
-      throw Error(named(*self, fmt::format("samples must be one number for each of {} samples, got {}",
-                                           in.samples(), arguments.samples->size())));
+      throw ArgumentError(self->kind(),
+                          fmt::format("samples must be one number for each of {} samples", in.samples()),
+                          std::to_string(arguments.samples->size()));
     }
     for (const std::int64_t sample : *arguments.samples)
       pass->samples.push_back(number_from(self->kind(), "samples", sample));

@@ -15,8 +15,8 @@ OwnedSignal output_from(const Loss& loss, nb::handle y) {
   OwnedSignal signal = signal_from(fmt::format("[{}] y", loss.kind()), y);
   const Shape shape = view(signal).shape();
   if (shape.rank() != 3) {
-    throw Error(
-        fmt::format("[{}] y must have the shape (T, N, K), got {} dimensions", loss.kind(), shape.rank()));
+    throw ArgumentError(loss.kind(), "y must have the shape (T, N, K)",
+                        fmt::format("{} dimensions", shape.rank()));
   }
   return signal;
 }
@@ -34,12 +34,12 @@ nb::tuple loss_forward(const Loss& self, nb::handle y, nb::handle labels) {
 nb::object loss_backward(const Loss& self, nb::handle y, nb::handle labels, nb::handle scores) {
   const OwnedSignal signal = output_from(self, y);
   const std::vector<std::uint32_t> values = labels_from(fmt::format("[{}] labels", self.kind()), labels);
-  const std::string what = fmt::format("[{}] scores", self.kind());
-  const Tensor given = tensor_from(what, scores);
+  const Tensor given = tensor_from(fmt::format("[{}] scores", self.kind()), scores);
   const Shape expected{view(signal).samples(), view(signal).features()};
   if (!(given.shape() == expected)) {
-    throw Error(fmt::format("{} must be those that forward returned, of shape {}, got {}", what,
-                            expected.text(), given.shape().text()));
+    throw ShapeError(self.kind(),
+                     fmt::format("scores must be those that forward returned, of shape {}", expected.text()),
+                     given.shape());
   }
   const std::shared_ptr<ThreadPool> pool = threads();
   Tape tape(*pool);
@@ -64,7 +64,7 @@ void bind_loss(nb::module_& m) {
           "y: (T, N, K), spikes or float32; labels: integers (N,), 0 to K - 1.\n\n"
           "Returns the loss and the scores, float32 (N, K): the class of the highest is the prediction. "
           "Raises "
-          "ValueError\nfor labels that do not fit.")
+          "ArgumentError\nfor labels that do not fit.")
       .def("backward", loss_backward, nb::arg("y"), nb::arg("labels"), nb::arg("scores"),
            nb::sig("def backward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_], "
                    "labels: "

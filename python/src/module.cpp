@@ -25,17 +25,53 @@ Pool& current() {
   return pool;
 }
 
-/// A volley::Error is a ValueError with the same text. What a file is called may be no Unicode.
+nb::object checked(PyObject* made) {
+  if (made == nullptr) throw nb::python_error();
+  return nb::steal(made);
+}
+
+/// What a file is called may be no Unicode: bytes of it are then shown as "\xff".
+nb::object text_from(std::string_view text) {
+  return checked(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
+}
+
+/// Raises the class of that name of volley.errors, with the same text.
+template <class Set>
+void raise(const char* name, const Error& error, Set&& set_values) {
+  const nb::object type = nb::module_::import_("volley.errors").attr(name);
+  const nb::object raised = type(text_from(error.what()));
+  set_values(raised);
+  PyErr_SetObject(type.ptr(), raised.ptr());
+}
+
+void set_argument(const nb::object& raised, const ArgumentError& error) {
+  raised.attr("operation") = text_from(error.operation());
+  raised.attr("rule") = text_from(error.rule());
+  raised.attr("found") = text_from(error.found());
+}
+
+/// Python's own error where a class cannot be had.
 void translate(const std::exception_ptr& pointer, void*) {
   try {
     std::rethrow_exception(pointer);
+  } catch (const ShapeError& error) {
+    raise("ShapeError", error, [&](const nb::object& raised) {
+      set_argument(raised, error);
+      nb::list sizes;
+      for (const std::size_t size : error.shape().sizes()) sizes.append(size);
+      raised.attr("shape") = nb::tuple(sizes);
+    });
+  } catch (const ArgumentError& error) {
+    raise("ArgumentError", error, [&](const nb::object& raised) { set_argument(raised, error); });
+  } catch (const FileError& error) {
+    raise("FileError", error, [&](const nb::object& raised) {
+      raised.attr("path") = checked(PyUnicode_DecodeFSDefaultAndSize(
+          error.path().data(), static_cast<Py_ssize_t>(error.path().size())));
+    });
+  } catch (const RecipeError& error) {
+    raise("RecipeError", error, [](const nb::object&) {});
   } catch (const Error& error) {
-    const std::string_view text = error.what();
-    PyObject* message =
-        PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace");
-    if (message == nullptr) return;
-    PyErr_SetObject(PyExc_ValueError, message);
-    Py_DECREF(message);
+    raise("Error", error, [](const nb::object&) {});
   }
 }
 
@@ -74,8 +110,8 @@ NB_MODULE(_volley, m) {
   m.doc() = "Bindings of the C++ library Volley; used through the package volley.";
   m.attr("__version__") = VOLLEY_VERSION;
   nb::register_exception_translator(translate);
-  // A surrogate of the user's own refers to the module that it was written in, and that, as a rule, to the
-  // network: a cycle that Python does not see. What it keeps to the end is no leak to complain of.
+  // A Python surrogate refers to the module that it was written in, and that, as a rule, to the network: a
+  // cycle that Python does not see. What it keeps to the end is no leak to complain of.
   nb::set_leak_warnings(false);
 
   bind_layers(m);

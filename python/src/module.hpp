@@ -59,8 +59,7 @@ Enum choice_from(std::string_view kind, std::string_view name, const std::string
     if (word == words[i]) return static_cast<Enum>(i);
   }
   const std::vector<std::string> names(words.begin(), words.end());
-  throw Error("[" + std::string(kind) + "] " + std::string(name) + " must be one of " + quoted_list(names) +
-              ", got '" + word + "'");
+  throw ArgumentError(kind, std::string(name) + " must be one of " + quoted_list(names), "'" + word + "'");
 }
 
 /// "LIF(tau=2.0, v_threshold=1.0, ...)": the options of something, as Python writes them.

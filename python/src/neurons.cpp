@@ -36,8 +36,9 @@ void call_python(const void* context, float* g, const float* x, std::size_t coun
   const nb::object result = static_cast<const Callable*>(context)->function(to_array(values));
   const Tensor derivatives = tensor_from("[surrogate] what it returns", result);
   if (!(derivatives.shape() == values.shape())) {
-    throw Error(fmt::format("[surrogate] what it returns must have the shape of x, {}, got {}",
-                            values.shape().text(), derivatives.shape().text()));
+    throw ShapeError("surrogate",
+                     fmt::format("what it returns must have the shape of x, {}", values.shape().text()),
+                     derivatives.shape());
   }
   std::copy_n(derivatives.data(), count, g);
 }

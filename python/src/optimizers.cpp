@@ -20,9 +20,8 @@ struct Stepper {
 
   void step(const std::shared_ptr<Layer>& layer) {
     if (net != nullptr && net.get() != layer.get()) {
-      throw Error(fmt::format(
-          "[{}] step must be given the same network every time, got another; make an optimizer for each",
-          optimizer().kind()));
+      throw ArgumentError(optimizer().kind(), "step must be given the same network every time",
+                          "another; make an optimizer for each");
     }
     const std::shared_ptr<ThreadPool> pool = threads();
     alone([&] { optimizer().step(layer->parameters(), *pool); });

@@ -14,7 +14,7 @@ namespace {
 Feedback feedback_from(const std::string& word) {
   if (word == "linear") return Feedback::linear;
   if (word == "element_wise") return Feedback::element_wise;
-  throw Error(fmt::format("[recurrent] feedback must be one of 'linear', 'element_wise', got '{}'", word));
+  throw ArgumentError("recurrent", "feedback must be one of 'linear', 'element_wise'", "'" + word + "'");
 }
 
 const char* word_of(Feedback feedback) { return feedback == Feedback::linear ? "linear" : "element_wise"; }

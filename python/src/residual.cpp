@@ -15,7 +15,7 @@ Connect connect_from(const std::string& name) {
   for (const Connect connect : {Connect::ADD, Connect::AND, Connect::IAND}) {
     if (name == kNames[static_cast<std::size_t>(connect)]) return connect;
   }
-  throw Error(fmt::format("[residual] connect must be one of 'ADD', 'AND', 'IAND', got '{}'", name));
+  throw ArgumentError("residual", "connect must be one of 'ADD', 'AND', 'IAND'", fmt::format("'{}'", name));
 }
 
 const char* name_of(const Residual& self) { return kNames[static_cast<std::size_t>(self.options().connect)]; }

@@ -18,8 +18,7 @@ NamedTensors state_from_file(const std::filesystem::path& path) {
     return read_state_dict(path);
   }
   if (ending != ".npz") {
-    throw Error(fmt::format("{}: expected a .safetensors or .npz file of parameters, found '{}'",
-                            path.string(), ending));
+    throw FileError(path.string(), "a .safetensors or .npz file of parameters", fmt::format("'{}'", ending));
   }
   const nb::object file =
       nb::module_::import_("numpy").attr("load")(nb::cast(path), nb::arg("allow_pickle") = false);
@@ -90,7 +89,7 @@ void bind_sequential(nb::module_& m) {
       .def(
           "__init__",
           [](Sequential* self, const nb::args& layers) {
-            if (layers.size() == 0) throw Error("[sequential] needs at least one layer, got none");
+            if (layers.size() == 0) throw ArgumentError("sequential", "needs at least one layer", "none");
             Sequential net;
             for (const nb::handle layer : layers) {
               if (!nb::isinstance<Layer>(layer)) {
@@ -129,14 +128,15 @@ void bind_sequential(nb::module_& m) {
            "arrays, or\na .safetensors (float32) or .npz file. Names are those of parameters() and "
            "buffers(); all may have "
            "one "
-           "prefix in common, as in\n\"layer.1.weight\". Linear weights are (out, in) there too. ValueError "
+           "prefix in common, as in\n\"layer.1.weight\". Linear weights are (out, in) there too. "
+           "ArgumentError "
            "names "
            "the first that is missing, left over\nor of another shape; nothing is changed then.");
 
   m.def("load", load, nb::arg("path"),
         "The network in a file that Sequential.save wrote, or in a checkpoint (checkpoint_best.safetensors) "
         "of a "
-        "training.\n\nRaises ValueError, naming the file, when it is neither or is damaged.");
+        "training.\n\nRaises FileError when it is neither or is damaged.");
 }
 
 }  // namespace volley::python

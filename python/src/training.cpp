@@ -50,7 +50,7 @@ CheckpointEvery checkpoint_every(const std::string& text) {
   try {
     return CheckpointEvery::parse(text);
   } catch (const Error& error) {
-    throw Error(fmt::format("checkpoint_every: {}", error.what()));
+    throw RecipeError(fmt::format("checkpoint_every: {}", error.what()));
   }
 }
 
@@ -133,7 +133,8 @@ TrainHistory run(const Recipe& recipe, const Split& data, Request request, bool 
   }
   const std::size_t done = trainer.position().epoch - 1;
   if (recipe.epochs < done) {
-    throw Error(fmt::format("epochs: expected at least {}, which are done, got {}", done, recipe.epochs));
+    throw RecipeError(
+        fmt::format("epochs: expected at least {}, which are done, got {}", done, recipe.epochs));
   }
   TrainHistory result{.epochs = state.epochs, .net = nullptr, .folder = request.out};
   PythonRecorder recorder(request, recipe, std::move(state), trainer);
@@ -246,7 +247,7 @@ void bind_recipe(nb::module_& m) {
       .def("with_settings", &with_settings, nb::arg("settings"),
            "The recipe with each \"key=value\" in its place, in order: \"optimizer.lr=0.01\", "
            "\"network.2.tau=3\" (third "
-           "layer).\nThe value is TOML; a bare word counts as a string. Raises ValueError naming the one "
+           "layer).\nThe value is TOML; a bare word counts as a string. Raises RecipeError naming the one "
            "that is wrong.")
       .def(
           "build_network",
@@ -264,7 +265,8 @@ void bind_recipe(nb::module_& m) {
   m.def(
       "load_recipe", [](nb::handle name_or_path) { return recipe_from(name_or_path); },
       nb::arg("name_or_path"), nb::sig("def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe"),
-      "A built-in recipe by its name, or a TOML file by its path. Raises ValueError with file, line, key and "
+      "A built-in recipe by its name, or a TOML file by its path. Raises RecipeError with file, line, key "
+      "and "
       "the nearest\n"
       "right name.");
 }
@@ -294,7 +296,7 @@ void bind_training(nb::module_& m) {
         "after the step under way; with `out`, a\ncheckpoint of that is written first. "
         "data: training "
         "and test set, in place of the recipe's. checkpoint_every: \"2e\"\n"
-        "(epochs) or \"10m\" (minutes). Raises ValueError with the library's text.");
+        "(epochs) or \"10m\" (minutes). Raises an Error with the library's text.");
   m.def(
       "resume", resume, nb::arg("folder"), nb::arg("epochs") = nb::none(), nb::arg("data_dir") = nb::none(),
       nb::arg("settings") = std::vector<std::string>{}, nb::arg("threads") = nb::none(),
@@ -308,7 +310,7 @@ void bind_training(nb::module_& m) {
       "Goes on with the training in a run folder from its latest checkpoint, and ends with the same bits as "
       "one that was\nnever interrupted. The history is that of the whole run.\n\n"
       "epochs: how many in all, for more than the recipe has. data: must be given again where the training "
-      "was given it.\nThe other arguments are those of `train`. Raises ValueError, naming what differs, when "
+      "was given it.\nThe other arguments are those of `train`. Raises FileError, naming what differs, when "
       "recipe, data or version have\nchanged so that the end would be another; force=True goes on all the "
       "same.");
 }

@@ -1,8 +1,8 @@
 """Spiking neural networks trained by surrogate-gradient backpropagation through time.
 
 Signals are arrays with time first, (T, N, features...): T steps, N samples. Spikes are uint8 (0 or 1) or
-bool, real values float32; arrays that are not in C order are copied. A user's mistake raises ValueError or
-TypeError with the operation, the rule and what arrived.
+bool, real values float32; arrays that are not in C order are copied. A user's mistake raises ArgumentError (a
+ValueError) with the operation, the rule and what arrived, or TypeError; see `errors`.
 
     >>> import numpy as np, volley
     >>> lif = volley.LIF(tau=2.0)
@@ -14,10 +14,16 @@ TypeError with the operation, the rule and what arrived.
 
 from . import _volley
 from . import datasets as datasets
+from . import errors as errors
 from ._volley import *  # noqa: F403
 from ._volley import __version__ as __version__
+from .errors import ArgumentError as ArgumentError
+from .errors import Error as Error
+from .errors import FileError as FileError
+from .errors import RecipeError as RecipeError
+from .errors import ShapeError as ShapeError
 
 # All that the module has, so that a new neuron is a name here without another line; what is about data sets
 # is in `datasets`.
-__all__ = ["__version__", "datasets"]
+__all__ = ["__version__", "datasets", "errors", *errors.__all__]
 __all__ += [name for name in dir(_volley) if not name.startswith("_") and "_dataset" not in name]

@@ -25,6 +25,9 @@ ShapeError::ShapeError(std::string_view operation, std::string_view rule, const 
 FileError::FileError(std::string_view path, std::string_view problem)
     : Error(fmt::format("{}: {}", path, problem)), path_(path) {}
 
+FileError::FileError(std::string_view path, std::size_t line, std::string_view problem)
+    : Error(fmt::format("{}:{}: {}", path, line, problem)), path_(path) {}
+
 FileError::FileError(std::string_view path, std::string_view expected, std::string_view found)
     : FileError(path, fmt::format("expected {}, found {}", expected, found)) {}
 

@@ -16,7 +16,7 @@ namespace volley {
 namespace {
 
 [[noreturn]] void fail(const char* verb, const std::filesystem::path& path, int error) {
-  throw Error(fmt::format("[files] cannot {} {}: {}", verb, path.string(), std::strerror(error)));
+  throw FileError(path.string(), fmt::format("cannot {}: {}", verb, std::strerror(error)));
 }
 
 /// A file descriptor that is closed whatever happens.
@@ -92,7 +92,7 @@ int flush_to_disk(int fd) {
 void flush_folder(const std::filesystem::path& folder, const std::filesystem::path& path) {
   const Descriptor fd(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0) return;  // a folder that may be written to but not read
-  if (flush_to_disk(fd.get()) != 0 && errno != EINVAL) fail("flush the folder of", path, errno);
+  if (flush_to_disk(fd.get()) != 0 && errno != EINVAL) fail("flush the folder", path, errno);
 }
 
 }  // namespace
@@ -105,11 +105,11 @@ std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) 
   if (::fstat(fd.get(), &status) != 0) fail("read", path, errno);
   if (S_ISDIR(status.st_mode)) fail("read", path, EISDIR);
   if (!S_ISREG(status.st_mode)) {
-    throw Error(fmt::format("[files] cannot read {}: must be a regular file", path.string()));
+    throw FileError(path.string(), "cannot read: must be a regular file");
   }
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size > max_bytes) {
-    throw Error(fmt::format("[files] {} must be at most {} bytes, got {}", path.string(), max_bytes, size));
+    throw FileError(path.string(), fmt::format("must be at most {} bytes, got {}", max_bytes, size));
   }
   std::string bytes(size, '\0');
   std::size_t filled = 0;
@@ -135,7 +135,7 @@ void write_file_whole(const std::filesystem::path& named, std::span<const std::s
   const bool exists = std::filesystem::exists(named, unknown);
   if (exists && std::filesystem::is_directory(named, unknown)) fail("write", named, EISDIR);
   if (exists && !std::filesystem::is_regular_file(named, unknown)) {
-    throw Error(fmt::format("[files] cannot write {}: must be a regular file", named.string()));
+    throw FileError(named.string(), "cannot write: must be a regular file");
   }
   const std::filesystem::path path = exists ? std::filesystem::canonical(named) : named;
   TemporaryFile temporary;

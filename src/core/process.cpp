@@ -246,7 +246,7 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
   std::error_code ignored;
   if (!options.folder.empty() && !std::filesystem::is_directory(options.folder, ignored)) {
     // posix_spawn would report this as a missing program.
-    throw Error(fmt::format("[process] cannot run in {}: no such folder", options.folder.string()));
+    throw FileError(options.folder.string(), "no such folder");
   }
   OutputPipe out;
   OutputPipe err;

@@ -16,14 +16,14 @@ namespace volley {
 /// A new folder among the system's temporary ones, gone with all that is in it whatever happens.
 class ScratchFolder {
  public:
-  /// Its name is volley-PURPOSE-XXXXXX. Throws Error when it cannot be made.
+  /// Its name is volley-PURPOSE-XXXXXX. Throws a FileError when it cannot be made.
   explicit ScratchFolder(const std::string& purpose) {
     std::error_code error;
     const std::filesystem::path parent = std::filesystem::temp_directory_path(error);
     std::string name = (parent / ("volley-" + purpose + "-XXXXXX")).string();
     if (error || ::mkdtemp(name.data()) == nullptr) {
-      throw Error(fmt::format("cannot make a temporary folder {}: {}", name,
-                              error ? error.message() : std::strerror(errno)));
+      throw FileError(name,
+                      "cannot make a temporary folder: " + (error ? error.message() : std::strerror(errno)));
     }
     path_ = name;
   }

@@ -48,7 +48,7 @@ std::string sha256_hex(std::string_view bytes) {
 std::string sha256_hex_of_file(const std::filesystem::path& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
   const auto fail = [&] {
-    throw Error(fmt::format("[sha256] cannot read {}: {}", path.string(), std::strerror(errno)));
+    throw FileError(path.string(), fmt::format("cannot read: {}", std::strerror(errno)));
   };
   if (file == nullptr) fail();
   Sha256 sum;

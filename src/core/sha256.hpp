@@ -23,7 +23,7 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view bytes);
-/// Of a file's bytes, read in pieces. Throws Error naming the file.
+/// Of a file's bytes, read in pieces. Throws a FileError.
 std::string sha256_hex_of_file(const std::filesystem::path& path);
 
 }  // namespace volley

@@ -51,9 +51,9 @@ double median(std::span<const double> values) {
 }
 
 double student_t(std::size_t degrees, double confidence) {
-  if (degrees < 1) throw Error(fmt::format("[statistics] degrees must be >= 1, got {}", degrees));
+  if (degrees < 1) throw ArgumentError("statistics", "degrees must be >= 1", fmt::format("{}", degrees));
   if (!(confidence > 0 && confidence < 1)) {
-    throw Error(fmt::format("[statistics] confidence must be > 0 and < 1, got {}", confidence));
+    throw ArgumentError("statistics", "confidence must be > 0 and < 1", fmt::format("{}", confidence));
   }
   double low = 0;
   double high = 1;
@@ -67,8 +67,8 @@ double student_t(std::size_t degrees, double confidence) {
 
 Interval paired_difference(std::span<const double> a, std::span<const double> b, double confidence) {
   if (a.empty() || a.size() != b.size()) {
-    throw Error(fmt::format("[statistics] pairs must be complete and not none, got {} and {} values",
-                            a.size(), b.size()));
+    throw ArgumentError("statistics", "pairs must be complete and not none",
+                        fmt::format("{} and {} values", a.size(), b.size()));
   }
   std::vector<double> differences(a.size());
   std::ranges::transform(a, b, differences.begin(), std::minus<>());

@@ -16,7 +16,7 @@ Shape::Shape(std::initializer_list<std::size_t> sizes)
 
 Shape::Shape(std::span<const std::size_t> sizes) : rank_(sizes.size()) {
   if (sizes.size() > kMaxRank) {
-    throw Error(fmt::format("[shape] rank must be <= {}, got {}", kMaxRank, sizes.size()));
+    throw ArgumentError("shape", fmt::format("rank must be <= {}", kMaxRank), std::to_string(sizes.size()));
   }
   std::copy(sizes.begin(), sizes.end(), sizes_.begin());
 }
@@ -29,7 +29,7 @@ std::size_t Shape::size() const {
   std::size_t product = 1;
   for (const std::size_t size : sizes()) {
     if (__builtin_mul_overflow(product, size, &product)) {
-      throw Error(fmt::format("[shape] {} has more elements than this machine can count", text()));
+      throw ArgumentError("shape", text() + " has more elements than this machine can count");
     }
   }
   return product;
@@ -42,7 +42,8 @@ Shape Shape::from(std::size_t first) const {
 Shape Shape::after(std::initializer_list<std::size_t> sizes) const {
   Shape result(sizes);
   if (result.rank_ + rank_ > kMaxRank) {
-    throw Error(fmt::format("[shape] rank must be <= {}, got {}", kMaxRank, result.rank_ + rank_));
+    throw ArgumentError("shape", fmt::format("rank must be <= {}", kMaxRank),
+                        std::to_string(result.rank_ + rank_));
   }
   std::copy_n(sizes_.begin(), rank_, result.sizes_.begin() + static_cast<std::ptrdiff_t>(result.rank_));
   result.rank_ += rank_;

@@ -10,8 +10,8 @@ void append_cifar(Dataset& data, const std::filesystem::path& path, std::string_
                   std::size_t labels) {
   const std::size_t record = labels + kCifarPixels;
   if (bytes.empty() || bytes.size() % record != 0) {
-    throw Error(fmt::format("[cifar] {} must hold whole records of {} bytes, got {} bytes", path.string(),
-                            record, bytes.size()));
+    throw FileError(path.string(),
+                    fmt::format("must hold whole records of {} bytes, got {} bytes", record, bytes.size()));
   }
   data.labels.reserve(data.labels.size() + bytes.size() / record);
   data.pixels.reserve(data.pixels.size() + bytes.size() / record * kCifarPixels);
@@ -19,8 +19,8 @@ void append_cifar(Dataset& data, const std::filesystem::path& path, std::string_
     const std::string_view pixels = bytes.substr(at + labels, kCifarPixels);
     const auto label = static_cast<std::uint8_t>(bytes[at + labels - 1]);
     if (label >= data.classes.size()) {
-      throw Error(fmt::format("[cifar] {} must hold labels of 0 to {}, got {} for picture {}", path.string(),
-                              data.classes.size() - 1, label, at / record));
+      throw FileError(path.string(), fmt::format("must hold labels of 0 to {}, got {} for picture {}",
+                                                 data.classes.size() - 1, label, at / record));
     }
     data.labels.push_back(label);
     data.pixels.insert(data.pixels.end(), pixels.begin(), pixels.end());

@@ -14,7 +14,7 @@ namespace volley {
 inline constexpr std::size_t kCifarPixels = 3 * 32 * 32;
 
 /// Adds the records that `bytes`, the contents of the file at `path`, consists of to `data`; the last of the
-/// `labels` of each counts. Throws Error naming the file when it does not end with a record, or a label has
+/// `labels` of each counts. Throws a FileError when it does not end with a record, or a label has
 /// no class.
 void append_cifar(Dataset& data, const std::filesystem::path& path, std::string_view bytes,
                   std::size_t labels);

@@ -62,15 +62,13 @@ class Parser {
 
   CurrentCsv finish() {
     if (result_.x.empty()) {
-      throw Error(fmt::format("[current] {} must hold at least one number, got none", path_.string()));
+      throw FileError(path_.string(), "must hold at least one number, got none");
     }
     return std::move(result_);
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(fmt::format("[current] {}:{}: {}", path_.string(), line_, what));
-  }
+  [[noreturn]] void fail(const std::string& what) const { throw FileError(path_.string(), line_, what); }
 
   /// The first line is a header when none of its cells begins like a number.
   static bool is_header(std::string_view text, std::size_t comma) {

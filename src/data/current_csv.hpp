@@ -12,8 +12,8 @@ struct CurrentCsv {
   std::vector<double> x;  // at least one
 };
 
-/// Reads one column of numbers, or two columns t,x, with or without a header line. Throws Error with file and
-/// line for anything else: "[current] wave.csv:3: expected a number, got 'abc'".
+/// Reads one column of numbers, or two columns t,x, with or without a header line. Throws a FileError with
+/// the line for anything else: "wave.csv:3: expected a finite number, got 'abc'".
 CurrentCsv read_current_csv(const std::filesystem::path& path);
 
 /// A finite number that is all of `text`, but for spaces around it. False when it is not one.

@@ -35,8 +35,8 @@ std::string file_lines(const KnownSet& set) {
 }
 
 std::string missing_text(const KnownSet& set, const fs::path& folder) {
-  std::string text = fmt::format("[data] {} is not there: looked for{}\n  (raw or .gz), all in one of",
-                                 set.title, file_lines(set));
+  std::string text =
+      fmt::format("{} is not there: looked for{}\n  (raw or .gz), all in one of", set.title, file_lines(set));
   for (const fs::path& place : set_folders(set, folder)) {
     std::vector<std::string> found;
     for (const KnownFile& file : set.files) {
@@ -100,7 +100,10 @@ std::optional<SetPlace> find_set(const KnownSet& set, const fs::path& folder) {
 
 SetPlace require_set(const KnownSet& set, const fs::path& folder) {
   const std::optional<SetPlace> place = find_set(set, folder);
-  if (!place.has_value()) throw Error(missing_text(set, folder));
+  if (!place.has_value()) {
+    throw FileError((folder.empty() ? datasets::default_folder() : folder).string(),
+                    missing_text(set, folder));
+  }
   return *place;
 }
 
@@ -150,8 +153,8 @@ fs::path default_folder() {
   if (const char* home = std::getenv("HOME"); home != nullptr && home[0] != '\0') {
     return fs::path(home) / ".cache" / "volley";
   }
-  throw Error(
-      "[data] no folder for data: HOME or XDG_CACHE_HOME must be set, or a folder given (--data-dir)");
+  throw ArgumentError(
+      "data", "no folder for data: HOME or XDG_CACHE_HOME must be set, or a folder given (--data-dir)");
 }
 
 bool is_picture_folder(const std::string& name) { return name.find('/') != std::string::npos; }

@@ -167,7 +167,7 @@ void check_is_file(const fs::path& path) {
 std::string without(const fs::path& folder, std::string text) {
   const std::string prefix = folder.string() + "/";
   if (const std::size_t at = text.find(prefix); at != std::string::npos) text.erase(at, prefix.size());
-  return text.starts_with("[data] ") ? text.substr(7) : text;
+  return text;
 }
 
 /// The files' unpacked bytes, each checked; throws SourceFailed when one is not what it must be.
@@ -195,8 +195,7 @@ std::vector<std::string> get_checked(const KnownSet& set, const Source& source,
 void store(const KnownSet& set, const std::vector<std::string>& contents, const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error)
-    throw Error(fmt::format("[data] cannot make the folder {}: {}", folder.string(), error.message()));
+  if (error) throw FileError(folder.string(), "cannot make the folder: " + error.message());
   for (std::size_t i = 0; i < contents.size(); ++i) write_file_whole(folder / set.files[i].name, contents[i]);
 }
 
@@ -221,8 +220,8 @@ fs::path fetch_set(const KnownSet& set, const fs::path& folder, const datasets::
 
   fs::path target = (folder.empty() ? datasets::default_folder() : folder) / set.name;
   if (!set.hashed()) {
-    throw Error(fmt::format("[data] {} is not fetched: its files' SHA-256 are not known here.\n  {}",
-                            set.title, by_hand(set, target)));
+    throw ArgumentError("data", fmt::format("{} is not fetched: its files' SHA-256 are not known here.\n  {}",
+                                            set.title, by_hand(set, target)));
   }
   std::vector<std::string> tried;
   for (const Source& source : sources_of(set, hooks)) {

@@ -13,8 +13,10 @@ void hold_out(Split& split, std::size_t samples, std::uint32_t seed) {
   Dataset& train = split.train;
   if (train.size() > 0) train.check();
   if (samples == 0 || samples >= train.size()) {
-    throw Error(fmt::format("[data] {}: 1 to {} of its {} pictures can be held out, got {}", train.name,
-                            std::max<std::size_t>(train.size(), 1) - 1, train.size(), samples));
+    throw ArgumentError("data",
+                        fmt::format("{}: 1 to {} of its {} pictures can be held out", train.name,
+                                    std::max<std::size_t>(train.size(), 1) - 1, train.size()),
+                        std::to_string(samples));
   }
   std::vector<std::uint32_t> order(train.size());
   shuffle(order, PhiloxSequence(philox_key(seed, Purpose::hold_out, 0)));

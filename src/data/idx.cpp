@@ -26,7 +26,7 @@ std::string kind_of(std::size_t rank) {
 }
 
 void require(bool rule, const PackedFile& file, const std::string& expected, const std::string& found) {
-  if (!rule) throw Error(fmt::format("[idx] {} must {}, got {}", file.path().string(), expected, found));
+  if (!rule) throw FileError(file.path().string(), fmt::format("must {}, got {}", expected, found));
 }
 
 /// The header's bytes, with type and rank checked.
@@ -94,16 +94,17 @@ IdxArray read_idx(const std::filesystem::path& path, std::size_t rank) {
 Dataset make_dataset(std::string name, IdxArray pictures, IdxArray labels, std::vector<std::string> classes,
                      std::size_t first_label) {
   if (pictures.sizes[0] != labels.sizes[0]) {
-    throw Error(fmt::format("[idx] {} must hold one label for each of the {} pictures in {}, got {} labels",
-                            labels.path.string(), pictures.sizes[0], pictures.path.string(),
-                            labels.sizes[0]));
+    throw FileError(labels.path.string(),
+                    fmt::format("must hold one label for each of the {} pictures in {}, got {} labels",
+                                pictures.sizes[0], pictures.path.string(), labels.sizes[0]));
   }
   std::vector<std::uint32_t> numbers(labels.values.size());
   for (std::size_t n = 0; n < numbers.size(); ++n) {
     const std::size_t label = labels.values[n];
     if (label < first_label || label - first_label >= classes.size()) {
-      throw Error(fmt::format("[idx] {} must hold labels of {} to {}, got {} for picture {}",
-                              labels.path.string(), first_label, first_label + classes.size() - 1, label, n));
+      throw FileError(labels.path.string(),
+                      fmt::format("must hold labels of {} to {}, got {} for picture {}", first_label,
+                                  first_label + classes.size() - 1, label, n));
     }
     numbers[n] = static_cast<std::uint32_t>(label - first_label);
   }

@@ -21,12 +21,12 @@ struct IdxArray {
 };
 
 /// Reads pictures (rank 3: samples, height, width) or labels (rank 1), raw or gzip. The file is not believed:
-/// throws Error naming it when type, rank, sizes or length are not what they must be, before memory is asked
+/// throws a FileError when type, rank, sizes or length are not what they must be, before memory is asked
 /// for.
 IdxArray read_idx(const std::filesystem::path& path, std::size_t rank);
 
-/// Pictures and their labels, which count from `first_label`, as a set. Throws Error when they do not belong
-/// together, or a label has no class.
+/// Pictures and their labels, which count from `first_label`, as a set. Throws a FileError when they do not
+/// belong together, or a label has no class.
 Dataset make_dataset(std::string name, IdxArray pictures, IdxArray labels, std::vector<std::string> classes,
                      std::size_t first_label = 0);
 

@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kMostFileBytes = 256 << 20;
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& problem) {
-  throw Error(fmt::format("[image] {}: {}", path.string(), problem));
+  throw FileError(path.string(), problem);
 }
 
 void check_size(const std::filesystem::path& path, std::size_t width, std::size_t height, std::size_t most) {

@@ -14,7 +14,7 @@ inline constexpr std::size_t kMostImagePixels = 4096;
 /// Reads a picture as a set of one, of shape (1, height, width) or (3, height, width), with one class
 /// "unlabelled". What it is, its first bytes say: PNG, or PGM (P2 and P5, any maxval). As in MNIST 0 is black
 /// and 255 white. Other depths are scaled to 0..255, and what is transparent shows white paper, as a viewer
-/// would show it. Throws Error naming the file when it is neither, is damaged, or is wider or higher than
+/// would show it. Throws a FileError when it is neither, is damaged, or is wider or higher than
 /// `most_pixels`.
 Dataset read_image(const std::filesystem::path& path, std::size_t most_pixels = kMostImagePixels,
                    Colours colours = Colours::grey);

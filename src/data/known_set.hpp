@@ -45,7 +45,7 @@ struct KnownSet {
 
 /// The table.
 const std::vector<KnownSet>& known_sets();
-/// Throws Error with the known names when there is none of this name.
+/// Throws an ArgumentError with the known names when there is none of this name.
 const KnownSet& known_set(const std::string& name);
 
 /// A folder that has all files of a set, by their names; what is in them has not been looked at.
@@ -71,7 +71,8 @@ Dataset read_cifar100_set(const KnownSet& set, const SetPlace& place, datasets::
 
 Split load_set(const KnownSet& set, const std::filesystem::path& folder);
 Dataset load_set_part(const KnownSet& set, datasets::Part part, const std::filesystem::path& folder);
-/// Where the set lies. Throws Error, saying where was looked and how to get it, when it does not.
+/// Where the set is. Throws a FileError, with the folders that were looked in and how to get it, when it is
+/// not there.
 SetPlace require_set(const KnownSet& set, const std::filesystem::path& folder);
 datasets::Info look_up_set(const KnownSet& set, const std::filesystem::path& folder);
 std::filesystem::path fetch_set(const KnownSet& set, const std::filesystem::path& folder,

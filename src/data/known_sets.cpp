@@ -178,9 +178,10 @@ const KnownSet& known_set(const std::string& name) {
   for (const KnownSet& set : known_sets()) {
     if (set.name == name) return set;
   }
-  throw Error(
-      fmt::format("[data] the set must be one of {}, or a folder of pictures (a path with a /), got \"{}\"",
-                  fmt::join(datasets::names(), ", "), name));
+  throw ArgumentError("data",
+                      fmt::format("the set must be one of {}, or a folder of pictures (a path with a /)",
+                                  fmt::join(datasets::names(), ", ")),
+                      "\"" + name + "\"");
 }
 
 }  // namespace volley

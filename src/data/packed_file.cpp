@@ -15,7 +15,7 @@ namespace volley {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& reason) {
-  throw Error(fmt::format("[data] cannot read {}: {}", path.string(), reason));
+  throw FileError(path.string(), "cannot read: " + reason);
 }
 
 }  // namespace
@@ -72,10 +72,10 @@ std::string read_unpacked(const std::filesystem::path& path, std::size_t size) {
   const std::size_t count = file.read({reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()});
   if (count < size) {
     file.at_end();  // a broken gzip stream is the better reason
-    throw Error(fmt::format("[data] {} must have {} bytes unpacked, got {}", path.string(), size, count));
+    throw FileError(path.string(), fmt::format("must have {} bytes unpacked, got {}", size, count));
   }
   if (!file.at_end()) {
-    throw Error(fmt::format("[data] {} must have {} bytes unpacked, got more", path.string(), size));
+    throw FileError(path.string(), fmt::format("must have {} bytes unpacked, got more", size));
   }
   return bytes;
 }

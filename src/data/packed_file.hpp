@@ -15,7 +15,7 @@ namespace volley {
 inline constexpr std::size_t kDeflateRatio = 1032;
 
 /// Reads a file's bytes, unpacked when it is gzip. What it is, its first two bytes say (1f 8b), not its name.
-/// Every failure is an Error that names the file.
+/// Every failure is a FileError.
 class PackedFile {
  public:
   explicit PackedFile(const std::filesystem::path& path);

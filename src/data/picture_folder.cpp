@@ -21,7 +21,7 @@ constexpr std::size_t kMostValues = std::size_t{1} << 32;
 constexpr std::size_t kMostProblems = 10;
 constexpr std::size_t kTestShare = 5;  // one picture in so many, where no test set is marked out
 
-/// What is wrong in a folder, gathered so that it is told in one Error.
+/// What is wrong in a folder, gathered for one FileError.
 class Problems {
  public:
   explicit Problems(fs::path folder) : folder_(std::move(folder)) {}
@@ -35,9 +35,9 @@ class Problems {
   }
   void check() const {
     if (lines_.empty()) return;
-    throw Error(
-        fmt::format("[data] {} must hold one folder of PNG or PGM pictures for each class, got\n    {}",
-                    folder_.string(), fmt::join(lines_, "\n    ")));
+    throw FileError(folder_.string(),
+                    fmt::format("must hold one folder of PNG or PGM pictures for each class, got\n    {}",
+                                fmt::join(lines_, "\n    ")));
   }
 
  private:
@@ -100,7 +100,8 @@ void add_picture(Dataset& data, const Dataset& picture, const fs::path& path, Pr
     return;
   }
   if (data.pixels.size() + data.shape.size() > kMostValues) {
-    throw Error(fmt::format("[data] {} must hold at most {} pixels, got more", data.name, kMostValues));
+    throw ArgumentError("data", fmt::format("{} must hold at most {} pixels", data.name, kMostValues),
+                        "more");
   }
   data.pixels.insert(data.pixels.end(), picture.pixels.begin(), picture.pixels.end());
 }

@@ -16,8 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Throws Error unless `sha256`, of the file at `path`, is what is known of `file`; where nothing is known of
-/// it, when it is known as a file of another set.
+/// Throws a FileError unless `sha256`, of the file at `path`, is what is known of `file`; where nothing is
+/// known of it, when it is known as a file of another set.
 void check_hash(const KnownSet& set, const KnownFile& file, const fs::path& path, const std::string& sha256) {
   if (sha256 == file.sha256) return;
   std::string whose;
@@ -31,7 +31,7 @@ void check_hash(const KnownSet& set, const KnownFile& file, const fs::path& path
                                ? "got " + whose
                                : fmt::format("its SHA-256 must be {}, got {}{}", file.sha256, sha256,
                                              whose.empty() ? "" : ", which is " + whose);
-  throw Error(fmt::format("[data] {} is not {}'s {}: {}", path.string(), set.title, file.name, rule));
+  throw FileError(path.string(), fmt::format("is not {}'s {}: {}", set.title, file.name, rule));
 }
 
 IdxArray read_idx_file(const KnownSet& set, const KnownFile& file, const fs::path& path) {
@@ -77,8 +77,8 @@ Dataset read_idx_set(const KnownSet& set, const SetPlace& place, datasets::Part 
   Dataset data = make_dataset(part_name(set, part), std::move(pictures), std::move(labels), set.classes,
                               set.first_label);
   if (data.shape != set.shape) {
-    throw Error(fmt::format("[data] {} must hold pictures of {}, got {}", place.files[first].string(),
-                            set.shape.text(), data.shape.text()));
+    throw FileError(place.files[first].string(),
+                    fmt::format("must hold pictures of {}, got {}", set.shape.text(), data.shape.text()));
   }
   if (set.transposed) transpose_pictures(data);
   return data;

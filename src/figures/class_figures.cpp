@@ -89,8 +89,10 @@ Weights first_weights(Sequential& net, const Dataset& data) {
 
 Figure dataset_figure(const Dataset& data, std::size_t first, std::size_t count) {
   if (first >= data.size()) {
-    throw Error(fmt::format("[data] first picture of {} must be 0 to {}, got {}", data.name,
-                            static_cast<std::ptrdiff_t>(data.size()) - 1, first));
+    throw ArgumentError("data",
+                        fmt::format("first picture of {} must be 0 to {}", data.name,
+                                    static_cast<std::ptrdiff_t>(data.size()) - 1),
+                        fmt::format("{}", first));
   }
   std::vector<Panel> panels;
   for (std::size_t n = first; n < std::min(data.size(), first + count); ++n) {

@@ -100,7 +100,7 @@ struct Figure {
 enum class Theme { light, dark };
 enum class PictureFormat { png, svg };
 
-/// The format that the name of a file asks for. Throws Error unless it ends in .png or .svg.
+/// The format that the name of a file asks for. Throws a FileError unless it ends in .png or .svg.
 PictureFormat format_of(const std::filesystem::path& path);
 
 /// The picture's bytes. `cancelled` is asked now and then; true ends the drawing with an Error. Throws Error

@@ -249,8 +249,8 @@ class Writer {
     const Span y = range_of(plot.y, extent.y, filled ? 0 : 0.06, bars);
     if (plot.square) box = squared(box, x.high - x.low, y.high - y.low);
     if (!(box.right > box.left + 10 && box.bottom > box.top + 10)) {
-      throw Error(fmt::format("[figures] {} x {} pixels are too few for '{}'", figure_.width, figure_.height,
-                              figure_.title));
+      throw ArgumentError("figures", fmt::format("{} x {} pixels are too few for '{}'", figure_.width,
+                                                 figure_.height, figure_.title));
     }
     say("set lmargin at screen {}\nset rmargin at screen {}\n", across(box.left), across(box.right));
     say("set tmargin at screen {}\nset bmargin at screen {}\n", from_top(box.top), from_top(box.bottom));
@@ -383,8 +383,8 @@ class Writer {
 
   std::string element(const Plot& plot, const HeatMap& map) {
     if (map.columns == 0 || map.values.size() != map.columns * map.rows) {
-      throw Error(fmt::format("[figures] a map must have {} x {} values, got {}", map.rows, map.columns,
-                              map.values.size()));
+      throw ArgumentError("figures", fmt::format("a map must have {} x {} values", map.rows, map.columns),
+                          std::to_string(map.values.size()));
     }
     if (plot.bare) {
       say("set object rectangle from {},{} to {},{} fillstyle empty border linecolor rgb '{}' front\n",
@@ -415,8 +415,8 @@ class Writer {
   std::string element(const Plot& plot, const Series& series, std::size_t place) {
     using Kind = Series::Kind;
     if (series.x.size() != series.y.size()) {
-      throw Error(fmt::format("[figures] curve '{}' must have as many x as y, got {} and {}", series.name,
-                              series.x.size(), series.y.size()));
+      throw ArgumentError("figures", fmt::format("curve '{}' must have as many x as y", series.name),
+                          fmt::format("{} and {}", series.x.size(), series.y.size()));
     }
     std::vector<double> values;  // x, y, spread
     bool spread = false;

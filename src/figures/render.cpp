@@ -32,18 +32,18 @@ std::string with_crisp_images(std::string svg) {
 void check(const Figure& figure) {
   const auto shows = [](const Plot& plot) { return !plot.series.empty() || !plot.maps.empty(); };
   if (std::ranges::none_of(figure.plots, shows) || figure.columns.empty()) {
-    throw Error(fmt::format("[figures] '{}' must have something to draw, got nothing", figure.title));
+    throw ArgumentError("figures", fmt::format("'{}' must have something to draw", figure.title), "nothing");
   }
   if (figure.width > kMostSide || figure.height > kMostSide) {
-    throw Error(fmt::format("[figures] a picture must have at most {} pixels a side, got {} x {}", kMostSide,
-                            figure.width, figure.height));
+    throw ArgumentError("figures", fmt::format("a picture must have at most {} pixels a side", kMostSide),
+                        fmt::format("{} x {}", figure.width, figure.height));
   }
 }
 
 void write(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary);
   if (!file.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush()) {
-    throw Error(fmt::format("{}: cannot write", path.string()));
+    throw FileError(path.string(), "cannot write");
   }
 }
 
@@ -60,7 +60,7 @@ std::string last_line(const std::string& text) {
 PictureFormat format_of(const std::filesystem::path& path) {
   if (path.extension() == ".png") return PictureFormat::png;
   if (path.extension() == ".svg") return PictureFormat::svg;
-  throw Error(fmt::format("{}: the name of a picture must end in .png or .svg", path.string()));
+  throw FileError(path.string(), "the name of a picture must end in .png or .svg");
 }
 
 std::string gnuplot::version() {
@@ -103,7 +103,7 @@ void write_figure(const Figure& figure, const std::filesystem::path& path, Theme
 Plot panel_plot(const std::vector<Panel>& panels, std::size_t width, std::size_t columns, std::size_t side) {
   constexpr double kGap = 14, kCaption = 22;
   if (panels.empty() || width == 0) {
-    throw Error(fmt::format("[figures] a sheet must show 1 or more pictures, got {}", panels.size()));
+    throw ArgumentError("figures", "a sheet must show 1 or more pictures", std::to_string(panels.size()));
   }
   const std::size_t height = panels.front().values.size() / width;
   const double scale = static_cast<double>(std::max<std::size_t>(1, side / std::max(width, height)));

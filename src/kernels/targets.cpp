@@ -73,7 +73,8 @@ std::string active_target() {
 void force_target(std::string_view name) {
   const std::vector<std::string> supported = supported_targets();
   if (std::ranges::find(supported, name) == supported.end()) {
-    throw Error(fmt::format("[target] must be one of {}, got '{}'", fmt::join(supported, ", "), name));
+    throw ArgumentError("target", fmt::format("must be one of {}", fmt::join(supported, ", ")),
+                        fmt::format("'{}'", name));
   }
   for (const auto& [target, known] : kNames) {
     if (name == known) hwy::SetSupportedTargetsForTest(target);

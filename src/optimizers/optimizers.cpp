@@ -116,7 +116,7 @@ void Optimizer::check(const std::vector<NamedParameter>& parameters) const {
 Sgd::Sgd(const SgdOptions& options) : Optimizer(options.lr, SgdOptions::kKind), options_(options) {
   check_fields(SgdOptions::kKind, options);
   if (options.nesterov && options.momentum == 0)
-    throw Error("[sgd] momentum must be > 0 with nesterov, got 0");
+    throw ArgumentError("sgd", "momentum must be > 0 with nesterov", "0");
 }
 Sgd::Sgd(float lr, SgdOptions options) : Sgd(with_lr(lr, options)) {}
 

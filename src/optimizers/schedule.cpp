@@ -35,8 +35,8 @@ void check_schedule(const Schedule& schedule) {
   const MultiStepSchedule* steps = std::get_if<MultiStepSchedule>(&schedule);
   if (steps == nullptr) return;
   if (!std::ranges::is_sorted(steps->milestones)) {
-    throw Error(
-        fmt::format("[multi_step] milestones must be ascending, got {}", fmt::join(steps->milestones, ", ")));
+    throw ArgumentError("multi_step", "milestones must be ascending",
+                        fmt::format("{}", fmt::join(steps->milestones, ", ")));
   }
 }
 

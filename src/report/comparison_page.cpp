@@ -141,7 +141,7 @@ void add_differences(Html& page, const std::vector<RunRecord>& runs) {
 }  // namespace
 
 std::string comparison_page(const std::vector<RunRecord>& runs, const std::vector<Command>& commands) {
-  if (runs.empty()) throw Error("[report] a comparison must have 1 or more runs, got 0");
+  if (runs.empty()) throw ArgumentError("report", "a comparison must have 1 or more runs", "0");
   const Sections sections{
       {"results", "Results"}, {"curves", "Curves"}, {"recipes", "Recipes"}, {"commands", "Commands"}};
   const std::string title = fmt::format("{} runs compared", runs.size());

@@ -27,10 +27,10 @@ void save_checkpoint(const std::filesystem::path& path, const RunState& run, Tra
   std::vector<SafetensorsEntry> tensors;
   for (const auto& [name, tensor] : trainer.net().named_tensors()) {
     if (!is_finite(*tensor)) {
-      throw Error(
-          fmt::format("{}: not written, for '{}' is not finite; likely cause: the "
-                      "learning rate is too high",
-                      path.string(), name));
+      throw FileError(
+          path.string(),
+          fmt::format("not written, for '{}' is not finite; likely cause: the learning rate is too high",
+                      name));
     }
     tensors.push_back({name, tensor});
   }
@@ -56,7 +56,7 @@ void save_checkpoint(const std::filesystem::path& path, const RunState& run, Tra
 Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(read_safetensors(path)) {
   const auto expect = [&](const std::string& key, std::string_view expected) {
     if (text(key) != expected) {
-      throw Error(fmt::format("{}: expected {} '{}', found '{}'", path.string(), key, expected, text(key)));
+      throw FileError(path.string(), fmt::format("{} '{}'", key, expected), fmt::format("'{}'", text(key)));
     }
   };
   expect("format", kCheckpointFormat);
@@ -67,20 +67,20 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(r
   TrainerPosition::fields(position_, [&](std::string_view name, auto& value, const Range& range) {
     read_number(position_key(name), value);
     if (!range.contains(static_cast<double>(value))) {
-      throw Error(fmt::format("{}: expected '{}' to be {}, found {}", path.string(), position_key(name),
-                              range.text(), value));
+      throw FileError(path.string(), fmt::format("'{}' to be {}", position_key(name), range.text()),
+                      fmt::format("{}", value));
     }
   });
   if (run_.epochs.size() != position_.epoch - 1) {
-    throw Error(fmt::format("{}: expected metrics of the {} epochs that are done, found {}", path.string(),
-                            position_.epoch - 1, run_.epochs.size()));
+    throw FileError(path.string(), fmt::format("metrics of the {} epochs that are done", position_.epoch - 1),
+                    std::to_string(run_.epochs.size()));
   }
 }
 
 const std::string& Checkpoint::text(const std::string& key) const {
   const auto found = file_.metadata.find(key);
   if (found == file_.metadata.end()) {
-    throw Error(fmt::format("{}: expected a Volley checkpoint with '{}', found none", path_.string(), key));
+    throw FileError(path_.string(), fmt::format("a Volley checkpoint with '{}'", key), "none");
   }
   return found->second;
 }
@@ -90,8 +90,8 @@ void Checkpoint::read_number(const std::string& key, T& value) const {
   const std::string& digits = text(key);
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (error != std::errc() || end != digits.data() + digits.size()) {
-    throw Error(fmt::format("{}: expected a number as '{}', found '{}'", path_.string(), key,
-                            std::string_view(digits).substr(0, 60)));
+    throw FileError(path_.string(), fmt::format("a number as '{}'", key),
+                    fmt::format("'{}'", digits.substr(0, 60)));
   }
 }
 
@@ -118,14 +118,15 @@ void Checkpoint::load_into(Trainer& trainer) const {
   for (const auto& [name, tensor] : state) {
     const auto found = saved.find(kCheckpointOptimizer + name);
     if (found == saved.end() || !(found->second.shape() == tensor->shape())) {
-      throw Error(fmt::format("{}: expected '{}{}' of shape {}, found {}", path_.string(),
-                              kCheckpointOptimizer, name, tensor->shape().text(),
-                              found == saved.end() ? "none" : found->second.shape().text()));
+      throw FileError(path_.string(),
+                      fmt::format("'{}{}' of shape {}", kCheckpointOptimizer, name, tensor->shape().text()),
+                      found == saved.end() ? "none" : found->second.shape().text());
     }
   }
   if (saved.size() != state.size()) {
-    throw Error(fmt::format("{}: expected {} tensors of the optimizer {}, found {}", path_.string(),
-                            state.size(), optimizer.kind(), saved.size()));
+    throw FileError(path_.string(),
+                    fmt::format("{} tensors of the optimizer {}", state.size(), optimizer.kind()),
+                    std::to_string(saved.size()));
   }
   load_into(trainer.net());
   for (const auto& [name, tensor] : state) {

@@ -34,12 +34,12 @@ std::string arithmetic();
 
 /// Writes the network's parameters and buffers under their own names, the optimizer's state as
 /// "optimizer.m.1.weight", and in the metadata the trainer's position and `run`: all that an evaluation, or
-/// going on, needs. Whole or not at all. Throws Error when a parameter is not finite: nothing could go on
-/// from it.
+/// going on, needs. Whole or not at all. Throws a FileError when a parameter is not finite: nothing could go
+/// on from it.
 void save_checkpoint(const std::filesystem::path& path, const RunState& run, Trainer& trainer);
 
 /// A hostile description may ask for more weights than its file has: nothing is built before this. Throws
-/// Error, naming the file, unless `state` has the weights of all `layers`, in the sizes that these ask for.
+/// FileError unless `state` has the weights of all `layers`, in the sizes that these ask for.
 /// `prefix` stands before the names of the parameters of `layers`.
 void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
                  const std::vector<LayerRecipe>& layers, const std::string& prefix = "");
@@ -47,7 +47,7 @@ void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
 /// A checkpoint in memory. It holds numbers and text, and nothing in it is ever run.
 class Checkpoint {
  public:
-  /// Throws Error, naming the file, unless it is a whole checkpoint of a format that this program knows.
+  /// Throws a FileError unless it is a whole checkpoint of a format that this program knows.
   explicit Checkpoint(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
@@ -58,11 +58,11 @@ class Checkpoint {
   const std::string& volley_version() const { return text("volley_version"); }
   const std::string& arithmetic() const { return text("arithmetic"); }
 
-  /// Throws Error unless this holds the weights of the layers of `recipe`, in the sizes that they ask for: to
-  /// be called before these are built.
+  /// Throws a FileError unless this holds the weights of the layers of `recipe`, in the sizes that they ask
+  /// for: to be called before these are built.
   void check_sizes(const Recipe& recipe) const;
-  /// Gives the parameters and buffers of `net` their saved values. Throws Error naming the first that is
-  /// missing, left over or of another shape; `net` is then as it was.
+  /// Gives the parameters and buffers of `net` their saved values. Throws a FileError naming the first that
+  /// is missing, left over or of another shape; `net` is then as it was.
   void load_into(Layer& net) const;
   /// Gives `trainer` parameters, optimizer state and position. Throws as above, the optimizer's state
   /// included; nothing is then changed.

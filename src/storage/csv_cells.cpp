@@ -14,11 +14,12 @@ std::string_view take(std::string_view& text, char end) {
 }
 
 void CsvCells::end() const {
-  if (!row_.empty()) throw Error(fmt::format("{}: found more columns", where_));
+  if (!row_.empty()) throw FileError(path_, place_ + ": found more columns");
 }
 
 void CsvCells::refuse(std::string_view name, std::string_view cell) const {
-  throw Error(fmt::format("{}: expected a number as {}, found '{}'", where_, name, cell.substr(0, 60)));
+  throw FileError(path_,
+                  fmt::format("{}: expected a number as {}, found '{}'", place_, name, cell.substr(0, 60)));
 }
 
 }  // namespace volley

@@ -26,7 +26,7 @@ Rows find_rows(const std::filesystem::path& path, std::string_view header, std::
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return {};
   if (!std::filesystem::is_regular_file(path, ignored)) {
-    throw Error(fmt::format("{}: must be a regular file", path.string()));
+    throw FileError(path.string(), "must be a regular file");
   }
   std::ifstream file(path, std::ios::binary);
   std::string line(header.size() + 1, '\0');
@@ -87,7 +87,7 @@ void CsvFile::sync() {
 }
 
 void CsvFile::fail(int code) const {
-  throw Error(fmt::format("{}: cannot write: {}", path_.string(), std::generic_category().message(code)));
+  throw FileError(path_.string(), "cannot write: " + std::generic_category().message(code));
 }
 
 }  // namespace volley

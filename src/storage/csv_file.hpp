@@ -7,7 +7,7 @@
 
 namespace volley {
 
-/// A table that grows row by row. Throws Error, naming the file and why, when a row cannot be written.
+/// A table that grows row by row. Throws a FileError when a row cannot be written.
 class CsvFile {
  public:
   /// Goes on behind the first `rows` rows of the table that is there, and cuts off the others; begins one

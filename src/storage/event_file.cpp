@@ -178,7 +178,7 @@ EventFile::EventFile(const std::filesystem::path& path, std::size_t first_step, 
     : path_(path),
       descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) {
-    throw Error(fmt::format("{}: cannot write: {}", path_.string(), std::generic_category().message(errno)));
+    throw FileError(path_.string(), "cannot write: " + std::generic_category().message(errno));
   }
   std::string version = event_at(0, wall_time);
   put_bytes(version, event::kFileVersion, "brain.Event:2");
@@ -217,7 +217,7 @@ void EventFile::flush() {
     if (written < 0) {
       const int code = errno;
       static_cast<void>(::ftruncate(descriptor_, static_cast<off_t>(written_)) == 0);
-      throw Error(fmt::format("{}: cannot write: {}", path_.string(), std::generic_category().message(code)));
+      throw FileError(path_.string(), "cannot write: " + std::generic_category().message(code));
     }
     rest.remove_prefix(static_cast<std::size_t>(written));
   }

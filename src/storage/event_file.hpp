@@ -41,7 +41,7 @@ class Summary {
 
 /// An event file that TensorBoard reads: TFRecords, each an Event of TensorBoard's event.proto. Records go to
 /// the file whole and at once, in flush; one that cannot be written leaves none of its bytes behind. Throws
-/// Error naming the file and why.
+/// FileError with the reason.
 class EventFile {
  public:
   /// A new file of this name. Steps from `first_step` on are its own: whatever files of the same folder,

@@ -35,9 +35,9 @@ EpochRecord blank(bool validated) {
   return epoch;
 }
 
-EpochRecord parse_row(std::string_view row, bool validated, std::size_t line, const std::string& origin) {
+EpochRecord parse_row(std::string_view row, bool validated, std::size_t line, const std::string& path) {
   EpochRecord epoch = blank(validated);
-  CsvCells cells(row, fmt::format("{}: metrics, line {}", origin, line));
+  CsvCells cells(row, path, fmt::format("metrics, line {}", line));
   columns(epoch, [&](const char* name, auto& value, const char*) { cells.number(name, value); });
   cells.end();
   return epoch;
@@ -69,14 +69,14 @@ std::string metrics_text(const std::vector<EpochRecord>& epochs) {
   return text;
 }
 
-std::vector<EpochRecord> parse_metrics(std::string_view text, const std::string& origin) {
+std::vector<EpochRecord> parse_metrics(std::string_view text, const std::string& path) {
   const std::string_view header = take(text, '\n');
   const bool validated = header == metrics_header(true);
   if (!validated && header != metrics_header()) {
-    throw Error(fmt::format("{}: metrics: expected the header {}, found another", origin, metrics_header()));
+    throw FileError(path, fmt::format("metrics: expected the header {}, found another", metrics_header()));
   }
   std::vector<EpochRecord> epochs;
-  while (!text.empty()) epochs.push_back(parse_row(take(text, '\n'), validated, epochs.size() + 2, origin));
+  while (!text.empty()) epochs.push_back(parse_row(take(text, '\n'), validated, epochs.size() + 2, path));
   return epochs;
 }
 

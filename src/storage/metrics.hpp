@@ -16,7 +16,7 @@ std::string metrics_header(bool validated = false);
 std::string metrics_row(const EpochRecord& epoch);
 /// Header and rows, each with its line end.
 std::string metrics_text(const std::vector<EpochRecord>& epochs);
-/// Reads what metrics_text wrote. Throws Error, with `origin` in front, for anything else.
-std::vector<EpochRecord> parse_metrics(std::string_view text, const std::string& origin);
+/// Reads what metrics_text wrote. Throws a FileError of `path` for anything else.
+std::vector<EpochRecord> parse_metrics(std::string_view text, const std::string& path);
 
 }  // namespace volley

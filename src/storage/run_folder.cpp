@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <ctime>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -38,8 +40,20 @@ constexpr std::array<std::string_view, 5> kMayDiffer{"name", "description", "epo
 bool make(const fs::path& folder) {
   std::error_code error;
   const bool made = fs::create_directories(folder, error);
-  if (error) throw Error(fmt::format("{}: cannot make the run folder: {}", folder.string(), error.message()));
+  if (error) throw FileError(folder.string(), "cannot make the run folder: " + error.message());
   return made;
+}
+
+/// `text` is a RecipeError's, "PATH: ..." or "PATH:LINE: ...".
+[[noreturn]] void refuse_recipe(const std::string& path, std::string_view text) {
+  text.remove_prefix(std::min(text.size(), path.size() + 1));
+  std::size_t line = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), line);
+  const bool has_line = error == std::errc();
+  if (has_line) text.remove_prefix(static_cast<std::size_t>(end - text.data()) + 1);
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(' ')));
+  if (has_line) throw FileError(path, line, text);
+  throw FileError(path, text);
 }
 
 }  // namespace
@@ -47,12 +61,11 @@ bool make(const fs::path& folder) {
 Lock::Lock(const fs::path& folder)
     : folder_(folder), descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   if (descriptor_ < 0) {
-    throw Error(fmt::format("{}: cannot open the run folder: {}", folder.string(),
-                            std::generic_category().message(errno)));
+    throw FileError(folder.string(), "cannot open the run folder: " + std::generic_category().message(errno));
   }
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     ::close(descriptor_);
-    throw Error(fmt::format("{}: another training is writing into this run folder", folder.string()));
+    throw FileError(folder.string(), "another training is writing into this run folder");
   }
 }
 
@@ -69,8 +82,8 @@ Lock create(const std::string& recipe_name, const fs::path& folder) {
     Lock lock(folder);
     std::error_code error;
     if (!fs::is_empty(folder, error)) {
-      throw Error(fmt::format("{}: expected a new or empty run folder, found {}", folder.string(),
-                              error ? error.message() : "one with files in it"));
+      throw FileError(folder.string(), "a new or empty run folder",
+                      error ? error.message() : "one with files in it");
     }
     return lock;
   }
@@ -87,12 +100,12 @@ Recipe load_recipe(const fs::path& folder) {
   const fs::path path = folder / kRecipe;
   std::error_code error;
   if (!fs::exists(path, error)) {
-    throw Error(fmt::format("{}: expected a run folder with a {}, found none", folder.string(), kRecipe));
+    throw FileError(folder.string(), fmt::format("a run folder with a {}", kRecipe), "none");
   }
   try {
     return volley::load_recipe(path.string());
-  } catch (const RecipeError& wrong) {
-    throw Error(wrong.what());  // not what the user asked for is wrong, but what a run left
+  } catch (const RecipeError& wrong) {  // the recipe is the run's, not the user's
+    refuse_recipe(path.string(), wrong.what());
   }
 }
 
@@ -105,8 +118,7 @@ Paused open(const fs::path& folder) {
     run.checkpoint.emplace(folder / kLatest);
   } else if (CsvFile::count_rows(folder / kIterations, kIterationsHeader, 1) > 0) {
     // It is written before the first step: to begin anew would throw a training away.
-    throw Error(
-        fmt::format("{}: expected a {}, found none, though there were steps", folder.string(), kLatest));
+    throw FileError(folder.string(), fmt::format("a {}", kLatest), "none, though there were steps");
   }
   return run;
 }
@@ -132,10 +144,10 @@ void check_unchanged(const Paused& run, const Recipe& recipe, const std::string&
     differences.push_back(fmt::format("{} had {} rows at the checkpoint, has {}", kIterations, rows, there));
   }
   if (differences.empty()) return;
-  throw Error(
-      fmt::format("{}: going on would not give what a training without interruption gives:\n    {}\n"
-                  "  --force goes on all the same",
-                  run.lock.folder().string(), fmt::join(differences, "\n    ")));
+  throw FileError(run.lock.folder().string(),
+                  fmt::format("going on would not give what a training without interruption gives:\n    {}\n "
+                              " --force goes on all the same",
+                              fmt::join(differences, "\n    ")));
 }
 
 }  // namespace run_folder

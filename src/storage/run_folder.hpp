@@ -52,7 +52,7 @@ inline constexpr const char* kBest = "checkpoint_best.safetensors";
 /// ends. A file system that knows no locks keeps nobody out.
 class Lock {
  public:
-  /// Throws Error when `folder` is not there, or another process has it.
+  /// Throws a FileError when `folder` is not there, or another process has it.
   explicit Lock(const std::filesystem::path& folder);
   Lock(Lock&& other) noexcept;
   Lock& operator=(Lock&&) = delete;
@@ -65,11 +65,11 @@ class Lock {
   int descriptor_ = -1;
 };
 
-/// Makes `folder`, or takes it when it is there and empty; throws Error otherwise. With no folder given:
-/// runs/<recipe>-<YYYYmmdd-HHMMSS>, in local time, with -2, -3 ... behind it when that is taken.
+/// Makes `folder`, or takes it when it is there and empty; throws a FileError otherwise. With no folder
+/// given: runs/<recipe>-<YYYYmmdd-HHMMSS>, in local time, with -2, -3 ... behind it when that is taken.
 Lock create(const std::string& recipe_name, const std::filesystem::path& folder = {});
 
-/// The recipe of a run. Throws Error when `folder` is no run folder.
+/// The recipe of a run. Throws a FileError when `folder` is no run folder.
 Recipe load_recipe(const std::filesystem::path& folder);
 
 /// A run that can go on.
@@ -79,11 +79,11 @@ struct Paused {
   std::optional<Checkpoint> checkpoint;  // the latest; none where training had not begun
 };
 
-/// Throws Error when `folder` is no run folder, or one that another process writes.
+/// Throws a FileError when `folder` is no run folder, or one that another process writes.
 Paused open(const std::filesystem::path& folder);
 
-/// Throws Error, naming each difference, when going on from `run`'s checkpoint by `recipe` on the data set
-/// of this SHA-256 would not give what a training without interruption gives. The number of epochs and of
+/// Throws a FileError, naming each difference, when going on from `run`'s checkpoint by `recipe` on the data
+/// set of this SHA-256 would not give what a training without interruption gives. The number of epochs and of
 /// threads may differ.
 void check_unchanged(const Paused& run, const Recipe& recipe, const std::string& data_sha256);
 

@@ -34,10 +34,10 @@ void for_each_row(const fs::path& path, const std::string& header, const Body& b
   const std::string table = read_table(path);
   std::string_view text = table;
   if (take(text, '\n') != header) {
-    throw Error(fmt::format("{}: expected the header {}, found another", path.string(), header));
+    throw FileError(path.string(), "the header " + header, "another");
   }
   for (std::size_t line = 2; !text.empty(); ++line) {
-    CsvCells cells(take(text, '\n'), fmt::format("{}: line {}", path.string(), line));
+    CsvCells cells(take(text, '\n'), path.string(), fmt::format("line {}", line));
     body(cells);
     cells.end();
   }
@@ -54,8 +54,7 @@ Environment read_environment(const fs::path& path) {
             .threads = json.at("threads"),
             .seed = json.at("seed")};
   } catch (const nlohmann::json::exception&) {
-    throw Error(
-        fmt::format("{}: expected what a training writes into it, found something else", path.string()));
+    throw FileError(path.string(), "what a training writes into it", "something else");
   }
 }
 

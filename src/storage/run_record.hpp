@@ -20,7 +20,7 @@ struct RunRecord {
 };
 
 /// Reads recipe.toml, environment.json, metrics.csv, iterations.csv and, where it is there, monitors.csv. A
-/// training may be under way: a last row that is not whole is left out. Throws Error, naming the file, for
+/// training may be under way: a last row that is not whole is left out. Throws a FileError for
 /// one that is missing or that no training wrote.
 RunRecord read_run(const std::filesystem::path& folder);
 

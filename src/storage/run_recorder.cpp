@@ -88,7 +88,8 @@ CheckpointEvery CheckpointEvery::parse(const std::string& text) {
   const auto [unit, wrong] = std::from_chars(text.data(), end, every.minutes);
   const bool minutes = unit != end && *unit == 'm' && unit + 1 == end;
   if (wrong == std::errc() && minutes && every.minutes > 0 && every.minutes < 1e6) return every;
-  throw Error(fmt::format("expected a number of epochs > 0 (2, 2e) or of minutes > 0 (10m), got '{}'", text));
+  throw RecipeError(
+      fmt::format("expected a number of epochs > 0 (2, 2e) or of minutes > 0 (10m), got '{}'", text));
 }
 
 RunRecorder::RunRecorder(run_folder::Lock lock, RunState run, Trainer& trainer, const CheckpointEvery& every)

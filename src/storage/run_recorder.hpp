@@ -18,7 +18,7 @@ struct CheckpointEvery {
   std::size_t epochs = 1;
   double minutes = 0;  // instead of epochs, unless 0
 
-  /// "2" and "2e" are epochs, "10m" minutes. Throws Error for anything else.
+  /// "2" and "2e" are epochs, "10m" minutes. Throws a RecipeError for anything else.
   static CheckpointEvery parse(const std::string& text);
 };
 

@@ -38,8 +38,7 @@ struct Extent {
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& text) {
   constexpr std::size_t kLongest = 500;  // what a hostile file says can be of any length
-  throw Error(fmt::format("{}: broken safetensors file: {}", path.string(),
-                          std::string_view(text).substr(0, kLongest)));
+  throw FileError(path.string(), "broken safetensors file: " + text.substr(0, kLongest));
 }
 
 /// The header as JSON. What the parser would let pass is refused here: names that come twice, and depth.
@@ -169,7 +168,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Safe
   std::size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     if (header.contains(name))
-      throw Error(fmt::format("[safetensors] names must differ, got '{}' twice", name));
+      throw ArgumentError("safetensors", "names must differ", fmt::format("'{}' twice", name));
     const std::size_t end = offset + tensor->size() * sizeof(float);
     header[name] = {{"dtype", "F32"}, {"shape", tensor->shape().sizes()}, {"data_offsets", {offset, end}}};
     offset = end;

@@ -29,7 +29,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Safe
                        const std::map<std::string, std::string>& metadata);
 
 /// Reads a file of float32 tensors, or int64 ones that hold no number a float cannot. Takes nothing that the
-/// file says for granted: throws Error, with the file's name, what was expected and what was found, unless
+/// file says for granted: throws a FileError, with what was expected and what was found, unless
 /// lengths, offsets, shapes and sizes agree to the last byte.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 

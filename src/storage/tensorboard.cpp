@@ -36,7 +36,7 @@ fs::path event_path(const fs::path& folder, std::size_t number) {
 fs::path next_path(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) throw Error(fmt::format("{}: cannot make the folder: {}", folder.string(), error.message()));
+  if (error) throw FileError(folder.string(), "cannot make the folder: " + error.message());
   std::size_t number = 1;
   while (fs::exists(event_path(folder, number), error)) ++number;
   return event_path(folder, number);

@@ -64,15 +64,13 @@ std::string layers_toml(const std::filesystem::path& path, const SafetensorsFile
   };
   const bool network = text("format") == kFormat;
   if (!network && text("format") != kCheckpointFormat) {
-    throw Error(
-        fmt::format("{}: expected a network or a checkpoint of Volley, found neither; a state_dict of "
-                    "parameters alone is read by load_state_dict",
-                    path.string()));
+    throw FileError(path.string(), "a network or a checkpoint of Volley",
+                    "neither; a state_dict of parameters alone is read by load_state_dict");
   }
   const std::string version = network ? kFormatVersion : kCheckpointVersion;
   if (text("format_version") != version) {
-    throw Error(fmt::format("{}: expected format_version '{}', found '{}'", path.string(), version,
-                            text("format_version")));
+    throw FileError(path.string(), fmt::format("format_version '{}'", version),
+                    fmt::format("'{}'", text("format_version")));
   }
   return text(network ? "network" : "recipe");
 }
@@ -94,12 +92,22 @@ void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
     const std::string name = fmt::format("{}{}.{}", prefix, i, sized.name);
     const auto tensor = state.find(name);
     if (tensor == state.end() || !(tensor->second.shape() == sized.shape)) {
-      throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found {}", path.string(), name,
-                              sized.shape.text(),
-                              tensor == state.end() ? "none" : tensor->second.shape().text()));
+      throw FileError(path.string(), fmt::format("the parameter '{}' of shape {}", name, sized.shape.text()),
+                      tensor == state.end() ? "none" : tensor->second.shape().text());
     }
   }
 }
+
+namespace {
+
+/// `origin` is the path of a file, or "[operation] argument".
+[[noreturn]] void refuse(std::string_view origin, const std::string& problem) {
+  const std::size_t end = origin.find("] ");
+  if (!origin.starts_with("[") || end == std::string_view::npos) throw FileError(origin, problem);
+  throw ArgumentError(origin.substr(1, end - 1), fmt::format("{}: {}", origin.substr(end + 2), problem));
+}
+
+}  // namespace
 
 void set_tensors(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
                  std::string_view origin) {
@@ -107,17 +115,17 @@ void set_tensors(const std::vector<NamedTensor>& tensors, const NamedTensors& va
     const Shape& expected = tensor->shape();
     const auto value = values.find(name);
     if (value == values.end()) {
-      throw Error(fmt::format("{}: expected the parameter '{}' of shape {}, found none", origin, name,
-                              expected.text()));
+      refuse(origin,
+             fmt::format("expected the parameter '{}' of shape {}, found none", name, expected.text()));
     }
     if (!(value->second.shape() == expected)) {
-      throw Error(fmt::format("{}: parameter '{}': expected shape {}, found {}", origin, name,
-                              expected.text(), value->second.shape().text()));
+      refuse(origin, fmt::format("parameter '{}': expected shape {}, found {}", name, expected.text(),
+                                 value->second.shape().text()));
     }
   }
   for (const auto& [name, value] : values) {
     if (std::ranges::find(tensors, name, &NamedTensor::name) == tensors.end()) {
-      throw Error(fmt::format("{}: found a parameter '{}' that the network does not have", origin, name));
+      refuse(origin, fmt::format("found a parameter '{}' that the network does not have", name));
     }
   }
   for (const auto& [name, tensor] : tensors) std::ranges::copy(values.at(name).values(), tensor->data());

@@ -56,14 +56,14 @@ void Trainer::check_fit(const Sets& data, std::size_t epochs) const {
               between(0, static_cast<double>(kMaxEpoch - position_.epoch + 1)));
   const std::size_t batches = batches_of(train.size(), options_.drop_last);
   if (batches == 0) {
-    throw Error(fmt::format("[trainer] {}: {} samples do not fill one batch of {}", train.name, train.size(),
-                            options_.batch));
+    throw ArgumentError("trainer", fmt::format("{}: {} samples do not fill one batch of {}", train.name,
+                                               train.size(), options_.batch));
   }
   if (position_.iteration > batches) {
-    throw Error(
-        fmt::format("[trainer] {}: the epoch under way must have at least the {} batches that are "
-                    "done, got {}",
-                    train.name, position_.iteration, batches));
+    throw ArgumentError("trainer",
+                        fmt::format("{}: the epoch under way must have at least the {} batches that are done",
+                                    train.name, position_.iteration),
+                        std::to_string(batches));
   }
 }
 

@@ -119,8 +119,10 @@ bool look_at_neurons(LayerLife& life, const Layer& layer) {
 SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Dataset& data, std::size_t sample,
                    std::size_t steps, const Draw& draw, ThreadPool& threads) {
   if (sample >= data.size()) {
-    throw Error(fmt::format("[inspect] sample of {} must be 0 to {}, got {}", data.name,
-                            static_cast<std::ptrdiff_t>(data.size()) - 1, sample));
+    throw ArgumentError(
+        "inspect",
+        fmt::format("sample of {} must be 0 to {}", data.name, static_cast<std::ptrdiff_t>(data.size()) - 1),
+        std::to_string(sample));
   }
   Tape encoder_tape(threads), tape(threads);
   const std::array<std::uint32_t, 1> samples{static_cast<std::uint32_t>(sample)};

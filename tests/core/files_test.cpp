@@ -41,24 +41,27 @@ TEST(Files, ALinkIsWrittenThroughAndADeviceOrPipeRefused) {
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
   EXPECT_EQ(read_file(folder / "file", 3), "new");
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
-  expect_has(error_text([&] { write_file_whole(folder / "pipe", "x"); }), "pipe: must be a regular file");
+  expect_has(error_text([&] { write_file_whole(folder / "pipe", "x"); }),
+             "pipe: cannot write: must be a regular file");
   EXPECT_TRUE(fs::is_fifo(folder / "pipe"));
-  expect_has(error_text([&] { write_file_whole("/dev/null", "x"); }), "/dev/null: must be a regular file");
+  expect_has(error_text([&] { write_file_whole("/dev/null", "x"); }),
+             "/dev/null: cannot write: must be a regular file");
   expect_has(error_text([&] { write_file_whole(folder.path(), "x"); }), "Is a directory");
 }
 
 TEST(Files, AFileThatCannotBeReadIsNamed) {
   const TempFolder folder;
-  expect_has(error_text([&] { read_file(folder / "none", 10); }), "none: No such file");
+  expect_has(error_text([&] { read_file(folder / "none", 10); }), "none: cannot read: No such file");
   expect_has(error_text([&] { read_file(folder.path(), 10); }), "Is a directory");
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
-  expect_has(error_text([&] { read_file(folder / "pipe", 10); }), "pipe: must be a regular file");
+  expect_has(error_text([&] { read_file(folder / "pipe", 10); }),
+             "pipe: cannot read: must be a regular file");
 }
 
 TEST(Files, AFileLargerThanExpectedIsRefused) {
   const TempFolder folder;
   write_file_whole(folder / "file", "12345");
-  expect_has(error_text([&] { read_file(folder / "file", 4); }), "file must be at most 4 bytes, got 5");
+  expect_has(error_text([&] { read_file(folder / "file", 4); }), "file: must be at most 4 bytes, got 5");
 }
 
 TEST(Files, AFailedWriteLeavesTheOlderFileAndNothingElse) {
@@ -69,7 +72,7 @@ TEST(Files, AFailedWriteLeavesTheOlderFileAndNothingElse) {
     const FileSizeLimit limit(4096);
     text = error_text([&] { write_file_whole(folder / "file", std::string(10000, 'x')); });
   }
-  expect_has(text, "cannot write " + (folder / "file").string() + ": File too large");
+  expect_has(text, (folder / "file").string() + ": cannot write: File too large");
   EXPECT_EQ(read_file(folder / "file", 100), "older");
   EXPECT_EQ(entries_in(folder.path()), 1u);
 }

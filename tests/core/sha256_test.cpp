@@ -32,7 +32,8 @@ TEST(Sha256, OfAFile) {
   const test::TempFolder folder;
   std::ofstream(folder / "file") << std::string(1000000, 'a');
   EXPECT_EQ(sha256_hex_of_file(folder / "file"), kMillion);
-  test::expect_has(test::error_text([&] { sha256_hex_of_file(folder / "none"); }), "none: No such file");
+  test::expect_has(test::error_text([&] { sha256_hex_of_file(folder / "none"); }),
+                   "none: cannot read: No such file");
   test::expect_has(test::error_text([&] { sha256_hex_of_file(folder.path()); }), "Is a directory");
 }
 

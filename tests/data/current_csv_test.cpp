@@ -62,39 +62,39 @@ TEST_F(CurrentCsvTest, WhatOtherProgramsWriteIsRead) {
 }
 
 TEST_F(CurrentCsvTest, WrongCellsAreRefusedWithTheirLine) {
-  EXPECT_EQ(error_of("1\n2\nabc\n"), "[current] FILE:3: expected a finite number, got 'abc'");
-  EXPECT_EQ(error_of("x\n1\n\nnan\n"), "[current] FILE:4: expected a finite number, got 'nan'");
-  EXPECT_EQ(error_of("inf\n"), "[current] FILE:1: expected a finite number, got 'inf'");
-  EXPECT_EQ(error_of("1e999\n"), "[current] FILE:1: expected a finite number, got '1e999'");
-  EXPECT_EQ(error_of("0,1\n1,\n"), "[current] FILE:2: expected a finite number, got ''");
-  EXPECT_EQ(error_of("1 2\n"), "[current] FILE:1: expected a finite number, got '1 2'");
-  EXPECT_EQ(error_of("x\ny\n"), "[current] FILE:2: expected a finite number, got 'y'");
-  EXPECT_EQ(error_of("+-1\n"), "[current] FILE:1: expected a finite number, got '+-1'");
+  EXPECT_EQ(error_of("1\n2\nabc\n"), "FILE:3: expected a finite number, got 'abc'");
+  EXPECT_EQ(error_of("x\n1\n\nnan\n"), "FILE:4: expected a finite number, got 'nan'");
+  EXPECT_EQ(error_of("inf\n"), "FILE:1: expected a finite number, got 'inf'");
+  EXPECT_EQ(error_of("1e999\n"), "FILE:1: expected a finite number, got '1e999'");
+  EXPECT_EQ(error_of("0,1\n1,\n"), "FILE:2: expected a finite number, got ''");
+  EXPECT_EQ(error_of("1 2\n"), "FILE:1: expected a finite number, got '1 2'");
+  EXPECT_EQ(error_of("x\ny\n"), "FILE:2: expected a finite number, got 'y'");
+  EXPECT_EQ(error_of("+-1\n"), "FILE:1: expected a finite number, got '+-1'");
 }
 
 TEST_F(CurrentCsvTest, WrongColumnsAreRefusedWithTheirLine) {
-  EXPECT_EQ(error_of("1,2,3\n"), "[current] FILE:1: expected one column, or two columns t,x, got '1,2,3'");
-  EXPECT_EQ(error_of("0,1\n2\n"), "[current] FILE:2: expected two columns as in the lines above, got '2'");
-  EXPECT_EQ(error_of("1\n0,1\n"), "[current] FILE:2: expected one column as in the lines above, got '0,1'");
+  EXPECT_EQ(error_of("1,2,3\n"), "FILE:1: expected one column, or two columns t,x, got '1,2,3'");
+  EXPECT_EQ(error_of("0,1\n2\n"), "FILE:2: expected two columns as in the lines above, got '2'");
+  EXPECT_EQ(error_of("1\n0,1\n"), "FILE:2: expected one column as in the lines above, got '0,1'");
 }
 
 TEST_F(CurrentCsvTest, TimesMustRiseFromZero) {
-  EXPECT_EQ(error_of("0,1\n2,1\n2,3\n"), "[current] FILE:3: t must rise from line to line, got 2 after 2");
-  EXPECT_EQ(error_of("-1,1\n"), "[current] FILE:1: t must be >= 0, got -1");
+  EXPECT_EQ(error_of("0,1\n2,1\n2,3\n"), "FILE:3: t must rise from line to line, got 2 after 2");
+  EXPECT_EQ(error_of("-1,1\n"), "FILE:1: t must be >= 0, got -1");
 }
 
 TEST_F(CurrentCsvTest, FilesWithoutNumbersAreRefused) {
-  EXPECT_EQ(error_of(""), "[current] FILE must hold at least one number, got none");
-  EXPECT_EQ(error_of("t,x\n"), "[current] FILE must hold at least one number, got none");
+  EXPECT_EQ(error_of(""), "FILE: must hold at least one number, got none");
+  EXPECT_EQ(error_of("t,x\n"), "FILE: must hold at least one number, got none");
   EXPECT_THROW(read_current_csv(folder_ / "missing.csv"), Error);
   EXPECT_THROW(read_current_csv(folder_.path()), Error);
 }
 
 TEST_F(CurrentCsvTest, BytesThatATerminalWouldObeyAreNotRepeated) {
-  EXPECT_EQ(error_of("1\n\x1b[2J\n"), "[current] FILE:2: expected a finite number, got '?[2J'");
-  EXPECT_EQ(error_of(std::string_view("1\n\0\n", 4)), "[current] FILE:2: expected a finite number, got '?'");
+  EXPECT_EQ(error_of("1\n\x1b[2J\n"), "FILE:2: expected a finite number, got '?[2J'");
+  EXPECT_EQ(error_of(std::string_view("1\n\0\n", 4)), "FILE:2: expected a finite number, got '?'");
   EXPECT_EQ(error_of("1\n" + std::string(1000, 'z') + "\n"),
-            "[current] FILE:2: expected a finite number, got '" + std::string(40, 'z') + "...'");
+            "FILE:2: expected a finite number, got '" + std::string(40, 'z') + "...'");
 }
 
 }  // namespace

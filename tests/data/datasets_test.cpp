@@ -108,7 +108,7 @@ TEST_F(Datasets, AWrongFileIsNamedWithBothHashes) {
   write_file_whole(folder_ / "toy/t10k-images-idx3-ubyte", other);
   const std::string text = error_text([&] { load_set(toy_.set, folder_.path()); });
   expect_has(text,
-             (folder_ / "toy/t10k-images-idx3-ubyte").string() + " is not Toy's t10k-images-idx3-ubyte");
+             (folder_ / "toy/t10k-images-idx3-ubyte").string() + ": is not Toy's t10k-images-idx3-ubyte");
   expect_has(text, "must be " + toy_.set.files[2].sha256 + ", got " + sha256_hex(other));
   const datasets::Info info = look_up_set(toy_.set, folder_.path());
   EXPECT_EQ(info.state, datasets::Info::State::wrong);

@@ -122,9 +122,9 @@ TEST_F(Fetch, TruncatedWrongAndForeignBytesAreRefused) {
   const fs::path file = folder_ / "mirror/t10k-images-idx3-ubyte.gz";
   const std::string right = read_file(file, 1 << 20);
   write_file_whole(file, right.substr(0, right.size() / 2));
-  expect_has(failure(), "t10k-images-idx3-ubyte.gz: truncated gzip file");
+  expect_has(failure(), "t10k-images-idx3-ubyte.gz: cannot read: truncated gzip file");
   write_file_whole(file, "<html>please log in</html>");
-  expect_has(failure(), "t10k-images-idx3-ubyte.gz must have 116 bytes unpacked, got 26");
+  expect_has(failure(), "t10k-images-idx3-ubyte.gz: must have 116 bytes unpacked, got 26");
   std::string other = toy_.contents[2];
   other[50] = static_cast<char>(other[50] ^ 1);
   write_file_whole(file, test::gzip(other));
@@ -135,7 +135,7 @@ TEST_F(Fetch, AfterABadMirrorTheNextIsTried) {
   provide_curl(R"(case "$1" in *one*) echo rubbish > "$out"; exit 0;; esac)");
   toy_.put(folder_ / "mirror", true);
   fetch();
-  expect_has(reports_.at(1), "train-images-idx3-ubyte.gz must have 166 bytes unpacked, got 8");
+  expect_has(reports_.at(1), "train-images-idx3-ubyte.gz: must have 166 bytes unpacked, got 8");
   EXPECT_EQ(load_set(toy_.set, data()).test.size(), 4u);
 }
 

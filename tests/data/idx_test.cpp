@@ -46,7 +46,7 @@ TEST_F(Idx, RawAndGzipGiveTheSameWhateverTheFileIsCalled) {
 }
 
 TEST_F(Idx, AMissingFileIsNamed) {
-  expect_has(error_text([&] { read_idx(folder_ / "none", 3); }), "none: No such file");
+  expect_has(error_text([&] { read_idx(folder_ / "none", 3); }), "none: cannot read: No such file");
   expect_has(error_text([&] { read_idx(folder_.path(), 3); }), "must be a regular file");
 }
 

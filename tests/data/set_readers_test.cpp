@@ -44,10 +44,10 @@ TEST(SetReaders, AnotherShapeAndLabelsWithoutAClassAreRefused) {
   const test::TempFolder folder;
   put_idx(set_of("kmnist"), folder / "kmnist", 28, 27, std::string("\0\1", 2));
   expect_has(error_text([&] { datasets::load("kmnist", folder.path()); }),
-             "train-images-idx3-ubyte must hold pictures of (1, 28, 28), got (1, 28, 27)");
+             "train-images-idx3-ubyte: must hold pictures of (1, 28, 28), got (1, 28, 27)");
   put_idx(set_of("kmnist"), folder / "kmnist", 28, 28, std::string("\0\12", 2));
   expect_has(error_text([&] { datasets::load("kmnist", folder.path()); }),
-             "train-labels-idx1-ubyte must hold labels of 0 to 9, got 10 for picture 1");
+             "train-labels-idx1-ubyte: must hold labels of 0 to 9, got 10 for picture 1");
 }
 
 TEST(SetReaders, EmnistIsTurnedUprightAndItsLettersCountFromOne) {
@@ -90,7 +90,7 @@ TEST(SetReaders, FilesOfAnotherSetAreKnownByTheirHash) {
   }
   if (mnist.empty()) GTEST_SKIP() << "mnist is not here";
   expect_has(error_text([&] { datasets::load("kmnist", mnist); }),
-             "train-images-idx3-ubyte is not KMNIST's train-images-idx3-ubyte: got MNIST's train-images");
+             "train-images-idx3-ubyte: is not KMNIST's train-images-idx3-ubyte: got MNIST's train-images");
 }
 
 /// A set of CIFAR's format with 2 records a file.
@@ -154,15 +154,15 @@ TEST(SetReaders, DamagedCifarIsRefused) {
   const fs::path file = folder / "cifar10/data_batch_3.bin";
   const auto refusal = [&] { return error_text([&] { load_set(ten.set, folder.path()); }); };
   write_file_whole(file, ten.contents(2).substr(0, 4000));
-  expect_has(refusal(), file.string() + " must have 6146 bytes unpacked, got 4000");
+  expect_has(refusal(), file.string() + ": must have 6146 bytes unpacked, got 4000");
   write_file_whole(file, ten.contents(2) + "x");
-  expect_has(refusal(), file.string() + " must have 6146 bytes unpacked, got more");
+  expect_has(refusal(), file.string() + ": must have 6146 bytes unpacked, got more");
   std::string wrong = ten.contents(2);
   wrong[3073] = '\12';
   write_file_whole(file, wrong);
-  expect_has(refusal(), file.string() + " must hold labels of 0 to 9, got 10 for picture 1");
+  expect_has(refusal(), file.string() + ": must hold labels of 0 to 9, got 10 for picture 1");
   write_file_whole(file, "");
-  expect_has(refusal(), file.string() + " must have 6146 bytes unpacked, got 0");
+  expect_has(refusal(), file.string() + ": must have 6146 bytes unpacked, got 0");
   fs::remove(file);
   const std::string text = refusal();
   expect_has(text, "CIFAR-10 is not there: looked for\n    data_batch_1.bin");

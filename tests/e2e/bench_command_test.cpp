@@ -163,7 +163,7 @@ TEST(BenchCommand, RefusesWhatItCannotDo) {
       {bench("lif_fc_mnist", {"--sed", "1"}), 2,
        "volley bench: unknown argument '--sed'; did you mean '--seed'?\n"},
       {bench("lif_fc_mnist", {"--set", "train_samples=10"}), 1, "10 samples do not fill one batch of 64\n"},
-      {{"bench", "lif_fc_mnist", "--data-dir", "nowhere"}, 1, "volley bench: [data] MNIST is not there: "},
+      {{"bench", "lif_fc_mnist", "--data-dir", "nowhere"}, 1, "volley bench: nowhere: MNIST is not there: "},
   };
   for (const Refusal& refusal : cases) {
     const ProgramResult result = run_volley(refusal.arguments);

@@ -212,7 +212,7 @@ TEST(NeuronCommand, TheContinuousFormIsAllOrNothing) {
 TEST(NeuronCommand, WhatFailsWhileRunningIsExitOne) {
   const TempFolder folder;
   const std::string file = (folder / "wave.csv").string();
-  expect_refused({"--current", file}, 1, "cannot read " + file);
+  expect_refused({"--current", file}, 1, file + ": cannot read: ");
   write_file_whole(file, "1\n2\nthree\n");
   expect_refused({"--current", file}, 1, file + ":3: expected a finite number, got 'three'");
   write_file_whole(file, "1\n2\n");
@@ -220,7 +220,7 @@ TEST(NeuronCommand, WhatFailsWhileRunningIsExitOne) {
   write_file_whole(file, "0,1\n1e12,2\n");
   expect_refused({"--current", file}, 1, file + " must end within 1000000 steps, got 1000000000000");
   expect_refused({"--current", "constant:1", "--out", (folder / "no" / "trace.csv").string()}, 1,
-                 "cannot write ");
+                 "cannot write: ");
   expect_refused({"--current", "constant:1e308", "--tau-m", "10", "--dt", "1", "--resistance", "1e10"}, 1,
                  "[neuron] the potential must stay finite, got inf at step 0");
 }

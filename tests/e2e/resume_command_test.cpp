@@ -255,9 +255,8 @@ TEST_F(ResumeCommand, AFullDiskEndsItWithOneErrorAndTheOldCheckpointWhole) {
   const std::string before = latest(run);
   {
     const test::FileSizeLimit limit(before.size() - 1);
-    EXPECT_EQ(
-        run_failed(resuming(run, {"--epochs", "2"})),
-        "volley train: [files] cannot write " + (run / run_folder::kLatest).string() + ": File too large\n");
+    EXPECT_EQ(run_failed(resuming(run, {"--epochs", "2"})),
+              "volley train: " + (run / run_folder::kLatest).string() + ": cannot write: File too large\n");
   }
   EXPECT_EQ(latest(run), before);
   run_ok(resuming(run, {"--epochs", "2"}));
@@ -272,7 +271,7 @@ TEST_F(ResumeCommand, AFolderRemovedUnderWayEndsItWithOneError) {
   fs::rename(run, folder_ / "gone");
   EXPECT_TRUE(program.ends_within(std::chrono::minutes(1)));
   EXPECT_EQ(program.code(), 1);
-  expect_has(read_file(folder_ / "out", kMost), "volley train: [files] cannot write " + run.string() + "/");
+  expect_has(read_file(folder_ / "out", kMost), "volley train: " + run.string() + "/");
 }
 
 TEST_F(ResumeCommand, ALossThatIsNoNumberStopsItAndTheLastCheckpointIsKept) {

@@ -254,7 +254,9 @@ TEST_F(TrainCommand, RefusesWhatItCannotObey) {
       {train_with({"--out", "taken"}), 1, "volley train: taken: cannot make the run folder: ..."},
       {train_with({"--out", "."}), 1,
        "volley train: .: expected a new or empty run folder, found one with files in it\n"},
-      {{"train", "lif_fc_mnist", "--data-dir", "nowhere"}, 1, "volley train: [data] MNIST is not there: ..."},
+      {{"train", "lif_fc_mnist", "--data-dir", "nowhere"},
+       1,
+       "volley train: nowhere: MNIST is not there: ..."},
       {train_with({"--checkpoint-every", "often"}), 2,
        "volley train: --checkpoint-every: expected a number of epochs > 0 (2, 2e) or of minutes > 0 (10m), "
        "got 'often'\n"},

@@ -79,7 +79,7 @@ def mnist_folder() -> str | None:
     folder = os.environ.get("VOLLEY_TEST_DATA") or None
     try:
         volley.datasets.load("mnist", folder)
-    except ValueError as error:
+    except volley.FileError as error:
         if os.environ.get("VOLLEY_REQUIRE_DATA"):
             raise
         pytest.skip(str(error))

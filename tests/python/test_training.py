@@ -93,7 +93,7 @@ def test_a_run_folder_is_written_and_its_checkpoint_loads(
     net = volley.load(out / "checkpoint_latest.safetensors")
     for name, value in history.net.parameters().items():
         np.testing.assert_array_equal(net.parameters()[name], value)
-    with pytest.raises(ValueError, match="expected a new or empty run folder"):
+    with pytest.raises(OSError, match="expected a new or empty run folder"):
         volley.train(toy_recipe, data=toy_data, out=out)
 
 
@@ -118,14 +118,14 @@ def test_an_interrupted_training_goes_on_to_the_same_end(
     assert len(volley.resume(run, epochs=5, data=toy_data)) == 5
     with pytest.raises(ValueError, match="epochs: expected at least 5, which are done, got 4"):
         volley.resume(run, epochs=4, data=toy_data)
-    with pytest.raises(ValueError, match="optimizer.lr was 0.02, is 0.5"):
+    with pytest.raises(OSError, match="optimizer.lr was 0.02, is 0.5"):
         volley.resume(run, settings=["optimizer.lr=0.5"], data=toy_data)
-    with pytest.raises(ValueError, match="SHA-256 of the data"):
+    with pytest.raises(OSError, match="SHA-256 of the data"):
         volley.resume(run, epochs=6, data=(toy_data[1], toy_data[1]))
     assert len(volley.resume(run, epochs=6, settings=["optimizer.lr=0.5"], data=toy_data, force=True)) == 6
     with pytest.raises(ValueError, match="checkpoint_every: expected a number of epochs"):
         volley.resume(run, checkpoint_every="often")
-    with pytest.raises(ValueError, match="expected a run folder with a recipe.toml"):
+    with pytest.raises(OSError, match="expected a run folder with a recipe.toml"):
         volley.resume(tmp_path / "nowhere")
 
 

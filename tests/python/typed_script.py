@@ -28,6 +28,11 @@ def main() -> float:
     net.backward(net_tape, dy)
     volley.Adam(lr=1e-3).step(net)
     gradients: dict[str, npt.NDArray[np.float32]] = net.gradients()
+    try:
+        volley.LIF(tau=0.5)
+    except volley.ArgumentError as error:
+        values: tuple[str, str, str] = (error.operation, error.rule, error.found)
+        assert values == ("lif", "tau must be > 1", "0.5")
     kinds = [layer.kind for layer in net]
     assert kinds == ["flatten", "linear", "lif"] and bits.shape == dx.shape
     return loss + float(gradients["1.weight"].sum())

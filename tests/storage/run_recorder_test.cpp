@@ -263,9 +263,8 @@ TEST_F(Interrupted, AFullDiskIsOneClearErrorAndTheOldCheckpointIsWhole) {
   const std::string before = text_of(run() / "checkpoint_latest.safetensors");
   {
     const test::FileSizeLimit limit(before.size() - 1);
-    EXPECT_EQ(
-        resume_error(recipe_),
-        "[files] cannot write " + (run() / "checkpoint_latest.safetensors").string() + ": File too large");
+    EXPECT_EQ(resume_error(recipe_),
+              (run() / "checkpoint_latest.safetensors").string() + ": cannot write: File too large");
   }
   EXPECT_EQ(text_of(run() / "checkpoint_latest.safetensors"), before);
   EXPECT_EQ(entries_in(run()), 7u);
@@ -301,7 +300,7 @@ TEST_F(Interrupted, ATableRemovedUnderWayIsOneClearError) {
 }
 
 TEST_F(Interrupted, AReadOnlyFolderIsOneClearError) {
-  const std::string expected = "cannot write .*recipe.toml: (Permission denied|Read-only file system)";
+  const std::string expected = ".*recipe.toml: cannot write: (Permission denied|Read-only file system)";
   fs::permissions(folder_.path(), fs::perms::owner_all | fs::perms::others_exec | fs::perms::others_read);
   ::chmod(run().c_str(), 0555);
   EXPECT_EXIT(
