@@ -22,7 +22,8 @@ namespace volley {
 //
 // and each says how it charges: how h comes from v and x. tau is in steps. Backward is the exact gradient of
 // the unrolled recursion with the surrogate for the step's derivative; detach_reset leaves out the spike's
-// part in the reset. Derivations: docs/math.
+// part in the reset. A NaN potential never fires, and its gradients are NaN; infinite ones follow IEEE
+// arithmetic (docs/math/lif.md). Derivations: docs/math.
 //
 // Each has kKind, its name in recipes and on the command line, kName, its class in Python, and kDoc, which
 // says there and here what it computes. The members that all share stand in each, and not in a base, so that
@@ -192,7 +193,7 @@ charge  h = v + (x + a0 (v - v_rest) (v - v_c) - w) / tau
 fire    w = w + b where s = 1
 start   w = w_rest
 
-detach_reset holds for the 1 - s of the reset, not for the b s and s v_reset.)";
+detach_reset holds for the reset of v, not for the b s.)";
 
   float tau = 2.0f;  // > 1
   float v_c = 0.8f;
