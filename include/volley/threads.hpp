@@ -17,7 +17,7 @@ namespace volley {
 /// - The job that is done ahead belongs to the thread that began it. Only that thread may finish it or begin
 ///   another, and not from inside the job's own body: otherwise an ArgumentError.
 /// - The pool outlives each call. Its destructor must not run in one of its bodies.
-/// - A child process made by fork() inherits no worker. There the pool may only be destroyed.
+/// - A forked child process inherits no worker. There the pool may only be destroyed.
 class ThreadPool {
  public:
   static constexpr std::size_t kMostThreads = 1024;

@@ -1,7 +1,6 @@
 #include "layers/taps.hpp"
 
 #include <algorithm>
-#include <vector>
 
 namespace volley {
 namespace {
@@ -46,11 +45,12 @@ std::int32_t* TapTable::make(std::size_t positions, std::size_t taps) {
 }
 
 void TapTable::finish(const Size2& picture) {
-  std::vector<std::size_t> looks(picture.area(), 0);
+  looks_.resize(picture.area());
+  looks_.zero();
   for (const std::int32_t q : index_.span()) {
-    if (q != kOutside) ++looks[static_cast<std::size_t>(q)];
+    if (q != kOutside) ++looks_[static_cast<std::size_t>(q)];
   }
-  partition_ = std::ranges::all_of(looks, [](std::size_t count) { return count == 1; });
+  partition_ = std::ranges::all_of(looks_.span(), [](std::size_t count) { return count == 1; });
 }
 
 void TapTable::window(TapTable& table, const Window& window, const Size2& picture) {

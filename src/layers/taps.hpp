@@ -27,6 +27,7 @@ class TapTable {
   void finish(const Size2& picture);
 
   Buffer<std::int32_t> index_;  // (positions, taps)
+  Buffer<std::size_t> looks_;   // how many taps look at each place of the picture
   std::size_t positions_ = 0;
   std::size_t taps_ = 0;
   bool partition_ = false;

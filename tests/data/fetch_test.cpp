@@ -294,7 +294,7 @@ TEST_F(Fetch, AFolderThatCannotBeWrittenIsNamed) {
   provide_curl();
   toy_.put(folder_ / "mirror", true);
   write_file_whole(data(), "a file where the folder should be");
-  expect_has(error_text([&] { fetch(); }), "cannot make the folder " + (data() / "toy").string());
+  expect_has(error_text([&] { fetch(); }), (data() / "toy").string() + ": cannot make the folder: ");
 }
 
 TEST_F(Fetch, NoFolderForDownloadsIsReported) {

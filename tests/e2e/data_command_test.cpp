@@ -41,7 +41,7 @@ TEST(DataCommand, ListShowsAWrongFile) {
   const ProgramResult result = run_volley({"data", "list", "--data-dir", folder.path().string()});
   EXPECT_TRUE(result.ok());
   expect_has(result.out, "WRONG, in " + (folder / "mnist").string());
-  expect_has(result.out, "train-images-idx3-ubyte is not MNIST's");
+  expect_has(result.out, "train-images-idx3-ubyte: is not MNIST's");
 }
 
 TEST(DataCommand, FetchWithNoSourceFailsAndLeavesNothing) {

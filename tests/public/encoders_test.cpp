@@ -144,7 +144,7 @@ TEST(PublicEncoder, OfANewKindTrainsAndItsOutputIsChecked) {
   EXPECT_EQ(refusal([&] {
               wrong.encode(data, Samples{0, 1}, 4, {}, tape);
             }),
-            "[from_first] the signal of do_encode must be (2, 4, 1, 4, 4), got (2, 16)");
+            "[signal] shape must be (N, T, features...), got (2, 16)");
 }
 
 TEST(PublicDataset, SaysWhatIsWrong) {

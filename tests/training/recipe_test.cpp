@@ -406,7 +406,7 @@ TEST(RecipeSettings, ReachEveryField) {
 TEST(Recipe, HoldsOutWhatItIsTold) {
   const auto held_out = [](const std::string& validation) {
     Split data;
-    data.train = {"t", {1, 1, 1}, std::vector<std::uint8_t>(50), std::vector<std::uint8_t>(50), {"a"}};
+    data.train = {"t", {1, 1, 1}, std::vector<std::uint8_t>(50), std::vector<std::uint32_t>(50), {"a"}};
     data.test = data.train;
     const Recipe recipe = parse_recipe(
         "train_samples = 40\ntest_samples = 7\nvalidation = " + validation + "\n" + kNetwork, "my.toml");

@@ -180,7 +180,8 @@ TEST(Trainer, EvaluatesOnWhatIsHeldOutAndTellsTheTestAtItsBest) {
     EXPECT_EQ(e.validation->test_acc_at_best, test_at_best);
     EXPECT_EQ(e.score(), e.validation->acc);
   }
-  EXPECT_EQ(trainer.evaluate(data.validation, 4).accuracy, history.epochs.back().validation->acc);
+  EXPECT_EQ(trainer.evaluate(data.validation, 4, nullptr, Draw::Purpose::validation).accuracy,
+            history.epochs.back().validation->acc);
   EXPECT_EQ(trainer.evaluate(data.test, 4).accuracy, history.epochs.back().test_acc);
   EXPECT_FALSE(trainer.fit(data.train, data.test, 1).epochs[0].validation.has_value());
 }
