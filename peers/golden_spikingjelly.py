@@ -123,6 +123,22 @@ NODES: dict[str, tuple[str, list[dict[str, Any]]]] = {
 NODE_STEPS = 12
 
 
+def detach_whole(node: Any) -> None:
+    """Gives IzhikevichNode the reset of SpikingJelly 2.0.0: detach_reset detaches s v_reset too, which earlier
+    versions do not."""
+
+    def reset(spike: torch.Tensor) -> None:
+        detached = spike.detach()
+        if node.v_reset is None:
+            node.v = node.v - detached * node.v_threshold
+        else:
+            node.v = detached * node.v_reset + (1 - detached) * node.v
+        node.w = node.w + node.b * spike
+
+    if node.detach_reset:
+        node.neuronal_reset = reset
+
+
 def other_neurons() -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     """Each under every kind of reset, detached or not; ATan."""
     from spikingjelly.activation_based import neuron, surrogate
@@ -140,6 +156,8 @@ def other_neurons() -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
             made = getattr(neuron, node)(
                 v_reset=v_reset, detach_reset=detach, step_mode="m", surrogate_function=surrogate.ATan(), **options
             )
+            if kind == "izhikevich":
+                detach_whole(made)
             for name, array in run_node(made, arrays["x"], arrays["ds"]).items():
                 arrays[f"{len(cases)}.{name}"] = array
             shown = "none" if v_reset is None else v_reset
