@@ -60,7 +60,7 @@ std::string repr(const Sequential& net) {
 }
 
 std::shared_ptr<Sequential> load(const std::filesystem::path& path) {
-  const SavedSequential saved = [&] {
+  const SavedNetwork saved = [&] {
     const nb::gil_scoped_release unlocked;
     return read_network(path);
   }();
