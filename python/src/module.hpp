@@ -40,14 +40,16 @@ void bind_training(nb::module_& m);
 std::shared_ptr<ThreadPool> threads();
 void set_threads(std::size_t count);
 
+/// SAFETY: one for all that alone() runs, whatever the type of what it runs.
+inline std::mutex alone_mutex;
+
 /// Runs `compute` without Python's lock, and alone.
 /// SAFETY: two Python threads may use the same network, tape or optimizer at once; none of these has a lock
 /// of its own, and the pool does one job at a time anyway.
 template <class Compute>
 auto alone(Compute&& compute) {
-  static std::mutex mutex;
   const nb::gil_scoped_release unlocked;
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(alone_mutex);
   return compute();
 }
 

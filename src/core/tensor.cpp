@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 
 #include <volley/error.hpp>
 
@@ -60,12 +59,7 @@ Tensor::Tensor(const Shape& shape) {
 }
 
 void Tensor::resize(const Shape& shape) {
-  const std::size_t size = shape.size();
-  try {
-    data_.resize(size);
-  } catch (const std::bad_alloc&) {
-    throw Error(fmt::format("[tensor] there is no memory for a tensor of shape {}", shape.text()));
-  }
+  data_.resize(shape.size());
   shape_ = shape;
 }
 

@@ -39,7 +39,7 @@ REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: volley.Tape(), TypeError, "no constructor"),
     (lambda: volley.Sequential(), ValueError, "[sequential] needs at least one layer"),
     (lambda: volley.Sequential(3), TypeError, "layers must be of volley.Layer"),
-    (lambda: volley.Sequential(NET, NET), ValueError, "layers must differ, got the one with '1.0.weight'"),
+    (lambda: volley.Sequential(NET, NET), ValueError, "a layer with parameters must be in a network once"),
     (lambda: NET[2], IndexError, "[sequential] index must be < 2, got 2"),
     (lambda: LIF.forward(X.tolist()), TypeError, "[lif] x must be a NumPy array of float32"),
     (lambda: LIF.forward(None), TypeError, "NoneType"),
@@ -98,7 +98,7 @@ REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
     (
         lambda: volley.Poisson().encode(IMAGES, purpose="eval"),
         ValueError,
-        "purpose must be one of 'train', 'test'",
+        "purpose must be one of 'train', 'test', 'validation', got 'eval'",
     ),
     (lambda: volley.RateMse().forward(X, [0]), ValueError, "one label for each of 2 samples, got 1"),
     (
@@ -109,12 +109,22 @@ REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
     (
         lambda: volley.RateMse().forward(X, [0, -1]),
         ValueError,
-        "[rate_mse] labels must be >= 0 and <= 255, got -1",
+        "[rate_mse] labels must be >= 0 and <= 4294967295, got -1",
     ),
     (lambda: volley.RateMse().forward(X, [0, 1.5]), TypeError, "an array of integers, got float64"),
     (lambda: volley.RateMse().forward(X, [[0], [1]]), ValueError, "must have the shape (N,), got (2, 1)"),
     (lambda: volley.RateMse().backward(X, [0, 1], X[0, :, :3]), ValueError, "of shape (2, 5), got (2, 3)"),
     (lambda: volley.RateMse().backward(X, [0, 9], X[0]), ValueError, "labels must be < 5"),
+    (
+        lambda: volley.RateMse().backward(X, [0, 1], X[0] + 1),
+        ValueError,
+        "[rate_mse] scores must be those that forward returned for y and labels",
+    ),
+    (
+        lambda: volley.Dataset(IMAGES, [0, 1, 2**32 - 1]),
+        ValueError,
+        "labels must be < 1048576 unless classes are given, got 4294967295",
+    ),
     (lambda: volley.Dataset(IMAGES, [0, 1]), ValueError, "one label for each of 3 samples, got 2"),
     (lambda: volley.Dataset(IMAGES, [0, 1, 2], ["a", "b"]), ValueError, "labels must be < 2"),
     (lambda: volley.load_recipe("lif_fc_mnis"), ValueError, "did you mean 'lif_fc_mnist'?"),

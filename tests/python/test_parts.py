@@ -88,6 +88,29 @@ def test_losses(rng: np.random.Generator) -> None:
         assert loss.backward(y, labels, scores).shape == y.shape
 
 
+def test_three_hundred_classes() -> None:
+    y = np.zeros((2, 3, 300), np.float32)
+    y[:, :, 270] = 1
+    for dtype in (np.int64, np.uint16, np.uint32):
+        labels = np.array([270, 14, 299], dtype)
+        value, scores = volley.MembraneMse().forward(y, labels)
+        assert value == pytest.approx(4 / 900)
+        assert (scores.argmax(1) == 270).all()
+        data = volley.Dataset(np.zeros((3, 2), np.uint8), labels)
+        assert len(data.classes) == 300
+        assert data.labels.dtype == np.uint32
+        np.testing.assert_array_equal(data.labels, labels)
+
+
+def test_each_set_has_spikes_of_its_own() -> None:
+    images = np.full((2, 30), 128, np.uint8)
+    spikes = {
+        p: volley.Poisson(seed=3).encode(images, 20, purpose=p) for p in ("train", "test", "validation")
+    }
+    assert (spikes["validation"] != spikes["test"]).any()
+    assert (spikes["validation"] != spikes["train"]).any()
+
+
 def test_schedules_and_the_learning_rate() -> None:
     cosine = volley.CosineSchedule(T_max=10, eta_min=0.1, warmup=2, warmup_start=0.5)
     assert cosine.lr(1.0, 1) == 0.75
