@@ -118,21 +118,30 @@ void check_function(const Vectors& vectors, const Scalar& scalar, const Exact& e
 }
 
 TEST(ExpLog, ExpIsRightForEveryFloat) {
-  check_function([](float* y, const float* x) { HWY_DYNAMIC_DISPATCH(exps)
-                                                (y, x); },
-                 [](float x) { return exp_of(x); }, [](double x) { return std::exp(x); }, 1.0);
+  check_function(
+      [](float* y, const float* x) {
+        HWY_DYNAMIC_DISPATCH(exps)
+        (y, x);
+      },
+      [](float x) { return exp_of(x); }, [](double x) { return std::exp(x); }, 1.0);
 }
 
 TEST(ExpLog, LogIsRightForEveryFloat) {
-  check_function([](float* y, const float* x) { HWY_DYNAMIC_DISPATCH(logs)
-                                                (y, x); },
-                 [](float x) { return log_of(x); }, [](double x) { return std::log(x); }, 0.9);
+  check_function(
+      [](float* y, const float* x) {
+        HWY_DYNAMIC_DISPATCH(logs)
+        (y, x);
+      },
+      [](float x) { return log_of(x); }, [](double x) { return std::log(x); }, 0.9);
 }
 
 TEST(ExpLog, Log1pIsRightForEveryFloat) {
-  check_function([](float* y, const float* x) { HWY_DYNAMIC_DISPATCH(log1ps)
-                                                (y, x); },
-                 [](float x) { return log1p_of(x); }, [](double x) { return std::log1p(x); }, 1.5);
+  check_function(
+      [](float* y, const float* x) {
+        HWY_DYNAMIC_DISPATCH(log1ps)
+        (y, x);
+      },
+      [](float x) { return log1p_of(x); }, [](double x) { return std::log1p(x); }, 1.5);
 }
 
 TEST(ExpLog, TheEndsOfTheRange) {
