@@ -82,7 +82,8 @@ TEST(Files, AWriteThatCannotBeginOrEndSaysWhy) {
   expect_has(error_text([&] { write_file_whole(folder / "none/file", "x"); }), "No such file");
   expect_has(error_text([&] { write_file_whole(folder.path().string() + "/", "x"); }), "Is a directory");
   fs::create_directory(folder / "taken");
-  expect_has(error_text([&] { write_file_whole(folder / "taken", "x"); }), "taken: cannot write: Is a directory");
+  expect_has(error_text([&] { write_file_whole(folder / "taken", "x"); }),
+             "taken: cannot write: Is a directory");
   EXPECT_EQ(entries_in(folder.path()), 1u);
 }
 
