@@ -5,7 +5,6 @@
 #include <deque>
 #include <memory>
 #include <span>
-#include <typeinfo>
 
 #include <volley/draw.hpp>
 #include <volley/signal.hpp>
@@ -81,9 +80,9 @@ class Tape {
   /// What the layer of this tape keeps; made at its first use.
   template <class Saved>
   Saved& saved() {
-    if (saved_ == nullptr || *type_ != typeid(Saved)) {
+    if (saved_ == nullptr || type_ != &kType<Saved>) {
       saved_ = {new Saved, [](void* p) { delete static_cast<Saved*>(p); }};
-      type_ = &typeid(Saved);
+      type_ = &kType<Saved>;
     }
     return *static_cast<Saved*>(saved_.get());
   }
@@ -91,6 +90,11 @@ class Tape {
  private:
   friend struct TapeAccess;  // src/layers/layer_access.hpp
   struct Pass;
+
+  /// Its address identifies a type. typeid does not: types of one name in the unnamed namespaces of two files
+  /// compare equal where a compiler gives them the same mangled name (Clang).
+  template <class Saved>
+  inline static char kType = 0;
 
   ThreadPool* threads_;
   Tape* root_ = this;
@@ -101,7 +105,7 @@ class Tape {
   std::unique_ptr<Pass> pass_;
   std::deque<Tape> children_;  // a deque, so that a child stays where it is when another is added
   std::unique_ptr<void, void (*)(void*)> saved_{nullptr, [](void*) {}};
-  const std::type_info* type_ = nullptr;
+  const char* type_ = nullptr;
 };
 
 }  // namespace volley
