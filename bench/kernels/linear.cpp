@@ -42,11 +42,10 @@ struct Input {
   }
 
   void encode_pictures() {
-    kernels::PoissonScratch scratch;
     for (std::uint32_t n = 0; n < N; ++n) {
       const std::size_t count =
           kernels::poisson_encode(&trains[n * F * W], &active[n * F], pictures(N).picture(n).data(), F, T, n,
-                                  philox_key(0, Purpose::encode_test, 1), scratch);
+                                  philox_key(0, Purpose::encode_test, 1));
       active_count[n] = static_cast<std::uint32_t>(count);
       kernels::trains_to_steps(&steps[n * T * FW], &trains[n * F * W], &active[n * F], count, T, F);
     }
@@ -107,11 +106,10 @@ void linear_forward_trains(benchmark::State& state) {
   const Input x(s.T, s.in);
   const Buffer<float> weight = random_values(s.out * s.in, 1);
   Buffer<float> y(x.N * s.T * s.out);
-  Buffer<float> scratch;
   const auto forward = [&] {
     for (std::size_t n = 0; n < x.N; ++n) {
       kernels::linear_forward_trains(&y[n * s.T * s.out], &x.trains[n * s.in * x.W], &x.active[n * s.in],
-                                     x.active_count[n], weight.data(), nullptr, s.T, s.in, s.out, scratch);
+                                     x.active_count[n], weight.data(), nullptr, s.T, s.in, s.out);
     }
   };
   forward();

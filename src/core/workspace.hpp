@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <cstddef>
+#include <cstring>
 #include <new>
 #include <span>
 #include <type_traits>
@@ -63,8 +64,7 @@ class Workspace {
 };
 
 /// `size` values of unspecified contents in this thread's workspace, aligned to a cache line, until the end
-/// of the scope. Scratches of one thread end in reverse order: a local variable, never a member or a
-/// temporary that another thread ends.
+/// of the scope. Scratches of one thread end in reverse order: each is a local variable, or a member of one.
 template <class T>
 class Scratch {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -86,6 +86,7 @@ class Scratch {
     return data_[i];
   }
   std::span<T> span() { return {data_, size_}; }
+  void zero() { std::memset(static_cast<void*>(data_), 0, size_ * sizeof(T)); }
 
  private:
   Workspace& workspace_;

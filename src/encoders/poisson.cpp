@@ -20,13 +20,12 @@ struct Saved {
   PhiloxKey key{};
 
   void operator()(std::size_t begin, std::size_t end) {
-    static thread_local kernels::PoissonScratch scratch;
     for (std::size_t n = begin; n < end; ++n) {
       // Pictures are visited in any order: the next one is asked for before it is needed.
       if (n + 2 < samples.size()) kernels::prefetch(data->picture(samples[n + 2]));
       const std::size_t active = kernels::poisson_encode(
           SpikeWords::trains(spikes, n), SpikeWords::active(spikes, n), data->picture(samples[n]).data(),
-          spikes.features(), steps, draw.address(samples, n), key, scratch);
+          spikes.features(), steps, draw.address(samples, n), key);
       SpikeWords::active_count(spikes, n) = static_cast<std::uint32_t>(active);
     }
   }
@@ -76,11 +75,10 @@ Signal Poisson::encode(const Tensor& probabilities, std::size_t steps, const Dra
     return draw.first_sample + (draw.known_as.empty() ? static_cast<std::uint32_t>(n) : draw.known_as[n]);
   };
   parallel_for(tape.threads(), N, 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local kernels::PoissonScratch scratch;
     for (std::size_t n = begin; n < end; ++n) {
       const std::size_t active =
           kernels::poisson_encode(SpikeWords::trains(spikes, n), SpikeWords::active(spikes, n),
-                                  probabilities.data() + n * F, F, steps, address(n), key, scratch);
+                                  probabilities.data() + n * F, F, steps, address(n), key);
       SpikeWords::active_count(spikes, n) = static_cast<std::uint32_t>(active);
     }
   });

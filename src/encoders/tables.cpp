@@ -3,6 +3,7 @@
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
 
+#include "core/workspace.hpp"
 #include "encoders/checks.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/poisson.hpp"
@@ -30,10 +31,8 @@ void encode_trains(Spikes& spikes, const Dataset& data, std::span<const std::uin
   const std::size_t C = data.shape[0];
   const std::size_t P = data.shape.size() / C;
   parallel_for(threads, samples.size(), 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<std::uint64_t> trains;
-    static thread_local Buffer<std::uint32_t> active;
-    trains.resize(F * W);
-    active.resize(F);
+    Scratch<std::uint64_t> trains(F * W);
+    Scratch<std::uint32_t> active(F);
     for (std::size_t n = begin; n < end; ++n) {
       const std::uint8_t* pixels = data.picture(samples[n]).data();
       std::size_t count = 0;
@@ -131,9 +130,7 @@ Signal Population::do_encode(const Dataset& data, std::span<const std::uint32_t>
   const std::size_t F = spikes.features();
   const std::size_t P = data.shape.from(1).size();
   parallel_for(tape.threads(), samples.size(), 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local kernels::PoissonScratch scratch;
-    static thread_local Buffer<float> drawn;
-    drawn.resize(F);
+    Scratch<float> drawn(F);
     for (std::size_t n = begin; n < end; ++n) {
       const std::uint8_t* pixels = data.picture(samples[n]).data();
       for (std::size_t f = 0; f < F; ++f) {
@@ -142,7 +139,7 @@ Signal Population::do_encode(const Dataset& data, std::span<const std::uint32_t>
       }
       const std::size_t active =
           kernels::poisson_encode(SpikeWords::trains(spikes, n), SpikeWords::active(spikes, n), drawn.data(),
-                                  F, steps, draw.address(samples, n), key, scratch);
+                                  F, steps, draw.address(samples, n), key);
       SpikeWords::active_count(spikes, n) = static_cast<std::uint32_t>(active);
     }
   });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/workspace.hpp"
 #include "kernels/bits.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -82,10 +83,10 @@ void transpose(float* out, const float* in, std::size_t rows, std::size_t column
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
-                           std::size_t in, std::size_t out, Buffer<float>& scratch) {
+                           std::size_t in, std::size_t out) {
   const std::size_t W = (T + 63) / 64;
-  scratch.resize(out * W * 64);
-  const TrainForward p{scratch.data(), trains, active, active_count, weight, bias, in, W};
+  Scratch<float> turned(out * W * 64);
+  const TrainForward p{turned.data(), trains, active, active_count, weight, bias, in, W};
   const std::size_t vectors = (T + kLanes - 1) / kLanes;
   std::size_t v = 0;
   for (; v + 4 <= vectors; v += 4) train_columns<4>(p, out, v * kLanes);
@@ -95,7 +96,7 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
     case 1: train_columns<1>(p, out, v * kLanes); break;
     default: break;
   }
-  transpose(y, scratch.data(), out, T, W * 64);
+  transpose(y, turned.data(), out, T, W * 64);
 }
 
 // ---- forward, lanes = outputs
@@ -341,9 +342,9 @@ HWY_EXPORT(transpose);
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
-                           std::size_t in, std::size_t out, Buffer<float>& scratch) {
+                           std::size_t in, std::size_t out) {
   HWY_DYNAMIC_DISPATCH(linear_forward_trains)
-  (y, trains, active, active_count, weight, bias, T, in, out, scratch);
+  (y, trains, active, active_count, weight, bias, T, in, out);
 }
 
 void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight, const float* bias,

@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <volley/buffer.hpp>
-
 #include "kernels/lookup.hpp"
 
 namespace volley::kernels {
@@ -17,10 +15,10 @@ namespace volley::kernels {
 
 /// y (T, out) of one sample, from trains, the lanes being time: a weight is added to the steps at which its
 /// input fired. Best for few outputs. weight (out, in); bias (out) or null. Sums run over the inputs that
-/// fired, ascending. `scratch` grows to what y needs.
+/// fired, ascending.
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
-                           std::size_t in, std::size_t out, Buffer<float>& scratch);
+                           std::size_t in, std::size_t out);
 
 /// Rows and inputs whose spikes linear_forward_steps lists before it walks the outputs, and the outputs in a
 /// panel of its weights.

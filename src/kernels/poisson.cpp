@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/workspace.hpp"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/poisson.cpp"
 #include "kernels/simd_targets.hpp"
@@ -24,6 +26,7 @@ constexpr std::size_t kGroupVectors = kGroup / kBlocks;
 constexpr std::size_t kChunkBlocks =
     8;  // 128 steps, that are turned from a byte a feature to a row a feature
 constexpr std::size_t kMaxChunkTies = kGroup * kChunkBlocks * 16;
+constexpr std::size_t kTies = 4 * kMaxChunkTies;  // undecided steps that there is room for
 static_assert(kGroup % kBlocks == 0);
 
 /// The ten round keys of a Philox key.
@@ -203,8 +206,10 @@ struct Picture {
   std::size_t T, W;
   std::uint32_t sample;
   const RoundKeys& keys;
-  PoissonScratch& scratch;
-  std::size_t ties = 0;  // undecided steps that scratch holds
+  const std::uint64_t* digits;  // (features that are not silent) see reference/poisson.hpp
+  std::uint32_t* rows;   // the undecided steps, of which there is room for kTies: the train of each, and
+  std::uint32_t* steps;  // its step
+  std::size_t ties = 0;  // how many these are
 };
 
 /// Notes the undecided steps of one chunk, from step `first_step` of train `row` on.
@@ -221,8 +226,8 @@ HWY_INLINE void note_ties(Picture& p, const std::uint64_t* tied, std::size_t wor
     std::uint64_t word = tied[j];
     do {
       const std::size_t bit = static_cast<std::size_t>(std::countr_zero(word));
-      p.scratch.rows[p.ties] = static_cast<std::uint32_t>(row + bit / 8);
-      p.scratch.steps[p.ties++] = static_cast<std::uint32_t>(first_step + 8 * j + bit % 8);
+      p.rows[p.ties] = static_cast<std::uint32_t>(row + bit / 8);
+      p.steps[p.ties++] = static_cast<std::uint32_t>(first_step + 8 * j + bit % 8);
       word &= word - 1;
     } while (word != 0);
   }
@@ -234,8 +239,8 @@ HWY_INLINE void draw_next_level(Picture& p, std::uint32_t level) {
   HWY_ALIGN std::uint64_t block[kBlocks] = {};
   HWY_ALIGN std::uint64_t feature[kBlocks] = {};
   HWY_ALIGN std::uint64_t random[2 * kBlocks];
-  std::uint32_t* rows = p.scratch.rows.data();
-  std::uint32_t* steps = p.scratch.steps.data();
+  std::uint32_t* rows = p.rows;
+  std::uint32_t* steps = p.steps;
   std::size_t left = 0;
   for (std::size_t j = 0; j < p.ties; j += kBlocks) {
     const std::size_t lanes = HWY_MIN(kBlocks, p.ties - j);
@@ -253,7 +258,7 @@ HWY_INLINE void draw_next_level(Picture& p, std::uint32_t level) {
       const std::uint32_t step = steps[j + i];
       const std::uint64_t bytes = random[i + (step % 16 / 8) * kBlocks];
       const std::uint8_t byte = static_cast<std::uint8_t>(bytes >> 8 * (step % 8));
-      const std::uint8_t digit = static_cast<std::uint8_t>(p.scratch.digits[row] >> (56 - 8 * level));
+      const std::uint8_t digit = static_cast<std::uint8_t>(p.digits[row] >> (56 - 8 * level));
       p.trains[row * p.W + step / 64] |= std::uint64_t{byte < digit} << step % 64;
       rows[left] = row;  // left <= j + i: what is overwritten was read
       steps[left] = step;
@@ -283,7 +288,7 @@ HWY_INLINE void draw_group(Picture& p, std::size_t row, std::size_t rows, const 
   HWY_ALIGN std::uint64_t lines[2 * kGroup];
   for (std::size_t i = 0; i < rows; ++i) {
     feature[i] = p.features[row + i];
-    digit[i] = (p.scratch.digits[row + i] >> 56) * 0x0101010101010101u;
+    digit[i] = (p.digits[row + i] >> 56) * 0x0101010101010101u;
   }
   Group group;
   for (std::size_t v = 0; v < kGroupVectors; ++v) {
@@ -305,13 +310,12 @@ HWY_INLINE void draw_group(Picture& p, std::size_t row, std::size_t rows, const 
     const std::uint64_t live0 = first_bits(steps), live1 = steps > 64 ? first_bits(steps - 64) : 0;
     const bool pair = w + 2 <= p.W;
     for (std::size_t i = 0; i < rows; ++i) {
-      const std::uint64_t always =
-          p.scratch.digits[row + i] == reference::kPoissonAlways ? ~std::uint64_t{0} : 0;
+      const std::uint64_t always = p.digits[row + i] == reference::kPoissonAlways ? ~std::uint64_t{0} : 0;
       std::uint64_t* to = p.trains + (row + i) * p.W + w;
       to[0] = lines[2 * i] | (always & live0);
       if (pair) to[1] = lines[2 * i + 1] | (always & live1);
     }
-    if (p.ties + kMaxChunkTies > p.scratch.rows.size()) decide_ties(p);
+    if (p.ties + kMaxChunkTies > kTies) decide_ties(p);
     note_ties(p, out.tied, words, row, w * 64);
   }
 }
@@ -334,18 +338,16 @@ HWY_INLINE std::size_t keep_those_that_fired(const Picture& p, std::uint32_t* ac
   return kept;
 }
 
-/// Trains of the `count` features in `active`, whose digits are in scratch; then leaves out those that never
-/// fired.
+/// Trains of the `count` features in `active`; then leaves out those that never fired.
 HWY_INLINE std::size_t encode_listed(std::uint64_t* trains, std::uint32_t* active, std::size_t count,
                                      std::size_t T, std::uint32_t sample, PhiloxKey key,
-                                     PoissonScratch& scratch) {
+                                     const std::uint64_t* digits) {
   const std::size_t W = (T + 63) / 64;
   const RoundKeys keys(key);
-  scratch.block_scalars.resize((T + 15) / 16 * FirstRounds::kScalars);
-  scratch.rows.resize(4 * kMaxChunkTies);
-  scratch.steps.resize(4 * kMaxChunkTies);
-  const FirstRounds start(scratch.block_scalars.data(), (T + 15) / 16, sample, keys);
-  Picture p{trains, active, T, W, sample, keys, scratch};
+  Scratch<std::uint64_t> scalars((T + 15) / 16 * FirstRounds::kScalars);
+  Scratch<std::uint32_t> rows(kTies), steps(kTies);
+  const FirstRounds start(scalars.data(), (T + 15) / 16, sample, keys);
+  Picture p{trains, active, T, W, sample, keys, digits, rows.data(), steps.data()};
   for (std::size_t row = 0; row < count; row += kGroup)
     draw_group(p, row, HWY_MIN(kGroup, count - row), start);
   decide_ties(p);
@@ -353,13 +355,12 @@ HWY_INLINE std::size_t encode_listed(std::uint64_t* trains, std::uint32_t* activ
 }
 
 std::size_t encode_bytes(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels,
-                         std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
-                         PoissonScratch& scratch) {
-  scratch.digits.resize(F);
+                         std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key) {
+  Scratch<std::uint64_t> digits(F);
   std::size_t count = 0;
   const auto list = [&](std::size_t f) {
     active[count] = static_cast<std::uint32_t>(f);
-    scratch.digits[count++] = reference::poisson_digits(pixels[f]);
+    digits[count++] = reference::poisson_digits(pixels[f]);
   };
   const hn::ScalableTag<std::uint8_t> d8;
   constexpr std::size_t kBytes = hn::MaxLanes(d8);
@@ -373,21 +374,19 @@ std::size_t encode_bytes(std::uint64_t* trains, std::uint32_t* active, const std
   for (; f < F; ++f) {
     if (pixels[f] != 0) list(f);
   }
-  return encode_listed(trains, active, count, T, sample, key, scratch);
+  return encode_listed(trains, active, count, T, sample, key, digits.data());
 }
 
 std::size_t encode_reals(std::uint64_t* trains, std::uint32_t* active, const float* probabilities,
-                         std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
-                         PoissonScratch& scratch) {
-  scratch.digits.resize(F);
+                         std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key) {
+  Scratch<std::uint64_t> digits(F);
   std::size_t count = 0;
   for (std::size_t f = 0; f < F; ++f) {
-    const std::uint64_t digits = reference::poisson_digits(probabilities[f]);
+    digits[count] = reference::poisson_digits(probabilities[f]);
     active[count] = static_cast<std::uint32_t>(f);
-    scratch.digits[count] = digits;
-    count += digits != 0;
+    count += digits[count] != 0;
   }
-  return encode_listed(trains, active, count, T, sample, key, scratch);
+  return encode_listed(trains, active, count, T, sample, key, digits.data());
 }
 
 }  // namespace HWY_NAMESPACE
@@ -401,15 +400,13 @@ HWY_EXPORT(encode_bytes);
 HWY_EXPORT(encode_reals);
 
 std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels,
-                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
-                           PoissonScratch& scratch) {
-  return HWY_DYNAMIC_DISPATCH(encode_bytes)(trains, active, pixels, F, T, sample, key, scratch);
+                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key) {
+  return HWY_DYNAMIC_DISPATCH(encode_bytes)(trains, active, pixels, F, T, sample, key);
 }
 
 std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const float* probabilities,
-                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
-                           PoissonScratch& scratch) {
-  return HWY_DYNAMIC_DISPATCH(encode_reals)(trains, active, probabilities, F, T, sample, key, scratch);
+                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key) {
+  return HWY_DYNAMIC_DISPATCH(encode_reals)(trains, active, probabilities, F, T, sample, key);
 }
 
 }  // namespace volley::kernels

@@ -4,19 +4,9 @@
 #include <cstdint>
 #include <span>
 
-#include <volley/buffer.hpp>
-
 #include "core/philox.hpp"
 
 namespace volley::kernels {
-
-/// Memory that poisson_encode works in, one per thread; grows to what the largest picture needs.
-struct PoissonScratch {
-  Buffer<std::uint64_t> digits;         // (features that are not silent) see reference/poisson.hpp
-  Buffer<std::uint64_t> block_scalars;  // (blocks of 16 steps, 4)
-  Buffer<std::uint32_t> rows;           // the undecided steps: the train each belongs to, and
-  Buffer<std::uint32_t> steps;          // which step it is
-};
 
 /// Poisson spike trains of one picture, for which docs/math/poisson.md is the specification and
 /// reference/poisson.hpp the twin.
@@ -25,14 +15,12 @@ struct PoissonScratch {
 ///           unspecified: bit t % 64 of word t / 64 is step t; bits beyond T are 0
 ///   pixels  (F), fire with probability pixel / 255
 std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const std::uint8_t* pixels,
-                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
-                           PoissonScratch& scratch);
+                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key);
 
 /// The same for real values (F), which are the probabilities: at most 0 (or NaN) never fires, at least 1
 /// always does.
 std::size_t poisson_encode(std::uint64_t* trains, std::uint32_t* active, const float* probabilities,
-                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key,
-                           PoissonScratch& scratch);
+                           std::size_t F, std::size_t T, std::uint32_t sample, PhiloxKey key);
 
 /// Asks for the cache lines of a picture.
 inline void prefetch(std::span<const std::uint8_t> pixels) {

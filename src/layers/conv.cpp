@@ -9,6 +9,7 @@
 #include <volley/error.hpp>
 
 #include "core/philox.hpp"
+#include "core/workspace.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/lookup.hpp"
@@ -110,9 +111,8 @@ void forward_dense(float* y, const Saved& saved, const float* bias, const Sizes&
 }
 
 void forward_gather(float* y, const Saved& saved, const float* bias, const Sizes& s, std::size_t sample) {
-  static thread_local Buffer<std::uint32_t> list;
   const kernels::ConvShape shape = s.forward(saved);
-  list.resize(kernels::conv_list_size(shape));
+  Scratch<std::uint32_t> list(kernels::conv_list_size(shape));
   for (std::size_t g = 0; g < s.groups; ++g) {
     kernels::conv_spikes(y + g * s.out, bits_of(saved.x.spikes(), sample, 0, g, s.in),
                          saved.weight.data() + g * s.group_weights(),
@@ -121,14 +121,12 @@ void forward_gather(float* y, const Saved& saved, const float* bias, const Sizes
 }
 
 void forward_lookup(float* y, const Saved& saved, const float* bias, const Sizes& s, std::size_t sample) {
-  static thread_local Buffer<std::uint32_t> words, channels;
-  static thread_local Buffer<float> sums;
   const kernels::ConvShape shape = s.forward(saved);
-  words.resize(kernels::conv_words_size(shape, s.steps));
-  channels.resize(kernels::conv_channels_size(shape));
+  Scratch<std::uint32_t> words(kernels::conv_words_size(shape, s.steps));
+  Scratch<std::uint32_t> channels(kernels::conv_channels_size(shape));
   const std::size_t rows = s.steps * s.y_positions, stride = kernels::lookup_stride(rows);
   constexpr std::size_t kOutputs = kernels::kLookupOutputs;
-  sums.resize(kOutputs * stride);
+  Scratch<float> sums(kOutputs * stride);
   for (std::size_t g = 0; g < s.groups; ++g) {
     const kernels::NibbleWords bits =
         kernels::conv_words(words.data(), bits_of(saved.x.spikes(), sample, 0, g, s.in),
@@ -191,13 +189,10 @@ void add_values(GradientPiece& piece, const Block& block, const Saved& saved, co
 }
 
 void add_spikes(GradientPiece& piece, const Block& block, const Saved& saved, const Sizes& s) {
-  static thread_local Buffer<std::uint8_t> nibbles;
-  static thread_local Buffer<float> table;
-  static thread_local Buffer<std::uint32_t> words;
   const std::size_t sum_row = kernels::lookup_stride(piece.end - piece.begin);
-  nibbles.resize(s.x_positions * s.in + kernels::kLookupRows);
-  table.resize(kernels::lookup_table_size(kernels::kTablePositions));
-  words.resize(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
+  Scratch<std::uint8_t> nibbles(s.x_positions * s.in + kernels::kLookupRows);
+  Scratch<float> table(kernels::lookup_table_size(kernels::kTablePositions));
+  Scratch<std::uint32_t> words(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
   const kernels::ConvShape shape = s.forward(saved);
   const Spikes& spikes = saved.x.spikes();
   const float* dy = block.dy + piece.channel;
@@ -276,8 +271,7 @@ void input_gradient_winograd(Saved& saved, const Block& block, const Window& win
                                      .y_row = s.groups * s.in};
   constexpr std::size_t kSamples = 4;  // so that their tiles come out about even
   parallel_for(threads, block.count, kSamples, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> scratch;
-    scratch.resize(kernels::winograd_scratch_size(s.out, s.in));
+    Scratch<float> scratch(kernels::winograd_scratch_size(s.out, s.in));
     for (std::size_t g = 0; g < s.groups; ++g) {
       kernels::winograd(saved.dx->data() + (block.first + begin) * s.steps * s.x_step() + g * s.in,
                         block.dy + begin * s.steps * s.y_step() + g * s.out,

@@ -1,5 +1,6 @@
 #include <volley/dropout.hpp>
 
+#include "core/workspace.hpp"
 #include "kernels/linear.hpp"
 #include "layers/signal_forms.hpp"
 #include "reference/dropout.hpp"
@@ -25,8 +26,7 @@ void draw_mask(Saved& saved, const Tape& tape, float p, PhiloxKey key, std::size
     reference::dropout_mask(to, static_cast<double>(p), key, tape.context().address(n), tape.place(), F);
   };
   if (x.layout() == Layout::row_major) return draw(mask);
-  static thread_local Buffer<float> row_major;
-  row_major.resize(F);
+  Scratch<float> row_major(F);
   draw(row_major.data());
   kernels::transpose(mask, row_major.data(), x.shape()[2], F / x.shape()[2]);
 }

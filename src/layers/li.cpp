@@ -1,5 +1,6 @@
 #include <volley/neuron.hpp>
 
+#include "core/workspace.hpp"
 #include "reference/li.hpp"
 
 namespace volley {
@@ -44,8 +45,7 @@ Signal LI::do_backward(Tape& tape, const Signal& dy) {
   const std::size_t F = x.features();
   saved.dx.resize(x.stored_shape());
   parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> carry;
-    carry.resize(F);
+    Scratch<float> carry(F);
     for (std::size_t n = begin; n < end; ++n) {
       reference::li_backward(saved.dx.data() + n * x.stored_steps() * F, carry.data(),
                              dy.values() + n * T * F, lower(options_), T, F, x.constant());

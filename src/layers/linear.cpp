@@ -9,6 +9,7 @@
 #include <volley/layers.hpp>
 
 #include "core/philox.hpp"
+#include "core/workspace.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/reduce.hpp"
@@ -49,8 +50,7 @@ void product(ThreadPool& threads, const kernels::MatrixProduct& p) {
   const std::size_t piece_rows = columns < 4 * threads.size() ? kRows : std::max<std::size_t>(p.m, 1);
   const std::size_t rows = (p.m + piece_rows - 1) / piece_rows;
   parallel_for(threads, rows * columns, 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> panel;
-    panel.resize(kernels::product_panel_size(p.k));
+    Scratch<float> panel(kernels::product_panel_size(p.k));
     for (std::size_t piece = begin; piece < end; ++piece) {
       const std::size_t i = piece % rows * piece_rows;
       const std::size_t j = piece / rows * kernels::kProductColumns;
@@ -88,11 +88,9 @@ void add_by_nibbles(float* dweight, const float* dy, Saved& saved, std::size_t i
   constexpr std::size_t kPiece = kernels::kSpikeColumns;
   const std::size_t sum_row = kernels::lookup_stride(in);
   parallel_for(threads, (out + kPiece - 1) / kPiece, 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> sum, table;
-    static thread_local Buffer<std::uint32_t> words;
-    sum.resize((kPiece + kernels::kLookupOutputs) * sum_row);
-    table.resize(kernels::lookup_table_size(kernels::kTablePositions));
-    words.resize(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
+    Scratch<float> sum((kPiece + kernels::kLookupOutputs) * sum_row);
+    Scratch<float> table(kernels::lookup_table_size(kernels::kTablePositions));
+    Scratch<std::uint32_t> words(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
     for (std::size_t o = begin * kPiece; o < std::min(out, end * kPiece); o += kPiece) {
       const std::size_t columns = std::min(kPiece, out - o);
       sum.zero();
@@ -129,8 +127,7 @@ void forward_gather(float* y, Saved& saved, const Spikes& spikes, const float* w
   });
   const std::size_t share = (N + threads.size() - 1) / threads.size();
   parallel_for(threads, N, share, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<std::uint32_t> list;
-    list.resize(kernels::linear_list_size(share * T, in));
+    Scratch<std::uint32_t> list(kernels::linear_list_size(share * T, in));
     for (std::size_t n = begin; n < end;) {
       std::size_t last = n;
       while (last < end && saved.by_lookup[last] == saved.by_lookup[n]) ++last;
@@ -163,8 +160,7 @@ void forward_lookup(float* y, Saved& saved, const Spikes& spikes, const float* w
   });
   constexpr std::size_t kPiece = kernels::kLookupColumns;
   parallel_for(threads, (out + kPiece - 1) / kPiece, 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> scratch;
-    scratch.resize(kernels::linear_lookup_scratch_size(saved.rows.size()));
+    Scratch<float> scratch(kernels::linear_lookup_scratch_size(saved.rows.size()));
     for (std::size_t o = begin * kPiece; o < std::min(out, end * kPiece); o += kPiece) {
       kernels::linear_forward_lookup(y + o, out, saved.words.data(), weight + o * in,
                                      bias != nullptr ? bias + o : nullptr, rows, in,
@@ -183,8 +179,7 @@ void add_by_trains(float* dweight, const float* dy, const kernels::TrainBatch& t
   const std::size_t feature_pieces = (threads.size() + output_pieces - 1) / output_pieces;
   const std::size_t piece_features = (in + feature_pieces - 1) / feature_pieces;
   parallel_for(threads, feature_pieces * output_pieces, 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> scratch;
-    scratch.resize(kernels::linear_gradient_scratch_size(piece_features));
+    Scratch<float> scratch(kernels::linear_gradient_scratch_size(piece_features));
     for (std::size_t p = begin; p < end; ++p) {
       const std::size_t f = std::min(in, p % feature_pieces * piece_features);
       kernels::linear_weight_gradient_trains(dweight, dy, trains, out,
@@ -254,11 +249,10 @@ Signal Linear::do_forward(const Signal& x, Tape& tape) const {
   if (x.is_spikes() && out_ <= kTrainOutputs) {
     const Spikes& spikes = as_trains(saved, tape.threads());
     parallel_for(tape.threads(), N, 1, [&](std::size_t begin, std::size_t end) {
-      static thread_local Buffer<float> scratch;
       for (std::size_t n = begin; n < end; ++n) {
         const auto active = SpikeWords::active(spikes, n);
         kernels::linear_forward_trains(y + n * T * out_, SpikeWords::trains(spikes, n), active.data(),
-                                       active.size(), weight, bias, T, in_, out_, scratch);
+                                       active.size(), weight, bias, T, in_, out_);
       }
     });
     return saved.y;

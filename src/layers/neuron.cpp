@@ -6,6 +6,7 @@
 
 #include <volley/error.hpp>
 
+#include "core/workspace.hpp"
 #include "kernels/neuron.hpp"
 #include "layers/layer_access.hpp"
 #include "layers/neuron_pass.hpp"
@@ -41,11 +42,10 @@ struct Saved {
   std::size_t piece(bool by_sample) const { return by_sample && neurons() >= 64 ? 1 : 8; }
 
   void forward(std::uint64_t* words, std::size_t begin, std::size_t end) const {
-    static thread_local Buffer<float> x_made;
-    const float* x_values = sample_values(x, begin, end, x_made);
+    SampleValues x_values(x, begin, end);
     std::visit(
         [&](const auto& o) {
-          kernels::neuron_forward(words + place_of(begin, shape).words, x_values, o, parameters,
+          kernels::neuron_forward(words + place_of(begin, shape).words, x_values.data(), o, parameters,
                                   part_of(shape, begin, end));
         },
         *options);
@@ -53,18 +53,16 @@ struct Saved {
 
   /// dx of samples [begin, end).
   void backward(float* to, const Signal& dy, std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> x_made, ds_made, scratch;
-    const float* x_values = sample_values(x, begin, end, x_made);
-    const float* ds = sample_values(dy, begin, end, ds_made);
-    scratch.resize(kernels::neuron_scratch_size(shape.T));
+    SampleValues x_values(x, begin, end), ds(dy, begin, end);
+    Scratch<float> scratch(kernels::neuron_scratch_size(shape.T));
     kernels::NeuronGradients gradients{to};
     for (std::size_t k = 0; k < partial.size(); ++k) {
       if (partial[k].size() > 0) gradients.parameter[k] = partial[k].data() + place_of(begin, shape).neuron;
     }
     std::visit(
         [&](const auto& o) {
-          kernels::neuron_backward(gradients, ds, x_values, o, parameters, part_of(shape, begin, end),
-                                   scratch.data());
+          kernels::neuron_backward(gradients, ds.data(), x_values.data(), o, parameters,
+                                   part_of(shape, begin, end), scratch.data());
         },
         *options);
   }

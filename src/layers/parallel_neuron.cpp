@@ -8,6 +8,7 @@
 #include <volley/error.hpp>
 
 #include "core/philox.hpp"
+#include "core/workspace.hpp"
 #include "kernels/psn.hpp"
 #include "layers/layer_access.hpp"
 #include "layers/neuron_pass.hpp"
@@ -55,8 +56,7 @@ void check_steps(const Options& o, std::size_t T) {
 template <class Body>
 void for_each_sample(ThreadPool& threads, const kernels::NeuronShape& shape, const Body& body) {
   parallel_for(threads, shape.N, 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> scratch;
-    scratch.resize(kernels::psn_scratch_size(shape));
+    Scratch<float> scratch(kernels::psn_scratch_size(shape));
     for (std::size_t n = begin; n < end; ++n) body(n, place_of(n, shape), scratch.data());
   });
 }

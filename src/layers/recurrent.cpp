@@ -8,6 +8,7 @@
 #include <volley/error.hpp>
 
 #include "core/philox.hpp"
+#include "core/workspace.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/neuron.hpp"
@@ -63,8 +64,7 @@ void with_neuron(const NeuronLayer& layer, const Body& body) {
 }
 
 void product(const kernels::MatrixProduct& p) {
-  static thread_local Buffer<float> panel;
-  panel.resize(kernels::product_panel_size(p.k));
+  Scratch<float> panel(kernels::product_panel_size(p.k));
   kernels::matrix_product(p, panel.data());
 }
 
@@ -74,13 +74,10 @@ void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, F
                       const NeuronOf& neuron, const Surrogate& surrogate, std::size_t begin,
                       std::size_t end) {
   using Neuron = reference::NeuronAt<NeuronOf>;
-  static thread_local Buffer<float> ds, dz, dp;
   const std::size_t T = saved.x.steps();
   const std::size_t F = saved.x.features();
   const std::size_t count = end - begin;
-  ds.resize(count * F);
-  dz.resize(count * F * Neuron::kStates);
-  dp.resize(count * F * Neuron::kParameters);
+  Scratch<float> ds(count * F), dz(count * F * Neuron::kStates), dp(count * F * Neuron::kParameters);
   dz.zero();
   dp.zero();
   for (std::size_t t = T; t-- > 0;) {
@@ -207,8 +204,7 @@ Signal Recurrent::do_forward(const Signal& x, Tape& tape) const {
     using Neuron = reference::NeuronAt<decltype(neuron)>;
     saved.z.resize(x.shape().size() * Neuron::kStates);
     parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-      static thread_local Buffer<float> now;
-      now.resize(F * Neuron::kStates);
+      Scratch<float> now(F * Neuron::kStates);
       for (std::size_t n = begin; n < end; ++n) {
         const std::size_t first = n * T * F;
         reference::recurrent_forward(saved.s.data() + first, saved.z.data() + first * Neuron::kStates,

@@ -6,6 +6,7 @@
 
 #include <volley/error.hpp>
 
+#include "core/workspace.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/linear.hpp"
 #include "layers/spike_words.hpp"
@@ -30,12 +31,12 @@ Signal converted(const Signal& x, Layout layout, std::size_t stored_steps, Tenso
   const std::size_t steps = std::min(stored_steps, x.stored_steps());
   memory.resize(stored_shape(shape, layout, stored_steps));
   parallel_for(threads, x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<float> made, total;
+    Scratch<float> total(sum ? F : 0);
     for (std::size_t n = begin; n < end; ++n) {
-      const float* from = sample_values(x, n, n + 1, made);
+      SampleValues values(x, n, n + 1);
+      const float* from = values.data();
       float* to = memory.data() + n * stored_steps * F;
       if (sum) {
-        total.resize(F);
         reference::sum_over_steps(total.data(), from, x.steps(), F);
         from = total.data();
       }
@@ -54,13 +55,12 @@ Signal converted(const Signal& x, Layout layout, std::size_t stored_steps, Tenso
 
 }  // namespace
 
-const float* sample_values(const Signal& x, std::size_t begin, std::size_t end, Buffer<float>& made) {
+SampleValues::SampleValues(const Signal& x, std::size_t begin, std::size_t end)
+    : in_memory_(source_of(x) == nullptr ? x.values() + begin * x.stored_steps() * x.features() : nullptr),
+      made_(in_memory_ == nullptr ? (end - begin) * x.stored_steps() * x.features() : 0) {
+  if (in_memory_ != nullptr) return;
   const std::size_t size = x.stored_steps() * x.features();
-  const SampleSource* source = source_of(x);
-  if (source == nullptr) return x.values() + begin * size;
-  made.resize((end - begin) * size);
-  for (std::size_t n = begin; n < end; ++n) source->read(made.data() + (n - begin) * size, n);
-  return made.data();
+  for (std::size_t n = begin; n < end; ++n) source_of(x)->read(made_.data() + (n - begin) * size, n);
 }
 
 void Taken::read(std::size_t n) const {

@@ -1,17 +1,25 @@
 #pragma once
 
-#include <volley/buffer.hpp>
 #include <volley/layer.hpp>
 #include <volley/signal.hpp>
 #include <volley/threads.hpp>
 
+#include "core/workspace.hpp"
 #include "layers/sample_source.hpp"
 
 namespace volley {
 
 /// The real values of samples [begin, end) of x: where they are in memory, or, if a source computes them, in
-/// `made`.
-const float* sample_values(const Signal& x, std::size_t begin, std::size_t end, Buffer<float>& made);
+/// the thread's workspace.
+class SampleValues {
+ public:
+  SampleValues(const Signal& x, std::size_t begin, std::size_t end);
+  const float* data() { return in_memory_ != nullptr ? in_memory_ : made_.data(); }
+
+ private:
+  const float* in_memory_;
+  Scratch<float> made_;
+};
 
 /// A signal that is copied to memory, if a source computes it: `values`, of which sample n is there after
 /// read(n).

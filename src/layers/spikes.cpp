@@ -9,6 +9,7 @@
 
 #include <volley/error.hpp>
 
+#include "core/workspace.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/reduce.hpp"
 #include "layers/spike_words.hpp"
@@ -109,13 +110,12 @@ void SpikeWords::to_layout(Spikes& out, const Spikes& in, const Shape& shape, La
   const std::size_t C = shape[2];
   const std::size_t P = F / std::max<std::size_t>(C, 1);
   parallel_for(threads, in.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    static thread_local Buffer<std::uint64_t> rows;
+    Scratch<std::uint64_t> rows(in_trains(in) ? T * words_for(F) : 0);
     for (std::size_t n = begin; n < end; ++n) {
       const std::uint64_t* from = nullptr;
       std::size_t from_words = in.row_words_;
       if (in_trains(in)) {
         from_words = words_for(F);
-        rows.resize(T * from_words);
         const auto list = active(in, n);
         kernels::trains_to_steps(rows.data(), trains(in, n), list.data(), list.size(), T, F);
         from = rows.data();

@@ -8,6 +8,7 @@
 #include <volley/error.hpp>
 
 #include "core/tree_sum.hpp"
+#include "core/workspace.hpp"
 #include "layers/signal_forms.hpp"
 #include "reference/loss.hpp"
 
@@ -65,8 +66,7 @@ void sum_over_time(float* z, const Signal& y, std::size_t n, float divisor) {
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
   if (y.is_spikes()) {
-    static thread_local Buffer<std::uint32_t> counts;
-    counts.resize(K);
+    Scratch<std::uint32_t> counts(K);
     y.spikes().count_by_feature(n, counts.span());
     for (std::size_t k = 0; k < K; ++k) z[k] = static_cast<float>(counts[k]) / divisor;
     return;
@@ -78,11 +78,10 @@ void sum_over_time(float* z, const Signal& y, std::size_t n, float divisor) {
   }
 }
 
-/// The outputs (T, K) of sample n, spikes as 0 and 1; valid until the thread's next call.
-const float* outputs_of(const Signal& y, std::size_t n, std::size_t T, std::size_t K) {
+/// The outputs (T, K) of sample n, spikes as 0 and 1, which are then in `values` (T, K).
+const float* outputs_of(const Signal& y, std::size_t n, std::size_t T, std::size_t K,
+                        Scratch<float>& values) {
   if (!y.is_spikes()) return y.values() + n * T * K;
-  static thread_local Buffer<float> values;
-  values.resize(T * K);
   for (std::size_t t = 0; t < T; ++t) {
     for (std::size_t k = 0; k < K; ++k) values[t * K + k] = y.spikes().fired(n, t, k) ? 1.0f : 0.0f;
   }
@@ -249,7 +248,8 @@ double Tet::do_forward(const Signal& y, std::span<const std::uint32_t> labels, T
   losses.resize(N);
   for_samples(N, tape.threads(), [&](std::size_t n) {
     sum_over_time(scores.data() + n * K, y, n, static_cast<float>(T));
-    losses[n] = reference::tet_forward(outputs_of(y, n, T, K), labels[n], lower(options_), T, K);
+    Scratch<float> values(y.is_spikes() ? T * K : 0);
+    losses[n] = reference::tet_forward(outputs_of(y, n, T, K, values), labels[n], lower(options_), T, K);
   });
   const double sum = tree_sum(N, [&](std::size_t n) { return static_cast<double>(losses[n]); });
   return sum / static_cast<double>(N);
@@ -260,7 +260,8 @@ void Tet::do_backward(const Signal& y, std::span<const std::uint32_t> labels, co
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
   for_samples(y.samples(), tape.threads(), [&](std::size_t n) {
-    reference::tet_backward(dy.data() + n * T * K, outputs_of(y, n, T, K), labels[n], lower(options_),
+    Scratch<float> values(y.is_spikes() ? T * K : 0);
+    reference::tet_backward(dy.data() + n * T * K, outputs_of(y, n, T, K, values), labels[n], lower(options_),
                             y.samples(), T, K);
   });
 }

@@ -7,6 +7,7 @@
 #include <volley/error.hpp>
 #include <volley/optimizer.hpp>
 
+#include "core/workspace.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/update.hpp"
 #include "reference/optimizer.hpp"
@@ -177,15 +178,14 @@ template class AdamBy<AdamWOptions>;
 
 double gradient_norm(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
   check_parameters("gradient_norm", parameters);
-  static thread_local std::vector<double> sums;  // of each piece, in their order
   double sum = 0;
   for (const NamedParameter& p : parameters) {
     const std::span<const float> g = p.parameter->gradient.values();
-    sums.resize((g.size() + kGrain - 1) / kGrain);
-    parallel_for(threads, g.size(), kGrain, [&sums = sums, g](std::size_t begin, std::size_t end) {
+    Scratch<double> sums((g.size() + kGrain - 1) / kGrain);  // of each piece, in their order
+    parallel_for(threads, g.size(), kGrain, [&](std::size_t begin, std::size_t end) {
       sums[begin / kGrain] = kernels::sum_of_squares(g.data() + begin, end - begin);
     });
-    sum = std::accumulate(sums.begin(), sums.end(), sum);
+    sum = std::accumulate(sums.span().begin(), sums.span().end(), sum);
   }
   return std::sqrt(sum);
 }

@@ -125,9 +125,8 @@ TEST(LinearEdges, AnyNumberOfInputsAndSilenceToo) {
         reference::linear_weight_gradient(gradient.data(), dy.data(), s.values.data(), T, in, out);
 
         Fenced<float> y(T * out), z(T * out), dweight(out * in, 0.5f);
-        Buffer<float> train_scratch;
         kernels::linear_forward_trains(y.data(), trains.data(), active.data(), count, weight.data(),
-                                       bias.data(), T, in, out, train_scratch);
+                                       bias.data(), T, in, out);
         kernels::linear_forward_steps(z.data(), s.words.data(), weight_t.data(), bias.data(), T, in, out,
                                       list.data());
         Buffer<float> scratch(kernels::linear_gradient_scratch_size(in));
@@ -286,9 +285,8 @@ TEST(PoissonEdges, AnyNumberOfPixels) {
         for (std::size_t f = 0; f < F && !silent; ++f) pixels[f] = static_cast<std::uint8_t>(f * 37 % 256);
         Fenced<std::uint64_t> trains(F);
         Fenced<std::uint32_t> active(F);
-        kernels::PoissonScratch scratch;
         const std::size_t count =
-            kernels::poisson_encode(trains.data(), active.data(), pixels.data(), F, T, 5, key, scratch);
+            kernels::poisson_encode(trains.data(), active.data(), pixels.data(), F, T, 5, key);
         const std::vector<std::uint64_t> words = trains.values();
         const std::vector<std::uint32_t> features = active.values();
         std::size_t a = 0;

@@ -88,10 +88,9 @@ TEST(LinearKernel, BothForwardsAreTheReferenceBitForBit) {
           for (const float* b : {bias.data(), static_cast<const float*>(nullptr)}) {
             std::vector<float> expected(2 * T * out), y(2 * T * out), z(2 * T * out);
             reference::linear_forward(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
-            Buffer<float> scratch;
             for (std::size_t n = 0; n < 2; ++n) {
               kernels::linear_forward_trains(&y[n * T * out], &p.trains[n * in * p.W], &p.active[n * in],
-                                             p.active_count[n], weight.data(), b, T, in, out, scratch);
+                                             p.active_count[n], weight.data(), b, T, in, out);
             }
             kernels::linear_forward_steps(z.data(), p.steps.data(), weight_t.data(), b, 2 * T, in, out,
                                           list.data());

@@ -21,9 +21,8 @@ struct Encoded {
 Encoded encode(const std::vector<std::uint8_t>& pixels, std::size_t T, std::uint32_t sample, PhiloxKey key) {
   Encoded e{std::vector<std::uint64_t>(pixels.size() * ((T + 63) / 64), 0x5555555555555555),
             std::vector<std::uint32_t>(pixels.size())};
-  kernels::PoissonScratch scratch;
   e.active.resize(kernels::poisson_encode(e.trains.data(), e.active.data(), pixels.data(), pixels.size(), T,
-                                          sample, key, scratch));
+                                          sample, key));
   // Rows of the silent features, put back where a test looks for them.
   const std::size_t W = (T + 63) / 64;
   std::vector<std::uint64_t> rows(e.trains.size());
@@ -85,9 +84,8 @@ TEST(PoissonKernel, ProbabilitiesAreTheReferenceBitForBit) {
       for (std::size_t f = 0; f < F; f += 5) p[f] = 0.5f;  // whose last digits are 0
       std::vector<std::uint64_t> trains(F * W), rows(F * W);
       std::vector<std::uint32_t> active(F);
-      kernels::PoissonScratch scratch;
       const PhiloxKey key = philox_key(1, Purpose::encode_test, 2);
-      active.resize(kernels::poisson_encode(trains.data(), active.data(), p.data(), F, T, 9, key, scratch));
+      active.resize(kernels::poisson_encode(trains.data(), active.data(), p.data(), F, T, 9, key));
       for (std::size_t a = 0; a < active.size(); ++a) std::copy_n(&trains[a * W], W, &rows[active[a] * W]);
       for (std::uint32_t f = 0; f < F; ++f) {
         for (std::size_t t = 0; t < T; ++t) {
