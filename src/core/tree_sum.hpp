@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 
 namespace volley {
@@ -11,12 +12,13 @@ namespace volley {
 template <class Value>
 class TreeSum {
  public:
-  /// Adds the next term.
-  void add(Value term) {
-    std::size_t level = 0;  // of the trees so far, whose sizes are the bits of count_
+  /// Adds the next term, or the next 2^level terms as the sum of their subtree. That many must divide the
+  /// number of terms before.
+  void add(Value term, std::size_t level = 0) {
+    const std::size_t terms = std::size_t{1} << level;
     for (; (count_ >> level & 1) != 0; ++level) term = trees_[level] + term;
     trees_[level] = term;
-    ++count_;
+    count_ += terms;
   }
 
   Value total() const {
@@ -34,6 +36,14 @@ class TreeSum {
   std::size_t count_ = 0;
   std::array<Value, 64> trees_{};
 };
+
+/// The largest subtree of whole 2^level terms that begins at `first` and ends at `last` or before; first <
+/// last. What computes the terms [first, last) of a sum gives it as these subtrees, one after another.
+constexpr std::size_t subtree_level(std::size_t first, std::size_t last) {
+  const auto most = static_cast<std::size_t>(std::bit_width(last - first)) - 1;
+  const auto aligned = first == 0 ? most : static_cast<std::size_t>(std::countr_zero(first));
+  return aligned < most ? aligned : most;
+}
 
 /// The tree's sum of term(i) for i in [0, n).
 template <class Term>

@@ -86,69 +86,6 @@ void conv_dense(float* y, const float* x, const float* weight, const float* bias
   });
 }
 
-// ---- spikes
-// ------------------------------------------------------------------------------------------------
-
-/// The rows of the weights (taps, in, out) that output position p adds: appended tap by tap.
-HWY_INLINE std::size_t list_rows(std::uint32_t* rows, const std::uint32_t* starts,
-                                 const std::uint32_t* channels, const ConvShape& s, std::size_t p) {
-  const hn::ScalableTag<std::uint32_t> d;
-  std::size_t count = 0;
-  for (std::size_t tap = 0; tap < s.taps.taps; ++tap) {
-    const std::int32_t at = s.taps.index[p * s.taps.taps + tap];
-    if (at == kOutside) continue;
-    const std::size_t end = starts[at + 1];
-    const auto first_row = hn::Set(d, static_cast<std::uint32_t>(tap * s.in));
-    for (std::size_t i = starts[at]; i < end; i += kLanes) {
-      hn::StoreU(hn::Add(hn::LoadU(d, channels + i), first_row), d, rows + count + i - starts[at]);
-    }
-    count += end - starts[at];
-  }
-  return count;
-}
-
-template <std::size_t kVectors, bool kFull>
-HWY_INLINE void gather_tile(float* y, const std::uint32_t* rows, std::size_t count, const float* weight,
-                            const float* bias, std::size_t out, std::size_t o,
-                            const Row<kVectors, kFull>& row) {
-  const F32 d;
-  const VF one = hn::Set(d, 1.0f);
-  VF sum[kVectors];
-  for (std::size_t v = 0; v < kVectors; ++v) sum[v] = bias != nullptr ? row.load(bias + o, v) : hn::Zero(d);
-  for (std::size_t i = 0; i < count; ++i) {
-    const float* w = weight + rows[i] * out + o;
-    // An addition and a multiplication by one give the same bits; in turn they keep both kinds of unit busy.
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      sum[v] = v % 2 == 0 ? hn::Add(sum[v], row.load(w, v)) : hn::MulAdd(row.load(w, v), one, sum[v]);
-    }
-  }
-  for (std::size_t v = 0; v < kVectors; ++v) row.store(sum[v], y + o, v);
-}
-
-void conv_spikes(float* y, const PictureBits& x, const float* weight, const float* bias, const ConvShape& s,
-                 std::size_t pictures, std::uint32_t* list) {
-  std::uint32_t* starts = list;
-  std::uint32_t* channels = starts + s.x_positions + 1;
-  std::uint32_t* rows = channels + s.x_positions * s.in + kListSlack;
-  for (std::size_t n = 0; n < pictures; ++n) {
-    const std::uint64_t* words = x.data + n * s.x_positions * x.words;
-    starts[0] = 0;
-    for (std::size_t q = 0; q < s.x_positions; ++q) {
-      std::uint32_t end = starts[q];
-      for_each_bit_from(words + q * x.words, x.bit, s.in,
-                        [&](std::size_t i) { channels[end++] = static_cast<std::uint32_t>(i); });
-      starts[q + 1] = end;
-    }
-    for (std::size_t p = 0; p < s.taps.positions; ++p) {
-      const std::size_t count = list_rows(rows, starts, channels, s, p);
-      float* row_y = y + (n * s.taps.positions + p) * s.y_row;
-      for_columns<8>(s.out, [&](std::size_t o, const auto& row) {
-        gather_tile(row_y, rows, count, weight, bias, s.out, o, row);
-      });
-    }
-  }
-}
-
 // ---- weight gradient
 // ---------------------------------------------------------------------------------------
 
@@ -214,7 +151,6 @@ HWY_AFTER_NAMESPACE();
 namespace volley::kernels {
 
 HWY_EXPORT(conv_dense);
-HWY_EXPORT(conv_spikes);
 HWY_EXPORT(conv_weight_gradient);
 
 void conv_dense(float* y, const float* x, const float* weight, const float* bias, const float* zeros,
@@ -222,45 +158,64 @@ void conv_dense(float* y, const float* x, const float* weight, const float* bias
   HWY_DYNAMIC_DISPATCH(conv_dense)(y, x, weight, bias, zeros, shape, pictures);
 }
 
-void conv_spikes(float* y, const PictureBits& x, const float* weight, const float* bias,
-                 const ConvShape& shape, std::size_t pictures, std::uint32_t* list) {
-  HWY_DYNAMIC_DISPATCH(conv_spikes)(y, x, weight, bias, shape, pictures, list);
-}
-
-void conv_table(float* table, const float* weight, std::size_t taps, std::size_t in, std::size_t outputs) {
-  for (std::size_t tap = 0; tap < taps; ++tap) {
-    const LookupTerms terms{weight + tap, in * taps, 4 * taps, taps};
-    lookup_table(table, terms, in / 4, 4, outputs);
-    table += lookup_table_size(in / 4);
-    const std::size_t rest = in % 4 != 0 ? 1 : 0;
-    lookup_table(table, {weight + in / 4 * 4 * taps + tap, in * taps, 0, taps}, rest, in % 4, outputs);
-    table += lookup_table_size(rest);
-  }
-}
-
-NibbleWords conv_words(std::uint32_t* words, const PictureBits& x, std::size_t step_words, std::size_t steps,
-                       const ConvShape& s, std::uint32_t* channels) {
-  const std::size_t period = conv_tap_words(s.in), taps = s.taps.taps, rows = steps * s.taps.positions;
-  const std::size_t stride = lookup_stride(rows);
-  channels[0] = 0;  // what a tap outside of the picture, at position -1, sees
+void conv_channels(std::uint64_t* channels, const PictureBits& x, std::size_t step_words, std::size_t steps,
+                   const ConvShape& s) {
+  const std::size_t words = (s.in + 63) / 64;
   for (std::size_t t = 0; t < steps; ++t) {
-    for (std::size_t c = 0; c < period; ++c) {
-      const std::size_t count = std::min<std::size_t>(32, s.in - 32 * c);
-      for (std::size_t q = 0; q < s.x_positions; ++q) {
-        const std::uint64_t* at = x.data + t * step_words + q * x.words;
-        channels[q + 1] = static_cast<std::uint32_t>(bits_at(at, x.bit + 32 * c, count));
-      }
-      for (std::size_t tap = 0; tap < taps; ++tap) {
-        std::uint32_t* to = words + (tap * period + c) * stride + t * s.taps.positions;
-        const std::int32_t* index = s.taps.index + tap;
-        for (std::size_t p = 0; p < s.taps.positions; ++p, index += taps) to[p] = channels[*index + 1];
+    channels = std::fill_n(channels, words, std::uint64_t{0});
+    for (std::size_t q = 0; q < s.x_positions; ++q) {
+      const std::uint64_t* at = x.data + t * step_words + q * x.words;
+      for (std::size_t w = 0; w < words; ++w) {
+        *channels++ = bits_at(at, x.bit + 64 * w, std::min<std::size_t>(64, s.in - 64 * w));
       }
     }
   }
-  for (std::size_t w = 0; w < taps * period; ++w) {
-    std::fill(words + w * stride + rows, words + (w + 1) * stride, 0u);
+}
+
+GroupRows conv_groups(const GroupScratch& lists, const std::uint64_t* channels, const ConvShape& s,
+                      std::size_t first, std::size_t last, bool single) {
+  const std::size_t words = (s.in + 63) / 64, groups = (s.in + 3) / 4, P = s.taps.positions;
+  const std::size_t chunks = group_chunks(s.taps.taps * groups), most = single ? 1 : kGroupRows;
+  std::size_t block = 0, row = first;
+  GroupEntry* to = lists.entries;
+  for (; row < last; ++block) {
+    const std::size_t rows = std::min(most, last - row);
+    const std::uint64_t* step[kGroupRows];
+    const std::int32_t* index[kGroupRows];
+    for (std::size_t r = 0; r < rows; ++r) {
+      step[r] = channels + ((row + r) / P * (s.x_positions + 1) + 1) * words;
+      index[r] = s.taps.index + (row + r) % P * s.taps.taps;
+    }
+    lists.first_row[block] = static_cast<std::uint32_t>(row - first);
+    lists.start[block] = static_cast<std::size_t>(to - lists.entries);
+    const GroupEntry* begin = to;
+    for (std::size_t tap = 0; tap < s.taps.taps; ++tap) {
+      for (std::size_t w = 0; w < words; ++w) {
+        std::uint64_t word[kGroupRows];
+        for (std::size_t r = 0; r < rows; ++r) {
+          word[r] =
+              step[r][(index[r][tap]) * static_cast<std::ptrdiff_t>(words) + static_cast<std::ptrdiff_t>(w)];
+        }
+        to = append_groups(to, word, rows, [&](std::size_t k) {
+          return static_cast<std::uint32_t>(tap * groups + 16 * w + k);
+        });
+      }
+    }
+    end_chunks(lists.end + block * chunks, chunks, begin, to);
+    row += rows;
   }
-  return {words, stride, rows, taps * period, period, (s.in - 32 * (period - 1) + 3) / 4};
+  lists.first_row[block] = static_cast<std::uint32_t>(row - first);
+  return {lists.entries, lists.start, lists.end, lists.first_row, block, chunks, single};
+}
+
+void conv_weight_groups(float* to, const float* weight, std::size_t out, std::size_t taps, std::size_t in) {
+  const std::size_t padding = (4 - in % 4) % 4;
+  for (std::size_t o = 0; o < out; ++o, weight += in * taps) {
+    for (std::size_t tap = 0; tap < taps; ++tap) {
+      for (std::size_t i = 0; i < in; ++i) *to++ = weight[i * taps + tap];
+      to = std::fill_n(to, padding, 0.0f);
+    }
+  }
 }
 
 void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& shape,

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/groups.hpp"
 #include "kernels/lookup.hpp"
 #include "kernels/taps.hpp"
 
@@ -36,34 +37,31 @@ struct PictureBits {
 void conv_dense(float* y, const float* x, const float* weight, const float* bias, const float* zeros,
                 const ConvShape& shape, std::size_t pictures);
 
-/// The same from spikes: the weight rows of the channels that fired are added. The same sums in the same
-/// order, so the same bits. `list` has room for conv_list_size(shape) numbers.
-void conv_spikes(float* y, const PictureBits& x, const float* weight, const float* bias,
-                 const ConvShape& shape, std::size_t pictures, std::uint32_t* list);
-inline constexpr std::size_t kListSlack = 16;  // behind a list, for a vector that is read or written whole
-constexpr std::size_t conv_list_size(const ConvShape& s) {
-  return s.x_positions + 1 + s.x_positions * s.in + s.taps.taps * s.in + 2 * kListSlack;
-}
+// y from spikes goes by groups of four channels of one tap, groups.hpp; slot `tap` ceil(in / 4) + k is group
+// k of a tap. Twin: conv2d_forward_by_fours.
 
-/// The same by look-up, for many spikes: each four channels of a tap are summed by themselves. Twin:
-/// conv2d_forward_by_fours. `sums` receives y turned, for kLookupOutputs output channels: sums
-/// (kLookupOutputs, stride) of `bits`, as conv_words writes them; `table` as conv_table writes it.
-///
-/// conv_table: the tables of kLookupOutputs output channels from `out` on, (conv_groups, kLookupOutputs, 16),
-/// from weight (out, in, taps).
-constexpr std::size_t conv_groups(std::size_t taps, std::size_t in) { return taps * ((in + 3) / 4); }
-void conv_table(float* table, const float* weight, std::size_t taps, std::size_t in, std::size_t outputs);
-
-/// The spikes that the rows (steps, positions) of one sample see, 32 channels of one tap to a word. The steps
-/// of x are step_words apart. `words` has room for conv_words_size numbers, `channels` for
-/// conv_channels_size.
-constexpr std::size_t conv_tap_words(std::size_t in) { return (in + 31) / 32; }
-constexpr std::size_t conv_words_size(const ConvShape& s, std::size_t steps) {
-  return s.taps.taps * conv_tap_words(s.in) * lookup_stride(steps * s.taps.positions);
+/// The spikes of one sample, the channels of this group from bit 0 on: channels (steps, x_positions + 1,
+/// ceil(in / 64)), of which position 0 of each step is empty, what a tap outside of the picture sees. The
+/// steps of x are step_words apart.
+constexpr std::size_t conv_channels_size(const ConvShape& s, std::size_t steps) {
+  return steps * (s.x_positions + 1) * ((s.in + 63) / 64);
 }
-constexpr std::size_t conv_channels_size(const ConvShape& s) { return s.x_positions + 1; }
-NibbleWords conv_words(std::uint32_t* words, const PictureBits& x, std::size_t step_words, std::size_t steps,
-                       const ConvShape& shape, std::uint32_t* channels);
+void conv_channels(std::uint64_t* channels, const PictureBits& x, std::size_t step_words, std::size_t steps,
+                   const ConvShape& shape);
+
+/// What the rows [first, last) of (steps, positions) see, in blocks of kGroupRows rows or of one. `lists` has
+/// room for these blocks.
+struct GroupScratch {
+  GroupEntry* entries;       // (blocks, slots)
+  std::size_t* start;        // (blocks)
+  std::uint32_t* end;        // (blocks, group_chunks(slots))
+  std::uint32_t* first_row;  // (blocks + 1)
+};
+GroupRows conv_groups(const GroupScratch& lists, const std::uint64_t* channels, const ConvShape& shape,
+                      std::size_t first, std::size_t last, bool single);
+
+/// The weights (out, in, taps) as group_table takes them: (out, taps, in), in rounded up to fours with zeros.
+void conv_weight_groups(float* to, const float* weight, std::size_t out, std::size_t taps, std::size_t in);
 
 /// Output channels that conv_weight_gradient takes at a time, whatever the target.
 inline constexpr std::size_t kConvColumns = 64;

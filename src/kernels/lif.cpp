@@ -1,6 +1,10 @@
 // IF, LIF and PLIF. A kernel unit has four parts: (1) this file's name, for the inclusion once per target;
 // (2) the kernels, inside HWY_NAMESPACE; (3) under HWY_ONCE, the table of their versions; (4) plain functions
 // that pick one as the program runs.
+#include <numeric>
+
+#include "kernels/block_tree.hpp"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/lif.cpp"
 #include "kernels/simd_targets.hpp"
@@ -172,16 +176,22 @@ NeuronKernels<PLIFOptions> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(plif_kernels)();
 }
 
-void add_neuron_gradient(float* gradient, const float* partial, std::size_t rows, std::size_t F,
-                         bool per_feature) {
-  double all = 0;
-  for (std::size_t f = 0; f < F; ++f) {
-    double sum = 0;
-    for (std::size_t row = 0; row < rows; ++row) sum += static_cast<double>(partial[row * F + f]);
-    if (per_feature) gradient[f] += static_cast<float>(sum);
-    all += sum;
-  }
-  if (!per_feature) *gradient += static_cast<float>(all);
+void add_neuron_gradient(float* gradient, const float* partial, std::size_t samples, std::size_t rows,
+                         std::size_t F, bool per_feature) {
+  const std::size_t size = per_feature ? F : 1;
+  Scratch<double> block(F);
+  Scratch<float> memory(BlockTree<float>::memory(size, samples));
+  BlockTree<float> tree(memory.data(), size, samples);
+  for_each_block(samples, [&](std::size_t first, std::size_t count) {
+    block.zero();
+    for (std::size_t row = first * rows; row < (first + count) * rows; ++row) {
+      for (std::size_t f = 0; f < F; ++f) block[f] += static_cast<double>(partial[row * F + f]);
+    }
+    if (!per_feature) block[0] = std::accumulate(block.data(), block.data() + F, 0.0);
+    for (std::size_t i = 0; i < size; ++i) tree.sums()[i] = static_cast<float>(block[i]);
+    tree.close_block();
+  });
+  add_to(gradient, tree.root(), size);
 }
 
 }  // namespace volley::kernels

@@ -81,6 +81,27 @@ void transpose(float* out, const float* in, std::size_t rows, std::size_t column
   }
 }
 
+void add_transposed(float* out, std::size_t out_row, const float* in, std::size_t in_row, std::size_t rows,
+                    std::size_t columns) {
+  const F32 d;
+  constexpr std::size_t kTile = 16;
+  HWY_ALIGN float tile[kTile * kTile];
+  for (std::size_t r = 0; r < rows; r += kTile) {
+    const std::size_t lanes = HWY_MIN(kTile, rows - r);
+    for (std::size_t c = 0; c < columns; c += kTile) {
+      const std::size_t count = HWY_MIN(kTile, columns - c);
+      turn_tile(tile, kTile, in + r * in_row + c, in_row, lanes, count);
+      for (std::size_t k = 0; k < count; ++k) {
+        float* to = out + (c + k) * out_row + r;
+        for (std::size_t v = 0; v < lanes; v += kLanes) {
+          const std::size_t here = HWY_MIN(kLanes, lanes - v);
+          store_up_to(hn::Add(load_up_to(to + v, here), hn::Load(d, tile + k * kTile + v)), to + v, here);
+        }
+      }
+    }
+  }
+}
+
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
                            std::size_t in, std::size_t out) {
@@ -97,52 +118,6 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
     default: break;
   }
   transpose(y, turned.data(), out, T, W * 64);
-}
-
-// ---- forward, lanes = outputs
-// -------------------------------------------------------------------------------------
-
-/// Outputs from `o` on of one row: to y, or to what it begins with, are added the weights of the listed
-/// inputs.
-template <std::size_t kVectors, bool kFull>
-HWY_INLINE void gather_tile(float* y, const float* begin_with, const std::uint32_t* list, std::size_t count,
-                            const float* weight, std::size_t columns, const Row<kVectors, kFull>& row) {
-  VF sum[kVectors];
-  for (std::size_t v = 0; v < kVectors; ++v) {
-    sum[v] = begin_with != nullptr ? row.load(begin_with, v) : hn::Zero(F32());
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    const float* w = weight + list[i] * columns;
-    for (std::size_t v = 0; v < kVectors; ++v) sum[v] = add_in_turn(v, sum[v], row.load(w, v));
-  }
-  for (std::size_t v = 0; v < kVectors; ++v) row.store(sum[v], y, v);
-}
-
-void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight, const float* bias,
-                          std::size_t rows, std::size_t in, std::size_t out, std::uint32_t* list) {
-  const std::size_t FW = (in + 63) / 64;
-  std::size_t ends[kListRows + 1] = {};
-  // So many rows, inputs and outputs at a time that the weights between them stay in the cache for all rows.
-  for (std::size_t first = 0; first < rows; first += kListRows) {
-    const std::size_t count = HWY_MIN(kListRows, rows - first);
-    for (std::size_t f = 0; f < in; f += kListInputs) {
-      for (std::size_t r = 0; r < count; ++r) {
-        const std::uint64_t* words = steps + (first + r) * FW + f / 64;
-        ends[r + 1] = ends[r] + list_bits(list + ends[r], words, HWY_MIN(kListInputs, in - f));
-      }
-      for (std::size_t o = 0; o < out; o += kStepColumns) {
-        const std::size_t columns = HWY_MIN(kStepColumns, out - o);
-        const float* panel = weight + o * in + f * columns;
-        for_columns<8>(columns, [&](std::size_t c, const auto& row) {
-          for (std::size_t r = 0; r < count; ++r) {
-            float* to = y + (first + r) * out + o + c;
-            const float* begin_with = f > 0 ? to : bias != nullptr ? bias + o + c : nullptr;
-            gather_tile(to, begin_with, list + ends[r], ends[r + 1] - ends[r], panel + c, columns, row);
-          }
-        });
-      }
-    }
-  }
 }
 
 // ---- weight gradient of spikes
@@ -176,35 +151,46 @@ HWY_INLINE void build_table(float* HWY_RESTRICT table, const float* dy, std::siz
   }
 }
 
-/// panel rows of kFeatures features += the table's entries at their trains' nibbles, in the order of time.
+/// The eight nibbles of `bits`, each times 16 in a byte of its own.
+HWY_INLINE std::uint64_t spread_nibbles(std::uint32_t bits) {
+  std::uint64_t x = bits;
+  x = (x | x << 16) & 0x0000ffff0000ffffu;
+  x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+  return (x & 0x000f000f000f000fu) << 4 | (x & 0x00f000f000f000f0u) << 8;
+}
+
+/// sums rows of kFeatures features += the table's entries at their trains' nibbles, in the order of time.
 template <std::size_t kFeatures>
-HWY_INLINE void add_from_table(float* HWY_RESTRICT panel, const float* HWY_RESTRICT table,
+HWY_INLINE void add_from_table(float* HWY_RESTRICT sums, const float* HWY_RESTRICT table,
                                const std::uint32_t* features, std::size_t f_begin,
                                const std::uint64_t* trains, std::size_t W, std::size_t word,
                                std::size_t steps) {
   const F32 d;
   VF sum[kFeatures][kColumnVectors];
-  for (std::size_t i = 0; i < kFeatures; ++i) {
-    const float* row = panel + (features[i] - f_begin) * kColumns;
-    for (std::size_t v = 0; v < kColumnVectors; ++v) sum[i][v] = hn::Load(d, row + v * kLanes);
-  }
-  for (std::size_t t = 0; t < steps; t += 64, ++word) {
-    std::uint64_t bits[kFeatures];
-    for (std::size_t i = 0; i < kFeatures; ++i) bits[i] = trains[i * W + word];
-    for (std::size_t k = t; k < HWY_MIN(t + 64, steps); k += 4, table += 16 * kColumns) {
-      for (std::size_t i = 0; i < kFeatures; ++i) {
-        const float* entry = table + (bits[i] & 15) * kColumns;
-        bits[i] >>= 4;
-        for (std::size_t v = 0; v < kColumnVectors; ++v) {
-          sum[i][v] = hn::Add(sum[i][v], hn::Load(d, entry + v * kLanes));
-        }
-      }
+  unrolled<kFeatures>([&](auto i) {
+    const float* row = sums + (features[i] - f_begin) * kColumns;
+    unrolled<kColumnVectors>([&](auto v) { sum[i][v] = hn::Load(d, row + v * kLanes); });
+  });
+  for (std::size_t t = 0; t < steps; t += 32) {
+    std::uint64_t nibbles[kFeatures];
+    unrolled<kFeatures>([&](auto i) {
+      const std::uint64_t bits = trains[i * W + word + t / 64] >> t % 64;
+      nibbles[i] = spread_nibbles(static_cast<std::uint32_t>(bits));
+    });
+    const std::size_t groups = (HWY_MIN(std::size_t{32}, steps - t) + 3) / 4;
+    for (std::size_t g = 0; g < groups; ++g, table += 16 * kColumns) {
+      unrolled<kFeatures>([&](auto i) {
+        const float* entry = table + (nibbles[i] & 0xff) * (kColumns / 16);
+        nibbles[i] >>= 8;
+        unrolled<kColumnVectors>(
+            [&](auto v) { sum[i][v] = hn::Add(sum[i][v], hn::Load(d, entry + v * kLanes)); });
+      });
     }
   }
-  for (std::size_t i = 0; i < kFeatures; ++i) {
-    float* row = panel + (features[i] - f_begin) * kColumns;
-    for (std::size_t v = 0; v < kColumnVectors; ++v) hn::Store(sum[i][v], d, row + v * kLanes);
-  }
+  unrolled<kFeatures>([&](auto i) {
+    float* row = sums + (features[i] - f_begin) * kColumns;
+    unrolled<kColumnVectors>([&](auto v) { hn::Store(sum[i][v], d, row + v * kLanes); });
+  });
 }
 
 /// Asks for a cache line of each of the rows, where they are far apart: the processor does not foresee those.
@@ -213,36 +199,29 @@ HWY_INLINE void prefetch_rows(const float* from, std::size_t rows, std::size_t r
   for (std::size_t r = 0; r < rows; ++r) __builtin_prefetch(from + r * row);
 }
 
-void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainBatch& x, std::size_t out,
-                                   std::size_t o_begin, std::size_t f_begin, std::size_t f_end,
-                                   float* scratch) {
-  constexpr std::size_t kFeatures = 4;  // whose sums run side by side, to hide the latency of an addition
+void linear_weight_gradient_trains(float* sums, const float* dy, const TrainBatch& x, std::size_t out,
+                                   std::size_t columns, std::size_t f_begin, std::size_t f_end,
+                                   float* table) {
+  // Features whose sums run side by side, to hide the latency of an addition.
+  constexpr std::size_t kFeatures = kLanes == 16 ? 8 : 4;
   const std::size_t W = (x.T + 63) / 64;
-  const std::size_t columns = HWY_MIN(kColumns, out - o_begin);
-  float* panel = scratch;  // (f_end - f_begin, kColumns)
-  float* table = scratch + (f_end - f_begin) * kColumns;
-  std::fill(panel, table, 0.0f);
   for (std::size_t n = 0; n < x.N; ++n) {
     const std::uint32_t* active = x.active + n * x.in;
     const std::uint32_t* first = std::lower_bound(active, active + x.active_count[n], f_begin);
     const std::uint32_t* last = std::lower_bound(first, active + x.active_count[n], f_end);
     if (first == last) continue;
-    prefetch_rows(dy + ((n + 1) * x.T) * out + o_begin, n + 1 < x.N ? x.T : 0, out);
+    prefetch_rows(dy + (n + 1) * x.T * out, n + 1 < x.N ? x.T : 0, out);
     const std::uint64_t* trains = x.trains + (n * x.in + static_cast<std::size_t>(first - active)) * W;
     for (std::size_t t = 0; t < x.T; t += kChunkSteps) {
       const std::size_t steps = HWY_MIN(kChunkSteps, x.T - t);
-      build_table(table, dy + (n * x.T + t) * out + o_begin, steps, out, columns);
+      build_table(table, dy + (n * x.T + t) * out, steps, out, columns);
       const std::uint32_t* f = first;
       for (; f + kFeatures <= last; f += kFeatures) {
-        add_from_table<kFeatures>(panel, table, f, f_begin, trains + (f - first) * W, W, t / 64, steps);
+        add_from_table<kFeatures>(sums, table, f, f_begin, trains + (f - first) * W, W, t / 64, steps);
       }
       for (; f < last; ++f)
-        add_from_table<1>(panel, table, f, f_begin, trains + (f - first) * W, W, t / 64, steps);
+        add_from_table<1>(sums, table, f, f_begin, trains + (f - first) * W, W, t / 64, steps);
     }
-  }
-  for (std::size_t o = 0; o < columns; ++o) {
-    float* row = dweight + (o_begin + o) * x.in;
-    for (std::size_t f = f_begin; f < f_end; ++f) row[f] += panel[(f - f_begin) * kColumns + o];
   }
 }
 
@@ -335,10 +314,10 @@ HWY_AFTER_NAMESPACE();
 namespace volley::kernels {
 
 HWY_EXPORT(linear_forward_trains);
-HWY_EXPORT(linear_forward_steps);
 HWY_EXPORT(linear_weight_gradient_trains);
 HWY_EXPORT(matrix_product);
 HWY_EXPORT(transpose);
+HWY_EXPORT(add_transposed);
 
 void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uint32_t* active,
                            std::size_t active_count, const float* weight, const float* bias, std::size_t T,
@@ -347,73 +326,21 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
   (y, trains, active, active_count, weight, bias, T, in, out);
 }
 
-void linear_forward_steps(float* y, const std::uint64_t* steps, const float* weight, const float* bias,
-                          std::size_t rows, std::size_t in, std::size_t out, std::uint32_t* list) {
-  HWY_DYNAMIC_DISPATCH(linear_forward_steps)(y, steps, weight, bias, rows, in, out, list);
-}
-
-void linear_weight_gradient_trains(float* dweight, const float* dy, const TrainBatch& x, std::size_t out,
-                                   std::size_t o_begin, std::size_t f_begin, std::size_t f_end,
+void linear_weight_gradient_trains(float* sums, const float* dy, const TrainBatch& x, std::size_t out,
+                                   std::size_t columns, std::size_t f_begin, std::size_t f_end,
                                    float* scratch) {
-  HWY_DYNAMIC_DISPATCH(linear_weight_gradient_trains)(dweight, dy, x, out, o_begin, f_begin, f_end, scratch);
-}
-
-void linear_words(std::uint32_t* words, std::size_t stride, const std::uint64_t* steps, const RowList& rows,
-                  std::size_t FW, std::size_t begin, std::size_t end) {
-  for (std::size_t w = begin; w < end; ++w) {
-    std::uint32_t* low = words + 2 * w * stride;
-    std::uint32_t* high = low + stride;
-    for (std::size_t r = 0; r < rows.count; ++r) {
-      const std::uint64_t word = steps[rows.row[r] * FW + w];
-      low[r] = static_cast<std::uint32_t>(word);
-      high[r] = static_cast<std::uint32_t>(word >> 32);
-    }
-    std::fill(low + rows.count, low + stride, 0u);
-    std::fill(high + rows.count, high + stride, 0u);
-  }
-}
-
-void linear_forward_lookup(float* y, std::size_t out, const std::uint32_t* words, const float* weight,
-                           const float* bias, const RowList& rows, std::size_t in, std::size_t outputs,
-                           float* scratch) {
-  const std::size_t stride = lookup_stride(rows.count);
-  float* table = scratch;
-  float* sums = scratch + lookup_table_size(kLookupWords * kWordNibbles);
-  for (std::size_t o = 0; o < kLookupColumns; ++o) {
-    std::fill_n(sums + o * stride, stride, bias != nullptr && o < outputs ? bias[o] : 0.0f);
-  }
-  constexpr std::size_t kInputs = kLookupWords * 32;
-  for (std::size_t f = 0; f < in; f += kInputs, words += kLookupWords * stride) {
-    const std::size_t inputs = std::min(kInputs, in - f), count = (inputs + 31) / 32;
-    const NibbleWords bits{words, stride, rows.count, count, count, (inputs - 32 * (count - 1) + 3) / 4};
-    for (std::size_t o = 0; o < outputs; o += kLookupOutputs) {
-      const float* from = weight + o * in + f;
-      const std::size_t here = std::min(kLookupOutputs, outputs - o);
-      lookup_table(table, {from, in, 4, 1}, inputs / 4, 4, here);
-      lookup_table(table + lookup_table_size(inputs / 4), {from + inputs / 4 * 4, in, 4, 1}, inputs % 4 != 0,
-                   inputs % 4, here);
-      lookup_add(sums + o * stride, stride, table, bits);
-    }
-  }
-  for (std::size_t r = 0; r < rows.count; r += kLookupRows) {
-    float block[kLookupRows * kLookupColumns];
-    const std::size_t count = std::min(kLookupRows, rows.count - r);
-    store_turned(block, kLookupColumns, sums + r, stride, count, outputs);
-    for (std::size_t k = 0; k < count; ++k) {
-      std::copy_n(block + k * kLookupColumns, outputs, y + rows.row[r + k] * out);
-    }
-  }
-}
-
-void step_weights(float* to, const float* weight, std::size_t in, std::size_t out, std::size_t panel) {
-  const std::size_t o = panel * kStepColumns;
-  transpose(to + o * in, weight + o * in, std::min(kStepColumns, out - o), in);
+  HWY_DYNAMIC_DISPATCH(linear_weight_gradient_trains)(sums, dy, x, out, columns, f_begin, f_end, scratch);
 }
 
 void matrix_product(const MatrixProduct& p, float* panel) { HWY_DYNAMIC_DISPATCH(matrix_product)(p, panel); }
 
 void transpose(float* out, const float* in, std::size_t rows, std::size_t columns, std::size_t in_row) {
   HWY_DYNAMIC_DISPATCH(transpose)(out, in, rows, columns, in_row);
+}
+
+void add_transposed(float* out, std::size_t out_row, const float* in, std::size_t in_row, std::size_t rows,
+                    std::size_t columns) {
+  HWY_DYNAMIC_DISPATCH(add_transposed)(out, out_row, in, in_row, rows, columns);
 }
 
 }  // namespace volley::kernels

@@ -1,8 +1,5 @@
 #include "kernels/lookup.hpp"
 
-#include <type_traits>
-#include <utility>
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/lookup.cpp"
 #include "kernels/simd_targets.hpp"
@@ -67,15 +64,6 @@ struct Table {
   }
 };
 
-/// Calls body(i) for each i below kCount, a constant in each: for sums that must stay in registers.
-template <std::size_t kCount, class Body>
-HWY_INLINE void unrolled(const Body& body) {
-  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
-    (body(std::integral_constant<std::size_t, kIndex>()), ...);
-  }
-  (std::make_index_sequence<kCount>());
-}
-
 template <std::size_t kVectors>
 HWY_INLINE void lookup_tile(float* HWY_RESTRICT sums, std::size_t sum_row, const float* HWY_RESTRICT table,
                             const NibbleWords& bits, std::size_t r) {
@@ -122,14 +110,6 @@ void lookup_add(float* sums, std::size_t sum_row, const float* table, const Nibb
   }
 }
 
-void store_turned(float* y, std::size_t y_row, const float* sums, std::size_t sum_row, std::size_t rows,
-                  std::size_t outputs) {
-  constexpr std::size_t kTile = 16;  // a cache line of floats
-  for (std::size_t r = 0; r < rows; r += kTile) {
-    turn_tile(y + r * y_row, y_row, sums + r, sum_row, outputs, HWY_MIN(kTile, rows - r));
-  }
-}
-
 void gather_nibbles(std::uint32_t* words, std::size_t stride, const std::uint8_t* nibbles, std::size_t in,
                     const Taps& taps, std::size_t first, std::size_t last, std::size_t begin,
                     std::size_t end) {
@@ -169,7 +149,6 @@ namespace volley::kernels {
 
 HWY_EXPORT(lookup_table);
 HWY_EXPORT(lookup_add);
-HWY_EXPORT(store_turned);
 HWY_EXPORT(gather_nibbles);
 
 void lookup_table(float* table, const LookupTerms& values, std::size_t groups, std::size_t terms,
@@ -179,11 +158,6 @@ void lookup_table(float* table, const LookupTerms& values, std::size_t groups, s
 
 void lookup_add(float* sums, std::size_t sum_row, const float* table, const NibbleWords& bits) {
   HWY_DYNAMIC_DISPATCH(lookup_add)(sums, sum_row, table, bits);
-}
-
-void store_turned(float* y, std::size_t y_row, const float* sums, std::size_t sum_row, std::size_t rows,
-                  std::size_t outputs) {
-  HWY_DYNAMIC_DISPATCH(store_turned)(y, y_row, sums, sum_row, rows, outputs);
 }
 
 void gather_nibbles(std::uint32_t* words, std::size_t stride, const std::uint8_t* nibbles, std::size_t in,

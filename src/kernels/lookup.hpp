@@ -10,7 +10,8 @@ namespace volley::kernels {
 // Sums over spikes by look-up. Four terms have 16 subset sums, and four bits, a nibble, name one of these: so
 // four terms cost one look-up and one addition, however many of them are there. Lanes are rows, each with
 // bits of its own; the table of 16 belongs to an output, and a permutation looks up in it for all lanes at
-// once. The twins are the functions ..._by_fours of reference/linear.hpp and reference/conv.hpp.
+// once. It serves weight gradients, whose four terms are steps; the twins are the functions
+// ..._weight_gradient_by_fours of reference/linear.hpp and reference/conv.hpp.
 
 inline constexpr std::size_t kLookupOutputs = 8;  // that a table covers
 inline constexpr std::size_t kLookupRows = 16;    // rows are read and written in multiples of this
@@ -46,10 +47,6 @@ void lookup_table(float* table, const LookupTerms& values, std::size_t groups, s
 /// sums (kLookupOutputs, sum_row) += for each row what its nibbles name in the table, group by group,
 /// ascending. Rows are written up to the next multiple of kLookupRows.
 void lookup_add(float* sums, std::size_t sum_row, const float* table, const NibbleWords& bits);
-
-/// y (rows, outputs), rows of y_row floats, from sums (outputs, sum_row).
-void store_turned(float* y, std::size_t y_row, const float* sums, std::size_t sum_row, std::size_t rows,
-                  std::size_t outputs);
 
 /// Words of which each row (tap, channel) in [begin, end) has the nibbles of 8 output positions: word w has
 /// positions first + 8 w on, of [first, last); outside of the picture a nibble is 0. nibbles (positions, in)

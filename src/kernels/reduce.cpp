@@ -40,6 +40,19 @@ double sum_of_squares(const float* x, std::size_t n) {
   return std::accumulate(sums, sums + kSums, 0.0);
 }
 
+template <class Real>
+HWY_INLINE void add_values(Real* sums, const Real* terms, std::size_t n) {
+  const hn::ScalableTag<Real> d;
+  constexpr std::size_t kWidth = hn::MaxLanes(d);
+  std::size_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    hn::StoreU(hn::Add(hn::LoadU(d, terms + i), hn::LoadU(d, sums + i)), d, sums + i);
+  }
+  for (; i < n; ++i) sums[i] += terms[i];
+}
+void add_floats(float* sums, const float* terms, std::size_t n) { add_values(sums, terms, n); }
+void add_doubles(double* sums, const double* terms, std::size_t n) { add_values(sums, terms, n); }
+
 template <std::size_t kVectors>
 HWY_INLINE void add_rows_of(float* sums, const float* x, std::size_t rows, std::size_t lanes,
                             std::size_t row) {
@@ -103,12 +116,21 @@ HWY_AFTER_NAMESPACE();
 namespace volley::kernels {
 
 HWY_EXPORT(sum_of_squares);
+HWY_EXPORT(add_floats);
+HWY_EXPORT(add_doubles);
 HWY_EXPORT(add_rows);
 HWY_EXPORT(count_bits);
 HWY_EXPORT(count_trains);
 HWY_EXPORT(count_steps);
 
 double sum_of_squares(const float* x, std::size_t n) { return HWY_DYNAMIC_DISPATCH(sum_of_squares)(x, n); }
+
+void add_to(float* sums, const float* terms, std::size_t n) {
+  HWY_DYNAMIC_DISPATCH(add_floats)(sums, terms, n);
+}
+void add_to(double* sums, const double* terms, std::size_t n) {
+  HWY_DYNAMIC_DISPATCH(add_doubles)(sums, terms, n);
+}
 
 void add_rows(float* sums, const float* x, std::size_t rows, std::size_t columns, std::size_t row) {
   HWY_DYNAMIC_DISPATCH(add_rows)(sums, x, rows, columns, row);

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include <hwy/highway.h>
 
@@ -81,6 +83,15 @@ HWY_INLINE std::uint32_t bits_from_mask(MF mask) {
   std::uint8_t bytes[8] = {};
   hn::StoreMaskBits(F32(), mask, bytes);
   return static_cast<std::uint32_t>(bytes[0] | bytes[1] << 8);
+}
+
+/// Calls body(i) for each i below kCount, a constant in each: for sums that must stay in registers.
+template <std::size_t kCount, class Body>
+HWY_INLINE void unrolled(const Body& body) {
+  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
+    (body(std::integral_constant<std::size_t, kIndex>()), ...);
+  }
+  (std::make_index_sequence<kCount>());
 }
 
 /// Vectors of a row of which the last may be short: `lanes` of it count.

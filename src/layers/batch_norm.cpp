@@ -6,7 +6,9 @@
 
 #include <volley/error.hpp>
 
+#include "core/workspace.hpp"
 #include "kernels/batch_norm.hpp"
+#include "kernels/block_tree.hpp"
 #include "layers/layer_access.hpp"
 #include "layers/signal_forms.hpp"
 #include "reference/batch_norm.hpp"
@@ -48,8 +50,10 @@ struct Saved {
   bool batch = false;          // whether they are the batch's
   bool counted = false;        // whether the running ones have been updated by them
   Buffer<double> sample_sums;  // (N, 2, C)
-  Buffer<double> sum;
-  Buffer<double> dot;
+  Buffer<double> sums;         // (2, C), of all samples
+
+  const double* sum() const { return sums.data(); }
+  const double* dot() const { return sums.data() + channels; }
 
   std::size_t sample_size() const { return x.stored_steps() * x.features(); }
   std::size_t sample_rows() const { return sample_size() / channels; }
@@ -65,21 +69,24 @@ struct Saved {
   }
   /// The sums of y and x y over the rows of sample n.
   void sum_sample(std::size_t n, const float* y_values) {
-    double* sums = sample_sums.data() + n * 2 * channels;
-    kernels::channel_sums(sums, sums + channels, x.values() + n * sample_size(), y_values, sample_rows(),
+    double* to = sample_sums.data() + n * 2 * channels;
+    kernels::channel_sums(to, to + channels, x.values() + n * sample_size(), y_values, sample_rows(),
                           channels);
   }
   /// sum and dot, the sums of all samples.
   void sum_samples() {
-    sum.zero();
-    dot.zero();
-    for (std::size_t n = 0; n < x.samples(); ++n) {
-      const double* sums = sample_sums.data() + n * 2 * channels;
-      for (std::size_t c = 0; c < channels; ++c) {
-        sum[c] += sums[c];
-        dot[c] += sums[channels + c];
+    const std::size_t size = 2 * channels;
+    sums.resize(size);
+    sums.zero();
+    Scratch<double> memory(kernels::BlockTree<double>::memory(size, x.samples()));
+    kernels::BlockTree<double> tree(memory.data(), size, x.samples());
+    kernels::for_each_block(x.samples(), [&](std::size_t first, std::size_t count) {
+      for (std::size_t n = first; n < first + count; ++n) {
+        kernels::add_to(tree.sums(), sample_sums.data() + n * size, size);
       }
-    }
+      tree.close_block();
+    });
+    kernels::add_to(sums.data(), tree.root(), size);
   }
 };
 
@@ -173,7 +180,6 @@ Signal BatchNorm::do_forward(const Signal& x, Tape& tape) const {
   saved.channels = channels_;
   saved.counted = false;
   saved.sample_sums.resize(x.samples() * 2 * channels_);
-  for (Buffer<double>* sums : {&saved.sum, &saved.dot}) sums->resize(channels_);
   saved.for_each_sample(tape.threads(), [&](std::size_t n, std::size_t first) {
     taken.read(n);
     if (saved.batch) saved.sum_sample(n, saved.x.values() + first);
@@ -185,7 +191,7 @@ Signal BatchNorm::do_forward(const Signal& x, Tape& tape) const {
   for (Buffer<float>* numbers : {&saved.y.scale, &saved.y.offset}) numbers->resize(channels_);
   for (std::size_t c = 0; c < channels_; ++c) {
     saved.statistics[c] =
-        saved.batch ? reference::batch_statistics(saved.sum[c], saved.dot[c], saved.rows(), eps)
+        saved.batch ? reference::batch_statistics(saved.sum()[c], saved.dot()[c], saved.rows(), eps)
                     : reference::channel_statistics(static_cast<double>(running_mean_.data()[c]),
                                                     static_cast<double>(running_var_.data()[c]), eps);
     const auto k = reference::batch_norm_forward_coefficients(saved.statistics[c], weight_.value.data()[c],
@@ -228,8 +234,8 @@ Signal BatchNorm::do_backward(Tape& tape, const Signal& dy) {
   for (Buffer<float>* numbers : {&dx.scale, &dx.slope, &dx.offset}) numbers->resize(channels_);
   for (std::size_t c = 0; c < channels_; ++c) {
     const auto k = reference::batch_norm_backward_coefficients(
-        weight_.gradient.data()[c], bias_.gradient.data()[c], saved.sum[c], saved.dot[c], saved.statistics[c],
-        weight_.value.data()[c], saved.batch ? saved.rows() : 0);
+        weight_.gradient.data()[c], bias_.gradient.data()[c], saved.sum()[c], saved.dot()[c],
+        saved.statistics[c], weight_.value.data()[c], saved.batch ? saved.rows() : 0);
     dx.scale[c] = k.scale;
     dx.slope[c] = k.slope;
     dx.offset[c] = k.offset;

@@ -3,20 +3,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <vector>
 
 #include <volley/error.hpp>
 
+#include "core/numerics.hpp"
 #include "core/philox.hpp"
 #include "core/workspace.hpp"
 #include "kernels/bits.hpp"
+#include "kernels/block_tree.hpp"
 #include "kernels/conv.hpp"
+#include "kernels/groups.hpp"
 #include "kernels/lookup.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/winograd.hpp"
+#include "layers/group_lists.hpp"
 #include "layers/layer_access.hpp"
-#include "layers/lookup_choice.hpp"
 #include "layers/signal_forms.hpp"
 #include "layers/spike_words.hpp"
 #include "layers/taps.hpp"
@@ -41,7 +45,8 @@ struct Output final : SampleSource {
 /// end) of (taps, in).
 struct GradientPiece {
   std::size_t group, channel, columns, begin, end;
-  Buffer<float> sums;  // (rows, kConvColumns), of spikes (columns, lookup_stride(rows))
+  Buffer<float> memory;
+  kernels::BlockTree<float> sums;  // (rows, kConvColumns), of spikes (columns, lookup_stride(rows))
 };
 
 struct Saved {
@@ -53,10 +58,12 @@ struct Saved {
   TapTable turned_taps;  // of inputs on outputs
   Buffer<float> weight;  // (groups, taps, in, out); backward (groups, taps, out, in)
   Buffer<float> zeros;
-  Buffer<float> table;             // for look-ups: (groups, output panels, taps and fours of channels, ...)
-  Buffer<std::uint8_t> by_lookup;  // whether a sample takes them
+  Buffer<float> table;  // of spikes: (groups, panels of kGroupOutputs outputs, tables of all slots)
+  bool single = false;  // whether rows of spikes are taken one by one
   std::vector<GradientPiece> pieces;
-  Buffer<float> dy_made;  // a block of dy
+  Buffer<float> bias_memory;
+  kernels::BlockTree<float> bias_sums;
+  Buffer<float> dy_made;  // some samples of dy
 };
 
 /// Sizes of a pass, and of one group in it.
@@ -74,8 +81,11 @@ struct Sizes {
 
   std::size_t group_weights() const { return taps * in * out; }
   std::size_t winograd_weights() const { return kernels::kWinogradPlaces * in * out; }
-  std::size_t panels() const { return (out + kernels::kLookupOutputs - 1) / kernels::kLookupOutputs; }
-  std::size_t panel_table() const { return kernels::lookup_table_size(kernels::conv_groups(taps, in)); }
+  std::size_t slots() const { return taps * ((in + 3) / 4); }
+  std::size_t panels() const { return (out + kernels::kGroupOutputs - 1) / kernels::kGroupOutputs; }
+  const float* table(const Saved& saved, std::size_t group, std::size_t panel) const {
+    return saved.table.data() + (group * panels() + panel) * kernels::group_table_size(slots());
+  }
   std::size_t x_step() const { return x_positions * groups * in; }
   std::size_t y_step() const { return y_positions * groups * out; }
   kernels::ConvShape forward(const Saved& saved) const {
@@ -110,102 +120,113 @@ void forward_dense(float* y, const Saved& saved, const float* bias, const Sizes&
   }
 }
 
-void forward_gather(float* y, const Saved& saved, const float* bias, const Sizes& s, std::size_t sample) {
+void forward_spikes(float* y, const Saved& saved, const float* bias, const Sizes& s, std::size_t sample) {
+  constexpr std::size_t kBlocks = 128, kOutputs = kernels::kGroupOutputs;  // of one round
   const kernels::ConvShape shape = s.forward(saved);
-  Scratch<std::uint32_t> list(kernels::conv_list_size(shape));
+  const std::size_t rows = s.steps * s.y_positions, most = saved.single ? 1 : kernels::kGroupRows;
+  Scratch<std::uint64_t> channels(kernels::conv_channels_size(shape, s.steps));
+  Scratch<kernels::GroupEntry> entries(kBlocks * s.slots());
+  Scratch<std::size_t> start(kBlocks);
+  Scratch<std::uint32_t> end(kBlocks * kernels::group_chunks(s.slots())), first_row(kBlocks + 1);
+  Scratch<float> sums(kBlocks * most * kOutputs);
+  const kernels::GroupScratch lists{entries.data(), start.data(), end.data(), first_row.data()};
   for (std::size_t g = 0; g < s.groups; ++g) {
-    kernels::conv_spikes(y + g * s.out, bits_of(saved.x.spikes(), sample, 0, g, s.in),
-                         saved.weight.data() + g * s.group_weights(),
-                         bias != nullptr ? bias + g * s.out : nullptr, shape, s.steps, list.data());
-  }
-}
-
-void forward_lookup(float* y, const Saved& saved, const float* bias, const Sizes& s, std::size_t sample) {
-  const kernels::ConvShape shape = s.forward(saved);
-  Scratch<std::uint32_t> words(kernels::conv_words_size(shape, s.steps));
-  Scratch<std::uint32_t> channels(kernels::conv_channels_size(shape));
-  const std::size_t rows = s.steps * s.y_positions, stride = kernels::lookup_stride(rows);
-  constexpr std::size_t kOutputs = kernels::kLookupOutputs;
-  Scratch<float> sums(kOutputs * stride);
-  for (std::size_t g = 0; g < s.groups; ++g) {
-    const kernels::NibbleWords bits =
-        kernels::conv_words(words.data(), bits_of(saved.x.spikes(), sample, 0, g, s.in),
-                            SpikeWords::row_words(saved.x.spikes()), s.steps, shape, channels.data());
-    for (std::size_t o = 0; o < s.out; o += kOutputs) {
-      const std::size_t outputs = std::min(kOutputs, s.out - o);
-      for (std::size_t k = 0; k < kOutputs; ++k) {
-        std::fill_n(sums.data() + k * stride, stride,
-                    bias != nullptr && k < outputs ? bias[g * s.out + o + k] : 0);
+    kernels::conv_channels(channels.data(), bits_of(saved.x.spikes(), sample, 0, g, s.in),
+                           SpikeWords::row_words(saved.x.spikes()), s.steps, shape);
+    for (std::size_t row = 0; row < rows; row += kBlocks * most) {
+      const std::size_t last = std::min(rows, row + kBlocks * most);
+      const kernels::GroupRows part =
+          kernels::conv_groups(lists, channels.data(), shape, row, last, saved.single);
+      for (std::size_t o = 0; o < s.out; o += kOutputs) {
+        const std::size_t channel = g * s.out + o;
+        kernels::group_forward(y + row * s.groups * s.out + channel, s.groups * s.out, part,
+                               s.table(saved, g, o / kOutputs), s.slots(),
+                               bias != nullptr ? bias + channel : nullptr, std::min(kOutputs, s.out - o),
+                               sums.data());
       }
-      const std::size_t panel = g * s.panels() + o / kOutputs;
-      kernels::lookup_add(sums.data(), stride, saved.table.data() + panel * s.panel_table(), bits);
-      kernels::store_turned(y + g * s.out + o, s.groups * s.out, sums.data(), stride, rows, outputs);
     }
   }
 }
 
-/// Chooses for each sample of spikes, and lays out the weights for what was chosen.
+/// Whether rows of the spikes are best taken one by one.
+bool takes_single_rows(const Spikes& spikes, std::size_t in, ThreadPool& threads) {
+  const std::size_t words = spikes.steps() * SpikeWords::row_words(spikes);
+  std::atomic<std::size_t> of_rows = 0;
+  parallel_for(threads, spikes.samples(), 16, [&](std::size_t begin, std::size_t end) {
+    std::size_t count = 0;
+    for (std::size_t n = begin; n < end; ++n)
+      count += kernels::count_groups(SpikeWords::steps(spikes, n), words);
+    of_rows += count;
+  });
+  const std::size_t rows = spikes.samples() * spikes.steps() * SpikeWords::positions(spikes);
+  return best_taken_singly(of_rows, rows * ((in + 3) / 4));
+}
+
+/// The tables of the weights.
 void prepare_spikes(Saved& saved, const float* weight, const Sizes& s, ThreadPool& threads) {
-  choose_lookup(saved.by_lookup, saved.x.spikes(), threads);
-  if (std::ranges::count(saved.by_lookup.span(), 0) > 0) {
-    saved.weight.resize(s.groups * s.group_weights());
-    kernels::conv_weight_forward(saved.weight.data(), weight, s.groups, s.taps, s.in, s.out);
-  }
-  if (std::ranges::count(saved.by_lookup.span(), 1) == 0) return;
-  saved.table.resize(s.groups * s.panels() * s.panel_table());
-  parallel_for(threads, s.groups * s.panels(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t panel = begin; panel < end; ++panel) {
-      const std::size_t g = panel / s.panels(), o = panel % s.panels() * kernels::kLookupOutputs;
-      kernels::conv_table(saved.table.data() + panel * s.panel_table(),
-                          weight + (g * s.out + o) * s.in * s.taps, s.taps, s.in,
-                          std::min(kernels::kLookupOutputs, s.out - o));
-    }
+  saved.single = takes_single_rows(saved.x.spikes(), s.groups * s.in, threads);
+  const std::size_t padded = s.slots() * 4, size = kernels::group_table_size(s.slots());
+  saved.weight.resize(s.groups * s.out * padded);
+  kernels::conv_weight_groups(saved.weight.data(), weight, s.groups * s.out, s.taps, s.in);
+  saved.table.resize(s.groups * s.panels() * size);
+  parallel_for(threads, s.groups * s.panels(), 1, [&](std::size_t piece, std::size_t) {
+    const std::size_t g = piece / s.panels(), o = piece % s.panels() * kernels::kGroupOutputs;
+    kernels::group_table(saved.table.data() + piece * size,
+                         {saved.weight.data() + (g * s.out + o) * padded, padded, nullptr, s.slots()},
+                         std::min(kernels::kGroupOutputs, s.out - o), saved.single);
   });
 }
 
 void Output::read(float* to, std::size_t n) const {
-  const auto forward = !saved->x.is_spikes() ? forward_dense
-                       : saved->by_lookup[n] ? forward_lookup
-                                             : forward_gather;
+  const auto forward = saved->x.is_spikes() ? forward_spikes : forward_dense;
   forward(to, *saved, bias, Sizes(*options, *saved), n);
 }
 const Signal& Output::made_from() const { return saved->x; }
 
-/// dy of samples [first, first + count), in memory.
-struct Block {
+/// dy of samples [first, first + count), in memory: whole blocks of the sums over samples.
+struct Part {
   const float* dy;
   std::size_t first, count;
 };
 
-/// Adds the block to the sums of a piece.
-void add_values(GradientPiece& piece, const Block& block, const Saved& saved, const Sizes& s) {
+/// Adds the samples [first, first + count) of a part, a block of the sum, to a piece.
+void add_values(GradientPiece& piece, const Part& part, std::size_t first, std::size_t count,
+                const Saved& saved, const Sizes& s) {
   const kernels::ConvShape shape = s.forward(saved);
-  const float* x = saved.x.values() + block.first * s.steps * s.x_step() + piece.group * s.in;
-  const float* dy = block.dy + piece.channel;
-  for (std::size_t n = 0; n < block.count * s.steps; ++n) {
-    kernels::conv_weight_gradient(piece.sums.data(), x + n * s.x_step(), dy + n * s.y_step(), shape,
+  const float* x = saved.x.values() + (part.first + first) * s.steps * s.x_step() + piece.group * s.in;
+  const float* dy = part.dy + first * s.steps * s.y_step() + piece.channel;
+  for (std::size_t n = 0; n < count * s.steps; ++n) {
+    kernels::conv_weight_gradient(piece.sums.sums(), x + n * s.x_step(), dy + n * s.y_step(), shape,
                                   piece.begin, piece.end, piece.columns);
   }
 }
 
-void add_spikes(GradientPiece& piece, const Block& block, const Saved& saved, const Sizes& s) {
+void add_spikes(GradientPiece& piece, const Part& part, std::size_t first, std::size_t count,
+                const Saved& saved, const Sizes& s) {
   const std::size_t sum_row = kernels::lookup_stride(piece.end - piece.begin);
   Scratch<std::uint8_t> nibbles(s.x_positions * s.in + kernels::kLookupRows);
   Scratch<float> table(kernels::lookup_table_size(kernels::kTablePositions));
   Scratch<std::uint32_t> words(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
   const kernels::ConvShape shape = s.forward(saved);
   const Spikes& spikes = saved.x.spikes();
-  const float* dy = block.dy + piece.channel;
-  for (std::size_t n = 0; n < block.count; ++n, dy += s.steps * s.y_step()) {
+  for (std::size_t n = first; n < first + count; ++n) {
+    const float* dy = part.dy + n * s.steps * s.y_step() + piece.channel;
     for (std::size_t t = 0; t < s.steps; t += 4) {
       const std::size_t steps = std::min<std::size_t>(4, s.steps - t);
-      kernels::conv_nibbles(nibbles.data(), bits_of(spikes, block.first + n, t, piece.group, s.in),
+      kernels::conv_nibbles(nibbles.data(), bits_of(spikes, part.first + n, t, piece.group, s.in),
                             SpikeWords::row_words(spikes), steps, s.x_positions, s.in);
-      kernels::conv_weight_gradient_spikes(piece.sums.data(), sum_row, nibbles.data(), dy + t * s.y_step(),
+      kernels::conv_weight_gradient_spikes(piece.sums.sums(), sum_row, nibbles.data(), dy + t * s.y_step(),
                                            s.y_step(), steps, shape, piece.begin, piece.end, piece.columns,
                                            {table.data(), words.data()});
     }
   }
+}
+
+void add_part(GradientPiece& piece, const Part& part, const Saved& saved, const Sizes& s) {
+  kernels::for_each_block(part.count, [&](std::size_t first, std::size_t count) {
+    (saved.x.is_spikes() ? add_spikes : add_values)(piece, part, first, count, saved, s);
+    piece.sums.close_block();
+  });
 }
 
 /// dweight in pieces of so many outputs; where these are too few for the threads, the rows are cut too. No
@@ -227,25 +248,26 @@ void make_pieces(Saved& saved, const Sizes& s, std::size_t threads) {
     piece.begin = std::min(rows, i % cuts * piece_rows);
     piece.end = std::min(rows, piece.begin + piece_rows);
     const std::size_t count = piece.end - piece.begin;
-    piece.sums.resize(spikes ? (panel + kernels::kLookupOutputs) * kernels::lookup_stride(count)
-                             : count * panel);
-    piece.sums.zero();
+    const std::size_t size =
+        spikes ? (panel + kernels::kLookupOutputs) * kernels::lookup_stride(count) : count * panel;
+    piece.memory.resize(kernels::BlockTree<float>::memory(size, saved.x.samples()));
+    piece.sums = {piece.memory.data(), size, saved.x.samples()};
   }
 }
 
-void add_piece(float* dweight, const GradientPiece& piece, bool spikes, const Sizes& s) {
+void add_piece(float* dweight, GradientPiece& piece, bool spikes, const Sizes& s) {
   const std::size_t row = spikes ? 1 : kernels::kConvColumns;
   const std::size_t column = spikes ? kernels::lookup_stride(piece.end - piece.begin) : 1;
-  kernels::conv_add_gradient(dweight + piece.channel * s.taps * s.in, piece.sums.data(), row, column, s.taps,
+  kernels::conv_add_gradient(dweight + piece.channel * s.taps * s.in, piece.sums.root(), row, column, s.taps,
                              s.in, piece.begin, piece.end, piece.columns);
 }
 
-/// dx of a block of samples.
-void input_gradient(Saved& saved, const Block& block, const Sizes& s, ThreadPool& threads) {
-  parallel_for(threads, block.count, 1, [&](std::size_t n, std::size_t) {
+/// dx of a part of the samples.
+void input_gradient(Saved& saved, const Part& part, const Sizes& s, ThreadPool& threads) {
+  parallel_for(threads, part.count, 1, [&](std::size_t n, std::size_t) {
     for (std::size_t g = 0; g < s.groups; ++g) {
-      kernels::conv_dense(saved.dx->data() + (block.first + n) * s.steps * s.x_step() + g * s.in,
-                          block.dy + n * s.steps * s.y_step() + g * s.out,
+      kernels::conv_dense(saved.dx->data() + (part.first + n) * s.steps * s.x_step() + g * s.in,
+                          part.dy + n * s.steps * s.y_step() + g * s.out,
                           saved.weight.data() + g * s.group_weights(), nullptr, saved.zeros.data(),
                           s.turned(saved), s.steps);
     }
@@ -254,12 +276,12 @@ void input_gradient(Saved& saved, const Block& block, const Sizes& s, ThreadPool
 
 /// Whether dx goes by Winograd's algorithm, which adds in another order. A question of the shape alone.
 bool takes_winograd(const Conv2dOptions& o, const Sizes& s) {
-  constexpr std::size_t kChannels = 16;  // with fewer its transforms cost more than they save
+  constexpr std::size_t kChannels = numerics::kWinogradChannels;  // with fewer its transforms cost too much
   return o.kernel_size == Size2{3, 3} && o.stride == Size2{1, 1} && o.dilation == Size2{1, 1} &&
          o.padding.h <= 2 && o.padding.w <= 2 && s.in >= kChannels && s.out >= kChannels;
 }
 
-void input_gradient_winograd(Saved& saved, const Block& block, const Window& window, const Sizes& s,
+void input_gradient_winograd(Saved& saved, const Part& part, const Window& window, const Sizes& s,
                              ThreadPool& threads) {
   const Size2 x{saved.x.shape()[3], saved.x.shape()[4]};
   const kernels::WinogradShape shape{.x = window.outputs(x),
@@ -270,11 +292,11 @@ void input_gradient_winograd(Saved& saved, const Block& block, const Window& win
                                      .x_row = s.groups * s.out,
                                      .y_row = s.groups * s.in};
   constexpr std::size_t kSamples = 4;  // so that their tiles come out about even
-  parallel_for(threads, block.count, kSamples, [&](std::size_t begin, std::size_t end) {
+  parallel_for(threads, part.count, kSamples, [&](std::size_t begin, std::size_t end) {
     Scratch<float> scratch(kernels::winograd_scratch_size(s.out, s.in));
     for (std::size_t g = 0; g < s.groups; ++g) {
-      kernels::winograd(saved.dx->data() + (block.first + begin) * s.steps * s.x_step() + g * s.in,
-                        block.dy + begin * s.steps * s.y_step() + g * s.out,
+      kernels::winograd(saved.dx->data() + (part.first + begin) * s.steps * s.x_step() + g * s.in,
+                        part.dy + begin * s.steps * s.y_step() + g * s.out,
                         saved.weight.data() + g * s.winograd_weights(), saved.zeros.data(), shape,
                         (end - begin) * s.steps, scratch.data());
     }
@@ -297,11 +319,13 @@ void prepare_input_gradient(Saved& saved, const float* weight, const Window& win
   kernels::conv_weight_backward(saved.weight.data(), weight, s.groups, s.taps, s.in, s.out);
 }
 
-/// How many samples of dy a block has: what is made of them is in the cache when dweight and dx are computed
+/// How many samples of dy a part has: what is made of them is in the cache when dweight and dx are computed
 /// from it. No result depends on it.
-std::size_t block_size(const Sizes& s, std::size_t threads) {
-  constexpr std::size_t kSamples = 8, kValues = 1 << 20;
-  return std::max(kSamples * threads, kValues / std::max<std::size_t>(1, s.steps * s.y_step()));
+std::size_t part_size(const Sizes& s, std::size_t threads) {
+  constexpr std::size_t kSamples = 8, kValues = 1 << 20, kBlock = numerics::kBlockSamples;
+  const std::size_t size =
+      std::max(kSamples * threads, kValues / std::max<std::size_t>(1, s.steps * s.y_step()));
+  return (size + kBlock - 1) / kBlock * kBlock;
 }
 
 Shape weight_shape(const Conv2dOptions& o) {
@@ -403,42 +427,47 @@ Signal Conv2d::do_backward(Tape& tape, const Signal& dy) {
   ThreadPool& threads = tape.threads();
   const Sizes s(options_, saved);
   const bool by_winograd = takes_winograd(options_, s);
-  const std::size_t size = s.steps * s.y_step();
+  const std::size_t size = s.steps * s.y_step(), columns = options_.out_channels;
   make_pieces(saved, s, threads.size());
+  saved.bias_memory.resize(kernels::BlockTree<float>::memory(columns, dy.samples()));
+  saved.bias_sums = {saved.bias_memory.data(), columns, dy.samples()};
   if (tape.needs_input_gradient()) {
     saved.dx = &tape.dx_memory();
     saved.dx->resize(saved.x.stored_shape());
     prepare_input_gradient(saved, weight_.value.data(), window(), by_winograd, s);
   }
-  const std::size_t most = block_size(s, threads.size());
+  const std::size_t most = part_size(s, threads.size());
   for (std::size_t first = 0; first < dy.samples(); first += most) {
-    Block block{.dy = nullptr, .first = first, .count = std::min(most, dy.samples() - first)};
+    Part part{.dy = nullptr, .first = first, .count = std::min(most, dy.samples() - first)};
     if (source_of(dy) == nullptr) {
-      block.dy = dy.values() + first * size;
+      part.dy = dy.values() + first * size;
     } else {
-      saved.dy_made.resize(block.count * size);
-      block.dy = saved.dy_made.data();
-      parallel_for(threads, block.count, 1, [&](std::size_t n, std::size_t) {
+      saved.dy_made.resize(part.count * size);
+      part.dy = saved.dy_made.data();
+      parallel_for(threads, part.count, 1, [&](std::size_t n, std::size_t) {
         source_of(dy)->read(saved.dy_made.data() + n * size, first + n);
       });
     }
-    parallel_for(threads, saved.pieces.size(), 1, [&](std::size_t i, std::size_t) {
-      (saved.x.is_spikes() ? add_spikes : add_values)(saved.pieces[i], block, saved, s);
-    });
-    for (std::size_t n = 0; options_.bias && n < block.count; ++n) {
-      const std::size_t columns = options_.out_channels;
-      kernels::add_rows(bias_.gradient.data(), block.dy + n * size, size / columns, columns, columns);
+    parallel_for(threads, saved.pieces.size(), 1,
+                 [&](std::size_t i, std::size_t) { add_part(saved.pieces[i], part, saved, s); });
+    if (options_.bias) {
+      kernels::for_each_block(part.count, [&](std::size_t begin, std::size_t count) {
+        kernels::add_rows(saved.bias_sums.sums(), part.dy + begin * size, count * size / columns, columns,
+                          columns);
+        saved.bias_sums.close_block();
+      });
     }
     if (!tape.needs_input_gradient()) continue;
     if (by_winograd) {
-      input_gradient_winograd(saved, block, window(), s, threads);
+      input_gradient_winograd(saved, part, window(), s, threads);
     } else {
-      input_gradient(saved, block, s, threads);
+      input_gradient(saved, part, s, threads);
     }
   }
   parallel_for(threads, saved.pieces.size(), 1, [&](std::size_t i, std::size_t) {
     add_piece(weight_.gradient.data(), saved.pieces[i], saved.x.is_spikes(), s);
   });
+  if (options_.bias) kernels::add_to(bias_.gradient.data(), saved.bias_sums.root(), columns);
   if (!tape.needs_input_gradient()) return {};
   return {*saved.dx, saved.x.shape(), Layout::channels_last};
 }

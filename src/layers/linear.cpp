@@ -8,21 +8,20 @@
 #include <volley/error.hpp>
 #include <volley/layers.hpp>
 
+#include "core/numerics.hpp"
 #include "core/philox.hpp"
 #include "core/workspace.hpp"
+#include "kernels/block_tree.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/reduce.hpp"
+#include "layers/group_lists.hpp"
 #include "layers/layer_access.hpp"
-#include "layers/lookup_choice.hpp"
 #include "layers/spike_words.hpp"
 
 namespace volley {
 namespace {
 
-// With more outputs than this the gather over outputs is faster than lanes of time
-// (docs/decisions/kernels.md).
-constexpr std::size_t kTrainOutputs = 32;
 // Rows of a matrix product in one piece of work: a multiple of the six that it takes side by side, and so
 // many that they are worth its copy of the other factor.
 constexpr std::size_t kRows = 96;
@@ -34,11 +33,10 @@ constexpr std::size_t kColumns = 64;  // of a matrix, that one piece of work cov
 struct Saved {
   Signal x;
   Tensor y;
-  Tensor weight_t;                    // (in, out), for spikes in panels
-  Spikes other_order;                 // the input's spikes, turned to the order that a kernel wants
-  bool turned = false;                // whether other_order holds this pass's input
-  Buffer<std::uint8_t> by_lookup;     // whether a sample takes look-ups
-  Buffer<std::uint32_t> rows, words;  // of those that do
+  Tensor weight_t;                // (in, out), for real values
+  Spikes other_order;             // the input's spikes, turned to the order that a kernel wants
+  bool turned = false;            // whether other_order holds this pass's input
+  GroupLists lists;               // of the input's spikes
   Buffer<std::uint8_t> nibbles;   // (rows / 4, in): bit t of a byte says whether a feature fired at step t
   Buffer<std::int32_t> position;  // (rows / 4), ascending
 };
@@ -84,20 +82,28 @@ void add_by_nibbles(float* dweight, const float* dy, Saved& saved, std::size_t i
                           {SpikeWords::steps(spikes, 0) + begin * steps * row, steps * row, 0}, row, steps,
                           end - begin, in);
   });
-  const kernels::ConvShape shape{{saved.position.data(), positions, 1}, in, out, in, steps * out, positions};
-  constexpr std::size_t kPiece = kernels::kSpikeColumns;
-  const std::size_t sum_row = kernels::lookup_stride(in);
-  parallel_for(threads, (out + kPiece - 1) / kPiece, 1, [&](std::size_t begin, std::size_t end) {
-    Scratch<float> sum((kPiece + kernels::kLookupOutputs) * sum_row);
+  // Sums of so many outputs and inputs stay in the cache while blocks are joined.
+  constexpr std::size_t kOutputs = 32, kInputs = 512;
+  const std::size_t output_pieces = (out + kOutputs - 1) / kOutputs;
+  const std::size_t input_pieces = (in + kInputs - 1) / kInputs;
+  const std::size_t sum_row = kernels::lookup_stride(kInputs), size = kOutputs * sum_row;
+  const std::size_t N = spikes.samples(), sample_positions = spikes.steps() / steps;
+  parallel_for(threads, output_pieces * input_pieces, 1, [&](std::size_t piece, std::size_t) {
+    Scratch<float> sums(kernels::BlockTree<float>::memory(size, N));
     Scratch<float> table(kernels::lookup_table_size(kernels::kTablePositions));
     Scratch<std::uint32_t> words(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
-    for (std::size_t o = begin * kPiece; o < std::min(out, end * kPiece); o += kPiece) {
-      const std::size_t columns = std::min(kPiece, out - o);
-      sum.zero();
-      kernels::conv_weight_gradient_spikes(sum.data(), sum_row, saved.nibbles.data(), dy + o, out, steps,
-                                           shape, 0, in, columns, {table.data(), words.data()});
-      kernels::conv_add_gradient(dweight + o * in, sum.data(), 1, sum_row, 1, in, 0, in, columns);
-    }
+    const std::size_t o = piece / input_pieces * kOutputs, f = piece % input_pieces * kInputs;
+    const std::size_t columns = std::min(kOutputs, out - o), end = std::min(in, f + kInputs);
+    kernels::BlockTree<float> tree(sums.data(), size, N);
+    kernels::for_each_block(N, [&](std::size_t first, std::size_t count) {
+      const std::size_t place = first * sample_positions, places = count * sample_positions;
+      const kernels::ConvShape shape{{saved.position.data(), places, 1}, in, out, in, steps * out, places};
+      kernels::conv_weight_gradient_spikes(tree.sums(), sum_row, saved.nibbles.data() + place * in,
+                                           dy + place * steps * out + o, out, steps, shape, f, end, columns,
+                                           {table.data(), words.data()});
+      tree.close_block();
+    });
+    kernels::conv_add_gradient(dweight + o * in, tree.root(), 1, sum_row, 1, in, f, end, columns);
   });
 }
 
@@ -114,57 +120,18 @@ const Spikes& as_steps(Saved& saved, ThreadPool& threads) {
   return saved.other_order;
 }
 
-/// y of the samples with few spikes; neighbours go together.
-void forward_gather(float* y, Saved& saved, const Spikes& spikes, const float* weight, const float* bias,
-                    std::size_t out, ThreadPool& threads) {
-  const std::size_t N = spikes.samples(), T = spikes.steps(), in = spikes.features();
-  if (std::ranges::count(saved.by_lookup.span(), 0) == 0) return;
-  saved.weight_t.resize({in, out});
-  parallel_for(threads, kernels::step_panels(out), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t panel = begin; panel < end; ++panel) {
-      kernels::step_weights(saved.weight_t.data(), weight, in, out, panel);
-    }
-  });
-  const std::size_t share = (N + threads.size() - 1) / threads.size();
-  parallel_for(threads, N, share, [&](std::size_t begin, std::size_t end) {
-    Scratch<std::uint32_t> list(kernels::linear_list_size(share * T, in));
-    for (std::size_t n = begin; n < end;) {
-      std::size_t last = n;
-      while (last < end && saved.by_lookup[last] == saved.by_lookup[n]) ++last;
-      if (saved.by_lookup[n] == 0) {
-        kernels::linear_forward_steps(y + n * T * out, SpikeWords::steps(spikes, n), saved.weight_t.data(),
-                                      bias, (last - n) * T, in, out, list.data());
-      }
-      n = last;
-    }
-  });
-}
-
-/// y of the others. A table is made once for all their rows, so the outputs are divided.
-void forward_lookup(float* y, Saved& saved, const Spikes& spikes, const float* weight, const float* bias,
-                    std::size_t out, ThreadPool& threads) {
-  const std::size_t T = spikes.steps(), in = spikes.features(), FW = SpikeWords::row_words(spikes);
-  const auto samples = static_cast<std::size_t>(std::ranges::count(saved.by_lookup.span(), 1));
-  if (samples == 0) return;
-  // Room for all of them, so that no later batch asks for more.
-  saved.rows.resize(spikes.samples() * T);
-  saved.words.resize(2 * FW * kernels::lookup_stride(saved.rows.size()));
-  const kernels::RowList rows{saved.rows.data(), samples * T};
-  std::uint32_t* row = saved.rows.data();
-  for (std::size_t r = 0; r < spikes.samples() * T; ++r) {
-    if (saved.by_lookup[r / T] != 0) *row++ = static_cast<std::uint32_t>(r);
-  }
-  const std::size_t stride = kernels::lookup_stride(rows.count);
-  parallel_for(threads, FW, 8, [&](std::size_t begin, std::size_t end) {
-    kernels::linear_words(saved.words.data(), stride, SpikeWords::steps(spikes, 0), rows, FW, begin, end);
-  });
-  constexpr std::size_t kPiece = kernels::kLookupColumns;
-  parallel_for(threads, (out + kPiece - 1) / kPiece, 1, [&](std::size_t begin, std::size_t end) {
-    Scratch<float> scratch(kernels::linear_lookup_scratch_size(saved.rows.size()));
-    for (std::size_t o = begin * kPiece; o < std::min(out, end * kPiece); o += kPiece) {
-      kernels::linear_forward_lookup(y + o, out, saved.words.data(), weight + o * in,
-                                     bias != nullptr ? bias + o : nullptr, rows, in,
-                                     std::min(kPiece, out - o), scratch.data());
+/// y of spikes for many outputs.
+void forward_by_groups(float* y, GroupLists& lists, const Spikes& spikes, const float* weight,
+                       const float* bias, std::size_t out, ThreadPool& threads) {
+  lists.list(spikes, threads);
+  const kernels::GroupRows rows = lists.rows();
+  const std::size_t in = spikes.features(), count = spikes.samples() * spikes.steps();
+  const std::size_t piece = rows.single ? kernels::kGroupOutputs : kernels::kGroupOutputs / 4;
+  parallel_for(threads, (out + piece - 1) / piece, 1, [&](std::size_t begin, std::size_t end) {
+    Scratch<float> scratch(kernels::group_scratch_size(count));
+    for (std::size_t o = begin * piece; o < std::min(out, end * piece); o += piece) {
+      kernels::group_forward(y + o, out, rows, lists.weights(weight + o * in, in),
+                             bias != nullptr ? bias + o : nullptr, std::min(piece, out - o), scratch.data());
     }
   });
 }
@@ -178,13 +145,54 @@ void add_by_trains(float* dweight, const float* dy, const kernels::TrainBatch& t
   const std::size_t output_pieces = (out + kernels::kGradientColumns - 1) / kernels::kGradientColumns;
   const std::size_t feature_pieces = (threads.size() + output_pieces - 1) / output_pieces;
   const std::size_t piece_features = (in + feature_pieces - 1) / feature_pieces;
-  parallel_for(threads, feature_pieces * output_pieces, 1, [&](std::size_t begin, std::size_t end) {
-    Scratch<float> scratch(kernels::linear_gradient_scratch_size(piece_features));
-    for (std::size_t p = begin; p < end; ++p) {
-      const std::size_t f = std::min(in, p % feature_pieces * piece_features);
-      kernels::linear_weight_gradient_trains(dweight, dy, trains, out,
-                                             p / feature_pieces * kernels::kGradientColumns, f,
-                                             std::min(in, f + piece_features), scratch.data());
+  constexpr std::size_t kOutputs = kernels::kGradientColumns;
+  const std::size_t size = piece_features * kOutputs;
+  parallel_for(threads, feature_pieces * output_pieces, 1, [&](std::size_t piece, std::size_t) {
+    Scratch<float> sums(kernels::BlockTree<float>::memory(size, trains.N));
+    Scratch<float> scratch(kernels::kGradientScratch);
+    const std::size_t o = piece / feature_pieces * kOutputs, columns = std::min(kOutputs, out - o);
+    const std::size_t f = std::min(in, piece % feature_pieces * piece_features);
+    const std::size_t end = std::min(in, f + piece_features);
+    kernels::BlockTree<float> tree(sums.data(), size, trains.N);
+    kernels::for_each_block(trains.N, [&](std::size_t first, std::size_t count) {
+      kernels::linear_weight_gradient_trains(tree.sums(), dy + first * trains.T * out + o,
+                                             trains.part(first, count), out, columns, f, end, scratch.data());
+      tree.close_block();
+    });
+    kernels::add_transposed(dweight + o * in + f, in, tree.root(), kOutputs, end - f, columns);
+  });
+}
+
+/// The weight gradient of real values: dy (rows, out), x (rows, in), sample_rows rows a sample.
+void add_by_products(float* dweight, const float* dy, const float* x, std::size_t samples,
+                     std::size_t sample_rows, std::size_t in, std::size_t out, ThreadPool& threads) {
+  constexpr std::size_t kInputs = kernels::kProductColumns;
+  const std::size_t input_pieces = (in + kInputs - 1) / kInputs, output_pieces = (out + kRows - 1) / kRows;
+  parallel_for(threads, output_pieces * input_pieces, 1, [&](std::size_t piece, std::size_t) {
+    constexpr std::size_t kSize = kRows * kInputs;
+    Scratch<float> sums(kernels::BlockTree<float>::memory(kSize, samples));
+    Scratch<float> panel(kernels::product_panel_size(numerics::kBlockSamples * sample_rows));
+    const std::size_t o = piece / input_pieces * kRows, f = piece % input_pieces * kInputs;
+    const std::size_t rows = std::min(kRows, out - o), columns = std::min(kInputs, in - f);
+    kernels::BlockTree<float> tree(sums.data(), kSize, samples);
+    kernels::for_each_block(samples, [&](std::size_t first, std::size_t count) {
+      kernels::matrix_product({.a = dy + first * sample_rows * out + o,
+                               .a_row = 1,
+                               .a_column = out,
+                               .b = x + first * sample_rows * in + f,
+                               .b_row = in,
+                               .c = tree.sums(),
+                               .c_row = kInputs,
+                               .m = rows,
+                               .n = columns,
+                               .k = count * sample_rows,
+                               .accumulate = true},
+                              panel.data());
+      tree.close_block();
+    });
+    const float* root = tree.root();
+    for (std::size_t r = 0; r < rows; ++r) {
+      kernels::add_to(dweight + (o + r) * in + f, root + r * kInputs, columns);
     }
   });
 }
@@ -246,7 +254,7 @@ Signal Linear::do_forward(const Signal& x, Tape& tape) const {
   const float* weight = weight_.value.data();
   const float* bias = options_.bias ? bias_.value.data() : nullptr;
 
-  if (x.is_spikes() && out_ <= kTrainOutputs) {
+  if (x.is_spikes() && out_ <= numerics::kUngroupedOutputs) {
     const Spikes& spikes = as_trains(saved, tape.threads());
     parallel_for(tape.threads(), N, 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t n = begin; n < end; ++n) {
@@ -259,10 +267,7 @@ Signal Linear::do_forward(const Signal& x, Tape& tape) const {
   }
 
   if (x.is_spikes()) {
-    const Spikes& spikes = as_steps(saved, tape.threads());
-    choose_lookup(saved.by_lookup, spikes, tape.threads());
-    forward_gather(y, saved, spikes, weight, bias, out_, tape.threads());
-    forward_lookup(y, saved, spikes, weight, bias, out_, tape.threads());
+    forward_by_groups(y, saved.lists, as_steps(saved, tape.threads()), weight, bias, out_, tape.threads());
     return saved.y;
   }
   saved.weight_t.resize({in_, out_});
@@ -294,25 +299,17 @@ Signal Linear::do_backward(Tape& tape, const Signal& dy) {
   const float* dout = dy.values();
   float* dweight = weight_.gradient.data();
   if (!x.is_spikes()) {
-    product(threads, {.a = dout,
-                      .a_row = 1,
-                      .a_column = out_,
-                      .b = x.values(),
-                      .b_row = in_,
-                      .c = dweight,
-                      .c_row = in_,
-                      .m = out_,
-                      .n = in_,
-                      .k = rows,
-                      .accumulate = true});
-  } else if (!SpikeWords::in_trains(x.spikes()) && out_ > kTrainOutputs && falls_into_fours(x.steps())) {
+    add_by_products(dweight, dout, x.values(), x.samples(), x.stored_steps(), in_, out_, threads);
+  } else if (!SpikeWords::in_trains(x.spikes()) && out_ > numerics::kUngroupedOutputs &&
+             falls_into_fours(x.steps())) {
     add_by_nibbles(dweight, dout, saved, in_, out_, threads);
   } else {
     add_by_trains(dweight, dout, SpikeWords::batch(as_trains(saved, threads)), out_, threads);
   }
   if (options_.bias) {
     parallel_for(threads, out_, kColumns, [&](std::size_t begin, std::size_t end) {
-      kernels::add_rows(bias_.gradient.data() + begin, dout + begin, rows, end - begin, out_);
+      kernels::add_samples(bias_.gradient.data() + begin, dout + begin, x.samples(), x.stored_steps(),
+                           end - begin, out_);
     });
   }
 

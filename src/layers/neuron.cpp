@@ -194,15 +194,17 @@ Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
                [&](std::size_t begin, std::size_t end) {
                  saved.backward(dx.data() + place_of(begin, saved.shape).current, dy, begin, end);
                });
-  if (learns) add_gradients(saved.partial, saved.shape.N * saved.shape.P, saved.shape.F);
+  if (learns) add_gradients(saved.partial, saved.shape.N, saved.shape.P, saved.shape.F);
   return saved.x.with_values(dx);
 }
 
-void NeuronLayer::add_gradients(const std::vector<Buffer<float>>& partial, std::size_t rows, std::size_t F) {
+void NeuronLayer::add_gradients(const std::vector<Buffer<float>>& partial, std::size_t samples,
+                                std::size_t rows, std::size_t F) {
   for (std::size_t k = 0; k < numbers_.size(); ++k) {
     Tensor& gradient = numbers_[k].gradient;
     if (gradient.size() == 0) continue;  // not learned
-    kernels::add_neuron_gradient(gradient.data(), partial[k].data(), rows, F, channels_of(options_) != 0);
+    kernels::add_neuron_gradient(gradient.data(), partial[k].data(), samples, rows, F,
+                                 channels_of(options_) != 0);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/philox.hpp"
 #include "core/workspace.hpp"
+#include "kernels/block_tree.hpp"
 #include "kernels/psn.hpp"
 #include "layers/layer_access.hpp"
 #include "layers/neuron_pass.hpp"
@@ -116,10 +117,20 @@ Signal ParallelNeuron<Options>::do_backward(Tape& tape, const Signal& dy) {
                           saved.bias.data(), options_.surrogate, shape, scratch);
   });
   saved.dmatrix.resize(numbers);
-  saved.dmatrix.zero();
-  kernels::add_neuron_gradient(saved.dmatrix.data(), saved.partial.data(), shape.N, numbers, true);
-  reference::psn_fold(weight_.gradient.data(), bias_.gradient.data(), saved.dmatrix.data(),
-                      saved.dmatrix.data() + shape.T * shape.T, options_, shape.T);
+  const std::size_t weights = weight_.gradient.size(), size = weights + bias_.gradient.size();
+  Scratch<float> memory(kernels::BlockTree<float>::memory(size, shape.N));
+  kernels::BlockTree<float> tree(memory.data(), size, shape.N);
+  kernels::for_each_block(shape.N, [&](std::size_t first, std::size_t count) {
+    saved.dmatrix.zero();
+    kernels::add_neuron_gradient(saved.dmatrix.data(), saved.partial.data() + first * numbers, count, 1,
+                                 numbers, true);
+    reference::psn_fold(tree.sums(), tree.sums() + weights, saved.dmatrix.data(),
+                        saved.dmatrix.data() + shape.T * shape.T, options_, shape.T);
+    tree.close_block();
+  });
+  const float* root = tree.root();
+  kernels::add_to(weight_.gradient.data(), root, weights);
+  kernels::add_to(bias_.gradient.data(), root + weights, size - weights);
   return x.with_values(saved.dx);
 }
 

@@ -10,6 +10,7 @@
 #include "core/philox.hpp"
 #include "core/workspace.hpp"
 #include "kernels/bits.hpp"
+#include "kernels/block_tree.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/neuron.hpp"
 #include "layers/layer_access.hpp"
@@ -116,34 +117,38 @@ void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, F
   }
 }
 
-/// Over all samples and steps but the first, in that order.
+/// Over all samples, and their steps but the first.
 void add_weight_gradient(Saved& saved, Parameter& weight, Feedback feedback, ThreadPool& threads) {
-  const std::size_t N = saved.x.samples();
-  const std::size_t T = saved.x.steps();
-  const std::size_t F = saved.x.features();
+  const std::size_t N = saved.x.samples(), T = saved.x.steps(), F = saved.x.features();
   float* gradient = weight.gradient.data();
-  if (feedback == Feedback::element_wise) {
-    for (std::size_t row = 0; row < N * T; ++row) {
-      if (row % T == 0) continue;
-      reference::feed_back_gradient(gradient, saved.dx.data() + row * F, saved.s.data() + (row - 1) * F,
-                                    feedback, F);
-    }
-    return;
-  }
-  parallel_for(threads, F, kOutputs, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = 0; n < N; ++n) {
-      product({.a = saved.dx.data() + (n * T + 1) * F + begin,
-               .a_row = 1,
-               .a_column = F,
-               .b = saved.s.data() + n * T * F,
-               .b_row = F,
-               .c = gradient + begin * F,
-               .c_row = F,
-               .m = end - begin,
-               .n = F,
-               .k = T - 1,
-               .accumulate = true});
-    }
+  const bool linear = feedback == Feedback::linear;
+  parallel_for(threads, linear ? F : 1, kOutputs, [&](std::size_t begin, std::size_t end) {
+    const std::size_t size = (end - begin) * F;
+    Scratch<float> memory(kernels::BlockTree<float>::memory(size, N));
+    kernels::BlockTree<float> tree(memory.data(), size, N);
+    kernels::for_each_block(N, [&](std::size_t first, std::size_t count) {
+      for (std::size_t n = first; n < first + count; ++n) {
+        const float* later = saved.dx.data() + (n * T + 1) * F;
+        const float* fired = saved.s.data() + n * T * F;
+        for (std::size_t t = 1; !linear && t < T; ++t, later += F, fired += F) {
+          reference::feed_back_gradient(tree.sums(), later, fired, feedback, F);
+        }
+        if (!linear) continue;
+        product({.a = later + begin,
+                 .a_row = 1,
+                 .a_column = F,
+                 .b = fired,
+                 .b_row = F,
+                 .c = tree.sums(),
+                 .c_row = F,
+                 .m = end - begin,
+                 .n = F,
+                 .k = T - 1,
+                 .accumulate = true});
+      }
+      tree.close_block();
+    });
+    kernels::add_to(gradient + begin * F, tree.root(), size);
   });
 }
 
@@ -233,7 +238,7 @@ Signal Recurrent::do_backward(Tape& tape, const Signal& dy) {
     });
   });
   add_weight_gradient(saved, weight_, options_.feedback, tape.threads());
-  neuron_.add_gradients(saved.partial, saved.x.samples(), features_);
+  neuron_.add_gradients(saved.partial, saved.x.samples(), 1, features_);
   return saved.dx;
 }
 

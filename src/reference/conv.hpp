@@ -6,8 +6,9 @@
 
 namespace volley::reference {
 
-// One picture, row-major: x (in, H, W), y (out, H', W'), weight (out, in / groups, kh, kw). Equation numbers
-// are those of docs/math/conv.md.
+// One picture, row-major: x (in, H, W), y (out, H', W'), weight (out, in / groups, kh, kw). Gradients of
+// parameters are sums over the pictures of one block of samples; core/tree_sum.hpp joins the blocks. Equation
+// numbers are those of docs/math/conv.md.
 
 struct Conv2dShape {
   std::size_t in, out, groups;
@@ -48,8 +49,8 @@ void conv2d_forward(Real* y, const Real* x, const Real* weight, const Real* bias
   shape.for_each([&](std::size_t o, std::size_t i, std::size_t w) { y[o] += weight[w] * x[i]; });
 }
 
-/// (C2) for spikes x, in the order of look-ups: four channels of a tap at a time, each group of four summed
-/// by itself. Fours are counted within a group of channels.
+/// (C2) for spikes x: four channels of a tap at a time, each group of four summed by itself. Fours are counted
+/// within a group of channels.
 template <class Real>
 void conv2d_forward_by_fours(Real* y, const Real* x, const Real* weight, const Real* bias,
                              const Conv2dShape& shape) {

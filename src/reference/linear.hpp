@@ -5,8 +5,10 @@
 
 namespace volley::reference {
 
-// y[t] = W x[t] + b over rows, a row being one step of one sample: what kernels/linear.cpp must compute. x is
-// 0 or 1 where it is spikes. Equation numbers are those of docs/math/linear.md.
+// y[t] = W x[t] + b over rows, a row being one step of one sample: what kernels/linear.cpp and
+// kernels/groups.cpp must compute. x is 0 or 1 where it is spikes. Gradients of parameters are sums over the
+// rows of one block of samples; core/tree_sum.hpp joins the blocks. Equation numbers are those of
+// docs/math/linear.md.
 
 /// y (rows, out) from x (rows, in), weight (out, in), bias (out) or null. Sums run over `in`, ascending.
 template <class Real>
@@ -23,8 +25,7 @@ void linear_forward(Real* y, const Real* x, const Real* weight, const Real* bias
   }
 }
 
-/// The same for spikes x, in the order of look-ups: four inputs at a time, each group of four summed by
-/// itself.
+/// The same for spikes x to many outputs: four inputs at a time, each group of four summed by itself.
 template <class Real>
 void linear_forward_by_fours(Real* y, const Real* x, const Real* weight, const Real* bias, std::size_t rows,
                              std::size_t in, std::size_t out) {

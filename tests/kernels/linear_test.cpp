@@ -66,16 +66,8 @@ TEST(Bits, OrdersTurnIntoEachOther) {
   }
 }
 
-std::vector<float> step_weights(const std::vector<float>& weight, std::size_t in, std::size_t out) {
-  std::vector<float> panels(weight.size());
-  for (std::size_t p = 0; p < kernels::step_panels(out); ++p) {
-    kernels::step_weights(panels.data(), weight.data(), in, out, p);
-  }
-  return panels;
-}
-
-// The kernels add the same numbers in the same order as the reference, so they give its very bits.
-TEST(LinearKernel, BothForwardsAreTheReferenceBitForBit) {
+// The kernel adds the same numbers in the same order as the reference, so it gives its very bits.
+TEST(LinearKernel, TheForwardOfTrainsIsTheReferenceBitForBit) {
   test::on_every_target([] {
     for (const std::size_t out : {1u, 2u, 3u, 7u, 10u, 16u, 17u, 33u, 130u, 200u}) {
       for (const std::size_t T : {1u, 4u, 16u, 65u, 100u, 150u}) {
@@ -83,52 +75,12 @@ TEST(LinearKernel, BothForwardsAreTheReferenceBitForBit) {
           const PackedSpikes p(2, T, in, 0.2, static_cast<std::uint32_t>(out * T));
           const std::vector<float> weight = test::Random(1).values<float>(out * in);
           const std::vector<float> bias = test::Random(2).values<float>(out);
-          const std::vector<float> weight_t = step_weights(weight, in, out);
-          std::vector<std::uint32_t> list(kernels::linear_list_size(2 * T, in));
           for (const float* b : {bias.data(), static_cast<const float*>(nullptr)}) {
-            std::vector<float> expected(2 * T * out), y(2 * T * out), z(2 * T * out);
+            std::vector<float> expected(2 * T * out), y(2 * T * out);
             reference::linear_forward(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
             for (std::size_t n = 0; n < 2; ++n) {
               kernels::linear_forward_trains(&y[n * T * out], &p.trains[n * in * p.W], &p.active[n * in],
                                              p.active_count[n], weight.data(), b, T, in, out);
-            }
-            kernels::linear_forward_steps(z.data(), p.steps.data(), weight_t.data(), b, 2 * T, in, out,
-                                          list.data());
-            ASSERT_EQ(y, expected) << "in " << in << " out " << out << " T " << T;
-            ASSERT_EQ(z, expected) << "in " << in << " out " << out << " T " << T;
-          }
-        }
-      }
-    }
-  });
-}
-
-TEST(LinearKernel, LookupsAreTheReferenceByFoursBitForBit) {
-  test::on_every_target([] {
-    for (const std::size_t out : {1u, 8u, 9u, 33u}) {
-      for (const std::size_t T : {1u, 4u, 13u, 65u}) {
-        for (const std::size_t in : {1u, 3u, 4u, 63u, 64u, 65u, 1030u}) {
-          const PackedSpikes p(2, T, in, 0.4, static_cast<std::uint32_t>(out * T));
-          const std::vector<float> weight = test::Random(1).values<float>(out * in);
-          const std::vector<float> bias = test::Random(2).values<float>(out);
-          // Every second row is asked for; the others stay.
-          std::vector<std::uint32_t> list;
-          for (std::uint32_t r = 0; r < 2 * T; r += 2) list.push_back(r);
-          const kernels::RowList rows{list.data(), list.size()};
-          const std::size_t FW = (in + 63) / 64, stride = kernels::lookup_stride(list.size());
-          std::vector<std::uint32_t> words(2 * FW * stride, ~0u);
-          kernels::linear_words(words.data(), stride, p.steps.data(), rows, FW, 0, FW);
-          Buffer<float> scratch(kernels::linear_lookup_scratch_size(list.size()));
-          for (const float* b : {bias.data(), static_cast<const float*>(nullptr)}) {
-            std::vector<float> expected(2 * T * out), y(2 * T * out, 7.0f);
-            reference::linear_forward_by_fours(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
-            for (std::size_t i = 0; i < y.size(); ++i) {
-              if (i / out % 2 == 1) expected[i] = 7.0f;
-            }
-            for (std::size_t o = 0; o < out; o += kernels::kLookupColumns) {
-              kernels::linear_forward_lookup(&y[o], out, words.data(), &weight[o * in],
-                                             b == nullptr ? b : b + o, rows, in,
-                                             std::min(kernels::kLookupColumns, out - o), scratch.data());
             }
             ASSERT_EQ(y, expected) << "in " << in << " out " << out << " T " << T;
           }
@@ -148,11 +100,15 @@ TEST(LinearKernel, WeightGradientIsTheReferenceByFoursBitForBit) {
         const std::vector<float> before = test::Random(4).values<float>(out * in);
         std::vector<float> expected = before, dw = before;
         reference::linear_weight_gradient_by_fours(expected.data(), dy.data(), p.x.data(), N, T, in, out);
-        Buffer<float> scratch(kernels::linear_gradient_scratch_size(in));
-        for (std::size_t o = 0; o < out; o += kernels::kGradientColumns) {
+        constexpr std::size_t kColumns = kernels::kGradientColumns;
+        Buffer<float> scratch(kernels::kGradientScratch), sums(in * kColumns);
+        for (std::size_t o = 0; o < out; o += kColumns) {
+          const std::size_t columns = std::min(kColumns, out - o);
           for (const auto& [first, last] : {std::pair<std::size_t, std::size_t>{0, 20}, {20, in}}) {
-            kernels::linear_weight_gradient_trains(dw.data(), dy.data(), p.batch(), out, o, first, last,
+            sums.zero();
+            kernels::linear_weight_gradient_trains(sums.data(), &dy[o], p.batch(), out, columns, first, last,
                                                    scratch.data());
+            kernels::add_transposed(&dw[o * in + first], in, sums.data(), kColumns, last - first, columns);
           }
         }
         ASSERT_EQ(dw, expected) << "out " << out << " T " << T;

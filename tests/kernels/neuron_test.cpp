@@ -192,12 +192,14 @@ TEST(NeuronKernel, AUsersOwnSurrogateIsAsGoodAsOurs) {
 TEST(NeuronKernel, AGradientIsAddedUpInOneOrder) {
   std::vector<float> partial(6 * 3);
   for (std::size_t i = 0; i < partial.size(); ++i) partial[i] = static_cast<float>(i);
-  std::vector<float> each(3, 1.0f);
-  float all = 1.0f;
-  kernels::add_neuron_gradient(each.data(), partial.data(), 6, 3, true);
-  kernels::add_neuron_gradient(&all, partial.data(), 6, 3, false);
-  EXPECT_EQ(each, (std::vector<float>{46, 52, 58}));
-  EXPECT_EQ(all, 154.0f);
+  for (const std::size_t samples : {1u, 2u, 6u}) {
+    std::vector<float> each(3, 1.0f);
+    float all = 1.0f;
+    kernels::add_neuron_gradient(each.data(), partial.data(), samples, 6 / samples, 3, true);
+    kernels::add_neuron_gradient(&all, partial.data(), samples, 6 / samples, 3, false);
+    EXPECT_EQ(each, (std::vector<float>{46, 52, 58}));
+    EXPECT_EQ(all, 154.0f);
+  }
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <volley/conv.hpp>
 #include <volley/layers.hpp>
 
-#include "layers/lookup_choice.hpp"
 #include "layers/picture_layers.hpp"
 #include "layers/spike_words.hpp"
 #include "reference/conv.hpp"
@@ -73,13 +72,8 @@ struct Expected {
     }
     for (std::size_t n = 0; n < kN * kT; ++n) {
       reference::conv2d_forward(&y[n * out], &x[n * in], w.data(), o.bias ? b.data() : nullptr, shape);
-      // A sample with many spikes takes look-ups.
-      const Real* sample = &x[n / kT * kT * in];
-      const double rate =
-          static_cast<double>(std::accumulate(sample, sample + kT * in, Real(0)) / Real(kT * in));
-      const auto forward =
-          rate > kLookupShare ? reference::conv2d_forward_by_fours<Real> : reference::conv2d_forward<Real>;
-      forward(&y_of_spikes[n * out], &x[n * in], w.data(), o.bias ? b.data() : nullptr, shape);
+      reference::conv2d_forward_by_fours(&y_of_spikes[n * out], &x[n * in], w.data(),
+                                         o.bias ? b.data() : nullptr, shape);
       reference::conv2d_input_gradient(&dx[n * in], &dout[n * out], w.data(), shape);
       reference::conv2d_weight_gradient(dw.data(), &dout[n * out], &x[n * in], shape);
       reference::conv2d_bias_gradient(db.data(), &dout[n * out], shape);
