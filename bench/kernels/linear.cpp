@@ -5,8 +5,11 @@
 #include <vector>
 
 #include "kernels/bits.hpp"
+#include "kernels/block_tree.hpp"
 #include "kernels/common.hpp"
 #include "kernels/poisson.hpp"
+#include "layers/group_lists.hpp"
+#include "layers/spike_words.hpp"
 #include "reference/linear.hpp"
 
 namespace volley::bench {
@@ -117,18 +120,23 @@ void linear_forward_trains(benchmark::State& state) {
   time_runs(state, additions(x, s), forward);
 }
 
-void linear_forward_steps(benchmark::State& state) {
+/// With all preparation: the groups are listed, the tables are built.
+void group_forward(benchmark::State& state) {
   const Sizes s(state);
   const Input x(s.T, s.in);
+  Spikes spikes;
+  std::ranges::copy(x.steps.span(), SpikeWords::make_steps(spikes, {x.N, s.T, s.in}));
   const Buffer<float> weight = random_values(s.out * s.in, 1);
-  Buffer<float> weight_t(weight.size()), y(x.N * s.T * s.out);
-  Buffer<std::uint32_t> list(kernels::linear_list_size(x.N * s.T, s.in));
-  for (std::size_t p = 0; p < kernels::step_panels(s.out); ++p) {
-    kernels::step_weights(weight_t.data(), weight.data(), s.in, s.out, p);
-  }
+  Buffer<float> y(x.N * s.T * s.out), scratch(kernels::group_scratch_size(x.N * s.T));
+  ThreadPool threads(1);
+  GroupLists lists;
   const auto forward = [&] {
-    kernels::linear_forward_steps(y.data(), x.steps.data(), weight_t.data(), nullptr, x.N * s.T, s.in, s.out,
-                                  list.data());
+    lists.list(spikes, threads);
+    constexpr std::size_t kOutputs = kernels::kGroupOutputs;
+    for (std::size_t o = 0; o < s.out; o += kOutputs) {
+      kernels::group_forward(y.data() + o, s.out, lists.rows(), lists.weights(weight.data() + o * s.in, s.in),
+                             nullptr, std::min(kOutputs, s.out - o), scratch.data());
+    }
   };
   forward();
   if (!agrees(state, forward_error(y, x, weight, s), 1e-5)) return;
@@ -139,13 +147,22 @@ void linear_weight_gradient_trains(benchmark::State& state) {
   const Sizes s(state);
   const Input x(s.T, s.in);
   const Buffer<float> dy = random_values(x.N * s.T * s.out, 2);
-  Buffer<float> dweight(s.out * s.in), scratch(kernels::linear_gradient_scratch_size(s.in));
+  constexpr std::size_t kColumns = kernels::kGradientColumns;
+  const std::size_t size = s.in * kColumns;
+  Buffer<float> dweight(s.out * s.in), scratch(kernels::kGradientScratch),
+      memory(kernels::BlockTree<float>::memory(size, x.N));
   const auto gradient = [&](std::size_t samples) {
-    kernels::TrainBatch batch = x.batch();
-    batch.N = samples;
-    for (std::size_t o = 0; o < s.out; o += kernels::kGradientColumns)
-      kernels::linear_weight_gradient_trains(dweight.data(), dy.data(), batch, s.out, o, 0, s.in,
-                                             scratch.data());
+    for (std::size_t o = 0; o < s.out; o += kColumns) {
+      const std::size_t columns = std::min(kColumns, s.out - o);
+      kernels::BlockTree<float> tree(memory.data(), size, samples);
+      kernels::for_each_block(samples, [&](std::size_t first, std::size_t count) {
+        kernels::linear_weight_gradient_trains(tree.sums(), dy.data() + first * s.T * s.out + o,
+                                               x.batch().part(first, count), s.out, columns, 0, s.in,
+                                               scratch.data());
+        tree.close_block();
+      });
+      kernels::add_transposed(dweight.data() + o * s.in, s.in, tree.root(), kColumns, s.in, columns);
+    }
   };
   dweight.zero();
   gradient(kVerified);
@@ -181,7 +198,7 @@ const std::vector<std::int64_t> kTutorial{784, 10, 100}, kFirst{784, 800, 25}, k
 const std::vector<std::string> kNames{"in", "out", "T"};
 
 BENCHMARK(linear_forward_trains)->Apply(usual)->ArgNames(kNames)->Args(kTutorial)->Args(kLast);
-BENCHMARK(linear_forward_steps)->Apply(usual)->ArgNames(kNames)->Args(kFirst)->Args(kHidden);
+BENCHMARK(group_forward)->Apply(usual)->ArgNames(kNames)->Args(kFirst)->Args(kHidden);
 BENCHMARK(linear_weight_gradient_trains)
     ->Apply(usual)
     ->ArgNames(kNames)

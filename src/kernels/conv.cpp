@@ -223,10 +223,10 @@ void conv_weight_gradient(float* sum, const float* x, const float* dy, const Con
   HWY_DYNAMIC_DISPATCH(conv_weight_gradient)(sum, x, dy, shape, begin, end, columns);
 }
 
-void conv_nibbles(std::uint8_t* nibbles, const PictureBits& spikes, std::size_t step_words, std::size_t steps,
+void conv_subsets(std::uint8_t* subset, const PictureBits& spikes, std::size_t step_words, std::size_t steps,
                   std::size_t positions, std::size_t in) {
   static_assert(std::endian::native == std::endian::little, "bytes are spread eight at a time");
-  for (std::size_t p = 0; p < positions; ++p, nibbles += in) {
+  for (std::size_t p = 0; p < positions; ++p, subset += in) {
     const std::uint64_t* words = spikes.data + p * spikes.words;
     for (std::size_t i = 0; i < in; i += 8) {
       const std::size_t count = std::min<std::size_t>(8, in - i);
@@ -235,35 +235,15 @@ void conv_nibbles(std::uint8_t* nibbles, const PictureBits& spikes, std::size_t 
         const std::uint64_t bits = bits_at(words + t * step_words, spikes.bit + i, count);
         constexpr std::uint64_t kOnes = 0x0101010101010101;
         const std::uint64_t spread = bits * kOnes & 0x8040201008040201;  // bit k alone in byte k
-        eight |= ((spread + 0x7f * kOnes) >> 7 & kOnes) << t;
+        eight |= ((spread + 0x7f * kOnes) >> 7 & kOnes) << (4 + t);
       }
-      std::memcpy(nibbles + i, &eight, count);
+      std::memcpy(subset + i, &eight, count);
     }
   }
 }
 
-void conv_weight_gradient_spikes(float* sum, std::size_t sum_row, const std::uint8_t* nibbles,
-                                 const float* dy, std::size_t y_step, std::size_t steps, const ConvShape& s,
-                                 std::size_t begin, std::size_t end, std::size_t columns,
-                                 const SpikeGradientScratch& scratch) {
-  const std::size_t rows = end - begin, stride = lookup_stride(rows);
-  for (std::size_t first = 0; first < s.taps.positions; first += kTablePositions) {
-    const std::size_t last = std::min(first + kTablePositions, s.taps.positions);
-    gather_nibbles(scratch.words, stride, nibbles, s.in, s.taps, first, last, begin, end);
-    const std::size_t words = (last - first + kWordNibbles - 1) / kWordNibbles;
-    const NibbleWords bits{scratch.words, stride, rows,
-                           words,         words,  last - first - kWordNibbles * (words - 1)};
-    for (std::size_t o = 0; o < columns; o += kLookupOutputs) {
-      lookup_table(scratch.table, {dy + first * s.y_row + o, 1, s.y_row, y_step}, last - first, steps,
-                   std::min(kLookupOutputs, columns - o));
-      lookup_add(sum + o * sum_row, sum_row, scratch.table, bits);
-    }
-  }
-}
-
-void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::size_t column,
-                       std::size_t taps, std::size_t in, std::size_t begin, std::size_t end,
-                       std::size_t columns) {
+void conv_add_gradient(float* dweight, const float* sum, std::size_t taps, std::size_t in, std::size_t begin,
+                       std::size_t end, std::size_t columns) {
   constexpr std::size_t kTile = 16;  // rows of the sum that stay in the cache for all columns
   for (std::size_t j = begin; j < end;) {
     const std::size_t tap = j / in;
@@ -271,8 +251,8 @@ void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::s
     const std::size_t count = std::min({kTile, end - j, in - i});
     for (std::size_t o = 0; o < columns; ++o) {
       float* to = dweight + (o * in + i) * taps + tap;
-      const float* from = sum + (j - begin) * row + o * column;
-      for (std::size_t k = 0; k < count; ++k) to[k * taps] += from[k * row];
+      const float* from = sum + (j - begin) * kConvColumns + o;
+      for (std::size_t k = 0; k < count; ++k) to[k * taps] += from[k * kConvColumns];
     }
     j += count;
   }

@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "kernels/groups.hpp"
-#include "kernels/lookup.hpp"
 #include "kernels/taps.hpp"
 
 namespace volley::kernels {
@@ -71,29 +70,15 @@ inline constexpr std::size_t kConvColumns = 64;
 void conv_weight_gradient(float* sum, const float* x, const float* dy, const ConvShape& shape,
                           std::size_t begin, std::size_t end, std::size_t columns);
 
-/// The same for spikes, by look-up, four steps at a time. Twin: conv2d_weight_gradient_by_fours. `steps` <= 4
-/// of them are there, y_step floats apart. The sums lie turned, (columns, sum_row), sum_row >=
-/// lookup_stride(end - begin); `nibbles` has kLookupRows readable bytes behind it.
-inline constexpr std::size_t kSpikeColumns = 64;     // output channels that one call takes at the most
-inline constexpr std::size_t kTablePositions = 128;  // whose tables are in the cache at once
-struct SpikeGradientScratch {
-  float* table;          // lookup_table_size(kTablePositions), 64-byte aligned
-  std::uint32_t* words;  // kTablePositions / kWordNibbles x lookup_stride(end - begin)
-};
-void conv_weight_gradient_spikes(float* sum, std::size_t sum_row, const std::uint8_t* nibbles,
-                                 const float* dy, std::size_t y_step, std::size_t steps,
-                                 const ConvShape& shape, std::size_t begin, std::size_t end,
-                                 std::size_t columns, const SpikeGradientScratch& scratch);
-/// Its input, nibbles (positions, in): bit t says whether a channel fired at step t. The steps are step_words
-/// apart.
-void conv_nibbles(std::uint8_t* nibbles, const PictureBits& spikes, std::size_t step_words, std::size_t steps,
+/// The spikes of `positions` positions as group_gradient takes them, (positions, in): bit t of a byte / 16
+/// says whether a channel fired at step t of `steps` <= 4. The steps are step_words apart.
+void conv_subsets(std::uint8_t* subset, const PictureBits& spikes, std::size_t step_words, std::size_t steps,
                   std::size_t positions, std::size_t in);
 
-/// Adds the sums to dweight (columns, in, taps), the gradient of its output channels: that of row j, begin <=
-/// j < end, and column o is sum[(j - begin) * row + o * column].
-void conv_add_gradient(float* dweight, const float* sum, std::size_t row, std::size_t column,
-                       std::size_t taps, std::size_t in, std::size_t begin, std::size_t end,
-                       std::size_t columns);
+/// Adds the sums (rows [begin, end) of (taps, in), kConvColumns) to dweight (columns, in, taps), the gradient
+/// of its output channels.
+void conv_add_gradient(float* dweight, const float* sum, std::size_t taps, std::size_t in, std::size_t begin,
+                       std::size_t end, std::size_t columns);
 
 /// The weights (groups, out, in, taps) as the kernels read them: (groups, taps, in, out) for y, (groups,
 /// taps, out, in) for dx.

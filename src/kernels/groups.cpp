@@ -30,7 +30,22 @@ constexpr std::size_t kColumns = Walk::kVectors* kLanes;  // outputs side by sid
 static_assert(kGroupOutputs % kColumns<Singles> == 0 && kGroupOutputs % kColumns<Blocks> == 0);
 static_assert(Singles::kChunks * kGroupSlots * 16 * kColumns<Singles> <= kGroupTables);
 
-/// The 16 subset sums of a group, terms ascending: entry m, of kColumns outputs, has those whose bit is in m.
+/// The 16 subset sums of a group, terms ascending, of one vector of outputs: entry m, kColumns floats behind
+/// entry m - 1, has the terms whose bit is in m.
+template <class Walk>
+HWY_INLINE void store_subset_sums(float* HWY_RESTRICT table, VF a, VF b, VF c, VF e) {
+  const F32 d;
+  const VF term[4] = {a, b, c, e};
+  VF sums[16];
+  sums[0] = hn::Zero(d);
+  for (std::size_t k = 0; k < 4; ++k) {
+    sums[1u << k] = term[k];
+    for (std::size_t m = 1; m < (1u << k); ++m) sums[m | 1u << k] = hn::Add(sums[m], term[k]);
+  }
+  for (std::size_t m = 0; m < 16; ++m) hn::Store(sums[m], d, table + m * kColumns<Walk>);
+}
+
+/// The entries of a group of weights.
 template <class Walk>
 HWY_INLINE void build_entries(float* HWY_RESTRICT table, const GroupWeights& w, std::size_t slot,
                               std::size_t o, std::size_t outputs) {
@@ -41,14 +56,9 @@ HWY_INLINE void build_entries(float* HWY_RESTRICT table, const GroupWeights& w, 
   HWY_ALIGN float term[4 * kC];
   if (terms < 4 || outputs < kC) std::memset(term, 0, sizeof term);
   turn_tile(term, kC, w.weight + o * w.in + first, w.in, outputs, terms);
-  for (std::size_t v = 0; v < Walk::kVectors; ++v, table += kLanes) {
-    VF sums[16];
-    sums[0] = hn::Zero(d);
-    for (std::size_t k = 0; k < 4; ++k) {
-      sums[1u << k] = hn::Load(d, term + k * kC + v * kLanes);
-      for (std::size_t m = 1; m < (1u << k); ++m) sums[m | 1u << k] = hn::Add(sums[m], sums[1u << k]);
-    }
-    for (std::size_t m = 0; m < 16; ++m) hn::Store(sums[m], d, table + m * kC);
+  for (std::size_t v = 0; v < kC; v += kLanes) {
+    store_subset_sums<Walk>(table + v, hn::Load(d, term + v), hn::Load(d, term + kC + v),
+                            hn::Load(d, term + 2 * kC + v), hn::Load(d, term + 3 * kC + v));
   }
 }
 
@@ -190,6 +200,91 @@ void make_table(float* table, const GroupWeights& w, std::size_t outputs, bool s
   (single ? table_for<Singles> : table_for<Blocks>)(table, w, outputs);
 }
 
+// ---- weight gradients
+// ---------------------------------------------------------------------------------------
+
+/// The entries of dy at four steps of position p, outputs from o on.
+HWY_INLINE void build_gradient_entries(float* HWY_RESTRICT table, const GroupGradient& x, std::size_t p,
+                                       std::size_t o, std::size_t outputs) {
+  for (std::size_t v = 0; v < kColumns<Blocks>; v += kLanes) {
+    const std::size_t lanes = v >= outputs ? 0 : HWY_MIN(kLanes, outputs - v);
+    const auto term = [&](std::size_t k) {
+      if (k >= x.steps || lanes == 0) return hn::Zero(F32());
+      return load_up_to(x.dy + k * x.y_step + p * x.y_row + o + v, lanes);
+    };
+    store_subset_sums<Blocks>(table + v, term(0), term(1), term(2), term(3));
+  }
+}
+
+/// Whether all of kRows bytes are 0.
+template <std::size_t kRows>
+HWY_INLINE bool all_silent(const std::uint8_t* subset) {
+  std::uint64_t low = 0, high = 0;
+  std::memcpy(&low, subset, HWY_MIN(kRows, std::size_t{8}));
+  if constexpr (kRows > 8) std::memcpy(&high, subset + 8, kRows - 8);
+  return (low | high) == 0;
+}
+
+/// Adds positions [first, last) to the sums of kRows weights of one tap from `channel` on.
+template <std::size_t kRows>
+HWY_INLINE void add_positions(float* HWY_RESTRICT sums, std::size_t sum_row, const float* HWY_RESTRICT table,
+                              const GroupGradient& x, std::size_t tap, std::size_t channel, std::size_t first,
+                              std::size_t last) {
+  const F32 d;
+  constexpr std::size_t kC = kColumns<Blocks>;
+  VF sum[kRows][Blocks::kVectors];
+  unrolled<kRows>([&](auto r) {
+    unrolled<Blocks::kVectors>([&](auto v) { sum[r][v] = hn::Load(d, sums + r * sum_row + v * kLanes); });
+  });
+  for (std::size_t p = first; p < last; ++p, table += 16 * kC) {
+    const std::int32_t at = x.taps.index[p * x.taps.taps + tap];
+    if (at == kOutside) continue;
+    const std::uint8_t* HWY_RESTRICT subset = x.subset + static_cast<std::size_t>(at) * x.in + channel;
+    if (all_silent<kRows>(subset)) continue;
+    unrolled<kRows>([&](auto r) {
+      const float* HWY_RESTRICT found = table + subset[r] * kC / 16;
+      unrolled<Blocks::kVectors>(
+          [&](auto v) { sum[r][v] = hn::Add(sum[r][v], hn::Load(d, found + v * kLanes)); });
+    });
+  }
+  unrolled<kRows>([&](auto r) {
+    unrolled<Blocks::kVectors>([&](auto v) { hn::Store(sum[r][v], d, sums + r * sum_row + v * kLanes); });
+  });
+}
+
+template <std::size_t kMost = Blocks::kRows>
+HWY_INLINE void add_positions_of(std::size_t rows, float* sums, std::size_t sum_row, const float* table,
+                                 const GroupGradient& x, std::size_t tap, std::size_t channel,
+                                 std::size_t first, std::size_t last) {
+  if constexpr (kMost > 1) {
+    if (rows < kMost) {
+      return add_positions_of<kMost - 1>(rows, sums, sum_row, table, x, tap, channel, first, last);
+    }
+  }
+  add_positions<kMost>(sums, sum_row, table, x, tap, channel, first, last);
+}
+
+void gradient(float* sums, std::size_t sum_row, const GroupGradient& x, std::size_t begin, std::size_t end,
+              std::size_t columns, float* tables) {
+  constexpr std::size_t kC = kColumns<Blocks>, kPositions = Blocks::kChunks * kGroupSlots;
+  static_assert(kPositions * 16 * kC <= kGroupGradientTables);
+  for (std::size_t first = 0; first < x.taps.positions; first += kPositions) {
+    const std::size_t last = HWY_MIN(x.taps.positions, first + kPositions);
+    for (std::size_t o = 0; o < columns; o += kC) {
+      for (std::size_t p = first; p < last; ++p) {
+        build_gradient_entries(tables + (p - first) * 16 * kC, x, p, o, columns - o);
+      }
+      for (std::size_t j = begin; j < end;) {
+        const std::size_t left = HWY_MIN(end, (j / x.in + 1) * x.in) - j;  // rows of this tap
+        const std::size_t parts = (left + Blocks::kRows - 1) / Blocks::kRows, rows = left / parts;
+        add_positions_of(rows, sums + (j - begin) * sum_row + o, sum_row, tables, x, j / x.in, j % x.in,
+                         first, last);
+        j += rows;
+      }
+    }
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
 HWY_AFTER_NAMESPACE();
@@ -200,6 +295,7 @@ namespace volley::kernels {
 HWY_EXPORT(forward_by_weights);
 HWY_EXPORT(forward_by_table);
 HWY_EXPORT(make_table);
+HWY_EXPORT(gradient);
 
 void group_forward(float* y, std::size_t y_row, const GroupRows& x, const GroupWeights& w, const float* bias,
                    std::size_t outputs, float* scratch) {
@@ -209,6 +305,11 @@ void group_forward(float* y, std::size_t y_row, const GroupRows& x, const GroupW
 void group_forward(float* y, std::size_t y_row, const GroupRows& x, const float* table, std::size_t slots,
                    const float* bias, std::size_t outputs, float* sums) {
   HWY_DYNAMIC_DISPATCH(forward_by_table)(y, y_row, x, table, slots, bias, outputs, sums);
+}
+
+void group_gradient(float* sums, std::size_t sum_row, const GroupGradient& x, std::size_t begin,
+                    std::size_t end, std::size_t columns, float* tables) {
+  HWY_DYNAMIC_DISPATCH(gradient)(sums, sum_row, x, begin, end, columns, tables);
 }
 
 std::size_t count_groups(const std::uint64_t* words, std::size_t count) {

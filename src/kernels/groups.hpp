@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/taps.hpp"
+
 namespace volley::kernels {
 
 // Sums over spikes of one output, forward, in groups of four inputs (numerics::kGroup): the terms of a group
@@ -67,6 +69,28 @@ void group_forward(float* y, std::size_t y_row, const GroupRows& x, const float*
 /// The tables of outputs <= kGroupOutputs outputs, for x.single or not: group_table_size(slots) floats.
 constexpr std::size_t group_table_size(std::size_t slots) { return slots * 16 * kGroupOutputs; }
 void group_table(float* table, const GroupWeights& w, std::size_t outputs, bool single);
+
+// Weight gradients of spikes go the same way: the four terms of a group are dy at four steps of one position,
+// a row is a weight, and the lanes are outputs. Twins: linear_weight_gradient_by_fours of
+// reference/linear.hpp and conv2d_weight_gradient_by_fours of reference/conv.hpp.
+
+/// Four steps of some positions, `steps` <= 4 of which are there. dy begins at their first output, with y_row
+/// floats to the next position and y_step to the next step. Bit k of subset[position * in + channel] / 16
+/// says whether a channel fired at step k; taps.index says which position of it each position of dy sees.
+struct GroupGradient {
+  const std::uint8_t* subset;
+  std::size_t in;
+  const float* dy;
+  std::size_t y_row, y_step, steps;
+  Taps taps;
+};
+inline constexpr std::size_t kGroupGradientTables = 2 * kGroupSlots * 16 * 32;
+
+/// sums (rows [begin, end) of (taps, in), sum_row) += the sums over the positions, ascending, for `columns`
+/// outputs. sum_row, a multiple of 32, is at least `columns`; what is behind these is unspecified. `tables`
+/// has kGroupGradientTables floats; both are 64-byte aligned.
+void group_gradient(float* sums, std::size_t sum_row, const GroupGradient& x, std::size_t begin,
+                    std::size_t end, std::size_t columns, float* tables);
 
 /// Bit 4 k says whether any of bits 4 k to 4 k + 3 of the word is 1.
 constexpr std::uint64_t groups_of(std::uint64_t word) {

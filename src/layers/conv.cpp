@@ -16,7 +16,6 @@
 #include "kernels/block_tree.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/groups.hpp"
-#include "kernels/lookup.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/winograd.hpp"
 #include "layers/group_lists.hpp"
@@ -46,7 +45,7 @@ struct Output final : SampleSource {
 struct GradientPiece {
   std::size_t group, channel, columns, begin, end;
   Buffer<float> memory;
-  kernels::BlockTree<float> sums;  // (rows, kConvColumns), of spikes (columns, lookup_stride(rows))
+  kernels::BlockTree<float> sums;  // (rows, kConvColumns)
 };
 
 struct Saved {
@@ -203,21 +202,18 @@ void add_values(GradientPiece& piece, const Part& part, std::size_t first, std::
 
 void add_spikes(GradientPiece& piece, const Part& part, std::size_t first, std::size_t count,
                 const Saved& saved, const Sizes& s) {
-  const std::size_t sum_row = kernels::lookup_stride(piece.end - piece.begin);
-  Scratch<std::uint8_t> nibbles(s.x_positions * s.in + kernels::kLookupRows);
-  Scratch<float> table(kernels::lookup_table_size(kernels::kTablePositions));
-  Scratch<std::uint32_t> words(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
-  const kernels::ConvShape shape = s.forward(saved);
+  Scratch<std::uint8_t> subset(s.x_positions * s.in);
+  Scratch<float> tables(kernels::kGroupGradientTables);
   const Spikes& spikes = saved.x.spikes();
+  kernels::GroupGradient x{subset.data(), s.in, nullptr, s.groups * s.out, s.y_step(), 0, saved.taps.view()};
   for (std::size_t n = first; n < first + count; ++n) {
-    const float* dy = part.dy + n * s.steps * s.y_step() + piece.channel;
-    for (std::size_t t = 0; t < s.steps; t += 4) {
-      const std::size_t steps = std::min<std::size_t>(4, s.steps - t);
-      kernels::conv_nibbles(nibbles.data(), bits_of(spikes, part.first + n, t, piece.group, s.in),
-                            SpikeWords::row_words(spikes), steps, s.x_positions, s.in);
-      kernels::conv_weight_gradient_spikes(piece.sums.sums(), sum_row, nibbles.data(), dy + t * s.y_step(),
-                                           s.y_step(), steps, shape, piece.begin, piece.end, piece.columns,
-                                           {table.data(), words.data()});
+    x.dy = part.dy + n * s.steps * s.y_step() + piece.channel;
+    for (std::size_t t = 0; t < s.steps; t += 4, x.dy += 4 * s.y_step()) {
+      x.steps = std::min<std::size_t>(4, s.steps - t);
+      kernels::conv_subsets(subset.data(), bits_of(spikes, part.first + n, t, piece.group, s.in),
+                            SpikeWords::row_words(spikes), x.steps, s.x_positions, s.in);
+      kernels::group_gradient(piece.sums.sums(), kernels::kConvColumns, x, piece.begin, piece.end,
+                              piece.columns, tables.data());
     }
   }
 }
@@ -232,8 +228,7 @@ void add_part(GradientPiece& piece, const Part& part, const Saved& saved, const 
 /// dweight in pieces of so many outputs; where these are too few for the threads, the rows are cut too. No
 /// cut changes a result.
 void make_pieces(Saved& saved, const Sizes& s, std::size_t threads) {
-  const bool spikes = saved.x.is_spikes();
-  const std::size_t panel = spikes ? kernels::kSpikeColumns : kernels::kConvColumns;
+  constexpr std::size_t panel = kernels::kConvColumns;
   const std::size_t panels = (s.out + panel - 1) / panel;
   const std::size_t cuts = (threads + s.groups * panels - 1) / (s.groups * panels);
   const std::size_t rows = s.taps * s.in;
@@ -247,19 +242,15 @@ void make_pieces(Saved& saved, const Sizes& s, std::size_t threads) {
     piece.columns = std::min(panel, s.out - out);
     piece.begin = std::min(rows, i % cuts * piece_rows);
     piece.end = std::min(rows, piece.begin + piece_rows);
-    const std::size_t count = piece.end - piece.begin;
-    const std::size_t size =
-        spikes ? (panel + kernels::kLookupOutputs) * kernels::lookup_stride(count) : count * panel;
+    const std::size_t size = (piece.end - piece.begin) * panel;
     piece.memory.resize(kernels::BlockTree<float>::memory(size, saved.x.samples()));
     piece.sums = {piece.memory.data(), size, saved.x.samples()};
   }
 }
 
-void add_piece(float* dweight, GradientPiece& piece, bool spikes, const Sizes& s) {
-  const std::size_t row = spikes ? 1 : kernels::kConvColumns;
-  const std::size_t column = spikes ? kernels::lookup_stride(piece.end - piece.begin) : 1;
-  kernels::conv_add_gradient(dweight + piece.channel * s.taps * s.in, piece.sums.root(), row, column, s.taps,
-                             s.in, piece.begin, piece.end, piece.columns);
+void add_piece(float* dweight, GradientPiece& piece, const Sizes& s) {
+  kernels::conv_add_gradient(dweight + piece.channel * s.taps * s.in, piece.sums.root(), s.taps, s.in,
+                             piece.begin, piece.end, piece.columns);
 }
 
 /// dx of a part of the samples.
@@ -464,9 +455,8 @@ Signal Conv2d::do_backward(Tape& tape, const Signal& dy) {
       input_gradient(saved, part, s, threads);
     }
   }
-  parallel_for(threads, saved.pieces.size(), 1, [&](std::size_t i, std::size_t) {
-    add_piece(weight_.gradient.data(), saved.pieces[i], saved.x.is_spikes(), s);
-  });
+  parallel_for(threads, saved.pieces.size(), 1,
+               [&](std::size_t i, std::size_t) { add_piece(weight_.gradient.data(), saved.pieces[i], s); });
   if (options_.bias) kernels::add_to(bias_.gradient.data(), saved.bias_sums.root(), columns);
   if (!tape.needs_input_gradient()) return {};
   return {*saved.dx, saved.x.shape(), Layout::channels_last};

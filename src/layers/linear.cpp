@@ -26,7 +26,7 @@ namespace {
 // many that they are worth its copy of the other factor.
 constexpr std::size_t kRows = 96;
 // Up to so many steps spikes in step order are not turned to trains for the weight gradient.
-constexpr std::size_t kNibbleSteps = 16;
+constexpr std::size_t kGroupSteps = 16;
 
 constexpr std::size_t kColumns = 64;  // of a matrix, that one piece of work covers
 
@@ -37,7 +37,7 @@ struct Saved {
   Spikes other_order;             // the input's spikes, turned to the order that a kernel wants
   bool turned = false;            // whether other_order holds this pass's input
   GroupLists lists;               // of the input's spikes
-  Buffer<std::uint8_t> nibbles;   // (rows / 4, in): bit t of a byte says whether a feature fired at step t
+  Buffer<std::uint8_t> subset;    // (rows / 4, in), as conv_subsets writes them
   Buffer<std::int32_t> position;  // (rows / 4), ascending
 };
 
@@ -64,46 +64,44 @@ void product(ThreadPool& threads, const kernels::MatrixProduct& p) {
 }
 
 /// Whether T steps are few, and fours of them leave no rest.
-bool falls_into_fours(std::size_t T) { return T <= 4 || (T % 4 == 0 && T <= kNibbleSteps); }
+bool falls_into_fours(std::size_t T) { return T <= 4 || (T % 4 == 0 && T <= kGroupSteps); }
 
 /// The weight gradient of spikes in step order. Four steps of a sample are a position of a convolution that
 /// looks at one position alone.
-void add_by_nibbles(float* dweight, const float* dy, Saved& saved, std::size_t in, std::size_t out,
-                    ThreadPool& threads) {
+void add_by_groups(float* dweight, const float* dy, Saved& saved, std::size_t in, std::size_t out,
+                   ThreadPool& threads) {
   const Spikes& spikes = saved.x.spikes();
-  const std::size_t steps = std::min<std::size_t>(4, spikes.steps());
-  const std::size_t positions = spikes.samples() * spikes.steps() / steps;
+  const std::size_t steps = std::min<std::size_t>(4, spikes.steps()), N = spikes.samples();
+  const std::size_t sample_positions = spikes.steps() / steps, positions = N * sample_positions;
   const std::size_t row = SpikeWords::row_words(spikes);
-  saved.nibbles.resize(positions * in + kernels::kLookupRows);
+  saved.subset.resize(positions * in);
   saved.position.resize(positions);
   std::iota(saved.position.data(), saved.position.data() + positions, 0);
   parallel_for(threads, positions, 8, [&](std::size_t begin, std::size_t end) {
-    kernels::conv_nibbles(saved.nibbles.data() + begin * in,
+    kernels::conv_subsets(saved.subset.data() + begin * in,
                           {SpikeWords::steps(spikes, 0) + begin * steps * row, steps * row, 0}, row, steps,
                           end - begin, in);
   });
   // Sums of so many outputs and inputs stay in the cache while blocks are joined.
-  constexpr std::size_t kOutputs = 32, kInputs = 512;
+  constexpr std::size_t kOutputs = 32, kInputs = 512, kSize = kOutputs * kInputs;
   const std::size_t output_pieces = (out + kOutputs - 1) / kOutputs;
   const std::size_t input_pieces = (in + kInputs - 1) / kInputs;
-  const std::size_t sum_row = kernels::lookup_stride(kInputs), size = kOutputs * sum_row;
-  const std::size_t N = spikes.samples(), sample_positions = spikes.steps() / steps;
   parallel_for(threads, output_pieces * input_pieces, 1, [&](std::size_t piece, std::size_t) {
-    Scratch<float> sums(kernels::BlockTree<float>::memory(size, N));
-    Scratch<float> table(kernels::lookup_table_size(kernels::kTablePositions));
-    Scratch<std::uint32_t> words(kernels::kTablePositions / kernels::kWordNibbles * sum_row);
+    Scratch<float> sums(kernels::BlockTree<float>::memory(kSize, N));
+    Scratch<float> tables(kernels::kGroupGradientTables);
     const std::size_t o = piece / input_pieces * kOutputs, f = piece % input_pieces * kInputs;
     const std::size_t columns = std::min(kOutputs, out - o), end = std::min(in, f + kInputs);
-    kernels::BlockTree<float> tree(sums.data(), size, N);
+    kernels::BlockTree<float> tree(sums.data(), kSize, N);
     kernels::for_each_block(N, [&](std::size_t first, std::size_t count) {
-      const std::size_t place = first * sample_positions, places = count * sample_positions;
-      const kernels::ConvShape shape{{saved.position.data(), places, 1}, in, out, in, steps * out, places};
-      kernels::conv_weight_gradient_spikes(tree.sums(), sum_row, saved.nibbles.data() + place * in,
-                                           dy + place * steps * out + o, out, steps, shape, f, end, columns,
-                                           {table.data(), words.data()});
+      const std::size_t place = first * sample_positions;
+      const kernels::Taps taps{saved.position.data(), count * sample_positions, 1};
+      kernels::group_gradient(
+          tree.sums(), kOutputs,
+          {saved.subset.data() + place * in, in, dy + place * steps * out + o, steps * out, out, steps, taps},
+          f, end, columns, tables.data());
       tree.close_block();
     });
-    kernels::conv_add_gradient(dweight + o * in, tree.root(), 1, sum_row, 1, in, f, end, columns);
+    kernels::add_transposed(dweight + o * in + f, in, tree.root(), kOutputs, end - f, columns);
   });
 }
 
@@ -302,7 +300,7 @@ Signal Linear::do_backward(Tape& tape, const Signal& dy) {
     add_by_products(dweight, dout, x.values(), x.samples(), x.stored_steps(), in_, out_, threads);
   } else if (!SpikeWords::in_trains(x.spikes()) && out_ > numerics::kUngroupedOutputs &&
              falls_into_fours(x.steps())) {
-    add_by_nibbles(dweight, dout, saved, in_, out_, threads);
+    add_by_groups(dweight, dout, saved, in_, out_, threads);
   } else {
     add_by_trains(dweight, dout, SpikeWords::batch(as_trains(saved, threads)), out_, threads);
   }
