@@ -1,6 +1,7 @@
 #include "kernels/linear.hpp"
 
 #include <bit>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -151,14 +152,16 @@ void linear_weight_gradient_trains(benchmark::State& state) {
   const std::size_t size = s.in * kColumns;
   Buffer<float> dweight(s.out * s.in), scratch(kernels::kGradientScratch),
       memory(kernels::BlockTree<float>::memory(size, x.N));
+  std::vector<std::uint32_t> row_of(s.in + 1);
+  std::iota(row_of.begin(), row_of.end(), 0u);
   const auto gradient = [&](std::size_t samples) {
     for (std::size_t o = 0; o < s.out; o += kColumns) {
       const std::size_t columns = std::min(kColumns, s.out - o);
       kernels::BlockTree<float> tree(memory.data(), size, samples);
       kernels::for_each_block(samples, [&](std::size_t first, std::size_t count) {
         kernels::linear_weight_gradient_trains(tree.sums(), dy.data() + first * s.T * s.out + o,
-                                               x.batch().part(first, count), s.out, columns, 0, s.in,
-                                               scratch.data());
+                                               x.batch().part(first, count), s.out, columns, row_of.data(), 0,
+                                               s.in, scratch.data());
         tree.close_block();
       });
       kernels::add_transposed(dweight.data() + o * s.in, s.in, tree.root(), kColumns, s.in, columns);

@@ -162,13 +162,13 @@ HWY_INLINE std::uint64_t spread_nibbles(std::uint32_t bits) {
 /// sums rows of kFeatures features += the table's entries at their trains' nibbles, in the order of time.
 template <std::size_t kFeatures>
 HWY_INLINE void add_from_table(float* HWY_RESTRICT sums, const float* HWY_RESTRICT table,
-                               const std::uint32_t* features, std::size_t f_begin,
-                               const std::uint64_t* trains, std::size_t W, std::size_t word,
-                               std::size_t steps) {
+                               const std::uint32_t* features, const std::uint32_t* row_of,
+                               std::size_t first_row, const std::uint64_t* trains, std::size_t W,
+                               std::size_t word, std::size_t steps) {
   const F32 d;
   VF sum[kFeatures][kColumnVectors];
   unrolled<kFeatures>([&](auto i) {
-    const float* row = sums + (features[i] - f_begin) * kColumns;
+    const float* row = sums + (row_of[features[i]] - first_row) * kColumns;
     unrolled<kColumnVectors>([&](auto v) { sum[i][v] = hn::Load(d, row + v * kLanes); });
   });
   for (std::size_t t = 0; t < steps; t += 32) {
@@ -188,7 +188,7 @@ HWY_INLINE void add_from_table(float* HWY_RESTRICT sums, const float* HWY_RESTRI
     }
   }
   unrolled<kFeatures>([&](auto i) {
-    float* row = sums + (features[i] - f_begin) * kColumns;
+    float* row = sums + (row_of[features[i]] - first_row) * kColumns;
     unrolled<kColumnVectors>([&](auto v) { hn::Store(sum[i][v], d, row + v * kLanes); });
   });
 }
@@ -200,11 +200,13 @@ HWY_INLINE void prefetch_rows(const float* from, std::size_t rows, std::size_t r
 }
 
 void linear_weight_gradient_trains(float* sums, const float* dy, const TrainBatch& x, std::size_t out,
-                                   std::size_t columns, std::size_t f_begin, std::size_t f_end,
-                                   float* table) {
+                                   std::size_t columns, const std::uint32_t* row_of, std::size_t f_begin,
+                                   std::size_t f_end, float* table) {
   // Features whose sums run side by side, to hide the latency of an addition.
   constexpr std::size_t kFeatures = kLanes == 16 ? 8 : 4;
   const std::size_t W = (x.T + 63) / 64;
+  if (f_begin == f_end) return;
+  const std::size_t first_row = row_of[f_begin];
   for (std::size_t n = 0; n < x.N; ++n) {
     const std::uint32_t* active = x.active + n * x.in;
     const std::uint32_t* first = std::lower_bound(active, active + x.active_count[n], f_begin);
@@ -217,10 +219,11 @@ void linear_weight_gradient_trains(float* sums, const float* dy, const TrainBatc
       build_table(table, dy + (n * x.T + t) * out, steps, out, columns);
       const std::uint32_t* f = first;
       for (; f + kFeatures <= last; f += kFeatures) {
-        add_from_table<kFeatures>(sums, table, f, f_begin, trains + (f - first) * W, W, t / 64, steps);
+        add_from_table<kFeatures>(sums, table, f, row_of, first_row, trains + (f - first) * W, W, t / 64,
+                                  steps);
       }
       for (; f < last; ++f)
-        add_from_table<1>(sums, table, f, f_begin, trains + (f - first) * W, W, t / 64, steps);
+        add_from_table<1>(sums, table, f, row_of, first_row, trains + (f - first) * W, W, t / 64, steps);
     }
   }
 }
@@ -327,9 +330,10 @@ void linear_forward_trains(float* y, const std::uint64_t* trains, const std::uin
 }
 
 void linear_weight_gradient_trains(float* sums, const float* dy, const TrainBatch& x, std::size_t out,
-                                   std::size_t columns, std::size_t f_begin, std::size_t f_end,
-                                   float* scratch) {
-  HWY_DYNAMIC_DISPATCH(linear_weight_gradient_trains)(sums, dy, x, out, columns, f_begin, f_end, scratch);
+                                   std::size_t columns, const std::uint32_t* row_of, std::size_t f_begin,
+                                   std::size_t f_end, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(linear_weight_gradient_trains)
+  (sums, dy, x, out, columns, row_of, f_begin, f_end, scratch);
 }
 
 void matrix_product(const MatrixProduct& p, float* panel) { HWY_DYNAMIC_DISPATCH(matrix_product)(p, panel); }

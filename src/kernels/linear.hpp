@@ -39,13 +39,13 @@ struct TrainBatch {
   }
 };
 
-/// sums (f_end - f_begin, kGradientColumns) += x^T dy for inputs [f_begin, f_end) and `columns` <=
-/// kGradientColumns outputs, over the samples of one block; dy (N, T, out), from its first output on. Four
-/// steps at a time, through a table of their 16 subset sums: the twin is linear_weight_gradient_by_fours.
-/// `sums` and `scratch`, kGradientScratch floats, are 64-byte aligned.
+/// sums (rows, kGradientColumns) += x^T dy for inputs [f_begin, f_end) and `columns` <= kGradientColumns
+/// outputs, over the samples of one block; dy (N, T, out), from its first output on. The sums of input f are
+/// row row_of[f] - row_of[f_begin]. Four steps at a time, through a table of their 16 subset sums: the twin
+/// is linear_weight_gradient_by_fours. `sums` and `scratch`, kGradientScratch floats, are 64-byte aligned.
 void linear_weight_gradient_trains(float* sums, const float* dy, const TrainBatch& x, std::size_t out,
-                                   std::size_t columns, std::size_t f_begin, std::size_t f_end,
-                                   float* scratch);
+                                   std::size_t columns, const std::uint32_t* row_of, std::size_t f_begin,
+                                   std::size_t f_end, float* scratch);
 
 /// C (m, n) = A B, or C += A B. A is read as a[i * a_row + k * a_column], B (k, n) and C have rows of b_row
 /// and c_row floats. Each element is one sum over k, ascending, that begins with 0 or with what is in C.

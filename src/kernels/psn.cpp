@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "core/numerics.hpp"
 #include "kernels/surrogate.hpp"
 
 // Plain loops over features: each output stands alone, and the compiler takes vectors for them.
@@ -16,14 +17,15 @@ void add_scaled(float* __restrict y, float a, const float* __restrict x, std::si
   for (std::size_t i = 0; i < size; ++i) y[i] += a * x[i];
 }
 
-/// The sum of a[i] b[i] in sixteen parts that are then added up: one order, whatever the vectors' width.
+/// The sum of a[i] b[i] in parts that are then added up: one order, whatever the vectors' width.
 float dot(const float* a, const float* b, std::size_t size) {
-  std::array<float, 16> parts{};
+  constexpr std::size_t kParts = numerics::kSumLanes;
+  std::array<float, kParts> parts{};
   std::size_t i = 0;
-  for (; i + 16 <= size; i += 16) {
-    for (std::size_t k = 0; k < 16; ++k) parts[k] += a[i + k] * b[i + k];
+  for (; i + kParts <= size; i += kParts) {
+    for (std::size_t k = 0; k < kParts; ++k) parts[k] += a[i + k] * b[i + k];
   }
-  for (; i < size; ++i) parts[i % 16] += a[i] * b[i];
+  for (; i < size; ++i) parts[i % kParts] += a[i] * b[i];
   float sum = 0;
   for (const float part : parts) sum += part;
   return sum;

@@ -4,6 +4,8 @@
 #include <bit>
 #include <numeric>
 
+#include "core/numerics.hpp"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/reduce.cpp"
 #include "kernels/simd_targets.hpp"
@@ -21,7 +23,7 @@ using F64 = hn::ScalableTag<double>;
 double sum_of_squares(const float* x, std::size_t n) {
   const F64 d;
   const hn::Rebind<float, F64> d32;
-  constexpr std::size_t kSums = 16;
+  constexpr std::size_t kSums = numerics::kSumLanes;
   constexpr std::size_t kDoubles = hn::MaxLanes(d);
   constexpr std::size_t kVectors = kSums / kDoubles;
   hn::Vec<F64> vectors[kVectors];

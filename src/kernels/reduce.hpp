@@ -14,8 +14,7 @@ double sum_of_squares(const float* x, std::size_t n);
 void add_to(float* sums, const float* terms, std::size_t n);
 void add_to(double* sums, const double* terms, std::size_t n);
 
-/// sums (columns) += the sum of `rows` rows of one block of samples, ascending from 0; row r begins at x + r
-/// * row.
+/// sums (columns) += the sum of `rows` rows, ascending from 0; row r begins at x + r * row.
 void add_rows(float* sums, const float* x, std::size_t rows, std::size_t columns, std::size_t row);
 
 /// Bits that are 1 in `count` words.

@@ -443,8 +443,9 @@ Signal Conv2d::do_backward(Tape& tape, const Signal& dy) {
                  [&](std::size_t i, std::size_t) { add_part(saved.pieces[i], part, saved, s); });
     if (options_.bias) {
       kernels::for_each_block(part.count, [&](std::size_t begin, std::size_t count) {
-        kernels::add_rows(saved.bias_sums.sums(), part.dy + begin * size, count * size / columns, columns,
-                          columns);
+        for (std::size_t n = begin; n < begin + count; ++n) {
+          kernels::add_rows(saved.bias_sums.sums(), part.dy + n * size, size / columns, columns, columns);
+        }
         saved.bias_sums.close_block();
       });
     }

@@ -38,6 +38,7 @@ struct Saved {
   bool turned = false;            // whether other_order holds this pass's input
   GroupLists lists;               // of the input's spikes
   Buffer<std::uint8_t> subset;    // (rows / 4, in), as conv_subsets writes them
+  Buffer<std::uint32_t> before;   // see count_active
   Buffer<std::int32_t> position;  // (rows / 4), ascending
 };
 
@@ -134,30 +135,50 @@ void forward_by_groups(float* y, GroupLists& lists, const Spikes& spikes, const 
   });
 }
 
+/// before (in + 1): how many of the inputs before each fired in the batch.
+void count_active(Buffer<std::uint32_t>& before, const kernels::TrainBatch& trains) {
+  before.resize(trains.in + 1);
+  before.zero();
+  for (std::size_t n = 0; n < trains.N; ++n) {
+    const std::uint32_t* active = trains.active + n * trains.in;
+    for (std::size_t a = 0; a < trains.active_count[n]; ++a) before[active[a] + 1] = 1;
+  }
+  for (std::size_t f = 0; f < trains.in; ++f) before[f + 1] += before[f];
+}
+
 /// The weight gradient of spikes by their trains, in pieces of 16 outputs; where there are too few of these
 /// for the threads, the features are cut too. Each cut costs one more table of subset sums a sample, and
-/// changes no result.
-void add_by_trains(float* dweight, const float* dy, const kernels::TrainBatch& trains, std::size_t out,
-                   ThreadPool& threads) {
+/// changes no result. Inputs that are silent in the whole batch have no sums.
+void add_by_trains(float* dweight, const float* dy, Saved& saved, const kernels::TrainBatch& trains,
+                   std::size_t out, ThreadPool& threads) {
   const std::size_t in = trains.in;
   const std::size_t output_pieces = (out + kernels::kGradientColumns - 1) / kernels::kGradientColumns;
   const std::size_t feature_pieces = (threads.size() + output_pieces - 1) / output_pieces;
   const std::size_t piece_features = (in + feature_pieces - 1) / feature_pieces;
   constexpr std::size_t kOutputs = kernels::kGradientColumns;
-  const std::size_t size = piece_features * kOutputs;
+  count_active(saved.before, trains);
+  const std::uint32_t* before = saved.before.data();
   parallel_for(threads, feature_pieces * output_pieces, 1, [&](std::size_t piece, std::size_t) {
-    Scratch<float> sums(kernels::BlockTree<float>::memory(size, trains.N));
-    Scratch<float> scratch(kernels::kGradientScratch);
     const std::size_t o = piece / feature_pieces * kOutputs, columns = std::min(kOutputs, out - o);
     const std::size_t f = std::min(in, piece % feature_pieces * piece_features);
-    const std::size_t end = std::min(in, f + piece_features);
+    const std::size_t end = std::min(in, f + piece_features), size = (before[end] - before[f]) * kOutputs;
+    Scratch<float> sums(kernels::BlockTree<float>::memory(size, trains.N));
+    Scratch<float> table(kernels::kGradientScratch), all((end - f) * kOutputs);
     kernels::BlockTree<float> tree(sums.data(), size, trains.N);
     kernels::for_each_block(trains.N, [&](std::size_t first, std::size_t count) {
       kernels::linear_weight_gradient_trains(tree.sums(), dy + first * trains.T * out + o,
-                                             trains.part(first, count), out, columns, f, end, scratch.data());
+                                             trains.part(first, count), out, columns, before, f, end,
+                                             table.data());
       tree.close_block();
     });
-    kernels::add_transposed(dweight + o * in + f, in, tree.root(), kOutputs, end - f, columns);
+    all.zero();
+    const float* root = tree.root();
+    for (std::size_t i = f; i < end; ++i) {
+      if (before[i] == before[i + 1]) continue;
+      std::copy_n(root, kOutputs, all.data() + (i - f) * kOutputs);
+      root += kOutputs;
+    }
+    kernels::add_transposed(dweight + o * in + f, in, all.data(), kOutputs, end - f, columns);
   });
 }
 
@@ -302,7 +323,7 @@ Signal Linear::do_backward(Tape& tape, const Signal& dy) {
              falls_into_fours(x.steps())) {
     add_by_groups(dweight, dout, saved, in_, out_, threads);
   } else {
-    add_by_trains(dweight, dout, SpikeWords::batch(as_trains(saved, threads)), out_, threads);
+    add_by_trains(dweight, dout, saved, SpikeWords::batch(as_trains(saved, threads)), out_, threads);
   }
   if (options_.bias) {
     parallel_for(threads, out_, kColumns, [&](std::size_t begin, std::size_t end) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/block_tree.hpp"
 #include "reference/rate_penalty.hpp"
 
 namespace volley {
@@ -66,9 +67,7 @@ void compute_rates(Saved& saved, ThreadPool& threads) {
   }
   parallel_for(threads, F, kFeatures, [&](std::size_t begin, std::size_t end) {
     std::fill(rates + begin, rates + end, 0.0f);
-    for (std::size_t row = 0; row < rows; ++row) {
-      for (std::size_t i = begin; i < end; ++i) rates[i] += x.values()[row * F + i];
-    }
+    kernels::add_samples(rates + begin, x.values() + begin, x.samples(), x.stored_steps(), end - begin, F);
     for (std::size_t i = begin; i < end; ++i) rates[i] /= static_cast<float>(rows);
   });
 }

@@ -2,11 +2,12 @@
 
 #include <array>
 #include <cmath>
-#include <numeric>
 
 #include <volley/error.hpp>
 #include <volley/optimizer.hpp>
 
+#include "core/numerics.hpp"
+#include "core/tree_sum.hpp"
 #include "core/workspace.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/update.hpp"
@@ -181,11 +182,12 @@ double gradient_norm(const std::vector<NamedParameter>& parameters, ThreadPool& 
   double sum = 0;
   for (const NamedParameter& p : parameters) {
     const std::span<const float> g = p.parameter->gradient.values();
-    Scratch<double> sums((g.size() + kGrain - 1) / kGrain);  // of each piece, in their order
-    parallel_for(threads, g.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-      sums[begin / kGrain] = kernels::sum_of_squares(g.data() + begin, end - begin);
+    constexpr std::size_t kPiece = numerics::kNormPiece;
+    Scratch<double> sums((g.size() + kPiece - 1) / kPiece);
+    parallel_for(threads, g.size(), kPiece, [&](std::size_t begin, std::size_t end) {
+      sums[begin / kPiece] = kernels::sum_of_squares(g.data() + begin, end - begin);
     });
-    sum = std::accumulate(sums.span().begin(), sums.span().end(), sum);
+    sum += tree_sum(sums.size(), [&](std::size_t i) { return sums[i]; });
   }
   return std::sqrt(sum);
 }

@@ -93,7 +93,7 @@ void linear_weight_gradient_by_fours(Real* dweight, const Real* dy, const Real* 
   }
 }
 
-/// dbias (out) += the sum of dy over the rows, ascending.
+/// dbias (out) += the sum of dy over the rows of one sample, ascending.
 template <class Real>
 void linear_bias_gradient(Real* dbias, const Real* dy, std::size_t rows, std::size_t out) {
   for (std::size_t o = 0; o < out; ++o) {

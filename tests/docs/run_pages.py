@@ -12,6 +12,9 @@ Each page has a scratch folder that looks like the clone, with the program on PA
     <!-- not run: why -->   before a block that takes what a test has not
     <!-- exits: 2 -->       before a block that fails, with this status
 
+With --update, output that differs only in its numbers is written into the page, and into its translation, which has the
+same blocks.
+
 In every document, the options of each `volley` command are looked up in its --help; --options does only that.
 
 Exit status: 0 every page holds, 1 one does not, 77 something is not here that a page needs, such as the data.
@@ -104,6 +107,23 @@ def difference(shown, printed):
     return "\n".join(lines)
 
 
+def with_numbers_of(shown, printed):
+    """The lines that a page shows, each as the next printed line that is the same but for its numbers; None where one
+    is missing."""
+
+    def form(line):
+        return " ".join(re.sub(r"[-+]?\d[\d.,]*(e[-+]?\d+)?", "#", line).split())
+
+    lines, left = [], iter(printed.splitlines())
+    for line in shown.splitlines():
+        if line.strip() != "...":
+            line = next((one for one in left if form(one) == form(line)), None)
+            if line is None:
+                return None
+        lines.append(line.rstrip())
+    return "".join(f"{line}\n" for line in lines)
+
+
 # Runs blocks that come in as lines, repr(text); a zero byte ends what each prints.
 SESSION = """
 import sys
@@ -143,8 +163,9 @@ def check_options(text, program):
 
 
 class Page:
-    def __init__(self, text, program, python, folder):
-        self.text, self.python, self.folder = text, python, folder
+    def __init__(self, text, program, python, folder, update):
+        self.text, self.python, self.folder, self.update = text, python, folder, update
+        self.changes = {}  # what blocks should show
         self.session = None
         self.printed = None  # by the block before; None: it was not run
         for entry in ROOT.iterdir():
@@ -247,6 +268,10 @@ class Page:
         if self.printed is None:
             return
         if not same_output(block.text, self.printed):
+            should = with_numbers_of(block.text, self.printed) if self.update else None
+            if should is not None:
+                self.changes[block.text] = should
+                return
             raise Broken("this is not what is printed:\n" + difference(block.text, self.printed))
         self.printed = None
 
@@ -256,13 +281,24 @@ class Page:
             self.session.wait(timeout=60)
 
 
-def run_page(text, program, python):
+def run_page(text, program, python, update=False):
+    """What blocks should show that are out of date; where there is no `update`, that is Broken."""
     with tempfile.TemporaryDirectory(prefix="volley-page-") as folder:
-        page = Page(text, program, python, Path(folder))
+        page = Page(text, program, python, Path(folder), update)
         try:
             page.run()
         finally:
             page.close()
+    return page.changes
+
+
+def write_changes(path, changes):
+    for page in (path, path.with_suffix(".zh-CN.md")):
+        if page.exists():
+            text = page.read_text(encoding="utf-8")
+            for old, new in changes.items():
+                text = text.replace(f"```text\n{old}```", f"```text\n{new}```")
+            page.write_text(text, encoding="utf-8")
 
 
 def missing_here(program):
@@ -292,6 +328,7 @@ def main():
     parser.add_argument(
         "--options", action="store_true", help="run nothing, look up the options of every command"
     )
+    parser.add_argument("--update", action="store_true", help="write output whose numbers differ into the pages")
     parser.add_argument("pages", type=Path, nargs="+")
     arguments = parser.parse_args()
     program = arguments.program.resolve()
@@ -302,7 +339,7 @@ def main():
             text = path.read_text(encoding="utf-8")
             check_options(text, program)
             if not arguments.options:
-                run_page(text, program, python)
+                write_changes(path, run_page(text, program, python, arguments.update))
             passed += 1
         except Broken as broken:
             missing = "" if arguments.options else missing_here(program)

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include <bit>
 #include <limits>
 
@@ -129,12 +131,14 @@ TEST(LinearEdges, AnyNumberOfInputsAndSilenceToo) {
                                        bias.data(), T, in, out);
         constexpr std::size_t kColumns = kernels::kGradientColumns;
         Buffer<float> scratch(kernels::kGradientScratch), sums(in * kColumns);
+        std::vector<std::uint32_t> row_of(in + 1);
+        std::iota(row_of.begin(), row_of.end(), 0u);
         for (std::size_t o = 0; o < out; o += kColumns) {
           const std::size_t columns = std::min(kColumns, out - o);
           sums.zero();
           kernels::linear_weight_gradient_trains(sums.data(), dy.data() + o,
                                                  {trains.data(), active.data(), &count, 1, T, in}, out,
-                                                 columns, 0, in, scratch.data());
+                                                 columns, row_of.data(), 0, in, scratch.data());
           kernels::add_transposed(dweight.data() + o * in, in, sums.data(), kColumns, in, columns);
         }
         EXPECT_EQ(y.values(), expected) << "in " << in << " rate " << rate;
@@ -149,8 +153,9 @@ TEST(LinearEdges, NoSamplesChangeNothing) {
     const std::vector<float> dy(17, 1.0f);
     Fenced<float> sums(65 * kernels::kGradientColumns, 0.5f);
     Buffer<float> scratch(kernels::kGradientScratch);
+    const std::vector<std::uint32_t> row_of(66);
     kernels::linear_weight_gradient_trains(sums.data(), dy.data(), {nullptr, nullptr, nullptr, 0, 5, 65}, 17,
-                                           16, 0, 65, scratch.data());
+                                           16, row_of.data(), 0, 65, scratch.data());
     EXPECT_EQ(sums.values(), std::vector<float>(65 * kernels::kGradientColumns, 0.5f));
   });
 }

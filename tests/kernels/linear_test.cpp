@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include <volley/buffer.hpp>
 
 #include "kernels/bits.hpp"
@@ -102,12 +104,14 @@ TEST(LinearKernel, WeightGradientIsTheReferenceByFoursBitForBit) {
         reference::linear_weight_gradient_by_fours(expected.data(), dy.data(), p.x.data(), N, T, in, out);
         constexpr std::size_t kColumns = kernels::kGradientColumns;
         Buffer<float> scratch(kernels::kGradientScratch), sums(in * kColumns);
+        std::vector<std::uint32_t> row_of(in + 1);
+        std::iota(row_of.begin(), row_of.end(), 0u);
         for (std::size_t o = 0; o < out; o += kColumns) {
           const std::size_t columns = std::min(kColumns, out - o);
           for (const auto& [first, last] : {std::pair<std::size_t, std::size_t>{0, 20}, {20, in}}) {
             sums.zero();
-            kernels::linear_weight_gradient_trains(sums.data(), &dy[o], p.batch(), out, columns, first, last,
-                                                   scratch.data());
+            kernels::linear_weight_gradient_trains(sums.data(), &dy[o], p.batch(), out, columns,
+                                                   row_of.data(), first, last, scratch.data());
             kernels::add_transposed(&dw[o * in + first], in, sums.data(), kColumns, last - first, columns);
           }
         }

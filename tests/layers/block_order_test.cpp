@@ -118,6 +118,17 @@ TEST(BlockOrder, GradientsAreThoseOfAnyPartitionOfTheBlocks) {
   }
 }
 
+TEST(BlockOrder, AWholeNetworkToo) {
+  expect_the_same_bits("network", [](std::size_t N) {
+    auto net = std::make_unique<Sequential>(
+        Conv2d(2, 4, Size2{3, 3}, Conv2dOptions{.padding = {1, 1}}), IF(), MaxPool2d(Size2{2, 2}),
+        Conv2d(4, 6, Size2{3, 3}, Conv2dOptions{}), LIF(LIFOptions{.tau = 1.5f, .v_threshold = 0.1f}),
+        Flatten(), Linear(24, 40), PLIF(PLIFOptions{.v_threshold = 0.1f}), Linear(40, 10));
+    net->initialize(1);
+    return Problem(std::move(net), {2, 8, 8}, N, 4, false);
+  });
+}
+
 // The sums of batch-norm are in double, and each rank needs them whole: they are joined before they are used.
 TEST(BlockOrder, SumsOfBatchNormAreTheTree) {
   constexpr std::size_t C = 3, P = 4, T = 2;
