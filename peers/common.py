@@ -111,6 +111,7 @@ class Split:
 
 ENCODE_TRAIN, ENCODE_TEST, SHUFFLE = 0, 1, 2
 POISSON_LEVELS = 8
+PHILOX_ROUNDS = 7
 Key = tuple[int, int]
 
 
@@ -119,11 +120,11 @@ def philox_key(seed: int, purpose: int, epoch: int) -> Key:
 
 
 def philox(c0: np.ndarray, c1: np.ndarray, c2: np.ndarray, c3: np.ndarray, key: Key) -> np.ndarray:
-    """Philox4x32-10 of arrays of counters: (..., 4) words."""
+    """Philox4x32 of arrays of counters: (..., 4) words."""
     c = [np.asarray(word, np.uint64) for word in np.broadcast_arrays(c0, c1, c2, c3)]
     k0, k1 = key
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
-    for _ in range(10):
+    for _ in range(PHILOX_ROUNDS):
         p0 = np.uint64(0xD2511F53) * c[0]
         p1 = np.uint64(0xCD9E8D57) * c[2]
         c = [(p1 >> half) ^ c[1] ^ np.uint64(k0), p1 & low, (p0 >> half) ^ c[3] ^ np.uint64(k1), p0 & low]

@@ -67,7 +67,7 @@ struct PoissonOptions {
 
 /// Rate coding: a pixel k fires at each step with probability k / 255, independently; exactly so, down to
 /// 2^-64. Each bit is a function of (seed, purpose, epoch, sample index, pixel, step) alone, through
-/// Philox4x32-10 (Salmon et al., SC 2011); docs/math/poisson.md.
+/// Philox4x32 of 7 rounds (Salmon et al., SC 2011); docs/math/poisson.md.
 class Poisson final : public Encoder {
  public:
   using Options = PoissonOptions;

@@ -7,19 +7,20 @@
 #include <span>
 #include <utility>
 
+#include "core/numerics.hpp"
+
 namespace volley {
 
-/// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): 128
+/// Philox4x32 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): 128
 /// random bits as a pure function of a 128-bit counter, the address of what is drawn, and a 64-bit key.
 using PhiloxCounter = std::array<std::uint32_t, 4>;
 using PhiloxKey = std::array<std::uint32_t, 2>;
 
 inline constexpr std::uint32_t kPhiloxM0 = 0xD2511F53u, kPhiloxM1 = 0xCD9E8D57u;  // multipliers
 inline constexpr std::uint32_t kPhiloxW0 = 0x9E3779B9u, kPhiloxW1 = 0xBB67AE85u;  // Weyl steps of the key
-inline constexpr int kPhiloxRounds = 10;
 
-constexpr PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key) {
-  for (int round = 0; round < kPhiloxRounds; ++round) {
+constexpr PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key, int rounds = numerics::kPhiloxRounds) {
+  for (int round = 0; round < rounds; ++round) {
     const std::uint64_t p0 = std::uint64_t{kPhiloxM0} * counter[0];
     const std::uint64_t p1 = std::uint64_t{kPhiloxM1} * counter[2];
     counter = {static_cast<std::uint32_t>(p1 >> 32) ^ counter[1] ^ key[0], static_cast<std::uint32_t>(p1),

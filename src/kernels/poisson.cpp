@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/numerics.hpp"
 #include "core/workspace.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -29,13 +30,13 @@ constexpr std::size_t kMaxChunkTies = kGroup * kChunkBlocks * 16;
 constexpr std::size_t kTies = 4 * kMaxChunkTies;  // undecided steps that there is room for
 static_assert(kGroup % kBlocks == 0);
 
-/// The ten round keys of a Philox key.
+/// The key of each round.
 struct RoundKeys {
-  std::uint32_t first[kPhiloxRounds];
-  std::uint32_t second[kPhiloxRounds];
+  std::uint32_t first[numerics::kPhiloxRounds];
+  std::uint32_t second[numerics::kPhiloxRounds];
 
   explicit RoundKeys(PhiloxKey key) {
-    for (int round = 0; round < kPhiloxRounds; ++round) {
+    for (int round = 0; round < numerics::kPhiloxRounds; ++round) {
       first[round] = key[0];
       second[round] = key[1];
       key = {key[0] + kPhiloxW0, key[1] + kPhiloxW1};
@@ -64,14 +65,14 @@ template <std::size_t kCount>
 HWY_INLINE void rounds_from(RandomBytes* bytes, int first, Counters* c, const RoundKeys& keys) {
   const U64 d;
   VU p0[kCount], p1[kCount];
-  for (int round = first; round < kPhiloxRounds; ++round) {
+  for (int round = first; round < numerics::kPhiloxRounds; ++round) {
     const VU k0 = hn::Set(d, keys.first[round]);
     const VU k1 = hn::Set(d, keys.second[round]);
     for (std::size_t i = 0; i < kCount; ++i) {
       p0[i] = multiply(kPhiloxM0, c[i].c0);
       p1[i] = multiply(kPhiloxM1, c[i].c2);
     }
-    if (round == kPhiloxRounds - 1) {
+    if (round == numerics::kPhiloxRounds - 1) {
       // The halves change places: word 0 is below word 1, word 2 below word 3.
       const VU lower = hn::Set(d, 0xFFFFFFFFu);
       for (std::size_t i = 0; i < kCount; ++i) {
@@ -89,8 +90,8 @@ HWY_INLINE void rounds_from(RandomBytes* bytes, int first, Counters* c, const Ro
   }
 }
 
-/// The first rounds of level 0, where most counter words are the same for all features or for all steps.
-/// Names: docs/math/poisson.md, "The first rounds".
+/// The first three rounds of level 0, where most counter words are the same for all features or for all
+/// steps. Names: docs/math/poisson.md, "The first rounds".
 struct FirstRounds {
   static constexpr std::size_t kScalars = 4;
   std::uint32_t c0_1;      // the part of c0 after round 1 that is not the feature
