@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <new>
 #include <string>
@@ -82,21 +81,20 @@ bool is_command(const CLI::App& app, const std::string& word) {
   return false;
 }
 
-/// VOLLEY_TARGET=avx2 has the kernels use that instruction set; false where this machine cannot.
-bool choose_target(const CLI::App& app) {
-  const char* target = std::getenv("VOLLEY_TARGET");
-  if (target == nullptr || *target == '\0') return true;
+/// 0, or the exit code where the kernels cannot run: as VOLLEY_TARGET says, or at all.
+int choose_target(const CLI::App& app) {
   try {
-    volley::kernels::force_target(target);
-    return true;
+    volley::kernels::use_environment_target();
+    return 0;
+  } catch (const volley::ArgumentError& error) {
+    return complain(app, error.what(), kUsage);
   } catch (const volley::Error& error) {
-    complain(app, fmt::format("VOLLEY_TARGET: {}", error.what()), kUsage);
-    return false;
+    return complain(app, error.what(), kFailed);
   }
 }
 
 int run(CLI::App& app, int argc, char** argv) {
-  if (!choose_target(app)) return kUsage;
+  if (const int code = choose_target(app); code != 0) return code;
   if (argc == 1) {
     fmt::print("{}", app.help());
     return 0;
@@ -149,7 +147,11 @@ int main(int argc, char** argv) {
                "volley");
   app.set_version_flag("--version", VOLLEY_VERSION);
   app.require_subcommand(0, 1);
-  app.footer("Example: volley data fetch mnist && volley train lif_fc_mnist --epochs 5");
+  app.footer(
+      "Example: volley data fetch mnist && volley train lif_fc_mnist --epochs 5\n\n"
+      "Environment: VOLLEY_TARGET=avx2 (or avx512) has kernels use that instruction set, not the best that "
+      "the "
+      "processor has; results are the same bits");
   add_commands(app);
   return check_stdout(app, run(app, argc, argv));
 }

@@ -114,8 +114,7 @@ class Table : public benchmark::ConsoleReporter {
 };
 
 int run(int argc, char** argv) {
-  if (const char* target = std::getenv("VOLLEY_TARGET"); target != nullptr && *target != '\0')
-    kernels::force_target(target);
+  kernels::use_environment_target();
   // Medians of several short runs unless the command line says otherwise.
   std::array options{const_cast<char*>("--benchmark_min_time=0.05"),
                      const_cast<char*>("--benchmark_repetitions=9"),

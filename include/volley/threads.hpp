@@ -22,8 +22,9 @@ class ThreadPool {
  public:
   static constexpr std::size_t kMostThreads = 1024;
 
-  /// `threads` counts the caller; 0 means one per processor that this process may use. More than kMostThreads
-  /// is an ArgumentError. Where the system refuses a thread, the pool has fewer: see size().
+  /// `threads` counts the caller; 0: one per usable processor; more than kMostThreads: an ArgumentError.
+  /// Where the system refuses a thread, the pool has fewer: size(). An x86-64 without AVX2 and FMA is an
+  /// Error.
   explicit ThreadPool(std::size_t threads = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -14,6 +14,7 @@
 #include <volley/error.hpp>
 #include <volley/threads.hpp>
 
+#include "core/processor.hpp"
 #include "core/workspace.hpp"
 
 namespace volley {
@@ -238,6 +239,7 @@ class Turn {
 }  // namespace
 
 ThreadPool::ThreadPool(std::size_t threads) : state_(std::make_unique<State>()) {
+  require_processor();
   if (threads > kMostThreads) {
     throw ArgumentError(kPool, "threads must be <= " + std::to_string(kMostThreads), std::to_string(threads));
   }

@@ -13,41 +13,8 @@ HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
-/// a b + c, rounded once, on every target: SSE4, which has no such instruction, goes by way of double.
-#if HWY_TARGET == HWY_SSE4
-HWY_INLINE hn::Vec<hn::ScalableTag<double>> product_sum(hn::Vec<hn::ScalableTag<double>> a,
-                                                        hn::Vec<hn::ScalableTag<double>> b,
-                                                        hn::Vec<hn::ScalableTag<double>> c) {
-  const hn::ScalableTag<double> d;
-  const hn::ScalableTag<std::int64_t> di;
-  const auto product = hn::Mul(a, b);  // exact
-  const auto sum = hn::Add(product, c);
-  const auto of_c = hn::Sub(sum, product);
-  const auto error = hn::Add(hn::Sub(product, hn::Sub(sum, of_c)), hn::Sub(c, of_c));
-  // A sum that is not exact is made odd, towards the exact one, so that rounding it to float is rounding
-  // once.
-  const auto zero = hn::Zero(d);
-  const auto inexact = hn::Or(hn::Lt(error, zero), hn::Gt(error, zero));
-  const auto even = hn::Eq(hn::And(hn::BitCast(di, sum), hn::Set(di, 1)), hn::Zero(di));
-  const auto away = hn::Or(hn::BroadcastSignBit(hn::BitCast(di, hn::Xor(error, sum))), hn::Set(di, 1));
-  const auto change = hn::IfThenElseZero(hn::And(hn::RebindMask(di, inexact), even), away);
-  return hn::BitCast(d, hn::Add(hn::BitCast(di, sum), change));
-}
-HWY_INLINE VF fused(VF a, VF b, VF c) {
-  const F32 d;
-  const hn::ScalableTag<double> dd;
-  const hn::Half<F32> dh;
-  const auto low =
-      product_sum(hn::PromoteTo(dd, hn::LowerHalf(dh, a)), hn::PromoteTo(dd, hn::LowerHalf(dh, b)),
-                  hn::PromoteTo(dd, hn::LowerHalf(dh, c)));
-  const auto high =
-      product_sum(hn::PromoteTo(dd, hn::UpperHalf(dh, a)), hn::PromoteTo(dd, hn::UpperHalf(dh, b)),
-                  hn::PromoteTo(dd, hn::UpperHalf(dh, c)));
-  return hn::Combine(d, hn::DemoteTo(dh, high), hn::DemoteTo(dh, low));
-}
-#else
+/// a b + c, rounded once.
 HWY_INLINE VF fused(VF a, VF b, VF c) { return hn::MulAdd(a, b, c); }
-#endif
 
 /// exp_of, log_of and log1p_of in vectors, from the text of the scalar ones.
 namespace elementary {

@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <utility>
 
 #include <volley/error.hpp>
+
+#include "core/processor.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/targets.cpp"
@@ -37,10 +40,9 @@ HWY_EXPORT(own_target);
 namespace {
 
 // Best first.
-constexpr std::array<std::pair<std::int64_t, const char*>, 4> kNames{{
+constexpr std::array<std::pair<std::int64_t, const char*>, 3> kNames{{
     {HWY_AVX3, "avx512"},
     {HWY_AVX2, "avx2"},
-    {HWY_SSE4, "sse4"},
     {HWY_NEON, "neon"},
 }};
 
@@ -70,16 +72,24 @@ std::string active_target() {
   return names.empty() ? "none" : names.front();
 }
 
-void force_target(std::string_view name) {
+void force_target(std::string_view name, std::string_view source) {
   const std::vector<std::string> supported = supported_targets();
   if (std::ranges::find(supported, name) == supported.end()) {
-    throw ArgumentError("target", fmt::format("must be one of {}", fmt::join(supported, ", ")),
+    throw ArgumentError("instruction set",
+                        fmt::format("{} must be one of {}", source, fmt::join(supported, ", ")),
                         fmt::format("'{}'", name));
   }
   for (const auto& [target, known] : kNames) {
     if (name == known) hwy::SetSupportedTargetsForTest(target);
   }
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+void use_environment_target() {
+  require_processor();
+  if (machine_targets() == 0) refuse_processor();
+  const char* name = std::getenv(kTargetVariable);
+  if (name != nullptr && *name != '\0') force_target(name, kTargetVariable);
 }
 
 }  // namespace volley::kernels

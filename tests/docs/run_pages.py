@@ -312,8 +312,6 @@ def missing_here(program):
     ):
         return "MNIST: volley data fetch mnist"
     info = subprocess.run([str(program), "info"], capture_output=True, text=True).stdout
-    if "active sse4" in info:
-        return "a processor with fused multiply-add"
     return "" if re.search(r"gnuplot .*: \d", info) else "gnuplot: scripts/setup"
 
 
