@@ -141,5 +141,8 @@ NB_MODULE(_volley, m) {
       "threads", [] { return threads()->size(); }, "How many threads passes use.");
   m.def(
       "simd_target", [] { return std::string(volley::kernels::active_target()); },
-      "The instruction set in use: \"AVX3_ZEN4\", \"AVX2\", \"SSE4\" ...");
+      "The instruction set in use: \"avx512\", \"avx2\" or \"neon\"; the best that the processor has, or "
+      "what "
+      "VOLLEY_TARGET\nnamed in the environment at import.");
+  m.def("_use_environment_target", volley::kernels::use_environment_target);
 }

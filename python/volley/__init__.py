@@ -23,6 +23,8 @@ from .errors import FileError as FileError
 from .errors import RecipeError as RecipeError
 from .errors import ShapeError as ShapeError
 
+_volley._use_environment_target()
+
 # All that the module has, so that a new neuron is a name here without another line; what is about data sets
 # is in `datasets`.
 __all__ = ["__version__", "datasets", "errors", *errors.__all__]
