@@ -8,6 +8,7 @@
 
 #include "commands.hpp"
 #include "common.hpp"
+#include "core/numerics.hpp"
 #include "trained_run.hpp"
 #include "training/class_report.hpp"
 
@@ -72,6 +73,10 @@ void print_text(const EvalOptions& options, const cli::TrainedRun& run, const Ev
   const Dataset& data = run.data();
   say("run       {}, checkpoint {}, epoch {}\n", options.run, options.checkpoint,
       run.checkpoint().epoch().epoch);
+  if (run.checkpoint().numerics() != numerics::kVersion) {
+    say("numerics  {} (Volley {}), here {}: sums and draws differ, and so may figures from the run's own\n",
+        run.checkpoint().numerics(), run.checkpoint().volley_version(), numerics::kVersion);
+  }
   say("data      {}: {} pictures, T {}\n", data.name, data.size(), run.recipe().training.steps);
   say("loss      {:.5f}\naccuracy  {:.4f}\nspeed     {} images/s\n\n", evaluation.loss, evaluation.accuracy,
       cli::grouped(static_cast<double>(data.size()) / evaluation.seconds));
@@ -96,6 +101,7 @@ void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Ev
       {"run", options.run},
       {"checkpoint", options.checkpoint},
       {"epoch", run.checkpoint().epoch().epoch},
+      {"numerics", run.checkpoint().numerics()},
       {"data", data.name},
       {"samples", data.size()},
       {"steps", run.recipe().training.steps},

@@ -11,6 +11,7 @@
 
 #include "commands.hpp"
 #include "common.hpp"
+#include "core/numerics.hpp"
 #include "figures/gnuplot.hpp"
 #include "kernels/targets.hpp"
 
@@ -32,6 +33,7 @@ void info(bool as_json) {
   const std::string gnuplot = volley::gnuplot::version();
   const nlohmann::ordered_json json{
       {"version", VOLLEY_VERSION},
+      {"numerics", volley::numerics::kVersion},
       {"cpu", volley::cli::cpu_model()},
       {"processors", volley::ThreadPool::shared().size()},
       {"simd_compiled", kernels::compiled_targets()},
@@ -46,7 +48,7 @@ void info(bool as_json) {
     say("{}\n", json.dump(2));
     return;
   }
-  say("volley      {}\n", VOLLEY_VERSION);
+  say("volley      {}, numerics {}\n", VOLLEY_VERSION, volley::numerics::kVersion);
   say("cpu         {}, {} usable processors\n", volley::cli::cpu_model(),
       volley::ThreadPool::shared().size());
   say("simd        compiled {}; supported {}; active {}\n", fmt::join(kernels::compiled_targets(), ", "),

@@ -233,7 +233,7 @@ void add_machine(Html& page, const RunRecord& run) {
             {{"processor", e.cpu},
              {"instruction set", e.simd_target},
              {"threads", fmt::format("{}", e.threads)},
-             {"Volley", e.version},
+             {"Volley", fmt::format("{}, numerics {}", e.version, e.numerics)},
              {"compiler", e.compiler},
              {"date", e.date},
              {"seed", fmt::format("{}", e.seed)}});

@@ -10,7 +10,7 @@
 #include <volley/error.hpp>
 #include <volley/version.hpp>
 
-#include "kernels/targets.hpp"
+#include "core/numerics.hpp"
 #include "storage/metrics.hpp"
 
 namespace volley {
@@ -20,8 +20,6 @@ namespace {
 std::string position_key(std::string_view name) { return fmt::format("position.{}", name); }
 
 }  // namespace
-
-std::string arithmetic() { return kernels::active_target() == "sse4" ? "separate" : "fused"; }
 
 void save_checkpoint(const std::filesystem::path& path, const RunState& run, Trainer& trainer) {
   std::vector<SafetensorsEntry> tensors;
@@ -41,7 +39,7 @@ void save_checkpoint(const std::filesystem::path& path, const RunState& run, Tra
       {"format", kCheckpointFormat},
       {"format_version", kCheckpointVersion},
       {"volley_version", VOLLEY_VERSION},
-      {"arithmetic", arithmetic()},
+      {"numerics", fmt::format("{}", numerics::kVersion)},
       {"recipe", run.recipe_toml},
       {"data_sha256", run.data_sha256},
       {"metrics", metrics_text(run.epochs)},
@@ -61,7 +59,8 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(r
   };
   expect("format", kCheckpointFormat);
   expect("format_version", kCheckpointVersion);
-  text("volley_version"), text("arithmetic");
+  text("volley_version");
+  if (file_.metadata.contains("numerics")) read_number("numerics", numerics_);
   run_ = {text("recipe"), text("data_sha256"), parse_metrics(text("metrics"), path.string())};
   read_number("optimizer_steps", optimizer_steps_);
   TrainerPosition::fields(position_, [&](std::string_view name, auto& value, const Range& range) {
@@ -107,11 +106,20 @@ void Checkpoint::check_sizes(const Recipe& recipe) const {
   volley::check_sizes(path_, file_.tensors, recipe.network);
 }
 
+void Checkpoint::check_resumable() const {
+  if (numerics_ == numerics::kVersion) return;
+  throw FileError(path_.string(), fmt::format("numerics {}", numerics::kVersion),
+                  fmt::format("{} (Volley {}): its sums and draws are others, so the training cannot go on; "
+                              "its network can be evaluated",
+                              numerics_, volley_version()));
+}
+
 void Checkpoint::load_into(Layer& net) const {
   set_tensors(net.named_tensors(), tensors(false), path_.string());
 }
 
 void Checkpoint::load_into(Trainer& trainer) const {
+  check_resumable();
   Optimizer& optimizer = trainer.optimizer();
   const NamedTensors saved = tensors(true);
   const std::vector<NamedTensor> state = optimizer.state();

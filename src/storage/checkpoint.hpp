@@ -28,10 +28,6 @@ struct RunState {
   std::vector<EpochRecord> epochs;  // those that are done
 };
 
-/// "fused" where multiply and add round once, "separate" where twice: results differ between the two, and in
-/// nothing else.
-std::string arithmetic();
-
 /// Writes the network's parameters and buffers under their own names, the optimizer's state as
 /// "optimizer.m.1.weight", and in the metadata the trainer's position and `run`: all that an evaluation, or
 /// going on, needs. Whole or not at all. Throws a FileError when a parameter is not finite: nothing could go
@@ -56,7 +52,12 @@ class Checkpoint {
   /// Of the last epoch that was done; its number is 0 when there was none.
   EpochRecord epoch() const { return run_.epochs.empty() ? EpochRecord{} : run_.epochs.back(); }
   const std::string& volley_version() const { return text("volley_version"); }
-  const std::string& arithmetic() const { return text("arithmetic"); }
+  /// numerics::kVersion of the program that wrote it; files of 0.1 do not say it and have 1.
+  int numerics() const { return numerics_; }
+
+  /// Throws a FileError unless numerics() is numerics::kVersion: with other sums and draws no training
+  /// without interruption has this end. Evaluation does not need it.
+  void check_resumable() const;
 
   /// Throws a FileError unless this holds the weights of the layers of `recipe`, in the sizes that they ask
   /// for: to be called before these are built.
@@ -65,7 +66,7 @@ class Checkpoint {
   /// is missing, left over or of another shape; `net` is then as it was.
   void load_into(Layer& net) const;
   /// Gives `trainer` parameters, optimizer state and position. Throws as above, the optimizer's state
-  /// included; nothing is then changed.
+  /// included, and as check_resumable; nothing is then changed.
   void load_into(Trainer& trainer) const;
 
  private:
@@ -79,6 +80,7 @@ class Checkpoint {
   RunState run_;
   TrainerPosition position_;
   std::uint64_t optimizer_steps_ = 0;
+  int numerics_ = 1;
 };
 
 }  // namespace volley

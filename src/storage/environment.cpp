@@ -7,6 +7,7 @@
 #include <volley/trainer.hpp>
 #include <volley/version.hpp>
 
+#include "core/numerics.hpp"
 #include "kernels/targets.hpp"
 #include "storage/run_folder.hpp"
 
@@ -35,6 +36,7 @@ Environment environment_of(const Trainer& trainer) {
   ::gmtime_r(&now, &utc);
   return {.date = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", utc),
           .version = VOLLEY_VERSION,
+          .numerics = numerics::kVersion,
           .compiler = compiler(),
           .cpu = cpu_model(),
           .simd_target = kernels::active_target(),

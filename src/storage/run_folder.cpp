@@ -116,6 +116,7 @@ Paused open(const fs::path& folder) {
   std::error_code ignored;
   if (fs::exists(folder / kLatest, ignored)) {
     run.checkpoint.emplace(folder / kLatest);
+    run.checkpoint->check_resumable();
   } else if (CsvFile::count_rows(folder / kIterations, kIterationsHeader, 1) > 0) {
     // It is written before the first step: to begin anew would throw a training away.
     throw FileError(folder.string(), fmt::format("a {}", kLatest), "none, though there were steps");
@@ -137,7 +138,6 @@ void check_unchanged(const Paused& run, const Recipe& recipe, const std::string&
   }
   compare("the SHA-256 of the data", checkpoint.run().data_sha256, data_sha256);
   compare("the version of volley", checkpoint.volley_version(), VOLLEY_VERSION);
-  compare("the processor's multiply-add", checkpoint.arithmetic(), arithmetic());
   const std::size_t rows = checkpoint.position().iterations;
   const std::size_t there = CsvFile::count_rows(run.lock.folder() / kIterations, kIterationsHeader, rows);
   if (there < rows) {

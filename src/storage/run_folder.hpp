@@ -17,6 +17,7 @@ namespace volley {
 struct Environment {
   std::string date;  // ISO 8601, UTC
   std::string version;
+  int numerics = 1;  // numerics::kVersion of that version
   std::string compiler;
   std::string cpu;
   std::string simd_target;
@@ -79,7 +80,8 @@ struct Paused {
   std::optional<Checkpoint> checkpoint;  // the latest; none where training had not begun
 };
 
-/// Throws a FileError when `folder` is no run folder, or one that another process writes.
+/// Throws a FileError when `folder` is no run folder, one that another process writes, or one whose
+/// checkpoint has other numerics than this program.
 Paused open(const std::filesystem::path& folder);
 
 /// Throws a FileError, naming each difference, when going on from `run`'s checkpoint by `recipe` on the data

@@ -48,6 +48,7 @@ Environment read_environment(const fs::path& path) {
   try {
     return {.date = json.at("date"),
             .version = json.at("version"),
+            .numerics = json.value("numerics", 1),
             .compiler = json.at("compiler"),
             .cpu = json.at("cpu"),
             .simd_target = json.at("simd_target"),

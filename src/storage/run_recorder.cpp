@@ -35,13 +35,10 @@ void remove_leftovers(const fs::path& folder) {
 /// Where the run began, and in "resumed" where and from which iteration it went on.
 void write_environment(const fs::path& path, const Environment& environment, std::size_t iterations) {
   using Json = nlohmann::ordered_json;
-  Json here{{"date", environment.date},
-            {"version", environment.version},
-            {"compiler", environment.compiler},
-            {"cpu", environment.cpu},
-            {"simd_target", environment.simd_target},
-            {"threads", environment.threads},
-            {"seed", environment.seed}};
+  Json here{{"date", environment.date},         {"version", environment.version},
+            {"numerics", environment.numerics}, {"compiler", environment.compiler},
+            {"cpu", environment.cpu},           {"simd_target", environment.simd_target},
+            {"threads", environment.threads},   {"seed", environment.seed}};
   if (iterations > 0 && fs::exists(path)) {
     Json before = Json::parse(read_file(path, kMostEnvironmentBytes), nullptr, false);
     here["iteration"] = iterations;

@@ -86,7 +86,8 @@ TEST_F(TrainCommand, LeavesAWholeRunFolder) {
   EXPECT_EQ(iterations[0], "iteration,loss,batch_acc,grad_norm");
   EXPECT_EQ(column(iterations.back(), 0), "30");
   const auto environment = nlohmann::json::parse(read_file(run / "environment.json", 10000));
-  for (const char* key : {"date", "version", "compiler", "cpu", "simd_target", "threads", "seed"}) {
+  for (const char* key :
+       {"date", "version", "numerics", "compiler", "cpu", "simd_target", "threads", "seed"}) {
     EXPECT_TRUE(environment.contains(key)) << key;
   }
   const Recipe recipe = load_recipe((run / "recipe.toml").string());

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,6 +128,19 @@ def test_an_interrupted_training_goes_on_to_the_same_end(
         volley.resume(run, checkpoint_every="often")
     with pytest.raises(OSError, match="expected a run folder with a recipe.toml"):
         volley.resume(tmp_path / "nowhere")
+
+
+def test_a_run_of_0_1_is_loaded_and_never_resumed(tmp_path: Path) -> None:
+    golden = Path(__file__).parents[1] / "golden" / "run-0.1"
+    run = tmp_path / "run"
+    shutil.copytree(golden / "run", run)
+    test = volley.datasets.load(str(golden / "pictures"))[1]
+    net = volley.load(run / "checkpoint_latest.safetensors")
+    scores = net.forward(volley.Direct().encode(test.pixels, steps=8))[0].mean(axis=0)
+    assert (scores.argmax(axis=1) == test.labels).mean() == 0.75  # as its metrics.csv has it
+    for force in (False, True):
+        with pytest.raises(volley.FileError, match=r"latest.*: expected numerics 2, found 1 \(Volley 0.1.0\)"):
+            volley.resume(run, data=(test, test), force=force)
 
 
 def test_an_exception_in_on_epoch_ends_the_training(toy_recipe: Path, toy_data: Data) -> None:
