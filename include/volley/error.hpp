@@ -19,6 +19,8 @@ namespace volley {
 /// | ShapeError    | a shape that an operation cannot take                | ValueError   |
 /// | RecipeError   | a recipe, or a change to one, that cannot be obeyed  | ValueError   |
 /// | FileError     | a file that is missing, damaged or cannot be written | OSError      |
+///
+/// Memory that the system refuses is std::bad_alloc, no Error; in Python, MemoryError.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

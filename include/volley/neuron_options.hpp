@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <optional>
 #include <vector>
@@ -122,11 +121,7 @@ neuron if there are so many. What is learned is a parameter; what is not, a buff
     visit("channels", self.channels, between(0, 1 << 24));
   }
 
-  std::vector<NeuronParameter> parameters() const {
-    std::vector<NeuronParameter> all{{"w", -std::log(init_tau - 1), learn_tau}};
-    if (learn_threshold || channels != 0) all.push_back({"v_threshold", v_threshold, learn_threshold});
-    return all;
-  }
+  std::vector<NeuronParameter> parameters() const;
 };
 
 struct QIFOptions {
@@ -348,13 +343,7 @@ so many.)";
     visit("channels", self.channels, between(0, 1 << 24));
   }
 
-  std::vector<NeuronParameter> parameters() const {
-    std::vector<NeuronParameter> all;
-    visit_values(*this, [&](const char* name, float value) {
-      all.push_back({name, -std::log(1 / value - 1)});
-    });
-    return all;
-  }
+  std::vector<NeuronParameter> parameters() const;
 
  private:
   template <class Self, class Visit>

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include <volley/error.hpp>
 
@@ -96,6 +97,22 @@ void check_surrogate(const Surrogate& surrogate) {
   if (custom != nullptr && custom->derivative == nullptr) {
     throw ArgumentError("custom surrogate", "derivative must not be null");
   }
+}
+
+// Raw values are computed in double: 1 - value and init_tau - 1 are exact there, and keep their digits near 1.
+std::vector<NeuronParameter> PLIFOptions::parameters() const {
+  const double w = -std::log(static_cast<double>(init_tau) - 1);
+  std::vector<NeuronParameter> all{{"w", static_cast<float>(w), learn_tau}};
+  if (learn_threshold || channels != 0) all.push_back({"v_threshold", v_threshold, learn_threshold});
+  return all;
+}
+
+std::vector<NeuronParameter> GLIFOptions::parameters() const {
+  std::vector<NeuronParameter> all;
+  visit_values(*this, [&](const char* name, double value) {
+    all.push_back({name, static_cast<float>(std::log(value / (1 - value)))});
+  });
+  return all;
 }
 
 std::vector<NeuronParameter> parameters_of(const AnyNeuron& options) {

@@ -26,9 +26,9 @@ namespace volley {
 /// silent, ascending, and has rows for these alone; what lies behind them is unspecified.
 struct SpikeWords {
   /// Makes `spikes` ready to be written by a neuron: (N, T, words) in step order, contents unspecified.
-  static std::uint64_t* make_steps(Spikes& spikes, const Shape& shape, Layout layout = Layout::row_major);
+  static std::uint64_t* make_steps(Spikes& spikes, Shape shape, Layout layout = Layout::row_major);
   /// Makes `spikes` ready to be written by an encoder, in train order, contents unspecified.
-  static void make_trains(Spikes& spikes, const Shape& shape);
+  static void make_trains(Spikes& spikes, Shape shape);
 
   static bool in_trains(const Spikes& spikes) { return spikes.order_ == Spikes::Order::train; }
   /// Words of a (sample, step) or of a (sample, feature).

@@ -19,7 +19,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "bytes are packed eight at a time");
 
-std::size_t words_for(std::size_t bits) { return (bits + 63) / 64; }
+std::size_t words_for(std::size_t bits) { return bits / 64 + (bits % 64 != 0); }
 
 /// One bit for each of `count` <= 64 bytes, 1 where the byte is not 0.
 std::uint64_t pack_bytes(const std::uint8_t* bytes, std::size_t count) {
@@ -53,8 +53,9 @@ void check_size(const char* name, std::size_t size, std::size_t expected) {
 
 }  // namespace
 
-std::uint64_t* SpikeWords::make_steps(Spikes& spikes, const Shape& shape, Layout layout) {
+std::uint64_t* SpikeWords::make_steps(Spikes& spikes, Shape shape, Layout layout) {
   check_rank(shape);
+  spikes.shape_ = Shape{0, 0, 0};  // if memory is refused
   spikes.features_ = shape.from(2).size();
   spikes.order_ = Spikes::Order::step;
   spikes.layout_ = layout;
@@ -66,8 +67,9 @@ std::uint64_t* SpikeWords::make_steps(Spikes& spikes, const Shape& shape, Layout
   return spikes.words_.data();
 }
 
-void SpikeWords::make_trains(Spikes& spikes, const Shape& shape) {
+void SpikeWords::make_trains(Spikes& spikes, Shape shape) {
   check_rank(shape);
+  spikes.shape_ = Shape{0, 0, 0};  // if memory is refused
   spikes.features_ = shape.from(2).size();
   spikes.order_ = Spikes::Order::train;
   spikes.layout_ = Layout::row_major;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <new>
 
 #include <volley/error.hpp>
 #include <volley/fields.hpp>
@@ -68,6 +69,18 @@ TEST(Tensor, StartsAtZeroAlignedAndKeepsItsMemory) {
   Tensor b = a;
   b.data()[0] = 7;
   EXPECT_NE(a.data(), b.data());
+}
+
+TEST(Tensor, ASizeBeyondMemoryChangesNothing) {
+  const std::size_t most = std::numeric_limits<std::size_t>::max();
+  Tensor a(Shape{3, 5});
+  for (const Shape& shape : {Shape{most}, Shape{most / 4}, Shape{most / 8 + 1, 2}}) {
+    EXPECT_THROW(a.resize(shape), std::bad_alloc) << shape.text();
+  }
+  EXPECT_EQ(error_text([&] { a.resize(Shape{most, 5}); }),
+            "[shape] (18446744073709551615, 5) has more elements than this machine can count");
+  EXPECT_EQ(a.shape(), (Shape{3, 5}));
+  EXPECT_EQ(a.size(), 15u);
 }
 
 TEST(Range, SaysWhatItAllowsAndRefusesNaN) {

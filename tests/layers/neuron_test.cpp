@@ -262,6 +262,19 @@ TEST(NeuronLayer, APLIFBeginsWhereItsOptionsSay) {
   EXPECT_TRUE(IF{}.parameters().empty());
 }
 
+TEST(NeuronLayer, RawNumbersKeepTheirDigitsAtTheEndsOfTheirRange) {
+  const float after_1 = std::nextafter(1.0f, 2.0f), before_1 = std::nextafter(1.0f, 0.0f);
+  for (const float tau : {after_1, 1.001f, 2.0f, 3.3f, 1e8f, 3e38f}) {
+    const float w = -static_cast<float>(std::log(tau - 1.0));
+    EXPECT_EQ(PLIF({.init_tau = tau}).parameters()[0].parameter->value.values()[0], w) << tau;
+  }
+  for (const float value : {1e-30f, 1e-4f, 0.3f, 0.5f, 0.9f, 0.9999f, before_1}) {
+    const double raw = std::log(static_cast<double>(value)) - std::log1p(-static_cast<double>(value));
+    const float got = GLIF({.alpha = value}).parameters()[0].parameter->value.values()[0];
+    EXPECT_NEAR(got, raw, 1e-7 * std::abs(raw)) << value;
+  }
+}
+
 TEST(NeuronLayer, WhatDoesNotFitIsRefused) {
   EXPECT_EQ(error_text([] {
               PLIF({.channels = 3}).output_shape(Shape{4, 2, 2});

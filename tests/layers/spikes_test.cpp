@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <new>
+
 #include <volley/error.hpp>
 #include <volley/signal.hpp>
 
@@ -62,6 +65,17 @@ TEST(Spikes, RefusesShapesAndBytesThatDoNotFit) {
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "[spikes] shape (1, 2, 3) needs 6 bytes, got 5");
   }
+}
+
+TEST(Spikes, ASizeBeyondMemoryIsRefusedAndLeavesNone) {
+  const std::size_t most = std::numeric_limits<std::size_t>::max();
+  EXPECT_THROW(Spikes(Shape{1, 32, most}), std::bad_alloc);
+  EXPECT_THROW(Spikes(Shape{most, most, 1}), ArgumentError);
+  Spikes spikes = Spikes::from_bytes(Shape{1, 2, 3}, std::vector<std::uint8_t>(6, 1));
+  EXPECT_THROW(SpikeWords::make_steps(spikes, Shape{1, 32, most}), std::bad_alloc);
+  EXPECT_EQ(spikes.count(), 0u);
+  EXPECT_THROW(SpikeWords::make_trains(spikes, Shape{1, most, 32}), std::bad_alloc);
+  EXPECT_EQ(spikes.shape(), (Shape{0, 0, 0}));
 }
 
 TEST(Signal, ReshapesOnlyToTheSameSize) {
