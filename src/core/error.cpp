@@ -2,19 +2,21 @@
 
 #include <fmt/format.h>
 
+#include "core/text.hpp"
+
 namespace volley {
 
 ArgumentError::ArgumentError(std::string_view operation, std::string_view rule, std::string_view found)
-    : Error(fmt::format("[{}] {}, got {}", operation, rule, found)),
+    : Error(readable(fmt::format("[{}] {}, got {}", operation, rule, found))),
       operation_(operation),
       rule_(rule),
       found_(found) {}
 
 ArgumentError::ArgumentError(std::string_view operation, std::string_view rule)
-    : Error(fmt::format("[{}] {}", operation, rule)), operation_(operation), rule_(rule) {}
+    : Error(readable(fmt::format("[{}] {}", operation, rule))), operation_(operation), rule_(rule) {}
 
 ArgumentError::ArgumentError(const ArgumentError& other, std::string_view place)
-    : Error(fmt::format("{}: {}", place, other.what())),
+    : Error(readable(fmt::format("{}: {}", place, other.what()))),
       operation_(other.operation_),
       rule_(other.rule_),
       found_(other.found_) {}
@@ -23,10 +25,10 @@ ShapeError::ShapeError(std::string_view operation, std::string_view rule, const 
     : ArgumentError(operation, rule, found.text()), shape_(found) {}
 
 FileError::FileError(std::string_view path, std::string_view problem)
-    : Error(fmt::format("{}: {}", path, problem)), path_(path) {}
+    : Error(readable(fmt::format("{}: {}", path, problem))), path_(path) {}
 
 FileError::FileError(std::string_view path, std::size_t line, std::string_view problem)
-    : Error(fmt::format("{}:{}: {}", path, line, problem)), path_(path) {}
+    : Error(readable(fmt::format("{}:{}: {}", path, line, problem))), path_(path) {}
 
 FileError::FileError(std::string_view path, std::string_view expected, std::string_view found)
     : FileError(path, fmt::format("expected {}, found {}", expected, found)) {}

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include <volley/error.hpp>
 
@@ -59,7 +60,11 @@ Tensor::Tensor(const Shape& shape) {
 }
 
 void Tensor::resize(const Shape& shape) {
-  data_.resize(shape.size());
+  const std::size_t size = shape.size();
+  if (size > PTRDIFF_MAX / sizeof(float)) {
+    throw ArgumentError("tensor", shape.text() + " has more elements than memory can hold");
+  }
+  data_.resize(size);
   shape_ = shape;
 }
 

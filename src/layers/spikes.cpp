@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <utility>
 
 #include <volley/error.hpp>
@@ -51,6 +53,15 @@ void check_size(const char* name, std::size_t size, std::size_t expected) {
                       fmt::format("{}", size));
 }
 
+/// The product of `words`, those of spikes of `shape`.
+std::size_t checked_words(const Shape& shape, std::initializer_list<std::size_t> words) {
+  const std::size_t size = Shape(words).size();
+  if (size > PTRDIFF_MAX / sizeof(std::uint64_t)) {
+    throw ArgumentError("spikes", shape.text() + " has more elements than memory can hold");
+  }
+  return size;
+}
+
 }  // namespace
 
 std::uint64_t* SpikeWords::make_steps(Spikes& spikes, Shape shape, Layout layout) {
@@ -62,7 +73,7 @@ std::uint64_t* SpikeWords::make_steps(Spikes& spikes, Shape shape, Layout layout
   spikes.positions_ = layout == Layout::channels_last ? shape.from(3).size() : 1;
   spikes.row_words_ =
       spikes.positions_ * words_for(layout == Layout::channels_last ? shape[2] : spikes.features_);
-  spikes.words_.resize(Shape{shape[0], shape[1], spikes.row_words_}.size());
+  spikes.words_.resize(checked_words(shape, {shape[0], shape[1], spikes.row_words_}));
   spikes.shape_ = shape;
   return spikes.words_.data();
 }
@@ -75,7 +86,7 @@ void SpikeWords::make_trains(Spikes& spikes, Shape shape) {
   spikes.layout_ = Layout::row_major;
   spikes.positions_ = 1;
   spikes.row_words_ = words_for(shape[1]);
-  spikes.words_.resize(Shape{shape[0], spikes.features_, spikes.row_words_}.size());
+  spikes.words_.resize(checked_words(shape, {shape[0], spikes.features_, spikes.row_words_}));
   spikes.active_.resize(Shape{shape[0], spikes.features_}.size());
   spikes.active_count_.resize(shape[0]);
   spikes.shape_ = shape;

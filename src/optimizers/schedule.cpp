@@ -41,6 +41,7 @@ void check_schedule(const Schedule& schedule) {
 }
 
 double scheduled_lr(const Schedule& schedule, double base_lr, std::uint64_t epochs, std::uint64_t steps) {
+  check_schedule(schedule);
   const ScheduleOptions& common =
       std::visit([](const ScheduleOptions& s) -> const ScheduleOptions& { return s; }, schedule);
   const std::uint64_t k = common.unit == ScheduleUnit::epoch ? epochs : steps;

@@ -13,6 +13,7 @@
 
 #include "core/files.hpp"
 #include "core/nearest.hpp"
+#include "core/text.hpp"
 #include "embedded/recipes.hpp"
 #include "storage/recipe_choices.hpp"
 #include "storage/recipe_toml.hpp"
@@ -35,8 +36,8 @@ struct Place {
   [[noreturn]] void fail(const toml::node& node, const std::string& text) const {
     const std::string where = origin->at(node.source().begin.line);
     // An assignment names its key already.
-    if (where.starts_with(key + "=")) throw RecipeError(fmt::format("{}: {}", where, text));
-    throw RecipeError(fmt::format("{}: key '{}': {}", where, key, text));
+    if (where.starts_with(key + "=")) throw RecipeError(readable(fmt::format("{}: {}", where, text)));
+    throw RecipeError(readable(fmt::format("{}: key '{}': {}", where, key, text)));
   }
   [[noreturn]] void expected(const toml::node& node, const std::string& what) const {
     fail(node, fmt::format("expected {}, got {}", what, toml_shown(node)));
@@ -236,7 +237,7 @@ toml::table parse_toml(std::string_view text, const TomlOrigin& origin) {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
     throw RecipeError(
-        fmt::format("{}: not TOML: {}", origin.at(error.source().begin.line), error.description()));
+        readable(fmt::format("{}: not TOML: {}", origin.at(error.source().begin.line), error.description())));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/nearest.hpp"
+#include "core/text.hpp"
 #include "storage/recipe_choices.hpp"
 #include "storage/recipe_toml.hpp"
 
@@ -18,14 +19,14 @@ struct Assignment {
   std::string value;
 
   [[noreturn]] void fail(const std::string& finding) const {
-    throw RecipeError(fmt::format("{}: {}", text, finding));
+    throw RecipeError(readable(fmt::format("{}: {}", text, finding)));
   }
 };
 
 Assignment split(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
-    throw RecipeError(fmt::format("'{}': expected key=value, such as optimizer.lr=0.01", text));
+    throw RecipeError(readable(fmt::format("'{}': expected key=value, such as optimizer.lr=0.01", text)));
   }
   return {text, text.substr(0, equals), text.substr(equals + 1)};
 }

@@ -100,6 +100,14 @@ void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
 
 namespace {
 
+void check_not_null(std::string_view operation, const std::vector<NamedTensor>& tensors) {
+  for (const auto& [name, tensor] : tensors) {
+    if (tensor == nullptr) {
+      throw ArgumentError(operation, fmt::format("tensor '{}' must not be null", name));
+    }
+  }
+}
+
 /// `origin` is the path of a file, or "[operation] argument".
 [[noreturn]] void refuse(std::string_view origin, const std::string& problem) {
   const std::size_t end = origin.find("] ");
@@ -111,6 +119,7 @@ namespace {
 
 void set_tensors(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
                  std::string_view origin) {
+  check_not_null("set_tensors", tensors);
   for (const auto& [name, tensor] : tensors) {
     const Shape& expected = tensor->shape();
     const auto value = values.find(name);
@@ -148,6 +157,8 @@ NamedTensors read_state_dict(const std::filesystem::path& path) {
 
 void save_network(const std::filesystem::path& path, const std::vector<LayerRecipe>& layers,
                   const std::vector<NamedTensor>& state) {
+  if (layers.empty()) throw ArgumentError("save_network", "network must have at least one layer, got none");
+  check_not_null("save_network", state);
   std::vector<SafetensorsEntry> tensors;
   for (const auto& [name, tensor] : state) tensors.push_back({name, tensor});
   write_safetensors(path, tensors,
