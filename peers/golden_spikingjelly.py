@@ -1,11 +1,13 @@
 """Writes tests/golden: what SpikingJelly computes, for tests/parity to hold Volley to.
 
-    python peers/golden_spikingjelly.py [FOLDER]
+    python peers/golden_spikingjelly.py [--networks] [FOLDER]
 
 Files, all little: lif.safetensors (LIF in many cases), neurons.safetensors (the other neurons, and the
 surrogates), network.safetensors (whole networks, one pass), trajectory.safetensors (50 steps of Adam),
 norm.safetensors (golden_norm.py), recurrent.safetensors (golden_recurrent.py), and manifest.json (versions, seeds,
-cases, SHA-256 of each file).
+cases, SHA-256 of each file). With --networks, network and trajectory alone: those that Volley's draws go into, by
+SpikingJelly 2.0.0 too. Single neurons need a version that lets their potential before the reset be seen (before 2.0);
+`peers/differential` holds Volley's to those of 2.0.0.
 """
 
 from __future__ import annotations
@@ -312,41 +314,50 @@ def write(path: Path, arrays: dict[str, np.ndarray]) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def write_neurons(folder: Path, rng: np.random.Generator, manifest: dict[str, Any]) -> None:
+    arrays, manifest["lif"] = neurons(rng)
+    hashes = {"lif.safetensors": write(folder / "lif.safetensors", arrays)}
+    arrays, manifest["neurons"] = other_neurons()
+    derivatives, manifest["surrogates"] = surrogates()
+    hashes["neurons.safetensors"] = write(folder / "neurons.safetensors", arrays | derivatives)
+    manifest["sha256"] |= hashes
+
+
+def write_networks(folder: Path, rng: np.random.Generator, manifest: dict[str, Any]) -> None:
+    networks, manifest["network"] = {}, {}
+    for name, recipe in NETWORKS.items():
+        arrays, manifest["network"][name] = one_pass(recipe, rng)
+        networks |= {f"{name}.{key}": array for key, array in arrays.items()}
+    hashes = {"network.safetensors": write(folder / "network.safetensors", networks)}
+    arrays, manifest["trajectory"] = trajectory(rng)
+    hashes["trajectory.safetensors"] = write(folder / "trajectory.safetensors", arrays)
+    manifest["sha256"] |= hashes
+
+
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent.parent / "tests" / "golden"
+    words = [word for word in sys.argv[1:] if word != "--networks"]
+    folder = Path(words[0]) if words else Path(__file__).parent.parent / "tests" / "golden"
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     rng = np.random.default_rng(SEED)
-    hashes = {}
-    arrays, cases = neurons(rng)
-    hashes["lif.safetensors"] = write(folder / "lif.safetensors", arrays)
-    arrays, others = other_neurons()
-    derivatives, steps = surrogates()
-    hashes["neurons.safetensors"] = write(folder / "neurons.safetensors", arrays | derivatives)
-    networks, passes = {}, {}
-    for name, recipe in NETWORKS.items():
-        arrays, passes[name] = one_pass(recipe, rng)
-        networks |= {f"{name}.{key}": array for key, array in arrays.items()}
-    hashes["network.safetensors"] = write(folder / "network.safetensors", networks)
-    arrays, run = trajectory(rng)
-    hashes["trajectory.safetensors"] = write(folder / "trajectory.safetensors", arrays)
-    hashes["norm.safetensors"] = write(folder / "norm.safetensors", golden_norm.arrays(rng))
-    hashes["recurrent.safetensors"] = write(folder / "recurrent.safetensors", golden_recurrent.arrays(rng))
     versions = {name: common.version_of(name, sys.modules[name]) for name in run_spikingjelly.PEER.modules}
-    manifest = {
-        "made_by": "peers/golden_spikingjelly.py",
-        "versions": {"python": platform.python_version(), **versions},
-        "seed": SEED,
-        "sha256": hashes,
-        "lif": cases,
-        "neurons": others,
-        "surrogates": steps,
-        "network": passes,
-        "trajectory": run,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    print(f"{folder}: {len(cases)} cases of LIF, {len(others)} of other neurons, {len(passes)} networks, {TRAJECTORY_STEPS} steps of Adam")
+    versions = {"python": platform.python_version(), **versions}
+    path = folder / "manifest.json"
+    if "--networks" in sys.argv:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        base_inputs(rng)  # what the neurons would have drawn
+    else:
+        manifest = {"made_by": "peers/golden_spikingjelly.py", "versions": versions, "seed": SEED, "sha256": {}}
+        write_neurons(folder, rng, manifest)
+    manifest["network_versions"] = versions
+    write_networks(folder, rng, manifest)
+    if "--networks" not in sys.argv:
+        manifest["sha256"]["norm.safetensors"] = write(folder / "norm.safetensors", golden_norm.arrays(rng))
+        recurrent = golden_recurrent.arrays(rng)
+        manifest["sha256"]["recurrent.safetensors"] = write(folder / "recurrent.safetensors", recurrent)
+    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    print(f"{folder}: {', '.join(manifest['sha256'])} in manifest.json, networks by SpikingJelly {versions['spikingjelly']}")
 
 
 if __name__ == "__main__":
