@@ -107,9 +107,12 @@ def difference(shown, printed):
     return "\n".join(lines)
 
 
+TIMES = re.compile(r"\d[\d,.]* ((images|pictures|samples)/s|(s|ms|us|MiB)\b)")
+
+
 def with_numbers_of(shown, printed):
-    """The lines that a page shows, each as the next printed line that is the same but for its numbers; None where one
-    is missing."""
+    """The lines that a page shows, each as the next printed line that is the same but for its numbers, with the times
+    that the page has; None where one is missing."""
 
     def form(line):
         return " ".join(re.sub(r"[-+]?\d[\d.,]*(e[-+]?\d+)?", "#", line).split())
@@ -117,9 +120,12 @@ def with_numbers_of(shown, printed):
     lines, left = [], iter(printed.splitlines())
     for line in shown.splitlines():
         if line.strip() != "...":
-            line = next((one for one in left if form(one) == form(line)), None)
-            if line is None:
+            printed_line = next((one for one in left if form(one) == form(line)), None)
+            if printed_line is None:
                 return None
+            if masked(line) != masked(printed_line):
+                times = iter([found[0] for found in TIMES.finditer(line)])
+                line = TIMES.sub(lambda found: next(times, found[0]), printed_line)
         lines.append(line.rstrip())
     return "".join(f"{line}\n" for line in lines)
 
