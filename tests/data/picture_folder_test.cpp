@@ -130,12 +130,10 @@ TEST_F(PictureFolder, ATestSetMustFitItsTrainingSet) {
   expect_has(refusal(), "test/b: there is no such class in the training set");
 }
 
-TEST_F(PictureFolder, NothingAndTooManyClassesAreRefused) {
+TEST_F(PictureFolder, NoClassIsRefused) {
   expect_has(refusal(), "flowers: No such file or directory");
   fs::create_directory(root_);
   expect_has(refusal(), "must have 1 to 32768 folders of classes, got 0");
-  for (int i = 0; i < 32769; ++i) fs::create_directory(root_ / std::to_string(i));
-  expect_has(refusal(), "must have 1 to 32768 folders of classes, got 32769");
   const test::TempFolder one;
   put_pgm(one / "a/1.pgm", 2, 2, 1);
   expect_has(error_text([&] { read_picture_folder(one.path()); }), "can be held out");
