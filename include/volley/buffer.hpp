@@ -12,8 +12,8 @@ namespace volley {
 
 /// Memory aligned to a cache line for `size` plain values. `resize` keeps the memory it has when that is
 /// enough, so that a training that has seen its largest batch asks for no more; contents are then
-/// unspecified. It throws std::bad_alloc, also for a size whose bytes exceed a size_t, and changes nothing then.
-/// Where asserts are on, indices are checked.
+/// unspecified. It throws std::bad_alloc, also for a size whose bytes exceed a size_t, and changes nothing
+/// then. Where asserts are on, indices are checked.
 template <class T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);

@@ -27,7 +27,8 @@ class Shape {
     return sizes_[i];
   }
   std::span<const std::size_t> sizes() const { return {sizes_.data(), rank_}; }
-  /// Number of elements; 1 for rank 0. Throws ArgumentError, which names the shape, where it exceeds a size_t.
+  /// Number of elements; 1 for rank 0. Throws ArgumentError, which names the shape, where it exceeds a
+  /// size_t.
   std::size_t size() const;
   /// The dimensions from `first` on: the feature shape of a signal is shape.from(2).
   Shape from(std::size_t first) const;
@@ -52,8 +53,8 @@ enum class Layout {
 };
 
 /// Dense float32, row-major, 64-byte aligned. Signals are batch first: (N samples, T steps, features...), so
-/// that one sample's whole life is contiguous. A shape whose size exceeds a size_t is an ArgumentError; memory
-/// that the system refuses is std::bad_alloc. The tensor is then what it was.
+/// that one sample's whole life is contiguous. A shape whose bytes exceed what memory can hold is an
+/// ArgumentError; memory that the system refuses is std::bad_alloc. The tensor is then what it was.
 class Tensor {
  public:
   Tensor() = default;

@@ -23,8 +23,8 @@ inline constexpr std::size_t kUngroupedOutputs = 32;
 /// A 3 x 3 convolution with at least this many input and output channels has its dx by Winograd's algorithm.
 inline constexpr std::size_t kWinogradChannels = 16;
 
-/// Parts of a sum inside one sample or one piece of a tensor: part k has the terms k, k + 16, k + 32, ...; then
-/// the parts, ascending.
+/// Parts of a sum inside one sample or one piece of a tensor: part k has the terms k, k + 16, k + 32, ...;
+/// then the parts, ascending.
 inline constexpr std::size_t kSumLanes = 16;
 
 /// Numbers of a parameter's gradient in one term of its norm; a tree joins the terms.

@@ -2,8 +2,8 @@
 
 namespace volley {
 
-/// Kernels for x86-64 are compiled for AVX2 with FMA and for AVX-512 (docs/decisions/order.md). Throws an Error
-/// where the processor has neither. ThreadPool's constructor calls it: no kernel runs without a pool.
+/// Kernels for x86-64 are compiled for AVX2 with FMA and for AVX-512 (docs/decisions/order.md). Throws an
+/// Error where the processor has neither. ThreadPool's constructor calls it: no kernel runs without a pool.
 void require_processor();
 
 /// The Error of require_processor, for callers that know more of the processor.

@@ -90,8 +90,9 @@ void for_each_block(std::size_t samples, const Body& body) {
   }
 }
 
-/// sums (columns) += the sum over samples of their `sample_rows` rows each: the rows of a sample by themselves,
-/// ascending, then the samples of a block, then the blocks. A row begins `row` numbers after the one before.
+/// sums (columns) += the sum over samples of their `sample_rows` rows each: the rows of a sample by
+/// themselves, ascending, then the samples of a block, then the blocks. A row begins `row` numbers after the
+/// one before.
 inline void add_samples(float* sums, const float* x, std::size_t samples, std::size_t sample_rows,
                         std::size_t columns, std::size_t row) {
   Scratch<float> memory(BlockTree<float>::memory(columns, samples));

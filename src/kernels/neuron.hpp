@@ -94,8 +94,9 @@ void neuron_backward(const NeuronGradients& gradients, const float* ds, const fl
   neuron_kernels<Options>().backward(gradients, ds, x, neuron, p, shape, scratch);
 }
 
-/// gradient (1 or F) += the sums of `partial` (samples, rows, F) over samples and rows, and over F, ascending,
-/// where there is one number. The sum of a block of samples is in double, and rounded; BlockTree joins them.
+/// gradient (1 or F) += the sums of `partial` (samples, rows, F) over samples and rows, and over F,
+/// ascending, where there is one number. The sum of a block of samples is in double, and rounded; BlockTree
+/// joins them.
 void add_neuron_gradient(float* gradient, const float* partial, std::size_t samples, std::size_t rows,
                          std::size_t F, bool per_feature);
 

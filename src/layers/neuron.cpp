@@ -99,7 +99,8 @@ void check_surrogate(const Surrogate& surrogate) {
   }
 }
 
-// Raw values are computed in double: 1 - value and init_tau - 1 are exact there, and keep their digits near 1.
+// Raw values are computed in double: 1 - value and init_tau - 1 are exact there, and keep their digits
+// near 1.
 std::vector<NeuronParameter> PLIFOptions::parameters() const {
   const double w = -std::log(static_cast<double>(init_tau) - 1);
   std::vector<NeuronParameter> all{{"w", static_cast<float>(w), learn_tau}};

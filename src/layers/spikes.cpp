@@ -66,29 +66,32 @@ std::size_t checked_words(const Shape& shape, std::initializer_list<std::size_t>
 
 std::uint64_t* SpikeWords::make_steps(Spikes& spikes, Shape shape, Layout layout) {
   check_rank(shape);
-  spikes.shape_ = Shape{0, 0, 0};  // if memory is refused
-  spikes.features_ = shape.from(2).size();
+  const std::size_t features = shape.from(2).size();
+  const std::size_t positions = layout == Layout::channels_last ? shape.from(3).size() : 1;
+  const std::size_t row = positions * words_for(layout == Layout::channels_last ? shape[2] : features);
+  const std::size_t words = checked_words(shape, {shape[0], shape[1], row});
+  spikes.words_.resize(words);  // throws before it changes anything
+  spikes.features_ = features;
   spikes.order_ = Spikes::Order::step;
   spikes.layout_ = layout;
-  spikes.positions_ = layout == Layout::channels_last ? shape.from(3).size() : 1;
-  spikes.row_words_ =
-      spikes.positions_ * words_for(layout == Layout::channels_last ? shape[2] : spikes.features_);
-  spikes.words_.resize(checked_words(shape, {shape[0], shape[1], spikes.row_words_}));
+  spikes.positions_ = positions;
+  spikes.row_words_ = row;
   spikes.shape_ = shape;
   return spikes.words_.data();
 }
 
 void SpikeWords::make_trains(Spikes& spikes, Shape shape) {
   check_rank(shape);
-  spikes.shape_ = Shape{0, 0, 0};  // if memory is refused
-  spikes.features_ = shape.from(2).size();
+  const std::size_t features = shape.from(2).size(), row = words_for(shape[1]);
+  const std::size_t words = checked_words(shape, {shape[0], features, row});
+  spikes.active_.resize(Shape{shape[0], features}.size());
+  spikes.active_count_.resize(shape[0]);
+  spikes.words_.resize(words);  // last: what a step order needs is what it was if memory is refused
+  spikes.features_ = features;
   spikes.order_ = Spikes::Order::train;
   spikes.layout_ = Layout::row_major;
   spikes.positions_ = 1;
-  spikes.row_words_ = words_for(shape[1]);
-  spikes.words_.resize(checked_words(shape, {shape[0], spikes.features_, spikes.row_words_}));
-  spikes.active_.resize(Shape{shape[0], spikes.features_}.size());
-  spikes.active_count_.resize(shape[0]);
+  spikes.row_words_ = row;
   spikes.shape_ = shape;
 }
 

@@ -49,8 +49,8 @@ void conv2d_forward(Real* y, const Real* x, const Real* weight, const Real* bias
   shape.for_each([&](std::size_t o, std::size_t i, std::size_t w) { y[o] += weight[w] * x[i]; });
 }
 
-/// (C2) for spikes x: four channels of a tap at a time, each group of four summed by itself. Fours are counted
-/// within a group of channels.
+/// (C2) for spikes x: four channels of a tap at a time, each group of four summed by itself. Fours are
+/// counted within a group of channels.
 template <class Real>
 void conv2d_forward_by_fours(Real* y, const Real* x, const Real* weight, const Real* bias,
                              const Conv2dShape& shape) {

@@ -32,7 +32,9 @@ constexpr const char* kReason =
 
 class OldRun : public ::testing::Test {
  protected:
-  OldRun() { fs::copy(VOLLEY_SOURCE_DIR "/tests/golden/run-0.1", folder_.path(), fs::copy_options::recursive); }
+  OldRun() {
+    fs::copy(VOLLEY_SOURCE_DIR "/tests/golden/run-0.1", folder_.path(), fs::copy_options::recursive);
+  }
 
   ProgramResult volley(const std::vector<std::string>& arguments) const {
     return test::run_volley(arguments, {.folder = folder_.path()});
@@ -51,8 +53,9 @@ TEST_F(OldRun, IsEvaluatedToTheFiguresOfItsTraining) {
   EXPECT_EQ(json["numerics"], 1);
   EXPECT_EQ(json["accuracy"].get<double>(), last.test_acc);
   EXPECT_NEAR(json["loss"].get<double>(), last.test_loss, 1e-6);
-  expect_has(volley({"eval", "run"}).out,
-             "\nnumerics  1 (Volley 0.1.0), here 2: sums and draws differ, and so may figures from the run's own\n");
+  expect_has(
+      volley({"eval", "run"}).out,
+      "\nnumerics  1 (Volley 0.1.0), here 2: sums and draws differ, and so may figures from the run's own\n");
 }
 
 TEST_F(OldRun, IsReadByTheOtherCommandsAndTheLibrary) {
@@ -70,8 +73,7 @@ TEST_F(OldRun, IsNotResumed) {
     arguments.insert(arguments.end(), more.begin(), more.end());
     const ProgramResult result = volley(arguments);
     EXPECT_EQ(result.code, 1);
-    EXPECT_EQ(result.err,
-              std::string("volley train: run/checkpoint_latest.safetensors: ") + kReason + "\n");
+    EXPECT_EQ(result.err, std::string("volley train: run/checkpoint_latest.safetensors: ") + kReason + "\n");
   }
   EXPECT_EQ(read_file(latest(), kMost), before);
   const Checkpoint checkpoint(latest());

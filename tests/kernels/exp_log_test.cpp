@@ -26,13 +26,6 @@ void logs(float* y, const float* x) {
 void log1ps(float* y, const float* x) {
   sixteen(y, x, [](VF v) HWY_ATTR { return log1p_of(v); });
 }
-void fuseds(float* y, const float* a, const float* b, const float* c) {
-  const F32 d;
-  for (std::size_t i = 0; i < 16; i += kLanes) {
-    hn::StoreU(fused(hn::LoadU(d, a + i), hn::LoadU(d, b + i), hn::LoadU(d, c + i)), d, y + i);
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
 HWY_AFTER_NAMESPACE();
@@ -53,7 +46,6 @@ namespace {
 HWY_EXPORT(exps);
 HWY_EXPORT(logs);
 HWY_EXPORT(log1ps);
-HWY_EXPORT(fuseds);
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -166,31 +158,6 @@ TEST(ExpLog, TheEndsOfTheRange) {
   for (const float x : {-denormal, -1.0f, -kInf}) EXPECT_TRUE(std::isnan(log_of(x))) << x;
   for (const float x : {-1.0000001f, -most, -kInf}) EXPECT_TRUE(std::isnan(log1p_of(x))) << x;
   EXPECT_TRUE(std::isnan(exp_of(kNaN)) && std::isnan(log_of(kNaN)) && std::isnan(log1p_of(kNaN)));
-}
-
-// Random bits, and sums that nearly cancel: where a sum that is rounded twice shows.
-TEST(ExpLog, AMultiplyAddIsRoundedOnceOnEveryTarget) {
-  test::Random random(1);
-  std::uint64_t twice = 0;
-  test::on_every_target([&] {
-    for (int round = 0; round < 100'000; ++round) {
-      std::array<float, 16> a{}, b{}, c{}, y{};
-      for (std::size_t i = 0; i < 16; ++i) {
-        const auto any = [&] { return std::bit_cast<float>(random.below(0xFFFFFFFFu)); };
-        a[i] = any(), b[i] = any(), c[i] = any();
-        if (round % 2 == 0) {
-          c[i] = -a[i] * b[i] * std::ldexp(1.0f, static_cast<int>(random.below(60)) - 30);
-        }
-      }
-      HWY_DYNAMIC_DISPATCH(fuseds)(y.data(), a.data(), b.data(), c.data());
-      for (std::size_t i = 0; i < 16; ++i) {
-        ASSERT_TRUE(same(y[i], std::fma(a[i], b[i], c[i]))) << a[i] << " " << b[i] << " " << c[i];
-        const double sum = static_cast<double>(a[i]) * static_cast<double>(b[i]) + static_cast<double>(c[i]);
-        twice += !same(static_cast<float>(sum), y[i]);
-      }
-    }
-  });
-  EXPECT_GT(twice, 0u) << "no case in which it shows";
 }
 
 }  // namespace

@@ -219,7 +219,8 @@ TEST(Targets, OneCanBeForcedAndAWrongOneIsRefused) {
     kernels::force_target("mmx");
     FAIL();
   } catch (const std::exception& error) {
-    EXPECT_EQ(std::string(error.what()).rfind("[target] must be one of ", 0), 0u) << error.what();
+    EXPECT_EQ(std::string(error.what()).rfind("[instruction set] target must be one of ", 0), 0u)
+        << error.what();
   }
   EXPECT_EQ(kernels::active_target(), supported.front());
 }

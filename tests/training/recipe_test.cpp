@@ -470,7 +470,7 @@ TEST(RecipeSettings, AWrongAssignmentIsNamed) {
        "epochs=3\ndata = 4: expected an integer >= 1 and <= 16777215, got '3\ndata = 4'"},
   };
   for (const auto& [assignment, error] : cases) EXPECT_EQ(setting_error(assignment), error);
-  EXPECT_TRUE(setting_error("description=\xff").starts_with("description=\xff: not TOML: "));
+  EXPECT_TRUE(setting_error("description=\xff").starts_with("description=\\xff: not TOML: "));
 }
 
 }  // namespace
