@@ -100,7 +100,7 @@ using Schedule =
 void check_schedule(const Schedule& schedule);
 
 /// The learning rate after `epochs` whole epochs and `steps` steps, for an optimizer that was made with
-/// `base_lr`.
+/// `base_lr`. Throws as check_schedule does.
 double scheduled_lr(const Schedule& schedule, double base_lr, std::uint64_t epochs, std::uint64_t steps);
 
 }  // namespace volley

@@ -37,13 +37,13 @@ struct Window {
   Size2 extent() const {
     return {dilation.h * (kernel_size.h - 1) + 1, dilation.w * (kernel_size.w - 1) + 1};
   }
-  /// Outputs on a picture that is, padded, no smaller than extent().
+  /// Outputs on a picture that is, padded, no smaller than extent(); kernel_size, stride >= 1.
   Size2 outputs(const Size2& picture) const {
     return {(picture.h + 2 * padding.h - extent().h) / stride.h + 1,
             (picture.w + 2 * padding.w - extent().w) / stride.w + 1};
   }
-  /// The same, for features (C, H, W) that a layer is given. Throws Error("[kind] ...") when the window does
-  /// not fit into the picture.
+  /// The same, for features (C, H, W) that a layer is given. Throws ArgumentError where a size is 0, and
+  /// ShapeError when the window does not fit into the picture.
   Size2 check_outputs(std::string_view kind, const Shape& features) const;
 };
 

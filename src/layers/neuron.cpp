@@ -164,6 +164,9 @@ Form NeuronLayer::reads(const Shape& features) const {
 
 void NeuronLayer::check_parameters() const {
   const std::vector<NeuronParameter> known = parameters_of(options_);
+  if (numbers_.size() != known.size()) {
+    throw ArgumentError(kind(), "layer must have its parameters", "one that was moved from");
+  }
   for (std::size_t k = 0; k < known.size(); ++k) {
     check_tensor(kind(), known[k].name, numbers_[k].value, parameter_shape(options_));
     if (known[k].learned) check_parameter(kind(), known[k].name, numbers_[k], parameter_shape(options_));
@@ -229,7 +232,7 @@ void NeuronLayer::add_gradients(const std::vector<Buffer<float>>& partial, std::
 std::vector<NamedParameter> NeuronLayer::own_parameters() {
   const std::vector<NeuronParameter> known = parameters_of(options_);
   std::vector<NamedParameter> all;
-  for (std::size_t k = 0; k < known.size(); ++k) {
+  for (std::size_t k = 0; k < numbers_.size(); ++k) {  // none where it was moved from
     if (known[k].learned) all.push_back({known[k].name, &numbers_[k]});
   }
   return all;
@@ -238,7 +241,7 @@ std::vector<NamedParameter> NeuronLayer::own_parameters() {
 std::vector<NamedTensor> NeuronLayer::own_buffers() {
   const std::vector<NeuronParameter> known = parameters_of(options_);
   std::vector<NamedTensor> all;
-  for (std::size_t k = 0; k < known.size(); ++k) {
+  for (std::size_t k = 0; k < numbers_.size(); ++k) {  // none where it was moved from
     if (!known[k].learned) all.push_back({known[k].name, &numbers_[k].value});
   }
   return all;
@@ -246,7 +249,7 @@ std::vector<NamedTensor> NeuronLayer::own_buffers() {
 
 void NeuronLayer::draw_parameters(std::uint32_t, std::uint32_t) {
   const std::vector<NeuronParameter> known = parameters_of(options_);
-  for (std::size_t k = 0; k < known.size(); ++k) {
+  for (std::size_t k = 0; k < numbers_.size(); ++k) {  // none where it was moved from
     std::ranges::fill(numbers_[k].value.values(), known[k].initial);
   }
 }

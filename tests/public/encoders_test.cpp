@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "public/pictures.hpp"
+#include "pictures.hpp"
 
 namespace volley {
 namespace {
@@ -102,13 +102,7 @@ TEST(PublicEncoder, EachSetHasDrawsOfItsOwn) {
   EXPECT_NE(refusal([&] { drawn(static_cast<Draw::Purpose>(9)); }), "no exception");
 }
 
-TEST(PublicEncoder, ProbabilitiesMustBeOfSamples) {
-  Tape tape;
-  EXPECT_NE(refusal([&] { Poisson{}.encode(Tensor(Shape{0, 4}), 3, {}, tape); }), "no exception");
-  EXPECT_NE(refusal([&] { Poisson{}.encode(Tensor(Shape{2, 4}), 0, {}, tape); }), "no exception");
-}
-
-/// Each pixel's difference from the first, written as a newcomer would.
+/// Each pixel's difference from the first.
 class FromFirst final : public Encoder {
  public:
   std::string_view kind() const override { return "from_first"; }

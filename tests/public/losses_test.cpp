@@ -3,7 +3,7 @@
 #include <memory>
 #include <numeric>
 
-#include "public/pictures.hpp"
+#include "pictures.hpp"
 
 namespace volley {
 namespace {
@@ -25,8 +25,7 @@ std::vector<std::unique_ptr<Loss>> every_loss() {
   return losses;
 }
 
-/// The mean over the batch of the distance between the sum over T and a one at the label: written as a
-/// newcomer would, for plain values.
+/// The mean over the batch of the distance between the sum over T and a one at the label, from plain values.
 class Distance final : public Loss {
  public:
   std::string_view kind() const override { return "distance"; }

@@ -4,7 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "public/pictures.hpp"
+#include "pictures.hpp"
 
 namespace volley {
 namespace {
@@ -285,7 +285,7 @@ std::string step_refusal(Optimizer& optimizer, const std::vector<NamedParameter>
   return refusal([&] { optimizer.step(parameters, ThreadPool::shared()); });
 }
 
-/// w -= lr sign(g), written as a newcomer would.
+/// w -= lr sign(g).
 class Signs final : public Optimizer {
  public:
   Signs() : Optimizer(0.5f) {}

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <volley/volley.hpp>
+
+namespace volley::test {
+
+// The few calls that have changed between versions of the interface, in one place.
+
+using Label = decltype(Dataset::labels)::value_type;
+
+inline constexpr bool kHasContract = true;
+
+/// A loss and what one pass of it keeps.
+class LossPass {
+ public:
+  explicit LossPass(const Loss& loss, ThreadPool& threads = ThreadPool::shared())
+      : loss_(loss), tape_(threads) {}
+
+  double forward(const Signal& y, const std::vector<std::uint32_t>& labels) {
+    return loss_.forward(y, labels, scores_, tape_);
+  }
+  Signal backward() { return loss_.backward(tape_); }
+  const Tensor& scores() const { return scores_; }
+
+ private:
+  const Loss& loss_;
+  Tape tape_;
+  Tensor scores_;
+};
+
+inline void initialize(Layer& layer, std::uint32_t seed) { layer.initialize(seed); }
+inline std::vector<NamedTensor> named_tensors(Layer& layer) { return layer.named_tensors(); }
+
+inline void copy_network(Sequential& to, const Sequential& from) { to = from; }
+inline const Layer& branch_of(const Residual& residual) { return *residual.branch(); }
+
+}  // namespace volley::test
+
+// The virtual part of a layer, and of an optimizer, of the user.
+#define VOLLEY_DO_FORWARD(x, tape) Signal do_forward(const Signal& x, Tape& tape) const override
+#define VOLLEY_DO_BACKWARD(tape, dy) Signal do_backward(Tape& tape, const Signal& dy) override
+#define VOLLEY_OWN_PARAMETERS() std::vector<NamedParameter> own_parameters() override
+#define VOLLEY_OPTIMIZER_STEP(parameters)                         \
+  void do_prepare(const std::vector<NamedParameter>&) override {} \
+  void do_step(const std::vector<NamedParameter>& parameters, ThreadPool&) override

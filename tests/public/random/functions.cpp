@@ -1,0 +1,170 @@
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+#include "program.hpp"
+
+namespace volley::test {
+namespace {
+
+// Every public function, by header. A function that is not here cannot be counted; one that no program calls
+// fails the run.
+constexpr std::string_view kFunctions[] = {
+    // augment.hpp
+    "Augment::Augment", "Augment::active", "Augment::apply", "Augment::check", "Augment::options",
+    // batch_norm.hpp
+    "BatchNorm::BatchNorm", "BatchNorm::bias", "BatchNorm::channels", "BatchNorm::options",
+    "BatchNorm::running_mean", "BatchNorm::running_var", "BatchNorm::weight",
+    "ThresholdDependentBatchNorm::ThresholdDependentBatchNorm", "ThresholdDependentBatchNorm::options",
+    // buffer.hpp
+    "Buffer::Buffer", "Buffer::data", "Buffer::operator=", "Buffer::operator[]", "Buffer::resize",
+    "Buffer::size", "Buffer::span", "Buffer::zero",
+    // conv.hpp
+    "Conv2d::Conv2d", "Conv2d::bias", "Conv2d::options", "Conv2d::weight",
+    // dataset.hpp
+    "Dataset::check", "Dataset::first", "Dataset::picture", "Dataset::size", "datasets::default_folder",
+    "datasets::fashion_mnist", "datasets::fetch", "datasets::is_picture_folder", "datasets::list",
+    "datasets::load", "datasets::load_part", "datasets::mnist", "datasets::names", "hold_out",
+    // draw.hpp
+    "Draw::address",
+    // dropout.hpp
+    "Dropout::Dropout", "Dropout::options",
+    // encoder.hpp
+    "Delta::Delta", "Delta::options", "Direct::Direct", "Direct::options", "Encoder::encode",
+    "Encoder::encode_ahead", "Encoder::kind", "Encoder::output_shape", "Latency::Latency", "Latency::options",
+    "Periodic::Periodic", "Periodic::options", "Poisson::Poisson", "Poisson::encode", "Poisson::options",
+    "Population::Population", "Population::options", "Rows::Rows", "Rows::options",
+    "WeightedPhase::WeightedPhase", "WeightedPhase::options", "make_encoder",
+    // error.hpp
+    "ArgumentError::ArgumentError", "ArgumentError::found", "ArgumentError::operation", "ArgumentError::rule",
+    "FileError::FileError", "FileError::path", "ShapeError::ShapeError", "ShapeError::at",
+    "ShapeError::shape",
+    // fields.hpp
+    "Range::contains", "Range::text", "above", "any", "at_least", "between", "check_fields", "check_range",
+    "from_below", "inside",
+    // layer.hpp
+    "Layer::backward", "Layer::buffers", "Layer::children", "Layer::clone", "Layer::forward",
+    "Layer::initialize", "Layer::is_recurrent", "Layer::kind", "Layer::macs", "Layer::named_tensors",
+    "Layer::output_shape", "Layer::parameters", "Layer::walk", "Parameter::Parameter", "values_of",
+    "zero_gradients",
+    // layers.hpp
+    "Flatten::Flatten", "Flatten::options", "Linear::Linear", "Linear::bias", "Linear::in", "Linear::options",
+    "Linear::out", "Linear::weight", "Sequential::Sequential", "Sequential::add", "Sequential::at",
+    "Sequential::operator=", "Sequential::operator[]", "Sequential::size",
+    // loss.hpp
+    "CountCrossEntropy::CountCrossEntropy", "CountCrossEntropy::options", "CountMse::CountMse",
+    "CountMse::options", "Loss::backward", "Loss::forward", "Loss::kind", "Loss::reads_spikes",
+    "Loss::scores_are_rates", "MembraneCrossEntropy::MembraneCrossEntropy", "MembraneCrossEntropy::options",
+    "MembraneMse::MembraneMse", "MembraneMse::options", "RateCrossEntropy::RateCrossEntropy",
+    "RateCrossEntropy::options", "RateMse::RateMse", "RateMse::options", "Tet::Tet", "Tet::options",
+    "predict",
+    // monitor.hpp
+    "LayerActivity::dense_energy", "LayerActivity::energy", "Monitor::activity", "Monitor::clear",
+    "Monitor::look", "total_of",
+    // neuron.hpp
+    "LI::LI", "LI::options", "Neuron::Neuron", "Neuron::options", "NeuronLayer::NeuronLayer",
+    "NeuronLayer::any_options", "NeuronLayer::numbers", "SoftLIF::SoftLIF", "SoftLIF::last_potential",
+    "SoftLIF::options", "parameters_of",
+    // optimizer.hpp
+    "AdamBy::AdamBy", "AdamBy::options", "Optimizer::Optimizer", "Optimizer::base_lr", "Optimizer::kind",
+    "Optimizer::lr", "Optimizer::prepare", "Optimizer::set_lr", "Optimizer::set_steps_taken",
+    "Optimizer::state", "Optimizer::step", "Optimizer::steps_taken", "Sgd::Sgd", "Sgd::options",
+    "clip_gradient_norm", "clip_gradient_value", "gradient_norm",
+    // parallel_neuron.hpp
+    "ParallelNeuron::ParallelNeuron", "ParallelNeuron::bias", "ParallelNeuron::options",
+    "ParallelNeuron::weight",
+    // pool.hpp
+    "AdaptiveAvgPool2d::AdaptiveAvgPool2d", "AdaptiveAvgPool2d::options", "AvgPool2d::AvgPool2d",
+    "AvgPool2d::options", "MaxPool2d::MaxPool2d", "MaxPool2d::options",
+    // rate_penalty.hpp
+    "RatePenalty::RatePenalty", "RatePenalty::options", "RatePenalty::penalty",
+    // recipe.hpp
+    "Recipe::build_network", "Recipe::build_parts", "Recipe::take", "builtin_recipes", "load_recipe",
+    "make_layer", "make_network", "parse_recipe", "recipe_of", "recipes_of", "to_toml", "with_settings",
+    // recorder.hpp
+    "EpochRecord::score", "Recorder::begin", "Recorder::epoch", "Recorder::iteration", "Recorder::stop",
+    "Recorder::test_batch",
+    // recurrent.hpp
+    "Recurrent::Recurrent", "Recurrent::features", "Recurrent::neuron", "Recurrent::options",
+    "Recurrent::weight",
+    // residual.hpp
+    "Residual::Residual", "Residual::branch", "Residual::operator=", "Residual::options",
+    "Residual::shortcut",
+    // rule.hpp
+    "LearningRule::check", "LearningRule::gradients", "LearningRule::kind",
+    // schedule.hpp
+    "check_schedule", "scheduled_lr",
+    // signal.hpp
+    "Signal::Signal", "Signal::constant", "Signal::empty", "Signal::features", "Signal::is_spikes",
+    "Signal::layout", "Signal::reshaped", "Signal::samples", "Signal::shape", "Signal::spikes",
+    "Signal::steps", "Signal::stored_shape", "Signal::stored_steps", "Signal::values", "Signal::with_values",
+    "stored_shape", "to_tensor",
+    // spikes.hpp
+    "Spikes::Spikes", "Spikes::count", "Spikes::count_by_feature", "Spikes::features", "Spikes::fired",
+    "Spikes::from_bytes", "Spikes::layout", "Spikes::operator=", "Spikes::samples", "Spikes::shape",
+    "Spikes::steps", "Spikes::to_bytes",
+    // surrogate.hpp
+    "CustomSurrogate::of", "check_surrogate",
+    // tape.hpp
+    "PassContext::address", "Tape::Tape", "Tape::child", "Tape::children", "Tape::context", "Tape::dx_memory",
+    "Tape::needs_input_gradient", "Tape::place", "Tape::saved", "Tape::set_context",
+    "Tape::set_needs_input_gradient", "Tape::threads", "Tape::trace",
+    // tensor.hpp
+    "Shape::Shape", "Shape::after", "Shape::from", "Shape::operator[]", "Shape::rank", "Shape::size",
+    "Shape::sizes", "Shape::text", "Tensor::Tensor", "Tensor::data", "Tensor::operator=", "Tensor::resize",
+    "Tensor::shape", "Tensor::size", "Tensor::values", "Tensor::zero", "is_finite",
+    // threads.hpp
+    "ThreadPool::ThreadPool", "ThreadPool::drop_ahead", "ThreadPool::finish_ahead", "ThreadPool::run",
+    "ThreadPool::run_ahead", "ThreadPool::shared", "ThreadPool::size", "parallel_for", "parallel_for_ahead",
+    // trainer.hpp
+    "Trainer::Trainer", "Trainer::evaluate", "Trainer::fit", "Trainer::net", "Trainer::optimizer",
+    "Trainer::options", "Trainer::position", "Trainer::set_position", "Trainer::threads",
+    // type_list.hpp
+    "for_each_type",
+    // voting.hpp
+    "Voting::Voting", "Voting::options",
+    // weights.hpp
+    "load_network", "load_state_dict", "read_network", "read_state_dict", "save_network", "set_tensors",
+    // window.hpp
+    "Size2::Size2", "Size2::area", "Size2::text", "Window::check_outputs", "Window::extent",
+    "Window::outputs", "check_picture",
+    // kinds: encoder
+    "encoder poisson", "encoder direct", "encoder rows", "encoder delta", "encoder latency",
+    "encoder weighted_phase", "encoder population", "encoder periodic",
+    // kinds: loss
+    "loss rate_mse", "loss count_mse", "loss membrane_mse", "loss rate_cross_entropy",
+    "loss count_cross_entropy", "loss membrane_cross_entropy", "loss tet",
+    // kinds: neuron
+    "neuron IF", "neuron LIF", "neuron PLIF", "neuron QIF", "neuron EIF", "neuron Izhikevich",
+    "neuron CUBALIF", "neuron ALIF", "neuron KLIF", "neuron GLIF", "neuron PSN", "neuron MaskedPSN",
+    "neuron SlidingPSN",
+    // kinds: optimizer
+    "optimizer Sgd", "optimizer Adam", "optimizer AdamW",
+    // kinds: schedule
+    "schedule constant", "schedule step", "schedule multi_step", "schedule exponential", "schedule cosine",
+    // kinds: surrogate
+    "surrogate atan", "surrogate sigmoid", "surrogate piecewise_quadratic", "surrogate piecewise_exp",
+    "surrogate soft_sign", "surrogate super_spike", "surrogate erf", "surrogate rect",
+    "surrogate piecewise_leaky_relu", "surrogate leaky_k_relu", "surrogate log_tailed_relu", "surrogate s2nn",
+    "surrogate q_pseudo_spike", "surrogate nonzero_sign_log_abs", "surrogate straight_through",
+    "surrogate custom"};
+
+}  // namespace
+
+std::size_t function_count() { return std::size(kFunctions); }
+std::string_view function_name(std::size_t index) { return kFunctions[index]; }
+
+std::size_t function_index(std::string_view function) {
+  static const std::map<std::string_view, std::size_t> indices = [] {
+    std::map<std::string_view, std::size_t> made;
+    for (std::size_t i = 0; i < std::size(kFunctions); ++i) made[kFunctions[i]] = i;
+    return made;
+  }();
+  const auto found = indices.find(function);
+  if (found == indices.end())
+    throw std::logic_error("not in the table of functions: " + std::string(function));
+  return found->second;
+}
+
+}  // namespace volley::test

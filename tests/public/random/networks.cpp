@@ -1,0 +1,266 @@
+#include "networks.hpp"
+
+#include <utility>
+
+#include "options.hpp"
+#include "user_layers.hpp"
+
+namespace volley::test {
+namespace {
+
+Expect expected(bool valid) { return valid ? Expect::works : Expect::throws; }
+
+template <class Options>
+Made neuron_of(Program& p, const Place& at, double per_channel = 0.4) {
+  Options options;
+  draw_fields(p, options, at.invalid);
+  bool fits = !at.spikes;
+  if constexpr (requires { options.channels; }) {
+    const std::size_t channels = at.features.rank() > 0 ? at.features[0] : 0;
+    if (!p.random.chance(at.invalid)) options.channels = p.random.chance(per_channel) ? channels : 0;
+    const std::size_t first = at.features.rank() == 3 || at.features.rank() == 1 ? channels : 0;
+    fits = fits &&
+           (options.channels == 0 || options.channels == first || options.channels == at.features.size());
+  }
+  const std::string text = cat(Options::kName, "{", fields_text(options), "}");
+  const bool valid = in_ranges(options);
+  p.count(cat("neuron ", Options::kName));
+  return {construct<Neuron<Options>>(p, "Neuron", text, expected(valid), options, options), text, at.features,
+          true, fits && valid};
+}
+
+template <class L>
+Made parallel(Program& p, const Place& at, const char* name) {
+  typename L::Options options;
+  draw_fields(p, options, at.invalid);
+  bool fits = !at.spikes;
+  if constexpr (requires { options.steps; }) {
+    if (!p.random.chance(at.invalid)) options.steps = std::max<std::size_t>(1, at.steps);
+    fits = fits && options.steps == at.steps;
+  }
+  const std::string text = cat(name, "{", fields_text(options), "}");
+  const bool valid = in_ranges(options);
+  p.count(cat("neuron ", name));
+  return {construct<L>(p, "ParallelNeuron", text, expected(valid), options, options), text, at.features, true,
+          fits && valid};
+}
+
+template <class L>
+Made plain_layer(Program& p, const Place& at, const char* name, bool spikes_out, bool takes) {
+  typename L::Options options;
+  draw_fields(p, options, at.invalid);
+  const std::string text = cat(name, "{", fields_text(options), "}");
+  const bool valid = in_ranges(options);
+  return {construct<L>(p, name, text, expected(valid), options, options), text, at.features, spikes_out,
+          takes && valid};
+}
+
+template <class L>
+Made norm(Program& p, const Place& at, const char* name) {
+  typename L::Options options;
+  draw_fields(p, options, at.invalid);
+  std::size_t channels = at.features[0];
+  if (p.random.chance(at.invalid)) channels = p.random.below(12);
+  const bool takes = at.features.rank() != 2 && channels == at.features[0] && !at.spikes;
+  const std::string text = cat(name, "{", channels, ", ", fields_text(options), "}");
+  const bool valid = in_ranges(options) && channels > 0;
+  return {construct<L>(p, name, text, expected(valid), options, channels, options), text, at.features, false,
+          takes && valid};
+}
+
+Made user_layer(Program& p, const Place& at) {
+  switch (p.random.below(at.features.rank() == 1 ? 4 : 3)) {
+    case 0: return {std::make_unique<Sign>(), "Sign{}", at.features, true, true};
+    case 3:
+      return {std::make_unique<Scale>(at.features[0]), cat("Scale{", at.features[0], "}"), at.features, false,
+              true};
+    default: return {std::make_unique<Double>(), "Double{}", at.features, false, true};
+  }
+}
+
+Made residual(Program& p, const Place& at) {
+  Place inside = at;
+  ++inside.depth;
+  ResidualOptions options;
+  draw_fields(p, options, at.invalid);
+  bool has_shortcut = p.random.chance(0.3);
+  Network branch, shortcut;
+  const auto agree = [&] {
+    return branch.made.features == (has_shortcut ? shortcut.made.features : at.features);
+  };
+  for (int tries = 0; tries < 6 && (tries == 0 || !agree()); ++tries) {
+    branch = draw_net(p, "branch", inside, p.random.between(1, 2));
+    if (has_shortcut) shortcut = draw_net(p, "shortcut", inside, 1);
+  }
+  if (!agree() && at.invalid == 0) {
+    has_shortcut = false;
+    branch = Network{};
+    branch.made = {nullptr, "Sequential{Double{}}", at.features, false, true};
+    branch.net.add(std::make_unique<Double>());
+  }
+  auto b = std::make_unique<Sequential>(std::move(branch.net));
+  auto s = has_shortcut ? std::make_unique<Sequential>(std::move(shortcut.net)) : nullptr;
+  if (p.random.chance(at.invalid)) b = nullptr;
+  const bool fits = branch.made.fits && (!has_shortcut || shortcut.made.fits) && agree();
+  const std::string text =
+      cat("Residual{", b != nullptr ? branch.made.text : "nullptr", ", ",
+          has_shortcut ? shortcut.made.text : "nullptr", ", ", fields_text(options), "}");
+  const bool spikes = options.connect != Connect::ADD && branch.made.spikes &&
+                      (has_shortcut ? shortcut.made.spikes : at.spikes);
+  std::unique_ptr<Layer> layer;
+  const bool valid = b != nullptr;
+  const auto body = [&] { layer = std::make_unique<Residual>(std::move(b), std::move(s), options); };
+  valid ? p.must("Residual::Residual", text, body) : p.must_throw("Residual::Residual", text, body);
+  return {std::move(layer), text, branch.made.features, spikes, fits && valid};
+}
+
+Made flatten(Program& p, const Place& at) {
+  return {construct<Flatten>(p, "Flatten", "Flatten{}", Expect::works, FlattenOptions{}),
+          "Flatten{}",
+          {at.features.size()},
+          at.spikes,
+          true};
+}
+
+Made shape_keeper(Program& p, const Place& at) {
+  const bool currents = !at.spikes || p.random.chance(at.invalid);
+  switch (currents ? p.random.below(6) : p.random.one_of<std::size_t>({0, 3})) {
+    case 0: return plain_layer<Dropout>(p, at, "Dropout", at.spikes, true);
+    case 1: return norm<BatchNorm>(p, at, "BatchNorm");
+    case 2: return norm<ThresholdDependentBatchNorm>(p, at, "ThresholdDependentBatchNorm");
+    case 3: return plain_layer<RatePenalty>(p, at, "RatePenalty", at.spikes, true);
+    case 4: return plain_layer<LI>(p, at, "LI", false, !at.spikes);
+    default: return plain_layer<SoftLIF>(p, at, "SoftLIF", false, !at.spikes);
+  }
+}
+
+}  // namespace
+
+Made draw_neuron(Program& p, const Place& at) {
+  if (p.random.chance(0.25)) {
+    switch (p.random.below(3)) {
+      case 0: return parallel<PSN>(p, at, "PSN");
+      case 1: return parallel<MaskedPSN>(p, at, "MaskedPSN");
+      default: return parallel<SlidingPSN>(p, at, "SlidingPSN");
+    }
+  }
+  std::size_t left = p.random.below(std::variant_size_v<AnyNeuron>);
+  Made made;
+  for_each_type(Neurons{}, [&]<class Options>() {
+    if (left-- == 0) made = neuron_of<Options>(p, at);
+  });
+  return made;
+}
+
+Made draw_channel_neuron(Program& p, const Place& at) {
+  return p.random.chance(0.5) ? neuron_of<PLIFOptions>(p, at, 1) : neuron_of<GLIFOptions>(p, at, 1);
+}
+
+Made draw_synapse(Program& p, const Place& at) {
+  const std::size_t in = at.features[0];
+  const std::size_t choice = p.random.below(5);
+  const bool currents = !at.spikes || p.random.chance(at.invalid);
+  if (choice == 0) {
+    VotingOptions options;
+    draw_fields(p, options, at.invalid);
+    if (!p.random.chance(at.invalid)) {
+      options.voting_size = 1;
+      for (const std::uint32_t size : {2u, 3u, 5u})
+        if (in % size == 0 && p.random.chance(0.5)) options.voting_size = size;
+    }
+    const bool valid = in_ranges(options);
+    const bool fits = valid && options.voting_size > 0 && in % options.voting_size == 0;
+    const std::string text = cat("Voting{", fields_text(options), "}");
+    auto layer = construct<Voting>(p, "Voting", text, expected(valid), options, options);
+    return {std::move(layer), text, {fits ? in / options.voting_size : in}, false, fits};
+  }
+  if (choice == 1 && currents) {
+    RecurrentOptions options;
+    draw_fields(p, options, at.invalid);
+    const std::size_t features = p.random.chance(at.invalid) ? p.random.below(9) : in;
+    std::visit(
+        [&](auto& neuron) {
+          if constexpr (requires { neuron.channels; })
+            if (!p.random.chance(at.invalid)) neuron.channels = p.random.chance(0.4) ? features : 0;
+        },
+        options.neuron);
+    const bool valid = in_ranges(options) && features > 0;
+    const bool unsure = at.invalid > 0;
+    const std::string text = cat("Recurrent{", features, ", ", fields_text(options), "}");
+    auto layer = construct<Recurrent>(p, "Recurrent", text, unsure ? Expect::either : expected(valid),
+                                      options, features, options);
+    return {std::move(layer), text, at.features, true, valid && !unsure && features == in && !at.spikes};
+  }
+  LinearOptions options;
+  draw_fields(p, options, at.invalid);
+  const bool wrong = p.random.chance(at.invalid);
+  const std::size_t from = wrong ? p.random.below(12) : in;
+  const std::size_t out =
+      p.random.chance(at.invalid) ? 0 : p.random.one_of<std::size_t>({1, 2, 4, 8, 8, 10, 16, 31, 33, 64, 70});
+  const std::string text = cat("Linear{", from, ", ", out, ", ", fields_text(options), "}");
+  auto layer =
+      construct<Linear>(p, "Linear", text, expected(from > 0 && out > 0), options, from, out, options);
+  return {std::move(layer), text, {out}, false, from == in && out > 0};
+}
+
+Made draw_layer(Program& p, const Place& at) {
+  if (at.features.rank() == 0 || at.features.size() == 0) return flatten(p, at);
+  if (p.random.chance(0.12)) return user_layer(p, at);
+  if (at.depth < 3 && p.random.chance(0.15)) {
+    Place inside = at;
+    ++inside.depth;
+    if (p.random.chance(0.5)) return residual(p, at);
+    return draw_network(p, inside, p.random.between(0, 3));
+  }
+  const bool picture = at.features.rank() == 3;
+  switch (p.random.below(10)) {
+    case 0:
+    case 1: return shape_keeper(p, at);
+    case 2:
+      if (at.features.rank() > 1 || p.random.chance(0.2)) return flatten(p, at);
+      break;
+    case 3:
+    case 4:
+    case 5:
+      if (!at.spikes || p.random.chance(at.invalid)) return draw_neuron(p, at);
+      break;
+    default: break;
+  }
+  if (picture) return draw_picture_layer(p, at);
+  if (at.features.rank() == 1) return draw_synapse(p, at);
+  return p.random.chance(0.5) ? flatten(p, at) : shape_keeper(p, at);
+}
+
+Network draw_net(Program& p, const std::string& name, const Place& at, std::size_t layers) {
+  Network network;
+  Made& all = network.made;
+  all.features = at.features;
+  all.spikes = at.spikes;
+  Place here = at;
+  p.count("Sequential::Sequential");
+  for (std::size_t i = 0; i < layers; ++i) {
+    here.features = all.features;
+    here.spikes = all.spikes;
+    Made made = draw_layer(p, here);
+    if (made.layer == nullptr) {  // its constructor threw
+      if (here.invalid > 0) continue;
+      p.found("a valid layer was refused", made.text);
+    }
+    all.text += (all.text.empty() ? "" : ", ") + made.text;
+    all.fits = all.fits && made.fits;
+    all.features = made.features;
+    all.spikes = made.spikes;
+    p.must("Sequential::add", cat(name, ".add(", made.text, ");"),
+           [&] { network.net.add(std::move(made.layer)); });
+  }
+  all.text = "Sequential{" + all.text + "}";
+  return network;
+}
+
+Made draw_network(Program& p, const Place& at, std::size_t layers) {
+  Network network = draw_net(p, cat("inner", at.depth), at, layers);
+  network.made.layer = std::make_unique<Sequential>(std::move(network.net));
+  return std::move(network.made);
+}
+
+}  // namespace volley::test
