@@ -12,8 +12,8 @@ Each page has a scratch folder that looks like the clone, with the program on PA
     <!-- not run: why -->   before a block that takes what a test has not
     <!-- exits: 2 -->       before a block that fails, with this status
 
-With --update, output that differs only in its numbers is written into the page, and into its translation,
-which has the same blocks.
+With --update, output that differs is written into the page, and into its translation, which has the same
+blocks: look at what git says has changed.
 
 In every document, the options of each `volley` command are looked up in its --help; --options does only that.
 
@@ -117,7 +117,8 @@ def with_times_of(shown, printed):
 
 def with_numbers_of(shown, printed):
     """The lines that a page shows, each as the next printed line that is the same but for its numbers, with
-    the times that the page has; None where one is missing."""
+    the times that the page has. Where one is missing, all that was printed; None if the page leaves lines
+    out."""
 
     def form(line):
         return " ".join(re.sub(r"[-+]?\d[\d.,]*(e[-+]?\d+)?", "#", line).split())
@@ -127,7 +128,8 @@ def with_numbers_of(shown, printed):
         if line.strip() != "...":
             printed_line = next((one for one in left if form(one) == form(line)), None)
             if printed_line is None:
-                return None
+                whole = "..." not in shown
+                return "".join(f"{one.rstrip()}\n" for one in printed.splitlines()) if whole else None
             if masked(line) != masked(printed_line):
                 line = with_times_of(line, printed_line)
         lines.append(line.rstrip())
