@@ -251,7 +251,7 @@ void run_program(Program& p, std::uint64_t index) {
       pass_scene,    contents_scene, layer_scene,   encoder_scene, disorder_scene,  recipe_scene,
       loss_scene,    pass_scene,     invalid_scene, core_scene,    draws_scene,     trainer_scene,
       values_scene,  storage_scene,  layer_scene,   classes_scene, optimizer_scene, pass_scene,
-      threads_scene, disorder_scene, invalid_scene, trainer_scene};
+      threads_scene, disorder_scene, invalid_scene, trainer_scene, classes_scene,   threads_scene};
   kScenes[index % std::size(kScenes)](p);  // in turn: a short run reaches every function
 }
 
