@@ -1,11 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <type_traits>
+
 #include <volley/recipe.hpp>
 
 #include "kernels/surrogate.hpp"
 #include "parity/agreement.hpp"
 #include "parity/golden.hpp"
-#include "parity/options.hpp"
 #include "reference/neurons.hpp"
 #include "support/every_target.hpp"
 
@@ -13,6 +14,37 @@
 
 namespace volley::test {
 namespace {
+
+/// Gives the fields of `options` the values that a table of the manifest has for them.
+template <class Options>
+void read_options(Options& options, const nlohmann::json& table) {
+  Options::fields(options, [&]<class T>(std::string_view name, T& value, const Range&) {
+    if (!table.contains(std::string(name))) return;
+    const nlohmann::json& given = table.at(std::string(name));
+    if constexpr (std::is_same_v<T, std::optional<float>>) {
+      value.reset();
+      if (!given.is_string()) value = given.get<float>();
+    } else if constexpr (std::is_arithmetic_v<T>) {
+      value = given.get<T>();
+    }
+  });
+}
+
+/// Calls body(options) with the options of the kind among the Variant's that the table names.
+template <class Variant, class Body>
+void with_options(const nlohmann::json& table, const Body& body) {
+  bool found = false;
+  const auto ask = [&]<class Options>(Options options) {
+    if (table.at("kind").get<std::string>() != Options::kKind) return;
+    read_options(options, table);
+    body(options);
+    found = true;
+  };
+  [&]<class... Options>(const std::variant<Options...>*) {
+    (ask(Options{}), ...);
+  }(static_cast<const Variant*>(nullptr));
+  EXPECT_TRUE(found) << table.dump();
+}
 
 struct Case {
   std::size_t N, T, F;
