@@ -4,7 +4,6 @@
 #include <array>
 #include <bit>
 #include <cstddef>
-#include <cstring>
 #include <utility>
 
 #include "core/numerics.hpp"
@@ -75,7 +74,7 @@ class BlockTree {
     const std::size_t n = blocks(samples);
     return n <= 1 ? 0 : static_cast<std::size_t>(std::bit_width(n - 1));
   }
-  void zero() { std::memset(sums_, 0, padded(size_) * sizeof(Real)); }
+  void zero() { std::fill_n(sums_, padded(size_), Real{0}); }
 
   std::size_t size_ = 0, blocks_ = 0, closed_ = 0;
   Real* sums_ = nullptr;

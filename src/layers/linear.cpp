@@ -122,6 +122,7 @@ const Spikes& as_steps(Saved& saved, ThreadPool& threads) {
 /// y of spikes for many outputs.
 void forward_by_groups(float* y, GroupLists& lists, const Spikes& spikes, const float* weight,
                        const float* bias, std::size_t out, ThreadPool& threads) {
+  if (spikes.samples() == 0) return;
   lists.list(spikes, threads);
   const kernels::GroupRows rows = lists.rows();
   const std::size_t in = spikes.features(), count = spikes.samples() * spikes.steps();
@@ -325,7 +326,7 @@ Signal Linear::do_backward(Tape& tape, const Signal& dy) {
   } else {
     add_by_trains(dweight, dout, saved, SpikeWords::batch(as_trains(saved, threads)), out_, threads);
   }
-  if (options_.bias) {
+  if (options_.bias && rows > 0) {
     parallel_for(threads, out_, kColumns, [&](std::size_t begin, std::size_t end) {
       kernels::add_samples(bias_.gradient.data() + begin, dout + begin, x.samples(), x.stored_steps(),
                            end - begin, out_);

@@ -124,7 +124,8 @@ Made flatten(Program& p, const Place& at) {
 
 Made shape_keeper(Program& p, const Place& at) {
   const bool currents = !at.spikes || p.random.chance(at.invalid);
-  switch (currents ? p.random.below(6) : p.random.one_of<std::size_t>({0, 3})) {
+  const bool channels = at.features.rank() == 1 || at.features.rank() == 3;  // as norms want them
+  switch (currents && channels ? p.random.below(6) : p.random.one_of<std::size_t>({0, 3})) {
     case 0: return plain_layer<Dropout>(p, at, "Dropout", at.spikes, true);
     case 1: return norm<BatchNorm>(p, at, "BatchNorm");
     case 2: return norm<ThresholdDependentBatchNorm>(p, at, "ThresholdDependentBatchNorm");

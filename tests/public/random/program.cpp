@@ -8,7 +8,7 @@ namespace {
 
 void copy_text(char* to, std::size_t room, std::string_view text) {
   const std::size_t size = std::min(room - 1, text.size());
-  std::memcpy(to, text.data(), size);
+  std::copy_n(text.data(), size, to);
   to[size] = 0;
 }
 
