@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <new>
+#include <string_view>
 
 #include <volley/error.hpp>
 #include <volley/fields.hpp>
@@ -78,7 +79,9 @@ TEST(Tensor, ASizeBeyondMemoryChangesNothing) {
     EXPECT_EQ(error_text([&] { a.resize(shape); }),
               "[tensor] " + shape.text() + " has more elements than memory can hold");
   }
-  EXPECT_THROW(a.resize(Shape{most / 8 - 64}), std::bad_alloc);
+  if (std::string_view(VOLLEY_SANITIZE).empty()) {  // AddressSanitizer ends a program that asks for so much
+    EXPECT_THROW(a.resize(Shape{most / 8 - 64}), std::bad_alloc);
+  }
   EXPECT_EQ(error_text([&] {
               a.resize(Shape{most, 5});
             }),

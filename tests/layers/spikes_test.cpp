@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <new>
+#include <string_view>
 
 #include <volley/error.hpp>
 #include <volley/signal.hpp>
@@ -75,8 +76,9 @@ TEST(Spikes, ASizeBeyondMemoryChangesNothing) {
     EXPECT_THROW(SpikeWords::make_steps(spikes, shape), ArgumentError);
     EXPECT_THROW(SpikeWords::make_trains(spikes, shape), ArgumentError);
   }
-  // Below that the system refuses.
-  EXPECT_THROW(SpikeWords::make_steps(spikes, Shape{1, std::size_t{1} << 58, 1}), std::bad_alloc);
+  if (std::string_view(VOLLEY_SANITIZE).empty()) {  // AddressSanitizer ends a program that asks for so much
+    EXPECT_THROW(SpikeWords::make_steps(spikes, Shape{1, std::size_t{1} << 58, 1}), std::bad_alloc);
+  }
   EXPECT_EQ(spikes.count(), 6u);
   EXPECT_EQ(spikes.shape(), (Shape{1, 2, 3}));
 }
