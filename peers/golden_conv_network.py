@@ -27,7 +27,7 @@ def neuron(kind: str) -> common.Recipe:
     firing = {"v_threshold": 1.0, "v_reset": 0.0, "surrogate": {"kind": "atan", "alpha": 2.0}}
     if kind == "if":
         return {"kind": kind, "detach_reset": False, **firing}
-    own = {"init_tau": 2.0, "decay_input": True, "learn_threshold": False, "channels": 0}
+    own = {"init_tau": 2.0, "decay_input": True, "learn_tau": True, "learn_threshold": False, "channels": 0}
     return {"kind": kind, "detach_reset": True, **own, **firing}
 
 

@@ -26,7 +26,6 @@ def arrays(rng: np.random.Generator) -> dict[str, np.ndarray]:
     result: dict[str, np.ndarray] = {}
     for name, make, features, passes in CASES:
         module = make()
-        module._check_input_dim = lambda x: None  # SpikingJelly 0.0.0.0.14 forgot it in its tdBN
         for parameter in module.parameters() if name == "2d" else ():
             parameter.data = torch.from_numpy(rng.normal(1, 0.5, C).astype(np.float32))
         result |= {f"{name}.before.{key}": p.detach().numpy().copy() for key, p in module.named_parameters()}

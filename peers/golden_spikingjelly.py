@@ -1,17 +1,16 @@
 """Writes tests/golden: what SpikingJelly computes, for tests/parity to hold Volley to.
 
-    python peers/golden_spikingjelly.py [--networks] [FOLDER]
+    python peers/golden_spikingjelly.py [FOLDER]
 
 Files, all little: lif.safetensors (LIF in many cases), neurons.safetensors (the other neurons, and the
 surrogates), network.safetensors (whole networks, one pass), trajectory.safetensors (50 steps of Adam),
 norm.safetensors (golden_norm.py), recurrent.safetensors (golden_recurrent.py), and manifest.json (versions, seeds,
-cases, SHA-256 of each file). With --networks, network and trajectory alone: those that Volley's draws go into, by
-SpikingJelly 2.0.0 too. Single neurons need a version that lets their potential before the reset be seen (before 2.0);
-`peers/differential` holds Volley's to those of 2.0.0.
+cases, SHA-256 of each file).
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
@@ -86,19 +85,22 @@ def run_lif(case: dict[str, Any], x: np.ndarray, ds: np.ndarray) -> dict[str, np
 
 
 def run_node(node: Any, x: np.ndarray, ds: np.ndarray) -> dict[str, np.ndarray]:
-    node.train()
-    h = []
-    fire = node.neuronal_fire
-
-    def watched_fire() -> torch.Tensor:  # the potential after charge, which the node does not keep
-        h.append(node.v.detach().clone())
-        return fire()
-
-    node.neuronal_fire = watched_fire
+    """Spikes, potentials after the charge, and gradients, step by step. The node keeps the potential after the reset
+    alone; a twin that starts each step with the node's state, and whose threshold is out of reach, keeps the other."""
+    node.step_mode = "s"
+    twin = copy.deepcopy(node)
+    twin.v_threshold = 1e30
     x_seq = time_first(x).requires_grad_()
-    s = node(x_seq)
-    s.backward(time_first(ds))
-    arrays = {"s": batch_first(s), "h": batch_first(torch.stack(h)), "dx": batch_first(x_seq.grad)}
+    s, h = [], []
+    for x_t in x_seq:
+        for name, state in node.named_memories():
+            setattr(twin, name, state.detach().clone() if isinstance(state, torch.Tensor) else state)
+        with torch.no_grad():
+            twin(x_t)
+        h.append(twin.v)
+        s.append(node(x_t))
+    torch.stack(s).backward(time_first(ds))
+    arrays = {"s": batch_first(torch.stack(s)), "h": batch_first(torch.stack(h)), "dx": batch_first(x_seq.grad)}
     return arrays | {f"d{name}": p.grad.numpy().reshape(1) for name, p in node.named_parameters()}
 
 
@@ -125,22 +127,6 @@ NODES: dict[str, tuple[str, list[dict[str, Any]]]] = {
 NODE_STEPS = 12
 
 
-def detach_whole(node: Any) -> None:
-    """Gives IzhikevichNode the reset of SpikingJelly 2.0.0: detach_reset detaches s v_reset too, which earlier
-    versions do not."""
-
-    def reset(spike: torch.Tensor) -> None:
-        detached = spike.detach()
-        if node.v_reset is None:
-            node.v = node.v - detached * node.v_threshold
-        else:
-            node.v = detached * node.v_reset + (1 - detached) * node.v
-        node.w = node.w + node.b * spike
-
-    if node.detach_reset:
-        node.neuronal_reset = reset
-
-
 def other_neurons() -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     """Each under every kind of reset, detached or not; ATan."""
     from spikingjelly.activation_based import neuron, surrogate
@@ -153,13 +139,9 @@ def other_neurons() -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     cases: list[dict[str, Any]] = []
     for kind, (node, levels) in NODES.items():
         for options, v_reset, detach in itertools.product(levels, (0.0, -0.25, None), (False, True)):
-            if kind == "klif" and v_reset is None:
-                continue  # this version's node takes no soft reset
             made = getattr(neuron, node)(
                 v_reset=v_reset, detach_reset=detach, step_mode="m", surrogate_function=surrogate.ATan(), **options
             )
-            if kind == "izhikevich":
-                detach_whole(made)
             for name, array in run_node(made, arrays["x"], arrays["ds"]).items():
                 arrays[f"{len(cases)}.{name}"] = array
             shown = "none" if v_reset is None else v_reset
@@ -182,13 +164,8 @@ SURROGATES: dict[str, tuple[str, list[dict[str, float]]]] = {
     "nonzero_sign_log_abs": ("NonzeroSignLogAbs", [{}, {"alpha": 2.0}]),
 }
 
-WRONG_BACKWARD = ("piecewise_leaky_relu", "nonzero_sign_log_abs")
-
-
 def surrogates() -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """The derivatives that backward uses, but for two that are wrong in this version: PiecewiseLeakyReLU's is not
-    that of its own step (1 / w and not 1 / (2 w) in the middle), NonzeroSignLogAbs's raises. There the
-    derivative of the step is taken."""
+    """The derivatives that backward uses."""
     from spikingjelly.activation_based import surrogate
 
     grid = (np.arange(-80, 81) / 32 + 1 / 128).astype(np.float32)
@@ -196,7 +173,7 @@ def surrogates() -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     for kind, (name, levels) in SURROGATES.items():
         for options in levels:
             x = torch.from_numpy(grid).requires_grad_()
-            getattr(surrogate, name)(spiking=kind not in WRONG_BACKWARD, **options)(x).sum().backward()
+            getattr(surrogate, name)(**options)(x).sum().backward()
             arrays[f"surrogate.{len(cases)}"] = x.grad.numpy()
             cases.append({"kind": kind, **options})
     return arrays, cases
@@ -335,29 +312,23 @@ def write_networks(folder: Path, rng: np.random.Generator, manifest: dict[str, A
 
 
 def main() -> None:
-    words = [word for word in sys.argv[1:] if word != "--networks"]
-    folder = Path(words[0]) if words else Path(__file__).parent.parent / "tests" / "golden"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent.parent / "tests" / "golden"
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     rng = np.random.default_rng(SEED)
     versions = {name: common.version_of(name, sys.modules[name]) for name in run_spikingjelly.PEER.modules}
     versions = {"python": platform.python_version(), **versions}
-    path = folder / "manifest.json"
-    if "--networks" in sys.argv:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        base_inputs(rng)  # what the neurons would have drawn
-    else:
-        manifest = {"made_by": "peers/golden_spikingjelly.py", "versions": versions, "seed": SEED, "sha256": {}}
-        write_neurons(folder, rng, manifest)
-    manifest["network_versions"] = versions
+    manifest: dict[str, Any] = {
+        "made_by": "peers/golden_spikingjelly.py", "versions": versions, "seed": SEED, "sha256": {},
+    }
+    write_neurons(folder, rng, manifest)
     write_networks(folder, rng, manifest)
-    if "--networks" not in sys.argv:
-        manifest["sha256"]["norm.safetensors"] = write(folder / "norm.safetensors", golden_norm.arrays(rng))
-        recurrent = golden_recurrent.arrays(rng)
-        manifest["sha256"]["recurrent.safetensors"] = write(folder / "recurrent.safetensors", recurrent)
+    manifest["sha256"]["norm.safetensors"] = write(folder / "norm.safetensors", golden_norm.arrays(rng))
+    manifest["sha256"]["recurrent.safetensors"] = write(folder / "recurrent.safetensors", golden_recurrent.arrays(rng))
+    path = folder / "manifest.json"
     path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    print(f"{folder}: {', '.join(manifest['sha256'])} in manifest.json, networks by SpikingJelly {versions['spikingjelly']}")
+    print(f"{folder}: {', '.join(manifest['sha256'])}, manifest.json by SpikingJelly {versions['spikingjelly']}")
 
 
 if __name__ == "__main__":
