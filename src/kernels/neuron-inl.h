@@ -196,6 +196,14 @@ HWY_INLINE NeuronShape rows_of(const Neuron& neuron, const NeuronShape& shape) {
           .constant = shape.constant};
 }
 
+/// Asks for what the next kCount slices read at a step: steps are far apart, and the processor foresees
+/// neighbours.
+template <std::size_t kCount>
+HWY_INLINE void prefetch_next(const float* slices) {
+  constexpr std::size_t kLine = 16;
+  for (std::size_t i = 0; i < kCount * kLanes; i += kLine) __builtin_prefetch(slices + kCount * kLanes + i);
+}
+
 template <std::size_t kCount, bool kFull, class Neuron>
 HWY_INLINE void forward_slices(std::uint64_t* s, const float* x, const Neuron& neuron,
                                const NeuronShape& shape, std::size_t first) {
@@ -215,6 +223,7 @@ HWY_INLINE void forward_slices(std::uint64_t* s, const float* x, const Neuron& n
     live[i] = hn::FirstN(d, slice[i].lanes);
   }
   for (std::size_t t = 0; t < T; ++t) {
+    prefetch_next<kCount>(x + slice[0].current + t * current_step);
     for (std::size_t i = 0; i < kCount; ++i) {
       neurons[i].charge(z[i], load_slice<kFull>(x + slice[i].current + t * current_step, slice[i].lanes));
       MF fired = neurons[i].fired(z[i]);
@@ -270,6 +279,8 @@ HWY_INLINE void recompute(const BackwardArrays& a, const NeuronsOf<Neuron, kCoun
   VF z[kCount][kStates];
   for (std::size_t i = 0; i < kCount; ++i) neurons[i].start(z[i]);
   for (std::size_t t = 0; t < T; ++t) {
+    prefetch_next<kCount>(a.x + slice[0].current + t * current_step);
+    prefetch_next<kCount>(a.ds + slice[0].values + t * shape.P * shape.F);
     for (std::size_t i = 0; i < kCount; ++i) {
       neurons[i].charge(z[i], load_slice<kFull>(a.x + slice[i].current + t * current_step, slice[i].lanes));
       for (std::size_t k = 0; k < kStates; ++k) {
