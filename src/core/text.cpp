@@ -46,14 +46,16 @@ bool is_control(char c) {
   return (static_cast<std::uint8_t>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
 }
 
-std::string readable(std::string_view text) {
+namespace {
+
+std::string escaped(std::string_view text, bool lines) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {
     const std::size_t size = utf8_size(text);
     const std::size_t taken = size == 0 ? 1 : size;
     const bool c1 = size == 2 && text[0] == '\xc2' && static_cast<std::uint8_t>(text[1]) < 0xa0;
-    if (size == 0 || is_control(text[0])) {
+    if (size == 0 || is_control(text[0]) || text[0] == '\t' || (lines && text[0] == '\n')) {
       result += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(text[0]));
     } else if (c1) {  // a control character of two bytes: a terminal obeys it, too
       result += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(text[1]));
@@ -64,5 +66,10 @@ std::string readable(std::string_view text) {
   }
   return result;
 }
+
+}  // namespace
+
+std::string readable(std::string_view text) { return escaped(text, false); }
+std::string readable_line(std::string_view text) { return escaped(text, true); }
 
 }  // namespace volley

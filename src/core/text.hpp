@@ -14,8 +14,10 @@ std::string grouped(double count);
 std::size_t utf8_size(std::string_view text);
 /// Whether c is a control character other than a line break and a tab.
 bool is_control(char c);
-/// `text` where control characters, and bytes that are no UTF-8, are "\x1b": for messages with text of a
-/// file.
+/// `text` where control characters other than a line break, and bytes that are no UTF-8, are "\x1b": for
+/// messages with text of a file.
 std::string readable(std::string_view text);
+/// The same in one line: a line break is "\x0a".
+std::string readable_line(std::string_view text);
 
 }  // namespace volley

@@ -36,8 +36,8 @@ struct Place {
   [[noreturn]] void fail(const toml::node& node, const std::string& text) const {
     const std::string where = origin->at(node.source().begin.line);
     // An assignment names its key already.
-    if (where.starts_with(key + "=")) throw RecipeError(readable(fmt::format("{}: {}", where, text)));
-    throw RecipeError(readable(fmt::format("{}: key '{}': {}", where, key, text)));
+    if (where.starts_with(key + "=")) throw RecipeError(readable_line(fmt::format("{}: {}", where, text)));
+    throw RecipeError(readable_line(fmt::format("{}: key '{}': {}", where, key, text)));
   }
   [[noreturn]] void expected(const toml::node& node, const std::string& what) const {
     fail(node, fmt::format("expected {}, got {}", what, toml_shown(node)));
@@ -236,8 +236,8 @@ toml::table parse_toml(std::string_view text, const TomlOrigin& origin) {
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
-    throw RecipeError(
-        readable(fmt::format("{}: not TOML: {}", origin.at(error.source().begin.line), error.description())));
+    throw RecipeError(readable_line(
+        fmt::format("{}: not TOML: {}", origin.at(error.source().begin.line), error.description())));
   }
 }
 

@@ -19,14 +19,15 @@ struct Assignment {
   std::string value;
 
   [[noreturn]] void fail(const std::string& finding) const {
-    throw RecipeError(readable(fmt::format("{}: {}", text, finding)));
+    throw RecipeError(readable_line(fmt::format("{}: {}", text, finding)));
   }
 };
 
 Assignment split(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
-    throw RecipeError(readable(fmt::format("'{}': expected key=value, such as optimizer.lr=0.01", text)));
+    throw RecipeError(
+        readable_line(fmt::format("'{}': expected key=value, such as optimizer.lr=0.01", text)));
   }
   return {text, text.substr(0, equals), text.substr(equals + 1)};
 }

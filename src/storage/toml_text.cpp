@@ -106,7 +106,8 @@ class Scan {
 
   [[noreturn]] void fail(const std::string& why) const {
     const auto line = 1 + std::ranges::count(text_.substr(0, at_), '\n');
-    throw RecipeError(readable(fmt::format("{}: {}", origin_.at(static_cast<std::uint32_t>(line)), why)));
+    throw RecipeError(
+        readable_line(fmt::format("{}: {}", origin_.at(static_cast<std::uint32_t>(line)), why)));
   }
 
   std::string_view text_;

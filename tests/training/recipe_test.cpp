@@ -260,6 +260,10 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
       {"[training]\ndrop_last = 1\n" + kNetwork,
        "my.toml:2: key 'training.drop_last': expected true or false, got 1"},
       {"training = 3\n" + kNetwork, "my.toml:1: key 'training': expected a table, got 3"},
+      {"[loss]\nkind = \"rate_m\\te\\nmy.toml:9: well\"\n" + kNetwork,
+       "my.toml:2: key 'loss.kind': 'rate_m\\x09e\\x0amy.toml:9: well' is unknown; expected one of "
+       "'rate_mse', 'rate_cross_entropy', 'count_mse', 'count_cross_entropy', 'membrane_mse', "
+       "'membrane_cross_entropy', 'tet'"},
       {"description = '''a'b\\n'''\n\na" + many(".a", 200000) + " = 3\n",
        "my.toml:3: expected a key of at most 16 parts, found more"},
       {"x = [1.5, 2.5, { a" + many(".\"#=\" ", 200000) + " = 3 }]\n",
