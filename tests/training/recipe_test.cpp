@@ -471,7 +471,7 @@ TEST(RecipeSettings, AWrongAssignmentIsNamed) {
       {"network.2.kind=linear",
        "network.2.kind=linear: key 'network.2.in': missing; expected a number >= 1 and <= 16777216"},
       {"epochs=3\ndata = 4",
-       "epochs=3\ndata = 4: expected an integer >= 1 and <= 16777215, got '3\ndata = 4'"},
+       "epochs=3\\x0adata = 4: expected an integer >= 1 and <= 16777215, got '3\\x0adata = 4'"},
   };
   for (const auto& [assignment, error] : cases) EXPECT_EQ(setting_error(assignment), error);
   EXPECT_TRUE(setting_error("description=\xff").starts_with("description=\\xff: not TOML: "));
