@@ -242,7 +242,8 @@ void Layer::draw_untouched() {
 
 std::unique_ptr<Layer> Layer::clone() const {
   std::unique_ptr<Layer> copy = do_clone();
-  if (copy == nullptr || typeid(*copy) != typeid(*this)) {
+  const Layer* made = copy.get();
+  if (made == nullptr || typeid(*made) != typeid(*this)) {
     throw ArgumentError(kind(), "a layer that is copied must override do_clone, with its own class");
   }
   return copy;
