@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -36,8 +35,8 @@ inline ChannelStatistics channel_statistics(double mean, double variance, double
 /// (B2) from the sums of x and of x^2 over `rows` rows.
 inline ChannelStatistics batch_statistics(double sum, double squares, double rows, double eps) {
   const double mean = sum / rows;
-  const double variance = std::max(0.0, squares / rows - mean * mean);  // rounding may leave it below 0
-  return channel_statistics(mean, variance, eps);
+  const double variance = squares / rows - mean * mean;
+  return channel_statistics(mean, variance < 0 ? 0 : variance, eps);  // by rounding; NaN stays NaN
 }
 
 /// The running statistics after a batch of n values a channel, (B7).

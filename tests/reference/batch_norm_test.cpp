@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
 
@@ -115,6 +117,18 @@ TEST(BatchNormReference, FloatsFarFromZeroKeepTheirVariance) {
   for (const float v : x)
     expected += (static_cast<double>(v) - s.mean) * (static_cast<double>(v) - s.mean) / n;
   EXPECT_NEAR(s.variance, expected, 1e-5 * expected);
+}
+
+// A variance of 0 in place of NaN would hide the infinity from y and from the running statistics.
+TEST(BatchNormReference, AnInfinityOrNaNMakesTheVarianceNaN) {
+  for (const double odd : {HUGE_VAL, -HUGE_VAL, std::nan("")}) {
+    const Values x{1, odd, 3};
+    double sum = 0, squares = 0;
+    reference::channel_sums(&sum, &squares, x.data(), x.data(), 3, 1);
+    const reference::ChannelStatistics s = reference::batch_statistics(sum, squares, 3, kEps);
+    EXPECT_TRUE(std::isnan(s.variance)) << odd;
+    EXPECT_TRUE(std::isnan(s.inv_std)) << odd;
+  }
 }
 
 }  // namespace
