@@ -223,7 +223,13 @@ std::vector<std::uint32_t> labels_from(std::string_view what, nb::handle object)
 }
 
 Tensor tensor_from(std::string_view what, nb::handle object) {
-  nb::object array = as_numpy(object);
+  if (nb::hasattr(object, "items")) {
+    refuse(what, " must be an array; a state_dict one level down is passed by itself, as in source['net']",
+           type_text(object));
+  }
+  // NumPy knows no bfloat16: PyTorch makes it float32, which holds all of it.
+  const bool bfloat = nb::hasattr(object, "float") && str_of(object.attr("dtype")) == "torch.bfloat16";
+  nb::object array = as_numpy(bfloat ? nb::object(object.attr("float")()) : nb::borrow(object));
   const std::string kind = str_of(array.attr("dtype").attr("kind"));
   const bool counter = kind == "i" && nb::cast<int>(array.attr("ndim")) == 0;  // num_batches_tracked
   if (kind != "f" && !counter) wrong_type(what, "an array of floats", array);

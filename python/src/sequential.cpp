@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 #include <nanobind/stl/filesystem.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 
 #include <volley/error.hpp>
@@ -10,30 +13,64 @@
 namespace volley::python {
 namespace {
 
-/// The arrays of a .npz file, or of a .safetensors file.
-NamedTensors state_from_file(const std::filesystem::path& path) {
+/// A state_dict, and the names in the order in which it has them.
+struct State {
+  NamedTensors values;
+  std::vector<std::string> names;
+};
+
+State state_from(std::string_view origin, nb::handle mapping) {
+  State state{.values = tensors_from(origin, mapping), .names = {}};
+  for (const nb::handle name : mapping) state.names.push_back(nb::cast<std::string>(name));
+  return state;
+}
+
+/// The arrays of a .npz file, or of a .safetensors file. Names of the latter have no order of their own.
+State state_from_file(const std::filesystem::path& path) {
   const std::string ending = path.extension().string();
   if (ending == ".safetensors") {
     const nb::gil_scoped_release unlocked;
-    return read_state_dict(path);
+    return {.values = read_state_dict(path), .names = {}};
   }
   if (ending != ".npz") {
     throw FileError(path.string(), "a .safetensors or .npz file of parameters", fmt::format("'{}'", ending));
   }
   const nb::object file =
       nb::module_::import_("numpy").attr("load")(nb::cast(path), nb::arg("allow_pickle") = false);
-  NamedTensors state = tensors_from(path.string(), file);
+  State state = state_from(path.string(), file);
   file.attr("close")();
   return state;
 }
 
-void load_state(Sequential& net, nb::handle source) {
+using Names = std::optional<NameMap>;
+
+std::pair<std::vector<std::string>, std::vector<std::string>> load_state(Sequential& net, nb::handle source,
+                                                                         const Names& names, bool by_order,
+                                                                         bool strict) {
+  if (names.has_value() && by_order)
+    throw ArgumentError("load_state_dict", "at most one of names and by_order may be given", "both");
   const bool is_path = nb::isinstance<nb::str>(source) || nb::hasattr(source, "__fspath__");
   const std::string origin =
       is_path ? nb::cast<std::filesystem::path>(source).string() : std::string("[sequential] state_dict");
-  const NamedTensors state =
-      is_path ? state_from_file(nb::cast<std::filesystem::path>(source)) : tensors_from(origin, source);
-  alone([&] { load_state_dict(net.named_tensors(), state, origin); });
+  const State state =
+      is_path ? state_from_file(nb::cast<std::filesystem::path>(source)) : state_from(origin, source);
+  StateDictReport report;
+  alone([&] {
+    const std::vector<NamedTensor> tensors = net.named_tensors();
+    StateDictOptions options{.names = names.value_or(NameMap{}), .strict = strict};
+    if (by_order) {
+      options.names =
+          state.names.empty() ? names_by_order(tensors, state.values) : names_by_order(tensors, state.names);
+    }
+    report = load_state_dict(tensors, state.values, origin, options);
+  });
+  return {std::move(report.missing), std::move(report.unexpected)};
+}
+
+nb::dict state_dict(Sequential& net) {
+  nb::dict state;
+  for (const auto& [name, tensor] : net.named_tensors()) state[nb::cast(name)] = to_array(*tensor);
+  return state;
 }
 
 std::shared_ptr<Layer> layer_at(const Sequential& net, std::int64_t index) {
@@ -119,19 +156,34 @@ void bind_sequential(nb::module_& m) {
           "or not at "
           "all. "
           "load(path)\nbrings the network back.")
-      .def("load_state_dict", load_state, nb::arg("source"),
-           nb::sig("def load_state_dict(self, source: str | os.PathLike[str] | collections.abc.Mapping[str, "
-                   "numpy.typing.NDArray[numpy.floating]]) -> None"),
-           "Gives every parameter and buffer its value from a state_dict of PyTorch or SpikingJelly: a "
-           "mapping of names "
-           "to "
-           "arrays, or\na .safetensors (float32) or .npz file. Names are those of parameters() and "
-           "buffers(); all may have "
-           "one "
-           "prefix in common, as in\n\"layer.1.weight\". Linear weights are (out, in) there too. "
-           "ArgumentError "
-           "names "
-           "the first that is missing, left over\nor of another shape; nothing is changed then.");
+      .def("state_dict", state_dict,
+           nb::sig("def state_dict(self) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
+           "The values of all parameters and buffers by name: copies.")
+      .def(
+          "save_state_dict",
+          [](Sequential& self, const std::filesystem::path& path) {
+            alone([&] { save_state_dict(path, self.named_tensors()); });
+          },
+          nb::arg("path"),
+          "Writes the values of state_dict() alone as a safetensors file, which load_state_dict and other "
+          "tools read;\nwhole or not at all.")
+      .def(
+          "load_state_dict", load_state, nb::arg("source"), nb::kw_only(), nb::arg("names") = nb::none(),
+          nb::arg("by_order") = false, nb::arg("strict") = true,
+          nb::sig("def load_state_dict(self, source: str | os.PathLike[str] | collections.abc.Mapping[str, "
+                  "numpy.typing.NDArray[numpy.floating]], *, names: collections.abc.Mapping[str, str] | None "
+                  "= None, by_order: bool = False, strict: bool = True) -> tuple[list[str], list[str]]"),
+          "Gives every parameter and buffer its value from a state_dict of PyTorch or SpikingJelly: a "
+          "mapping of names to\narrays, or a .safetensors or .npz file. Names are those of state_dict(); all "
+          "may have one prefix in common, as in\n\"layer.1.weight\". Linear weights are (out, in) there too; "
+          "shapes may differ in dimensions of 1.\n\n"
+          "names: what the network calls the source's names, or the modules that these begin with: "
+          "{\"conv.3\": \"2\"}.\nby_order: the source's modules mean the network's layers with parameters, "
+          "in "
+          "order; modules of other names, such as\nsnnTorch's \"lif1.beta\", are passed over. strict: False "
+          "leaves what is in one of both alone as it is.\n\n"
+          "Returns the names that were passed over: the network's, and the source's. ArgumentError names "
+          "the first that is\nmissing, left over or of another shape; nothing is changed then.");
 
   m.def("load", load, nb::arg("path"),
         "The network in a file that Sequential.save wrote, or in a checkpoint (checkpoint_best.safetensors) "

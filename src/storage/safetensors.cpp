@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -15,6 +16,7 @@
 #include <volley/error.hpp>
 
 #include "core/files.hpp"
+#include "core/sha256.hpp"
 
 namespace volley {
 namespace {
@@ -29,11 +31,63 @@ constexpr std::size_t kMaxFileBytes = std::size_t{1} << 36;
 constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own library
 constexpr int kMaxDepth = 3;                          // {"name": {"shape": [
 
+/// The metadata's key of the checksum.
+constexpr const char* kChecksum = "sha256";
+
+template <class T>
+T number_at(const char* from) {
+  T number;
+  std::memcpy(&number, from, sizeof number);
+  return number;
+}
+template <class T>
+double read_number(const char* from) {
+  return static_cast<double>(number_at<T>(from));
+}
+double read_bf16(const char* from) {
+  return static_cast<double>(std::bit_cast<float>(std::uint32_t{number_at<std::uint16_t>(from)} << 16));
+}
+double read_f16(const char* from) {
+  const auto bits = number_at<std::uint16_t>(from);
+  const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
+  double size = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(mantissa + 1024, exponent - 25);
+  if (exponent == 31) size = mantissa == 0 ? HUGE_VAL : std::nan("");
+  return (bits & 0x8000) != 0 ? -size : size;
+}
+
+/// A type of numbers in a file.
+struct Dtype {
+  const char* name;
+  std::size_t bytes;
+  double (*read)(const char* from);
+  bool integer = false;
+
+  /// Whether rounding to a float is all that is lost.
+  bool keeps(double number) const {
+    constexpr double kExact = 1 << std::numeric_limits<float>::digits;
+    return integer ? std::abs(number) <= kExact
+                   : !std::isfinite(number) || std::isfinite(static_cast<float>(number));
+  }
+};
+
+constexpr Dtype kDtypes[] = {
+    {"F32", 4, read_number<float>},
+    {"F64", 8, read_number<double>},
+    {"F16", 2, read_f16},
+    {"BF16", 2, read_bf16},
+    {"I64", 8, read_number<std::int64_t>, true},
+    {"I32", 4, read_number<std::int32_t>, true},
+    {"I16", 2, read_number<std::int16_t>, true},
+    {"I8", 1, read_number<std::int8_t>, true},
+    {"U8", 1, read_number<std::uint8_t>, true},
+    {"BOOL", 1, read_number<std::uint8_t>, true},
+};
+
 struct Extent {
   std::size_t begin;
   std::size_t end;
   std::string name;
-  bool integers;  // int64, not float32
+  const Dtype* dtype;
 };
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& text) {
@@ -43,6 +97,8 @@ struct Extent {
 
 /// The header as JSON. What the parser would let pass is refused here: names that come twice, and depth.
 Json parse_header(const std::filesystem::path& path, std::string_view text) {
+  // The parser takes a NUL for the end of the text.
+  if (text.find('\0') != std::string_view::npos) fail(path, "expected a header of text, found a NUL in it");
   std::vector<std::set<std::string>> keys(kMaxDepth + 1);
   const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
     if (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start) {
@@ -82,23 +138,29 @@ std::vector<std::size_t> read_sizes(const std::filesystem::path& path, const std
   return sizes;
 }
 
+const Dtype& read_dtype(const std::filesystem::path& path, const std::string& name, const Json& tensor) {
+  const auto dtype = tensor.find("dtype");
+  std::string known;
+  for (const Dtype& one : kDtypes) {
+    if (dtype != tensor.end() && *dtype == one.name) return one;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
+  }
+  fail(path, fmt::format("tensor '{}': expected a dtype of {}, found {}", name, known,
+                         dtype == tensor.end() ? "none" : dtype->dump()));
+}
+
 /// Where the tensor's bytes lie, its dtype, shape and length having been held against each other.
 Extent read_extent(const std::filesystem::path& path, const std::string& name, const Json& tensor,
                    Shape& shape) {
   if (!tensor.is_object())
     fail(path, fmt::format("tensor '{}': expected a table, found {}", name, tensor.type_name()));
-  const auto dtype = tensor.find("dtype");
-  const bool integers = dtype != tensor.end() && *dtype == "I64";
-  if (!integers && (dtype == tensor.end() || *dtype != "F32")) {
-    fail(path, fmt::format("tensor '{}': expected dtype \"F32\" or \"I64\", found {}", name,
-                           dtype == tensor.end() ? "none" : dtype->dump()));
-  }
+  const Dtype& dtype = read_dtype(path, name, tensor);
   const std::vector<std::size_t> sizes = read_sizes(path, name, tensor, "shape");
   if (sizes.size() > Shape::kMaxRank) {
     fail(path, fmt::format("tensor '{}': expected at most {} dimensions, found {}", name, Shape::kMaxRank,
                            sizes.size()));
   }
-  std::size_t bytes = integers ? sizeof(std::int64_t) : sizeof(float);
+  std::size_t bytes = dtype.bytes;
   for (const std::size_t size : sizes) {
     if (__builtin_mul_overflow(bytes, size, &bytes)) {
       fail(path, fmt::format("tensor '{}': expected a shape that fits in memory, found {}", name,
@@ -111,7 +173,7 @@ Extent read_extent(const std::filesystem::path& path, const std::string& name, c
     fail(path, fmt::format("tensor '{}': expected two data_offsets {} bytes apart for its shape {}, found {}",
                            name, bytes, shape.text(), tensor["data_offsets"].dump()));
   }
-  return {offsets[0], offsets[1], name, integers};
+  return {offsets[0], offsets[1], name, &dtype};
 }
 
 /// The tensors' bytes must follow one another without overlap or gap, and end where the file does.
@@ -143,20 +205,58 @@ void read_metadata(const std::filesystem::path& path, const Json& header, Safete
   }
 }
 
-/// Counters, such as PyTorch's num_batches_tracked, as floats.
-void read_integers(const std::filesystem::path& path, const std::string& name, Tensor& tensor,
-                   const char* from) {
-  constexpr std::int64_t kExact = std::int64_t{1} << std::numeric_limits<float>::digits;
+Tensor read_tensor(const std::filesystem::path& path, const Extent& extent, const Shape& shape,
+                   std::string_view data) {
+  Tensor tensor(shape);
+  const char* from = data.data() + extent.begin;
   for (float& value : tensor.values()) {
-    std::int64_t integer = 0;
-    std::memcpy(&integer, from, sizeof integer);
-    from += sizeof integer;
-    if (integer < -kExact || integer > kExact) {
-      fail(path,
-           fmt::format("tensor '{}': expected integers that a float can hold, found {}", name, integer));
+    const double number = extent.dtype->read(from);
+    if (!extent.dtype->keeps(number)) {
+      fail(path, fmt::format("tensor '{}': expected {} numbers that a float can hold, found {}", extent.name,
+                             extent.dtype->name, number));
     }
-    value = static_cast<float>(integer);
+    value = static_cast<float>(number);
+    from += extent.dtype->bytes;
   }
+  return tensor;
+}
+
+/// Of the metadata without the checksum, and of each tensor's name, shape and values.
+class Checksum {
+ public:
+  explicit Checksum(const std::map<std::string, std::string>& metadata) {
+    for (const auto& [key, value] : metadata) {
+      add_text(key);
+      add_text(value);
+    }
+  }
+  void add(const std::string& name, const Tensor& tensor) {
+    add_text(name);
+    add_text(tensor.shape().text());
+    sum_.add({reinterpret_cast<const std::uint8_t*>(tensor.data()), tensor.size() * sizeof(float)});
+  }
+  std::string hex() { return sum_.hex(); }
+
+ private:
+  void add_text(const std::string& text) {
+    sum_.add({reinterpret_cast<const std::uint8_t*>(text.c_str()), text.size() + 1});  // with its NUL
+  }
+
+  Sha256 sum_;
+};
+
+/// Files without a checksum, of other programs and of Volley 0.1, are taken as they are.
+void check_sum(const std::filesystem::path& path, SafetensorsFile& file) {
+  const auto written = file.metadata.extract(kChecksum);
+  if (written.empty()) return;
+  Checksum sum(file.metadata);
+  for (const auto& [name, tensor] : file.tensors) sum.add(name, tensor);
+  const std::string found = sum.hex();
+  if (found == written.mapped()) return;
+  fail(path,
+       fmt::format("expected contents of SHA-256 {}, found {}: the file is damaged, or another program has "
+                   "changed it",
+                   written.mapped(), found));
 }
 
 }  // namespace
@@ -164,15 +264,19 @@ void read_integers(const std::filesystem::path& path, const std::string& name, T
 void write_safetensors(const std::filesystem::path& path, const std::vector<SafetensorsEntry>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  header["__metadata__"] = metadata;
+  Checksum sum(metadata);
+  std::map<std::string, const Tensor*> by_name;
   std::size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    if (header.contains(name))
+    if (!by_name.emplace(name, tensor).second)
       throw ArgumentError("safetensors", "names must differ", fmt::format("'{}' twice", name));
     const std::size_t end = offset + tensor->size() * sizeof(float);
     header[name] = {{"dtype", "F32"}, {"shape", tensor->shape().sizes()}, {"data_offsets", {offset, end}}};
     offset = end;
   }
+  for (const auto& [name, tensor] : by_name) sum.add(name, *tensor);
+  header["__metadata__"][kChecksum] = sum.hex();
   std::string text = header.dump();
   text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
 
@@ -207,15 +311,9 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   }
   check_extents(path, extents, data.size());
   for (std::size_t i = 0; i < extents.size(); ++i) {
-    Tensor tensor(shapes[i]);
-    const char* from = data.data() + extents[i].begin;
-    if (extents[i].integers) {
-      read_integers(path, extents[i].name, tensor, from);
-    } else if (tensor.size() > 0) {
-      std::memcpy(tensor.data(), from, tensor.size() * sizeof(float));
-    }
-    file.tensors.emplace(extents[i].name, std::move(tensor));
+    file.tensors.emplace(extents[i].name, read_tensor(path, extents[i], shapes[i], data));
   }
+  check_sum(path, file);
   return file;
 }
 

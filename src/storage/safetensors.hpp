@@ -23,14 +23,16 @@ struct SafetensorsFile {
   std::map<std::string, Tensor> tensors;
 };
 
-/// Writes float32 tensors and a text for each metadata key, whole or not at all. The header is padded with
-/// spaces so that the data begins at a multiple of 8.
+/// Writes float32 tensors and a text for each metadata key, whole or not at all; beside these the metadata's
+/// "sha256", the checksum of all that the file says. The header is padded with spaces so that the data begins
+/// at a multiple of 8.
 void write_safetensors(const std::filesystem::path& path, const std::vector<SafetensorsEntry>& tensors,
                        const std::map<std::string, std::string>& metadata);
 
-/// Reads a file of float32 tensors, or int64 ones that hold no number a float cannot. Takes nothing that the
-/// file says for granted: throws a FileError, with what was expected and what was found, unless
-/// lengths, offsets, shapes and sizes agree to the last byte.
+/// Reads a file of F32, F64, F16 or BF16 tensors, the values rounded once, or of integers that a float can
+/// hold. Takes nothing that the file says for granted: throws a FileError, with what was expected and what
+/// was found, unless lengths, offsets, shapes and sizes agree to the last byte, and the checksum where there
+/// is one.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
 }  // namespace volley

@@ -2,35 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <optional>
-
 #include <volley/error.hpp>
 #include <volley/version.hpp>
 
 #include "storage/checkpoint.hpp"
 #include "storage/recipe_toml.hpp"
 #include "storage/safetensors.hpp"
+#include "storage/weights_checks.hpp"
 
 namespace volley {
 namespace {
 
 constexpr const char* kFormat = "volley network";
 constexpr const char* kFormatVersion = "1";
-
-/// What stands before every name of `state` in `values`; none when not all of them are there.
-std::optional<std::string> common_prefix(const std::vector<NamedTensor>& state, const NamedTensors& values) {
-  if (state.empty()) return "";
-  const std::string& first = state.front().name;
-  for (const auto& [name, tensor] : values) {
-    if (!name.ends_with(first)) continue;
-    const std::string prefix = name.substr(0, name.size() - first.size());
-    if (!prefix.empty() && !prefix.ends_with('.')) continue;
-    const auto has = [&](const NamedTensor& t) { return values.contains(prefix + t.name); };
-    if (std::ranges::all_of(state, has)) return prefix;
-  }
-  return std::nullopt;
-}
 
 /// A tensor of a layer whose size is in its recipe, and its shape; no name where there is none.
 struct Sized {
@@ -96,63 +80,6 @@ void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
                       tensor == state.end() ? "none" : tensor->second.shape().text());
     }
   }
-}
-
-namespace {
-
-void check_not_null(std::string_view operation, const std::vector<NamedTensor>& tensors) {
-  for (const auto& [name, tensor] : tensors) {
-    if (tensor == nullptr) {
-      throw ArgumentError(operation, fmt::format("tensor '{}' must not be null", name));
-    }
-  }
-}
-
-/// `origin` is the path of a file, or "[operation] argument".
-[[noreturn]] void refuse(std::string_view origin, const std::string& problem) {
-  const std::size_t end = origin.find("] ");
-  if (!origin.starts_with("[") || end == std::string_view::npos) throw FileError(origin, problem);
-  throw ArgumentError(origin.substr(1, end - 1), fmt::format("{}: {}", origin.substr(end + 2), problem));
-}
-
-}  // namespace
-
-void set_tensors(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
-                 std::string_view origin) {
-  check_not_null("set_tensors", tensors);
-  for (const auto& [name, tensor] : tensors) {
-    const Shape& expected = tensor->shape();
-    const auto value = values.find(name);
-    if (value == values.end()) {
-      refuse(origin,
-             fmt::format("expected the parameter '{}' of shape {}, found none", name, expected.text()));
-    }
-    if (!(value->second.shape() == expected)) {
-      refuse(origin, fmt::format("parameter '{}': expected shape {}, found {}", name, expected.text(),
-                                 value->second.shape().text()));
-    }
-  }
-  for (const auto& [name, value] : values) {
-    if (std::ranges::find(tensors, name, &NamedTensor::name) == tensors.end()) {
-      refuse(origin, fmt::format("found a parameter '{}' that the network does not have", name));
-    }
-  }
-  for (const auto& [name, tensor] : tensors) std::ranges::copy(values.at(name).values(), tensor->data());
-}
-
-void load_state_dict(const std::vector<NamedTensor>& tensors, const NamedTensors& values,
-                     std::string_view origin) {
-  const std::optional<std::string> prefix = common_prefix(tensors, values);
-  if (!prefix.has_value() || prefix->empty()) return set_tensors(tensors, values, origin);
-  NamedTensors plain;
-  for (const auto& [name, tensor] : values) {
-    plain.emplace(name.starts_with(*prefix) ? name.substr(prefix->size()) : name, tensor);
-  }
-  set_tensors(tensors, plain, origin);
-}
-
-NamedTensors read_state_dict(const std::filesystem::path& path) {
-  return std::move(read_safetensors(path).tensors);
 }
 
 void save_network(const std::filesystem::path& path, const std::vector<LayerRecipe>& layers,

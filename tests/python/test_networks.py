@@ -222,6 +222,80 @@ def test_a_state_dict_of_torch_is_taken_by_name(tmp_path: Path, prefix: str, kin
     assert_same({prefix + name: value for name, value in net.parameters().items()}, state)
 
 
+def other_names(state: dict[str, np.ndarray], *names: str) -> dict[str, np.ndarray]:
+    """The state of `network()` with its two linear layers called otherwise."""
+    places = dict(zip(("1", "3"), names, strict=True))
+    return {places[name[0]] + name[1:]: value for name, value in state.items()}
+
+
+def test_names_are_mapped() -> None:
+    net, other = network(), network()
+    net.initialize(5)
+    state = {"net": other_names(net.state_dict(), "conv.0", "fc.7"), "epoch": 3}
+    with pytest.raises(volley.ArgumentError, match=r"state_dict: 'net' must be an array; .* source\['net'\]"):
+        other.load_state_dict(state)  # type: ignore[arg-type]
+    with pytest.raises(volley.ArgumentError, match="expected names such as '1.weight', found 'conv.0.bias'"):
+        other.load_state_dict(state["net"])
+    assert other.load_state_dict(state["net"], names={"conv.0": "1", "fc.7": "3"}) == ([], [])
+    assert_same(other.state_dict(), net.state_dict())
+
+
+@pytest.mark.parametrize("kind", ["dict", "npz", "safetensors"])
+def test_modules_are_taken_by_order(tmp_path: Path, kind: str) -> None:
+    net, other = network(), network()
+    net.initialize(5)
+    state = other_names(net.state_dict(), "layer2", "layer10")
+    state |= {"lif1.beta": np.float32(0.9), "lif1.mem": np.zeros(3, np.float32)}
+    source: object = state
+    if kind == "npz":
+        np.savez(tmp_path / "state.npz", **state)  # type: ignore[arg-type]
+        source = tmp_path / "state.npz"
+    if kind == "safetensors":
+        save_file({name: np.asarray(value) for name, value in state.items()}, tmp_path / "state.safetensors")
+        source = tmp_path / "state.safetensors"
+    passed_over = other.load_state_dict(source, by_order=True, strict=False)  # type: ignore[arg-type]
+    assert passed_over == ([], ["lif1.beta", "lif1.mem"])
+    assert_same(other.state_dict(), net.state_dict())
+    with pytest.raises(volley.Error, match="'lif1.beta' that the network does not have"):
+        other.load_state_dict(source, by_order=True)  # type: ignore[arg-type]
+
+
+def test_weights_alone_come_back(tmp_path: Path) -> None:
+    net, other = network(), network()
+    net.initialize(5)
+    net.save_state_dict(tmp_path / "weights.safetensors")
+    other.load_state_dict(tmp_path / "weights.safetensors")
+    assert_same(other.state_dict(), net.state_dict())
+    copy = net.state_dict()
+    copy["1.weight"][:] = 0
+    assert np.any(net.state_dict()["1.weight"] != 0)
+
+
+def test_scalars_of_spikingjelly_and_other_floats_are_taken(tmp_path: Path) -> None:
+    net = volley.Sequential(volley.PLIF(init_tau=3.0), volley.KLIF(), volley.PSN(steps=4))
+    psn = np.arange(16).reshape(4, 4) / 7
+    state = {
+        "0.w": np.float16(0.5),
+        "1.k": np.float64(1.5),
+        "2.weight": psn,
+        "2.bias": np.full((4, 1), -2.0),
+    }
+    net.load_state_dict(state)  # type: ignore[arg-type]
+    assert net.state_dict()["0.w"] == np.float32(0.5)
+    assert_same({"2.weight": net.state_dict()["2.weight"]}, {"2.weight": psn.astype(np.float32)})
+    save_file({name: np.asarray(value) for name, value in state.items()}, tmp_path / "w.safetensors")
+    net.initialize(0)
+    net.load_state_dict(tmp_path / "w.safetensors")
+    assert net.state_dict()["1.k"] == np.float32(1.5)
+
+
+def test_bfloat16_of_torch_is_taken() -> None:
+    torch = pytest.importorskip("torch")
+    net = volley.Sequential(volley.KLIF())
+    net.load_state_dict({"0.k": torch.tensor(1.5, dtype=torch.bfloat16)})
+    assert net.state_dict()["0.k"] == np.float32(1.5)
+
+
 def test_optimizers_are_their_formulas(rng: np.random.Generator) -> None:
     for make in (lambda: volley.Sgd(0.1, momentum=0.9, weight_decay=0.01), lambda: volley.Adam(0.05)):
         linear, optimizer = volley.Linear(4, 3, bias=False), make()

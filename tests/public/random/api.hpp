@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <vector>
 
@@ -35,6 +36,15 @@ class LossPass {
 
 inline void initialize(Layer& layer, std::uint32_t seed) { layer.initialize(seed); }
 inline std::vector<NamedTensor> named_tensors(Layer& layer) { return layer.named_tensors(); }
+
+/// The weights alone into a file, and by order into a network.
+inline void save_weights(const std::filesystem::path& path, Layer& layer) {
+  save_state_dict(path, layer.named_tensors());
+}
+inline void load_by_order(Layer& layer, const NamedTensors& values) {
+  load_state_dict(layer.named_tensors(), values, "the file",
+                  {.names = names_by_order(layer.named_tensors(), values)});
+}
 
 inline void copy_network(Sequential& to, const Sequential& from) { to = from; }
 inline const Layer& branch_of(const Residual& residual) { return *residual.branch(); }

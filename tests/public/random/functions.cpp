@@ -125,7 +125,8 @@ constexpr std::string_view kFunctions[] = {
     // voting.hpp
     "Voting::Voting", "Voting::options",
     // weights.hpp
-    "load_network", "load_state_dict", "read_network", "read_state_dict", "save_network", "set_tensors",
+    "load_network", "load_state_dict", "names_by_order", "read_network", "read_state_dict", "save_network",
+    "save_state_dict", "set_tensors",
     // window.hpp
     "Size2::Size2", "Size2::area", "Size2::text", "Window::check_outputs", "Window::extent",
     "Window::outputs", "check_picture",

@@ -54,6 +54,13 @@ void save_and_load(Program& p, Network& network, const Input& x) {
     p.count("load_state_dict");
     load_state_dict(named_tensors(loaded), values, "the file");
   });
+  p.must("save_state_dict", "save_state_dict(path, net.named_tensors());",
+         [&] { save_weights(file.path(), network.net); });
+  p.must("names_by_order",
+         "load_state_dict(loaded.named_tensors(), values, \"\", {.names = names_by_order(...)});", [&] {
+           p.count("load_state_dict");
+           load_by_order(loaded, read_state_dict(file.path()));
+         });
   Tape one, two;
   std::vector<float> expected, got;
   p.may("Layer::forward", "net.forward(x, tape);",

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <utility>
 #include <vector>
@@ -42,6 +43,14 @@ class LossPass {
 
 inline void initialize(Layer& layer, std::uint32_t seed) { layer.initialize(seed, 0); }
 inline std::vector<NamedTensor> named_tensors(Layer& layer) { return state_of(layer); }
+
+// It has neither weights alone nor an order.
+inline void save_weights(const std::filesystem::path& path, Layer& layer) {
+  save_network(path, dynamic_cast<Sequential&>(layer));
+}
+inline void load_by_order(Layer& layer, const NamedTensors& values) {
+  load_state_dict(state_of(layer), values, "the file");
+}
 
 inline void copy_network(Sequential&, const Sequential&) {}  // it has no copy
 inline const Layer& branch_of(const Residual& residual) { return residual.branch(); }
