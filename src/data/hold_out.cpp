@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <map>
 
 #include <volley/dataset.hpp>
 #include <volley/error.hpp>
@@ -8,6 +10,41 @@
 #include "core/philox.hpp"
 
 namespace volley {
+namespace {
+
+/// Exchanges pictures so that each class of two or more has one in both parts, and the only one of a class is
+/// kept, as far as there is room. The first of a class in `order` is exchanged, for the first of the class
+/// that has the most in the other part.
+void give_each_class_one(std::vector<bool>& held, const std::vector<std::uint32_t>& labels,
+                         const std::vector<std::uint32_t>& order) {
+  std::map<std::uint32_t, std::array<std::size_t, 2>> classes;  // pictures that are kept, and held
+  for (std::size_t n = 0; n < labels.size(); ++n) ++classes[labels[n]][held[n]];
+  const auto move = [&](std::uint32_t label, bool to) {
+    const auto chosen =
+        std::ranges::find_if(order, [&](std::uint32_t n) { return labels[n] == label && held[n] != to; });
+    held[*chosen] = to;
+    --classes[label][!to];
+    ++classes[label][to];
+  };
+  const auto exchange = [&](std::uint32_t label, bool to) {
+    const auto fewer = [&](const auto& a, const auto& b) { return a.second[to] < b.second[to]; };
+    const auto most = std::ranges::max_element(classes, fewer);
+    if (most->second[to] < 2) return;
+    move(label, to);
+    move(most->first, !to);
+  };
+  for (const auto& [label, counts] : classes) {
+    if (counts[0] == 0 && counts[1] == 1) exchange(label, false);
+  }
+  for (const auto& [label, counts] : classes) {
+    if (counts[0] + counts[1] < 2) continue;
+    for (const bool part : {false, true}) {
+      if (counts[part] == 0) exchange(label, part);
+    }
+  }
+}
+
+}  // namespace
 
 void hold_out(Split& split, std::size_t samples, std::uint32_t seed) {
   Dataset& train = split.train;
@@ -22,6 +59,7 @@ void hold_out(Split& split, std::size_t samples, std::uint32_t seed) {
   shuffle(order, PhiloxSequence(philox_key(seed, Purpose::hold_out, 0)));
   std::vector<bool> held(train.size());
   for (std::size_t i = 0; i < samples; ++i) held[order[i]] = true;
+  give_each_class_one(held, train.labels, order);
 
   Dataset& out = split.validation;
   out = {train.name + ", held out", train.shape, {}, {}, train.classes};

@@ -4,6 +4,7 @@
 #include <png.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string_view>
 
@@ -41,15 +42,58 @@ struct PngImage {
   ~PngImage() { png_image_free(&image); }
 };
 
-/// (height, width, 3) to (3, height, width)
-std::vector<std::uint8_t> planes_of(const std::vector<std::uint8_t>& pixels) {
-  std::vector<std::uint8_t> planes(pixels.size());
-  for (std::size_t i = 0; i < pixels.size(); ++i) planes[i % 3 * (pixels.size() / 3) + i / 3] = pixels[i];
+/// Without the chunks of gamma and colour spaces, by which libpng would change the stored numbers. What is no
+/// chunk is left for libpng to refuse.
+std::string without_colour_spaces(std::string_view bytes) {
+  constexpr std::size_t kSignature = 8, kFrame = 12;  // a chunk's length, type and CRC
+  constexpr std::string_view kDropped[] = {"gAMA", "cHRM", "sRGB", "iCCP"};
+  std::string kept(bytes.substr(0, kSignature));
+  bytes.remove_prefix(std::min(kSignature, bytes.size()));
+  while (bytes.size() >= kFrame) {
+    std::size_t length = 0;
+    for (std::size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<std::uint8_t>(bytes[i]);
+    if (length > bytes.size() - kFrame) break;
+    if (std::ranges::find(kDropped, bytes.substr(4, 4)) == std::end(kDropped))
+      kept += bytes.substr(0, kFrame + length);
+    bytes.remove_prefix(kFrame + length);
+  }
+  return kept.append(bytes);
+}
+
+/// On white paper: a / 255 of the value, and the rest white.
+std::uint8_t on_white(std::uint8_t value, std::uint8_t alpha) {
+  return static_cast<std::uint8_t>((value * alpha + 255 * (255 - alpha) + 127) / 255);
+}
+
+/// ITU-R 601, to the nearest in 16 bits, as Pillow's convert("L").
+std::uint8_t grey_of(std::uint8_t red, std::uint8_t green, std::uint8_t blue) {
+  return static_cast<std::uint8_t>((red * 19595u + green * 38470u + blue * 7471u + 0x8000u) >> 16);
+}
+
+/// Pixels of `channels` (1 to 4: grey, red green blue; the last of 2 and 4 is alpha) to planes.
+std::vector<std::uint8_t> planes_of(const std::vector<std::uint8_t>& pixels, std::size_t channels,
+                                    bool in_colour) {
+  const std::size_t size = pixels.size() / channels, colours = channels < 3 ? 1 : 3;
+  std::vector<std::uint8_t> planes(in_colour ? 3 * size : size);
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::uint8_t* from = pixels.data() + i * channels;
+    std::array<std::uint8_t, 3> seen{};
+    for (std::size_t c = 0; c < 3; ++c) {
+      const std::uint8_t value = from[c % colours];
+      seen[c] = channels % 2 == 0 ? on_white(value, from[colours]) : value;
+    }
+    if (in_colour) {
+      for (std::size_t c = 0; c < 3; ++c) planes[c * size + i] = seen[c];
+    } else {
+      planes[i] = colours == 1 ? seen[0] : grey_of(seen[0], seen[1], seen[2]);
+    }
+  }
   return planes;
 }
 
-Dataset read_png(const std::filesystem::path& path, std::string_view bytes, std::size_t most,
+Dataset read_png(const std::filesystem::path& path, std::string_view given, std::size_t most,
                  Colours colours) {
+  const std::string bytes = without_colour_spaces(given);
   PngImage png;
   if (png_image_begin_read_from_memory(&png.image, bytes.data(), bytes.size()) == 0) {
     fail(path, fmt::format("not a good PNG file: {}", png.image.message));
@@ -61,17 +105,16 @@ Dataset read_png(const std::filesystem::path& path, std::string_view bytes, std:
     fail(path, fmt::format("truncated: must hold {} x {} pixels, got {} bytes", png.image.width,
                            png.image.height, bytes.size()));
   }
-  const bool in_colour = colours == Colours::as_stored && (png.image.format & PNG_FORMAT_FLAG_COLOR) != 0;
-  png.image.format = in_colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  png.image.format &= PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_ALPHA;  // 8 bits of the stored scale
   png.image.flags |=
       PNG_IMAGE_FLAG_16BIT_sRGB;  // 16 bits are finer steps of the same scale, not linear light
+  const bool in_colour = colours == Colours::as_stored && (png.image.format & PNG_FORMAT_FLAG_COLOR) != 0;
   std::vector<std::uint8_t> pixels(PNG_IMAGE_SIZE(png.image));
-  const png_color white{255, 255, 255};
-  if (png_image_finish_read(&png.image, &white, pixels.data(), 0, nullptr) == 0) {
+  if (png_image_finish_read(&png.image, nullptr, pixels.data(), 0, nullptr) == 0) {
     fail(path, fmt::format("not a good PNG file: {}", png.image.message));
   }
   return one_picture(path, {in_colour ? 3u : 1u, png.image.height, png.image.width},
-                     in_colour ? planes_of(pixels) : std::move(pixels));
+                     planes_of(pixels, PNG_IMAGE_SAMPLE_CHANNELS(png.image.format), in_colour));
 }
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }

@@ -131,6 +131,13 @@ Dataset read_part(std::string name, std::vector<std::string> classes, const std:
   return data;
 }
 
+/// How many classes have two pictures or more.
+std::size_t classes_of_two(const Dataset& data) {
+  std::vector<std::size_t> counts(data.classes.size());
+  for (const std::uint32_t label : data.labels) ++counts[label];
+  return static_cast<std::size_t>(std::ranges::count_if(counts, [](std::size_t n) { return n > 1; }));
+}
+
 }  // namespace
 
 Split read_picture_folder(const fs::path& folder) {
@@ -154,7 +161,8 @@ Split read_picture_folder(const fs::path& folder) {
   const std::vector<fs::path> folders = class_folders(folder, problems);
   split.train = read_part(name + " train", names_of(folders), folders, problems);
   problems.check();
-  hold_out(split, std::max<std::size_t>(1, split.train.size() / kTestShare), 0);
+  hold_out(split, std::max({std::size_t{1}, split.train.size() / kTestShare, classes_of_two(split.train)}),
+           0);
   split.test = std::exchange(split.validation, {});
   split.test.name = name + " test";
   return split;

@@ -15,7 +15,8 @@ using test::error_text;
 using test::expect_has;
 
 /// A PNG file's bytes through libpng's full interface: any depth and color type.
-std::string png_bytes(int width, int height, int depth, int color_type, const std::string& rows) {
+std::string png_bytes(int width, int height, int depth, int color_type, const std::string& rows,
+                      int interlace = PNG_INTERLACE_NONE) {
   std::string bytes;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
   png_infop info = png_create_info_struct(png);
@@ -24,18 +25,33 @@ std::string png_bytes(int width, int height, int depth, int color_type, const st
   };
   png_set_write_fn(png, &bytes, append, [](png_structp) {});
   png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), depth,
-               color_type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+               color_type, interlace, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   const png_color palette[2] = {{255, 255, 255}, {51, 51, 51}};
   if (color_type == PNG_COLOR_TYPE_PALETTE) png_set_PLTE(png, info, palette, 2);
   png_write_info(png, info);
   const std::size_t stride = png_get_rowbytes(png, info);
-  for (int y = 0; y < height; ++y) {
-    std::string row = rows.substr(static_cast<std::size_t>(y) * stride, stride);
-    png_write_row(png, reinterpret_cast<png_bytep>(row.data()));
+  for (int pass = png_set_interlace_handling(png); pass > 0; --pass) {
+    for (int y = 0; y < height; ++y) {
+      std::string row = rows.substr(static_cast<std::size_t>(y) * stride, stride);
+      png_write_row(png, reinterpret_cast<png_bytep>(row.data()));
+    }
   }
   png_write_end(png, info);
   png_destroy_write_struct(&png, &info);
   return bytes;
+}
+
+/// A chunk that a PNG file may have before its pixels, put behind its header.
+std::string with_chunk(std::string png, const std::string& type, const std::string& data) {
+  constexpr std::size_t kBehindHeader = 8 + 25;
+  const auto number = [](std::size_t value) {
+    std::string text;
+    for (int i = 3; i >= 0; --i) text += static_cast<char>(value >> 8 * i);
+    return text;
+  };
+  const std::string body = type + data;
+  const auto crc = crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()));
+  return png.insert(kBehindHeader, number(data.size()) + body + number(crc));
 }
 
 class Image : public testing::Test {
@@ -113,13 +129,45 @@ TEST_F(Image, GrayPngOfEveryDepthKeepsItsValues) {
 TEST_F(Image, ColoursBecomeGrayAndTransparencyWhitePaper) {
   EXPECT_EQ(pixels(png_bytes(2, 1, 8, PNG_COLOR_TYPE_RGB, "\x33\x33\x33\xff\xff\xff")), (Bytes{0x33, 255}));
   EXPECT_EQ(pixels(png_bytes(2, 1, 1, PNG_COLOR_TYPE_PALETTE, "\x40")), (Bytes{255, 51}));
-  const Bytes primary =
-      pixels(png_bytes(3, 1, 8, PNG_COLOR_TYPE_RGB, std::string("\xff\0\0\0\xff\0\0\0\xff", 9)));
-  EXPECT_GT(primary[1], primary[0]);  // green is the brightest, blue the darkest
-  EXPECT_GT(primary[0], primary[2]);
-  EXPECT_GT(primary[2], 0);
+  const std::string primary("\xff\0\0\0\xff\0\0\0\xff", 9);  // ITU-R 601
+  EXPECT_EQ(pixels(png_bytes(3, 1, 8, PNG_COLOR_TYPE_RGB, primary)), (Bytes{76, 150, 29}));
   const Bytes alpha = pixels(png_bytes(2, 1, 8, PNG_COLOR_TYPE_GRAY_ALPHA, std::string("\x05\0\x05\xff", 4)));
   EXPECT_EQ(alpha, (Bytes{255, 5}));
+  // Halves are of the stored bytes, (100 128 + 255 127) / 255, and not of light.
+  EXPECT_EQ(pixels(png_bytes(1, 1, 8, PNG_COLOR_TYPE_GRAY_ALPHA, "\x64\x80")), Bytes{177});
+  const std::filesystem::path red =
+      file(png_bytes(1, 1, 8, PNG_COLOR_TYPE_RGBA, std::string("\xff\0\0\x80", 4)));
+  EXPECT_EQ(read_image(red, 4096, Colours::as_stored).pixels, (Bytes{255, 127, 127}));
+}
+
+TEST_F(Image, GammaAndColourSpacesChangeNoNumber) {
+  const std::string grey = png_bytes(8, 8, 8, PNG_COLOR_TYPE_GRAY, std::string(64, 64));
+  const std::string colour = png_bytes(1, 1, 8, PNG_COLOR_TYPE_RGB, "\x40\x80\xc0");
+  const std::string deep = png_bytes(1, 1, 16, PNG_COLOR_TYPE_GRAY, "\x40\x40");
+  const std::vector<std::pair<std::string, std::string>> chunks{
+      {"gAMA", std::string("\0\1\x86\xa0", 4)},  // 1.0
+      {"gAMA", std::string("\0\0\xb1\x8f", 4)},  // 1 / 2.2
+      {"sRGB", std::string(1, '\0')},
+      {"cHRM",
+       std::string(
+           "\0\0\x7a\x26\0\0\x80\x84\0\0\xfa\0\0\0\x80\xe8\0\0\x75\x30\0\0\xea\x60\0\0\x3a\x98\0\0\x17\x70",
+           32)},
+      {"iCCP", "broken"}};
+  for (const auto& [type, data] : chunks) {
+    SCOPED_TRACE(type);
+    EXPECT_EQ(pixels(with_chunk(grey, type, data)), Bytes(64, 64));
+    EXPECT_EQ(pixels(with_chunk(deep, type, data)), Bytes{64});
+    EXPECT_EQ(pixels(with_chunk(colour, type, data)), Bytes{116});  // 0.299 64 + 0.587 128 + 0.114 192
+    EXPECT_EQ(read_image(file(with_chunk(colour, type, data)), 4096, Colours::as_stored).pixels,
+              (Bytes{64, 128, 192}));
+  }
+}
+
+TEST_F(Image, InterlacedPngIsTheSamePicture) {
+  std::string rows(5 * 3, '\0');
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<char>(17 * i);
+  EXPECT_EQ(pixels(png_bytes(5, 3, 8, PNG_COLOR_TYPE_GRAY, rows, PNG_INTERLACE_ADAM7)),
+            Bytes(rows.begin(), rows.end()));
 }
 
 TEST_F(Image, BadPngIsRefused) {

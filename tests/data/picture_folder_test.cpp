@@ -84,6 +84,32 @@ TEST_F(PictureFolder, WithoutATestSetKeepsOneInFive) {
   EXPECT_EQ(read_picture_folder(root_).test.pixels, split.test.pixels);
 }
 
+TEST_F(PictureFolder, EachClassOfTwoHasOneInBothParts) {
+  const std::vector<std::pair<std::string, int>> classes{{"a", 40}, {"b", 40}, {"c", 2}, {"d", 1}};
+  for (const auto& [name, count] : classes) {
+    for (int i = 0; i < count; ++i) put_pgm(root_ / name / (std::to_string(i) + ".pgm"), 1, 1, 0);
+  }
+  const Split split = read_picture_folder(root_);
+  EXPECT_EQ(split.train.size() + split.test.size(), 83u);
+  EXPECT_EQ(split.test.size(), 16u);
+  for (std::uint32_t label = 0; label < 3; ++label) {
+    EXPECT_GT(std::ranges::count(split.train.labels, label), 0) << label;
+    EXPECT_GT(std::ranges::count(split.test.labels, label), 0) << label;
+  }
+  EXPECT_EQ(std::ranges::count(split.train.labels, 3u), 1);
+}
+
+TEST_F(PictureFolder, ManySmallClassesMakeTheTestLarger) {
+  for (int i = 0; i < 20; ++i) {
+    for (int k = 0; k < 2; ++k)
+      put_pgm(root_ / ("class" + std::to_string(i)) / (std::to_string(k) + ".pgm"), 1, 1, 0);
+  }
+  const Split split = read_picture_folder(root_);
+  for (std::uint32_t label = 0; label < 20; ++label) {
+    EXPECT_EQ(std::ranges::count(split.test.labels, label), 1) << label;
+  }
+}
+
 TEST_F(PictureFolder, LinksAreFollowedAndLoopsAreNamed) {
   put_pgm(folder_ / "elsewhere/1.pgm", 2, 2, 1);
   put_pgm(root_ / "b/1.pgm", 2, 2, 2);

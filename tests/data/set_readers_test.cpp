@@ -216,5 +216,27 @@ TEST(HoldOut, PartsTheTrainingSetByTheSeed) {
   }
 }
 
+TEST(HoldOut, GivesEachClassOfTwoOneInBothPartsWhereThereIsRoom) {
+  Dataset data{"a set", {1}, {}, {}, {}};
+  for (const auto& [label, count] :
+       std::vector<std::pair<std::uint32_t, int>>{{0, 30}, {4000000000u, 3}, {7, 2}, {8, 1}}) {
+    for (int i = 0; i < count; ++i) data.labels.push_back(label);
+  }
+  for (std::size_t i = 0; i < data.labels.size(); ++i) data.pixels.push_back(static_cast<std::uint8_t>(i));
+  for (std::uint32_t seed = 0; seed < 50; ++seed) {
+    for (const std::size_t samples : {1u, 3u, 6u, 30u, 32u, 35u}) {
+      Split split{.train = data, .test = {}};
+      hold_out(split, samples, seed);
+      ASSERT_EQ(split.validation.size(), samples);
+      ASSERT_EQ(split.train.size(), 36 - samples);
+      if (samples < 3 || samples > 32) continue;  // no room for three classes
+      for (const std::uint32_t label : {0u, 4000000000u, 7u}) {
+        EXPECT_GT(std::ranges::count(split.train.labels, label), 0) << samples << ", " << seed;
+        EXPECT_GT(std::ranges::count(split.validation.labels, label), 0) << samples << ", " << seed;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace volley
