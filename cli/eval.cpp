@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -26,6 +27,26 @@ struct EvalOptions {
   std::string data_dir;
   bool json = false;
 };
+
+/// What an accuracy hides: predictions that the scores did not decide.
+void print_undecided(const Evaluation& evaluation, std::size_t samples) {
+  if (evaluation.silent > 0) {
+    say("silent    no output fired for {} of {} pictures; their scores are all 0, and they count as the "
+        "first "
+        "class\n",
+        evaluation.silent, samples);
+  }
+  if (evaluation.tied > 0) {
+    say("ties      {} of {} pictures have several highest scores; the first of these counts\n",
+        evaluation.tied, samples);
+  }
+}
+
+/// Right, and the mean score; "-" for a class without pictures.
+std::string share_text(double share, int width, int digits) {
+  return std::isnan(share) ? fmt::format("{:>{}}", "-", width)
+                           : fmt::format("{:>{}.{}f}", share, width, digits);
+}
 
 /// What the layers did, and an estimate of the energy that it would take.
 void print_activity(const std::vector<LayerActivity>& layers) {
@@ -78,8 +99,9 @@ void print_text(const EvalOptions& options, const cli::TrainedRun& run, const Ev
         run.checkpoint().numerics(), run.checkpoint().volley_version(), numerics::kVersion);
   }
   say("data      {}: {} pictures, T {}\n", data.name, data.size(), run.recipe().training.steps);
-  say("loss      {:.5f}\naccuracy  {:.4f}\nspeed     {} images/s\n\n", evaluation.loss, evaluation.accuracy,
-      cli::grouped(static_cast<double>(data.size()) / evaluation.seconds));
+  say("loss      {:.5f}\naccuracy  {:.4f}\n", evaluation.loss, evaluation.accuracy);
+  print_undecided(evaluation, data.size());
+  say("speed     {} images/s\n\n", cli::grouped(static_cast<double>(data.size()) / evaluation.seconds));
   std::size_t name_width = 5;
   for (const std::string& name : data.classes) name_width = std::max(name_width, name.size());
   say("{:<{}}  {:>6}  {:>5}  taken for\n{:{}}", "class", name_width, "right", "rate", "", name_width + 15);
@@ -87,7 +109,8 @@ void print_text(const EvalOptions& options, const cli::TrainedRun& run, const Ev
   for (std::size_t k = 0; k < columns; ++k) say("{:>6}", k);
   say("\n");
   for (std::size_t k = 0; k < data.classes.size(); ++k) {
-    say("{:<{}}  {:>6.4f}  {:>5.3f}", data.classes[k], name_width, report.accuracy[k], report.rate[k]);
+    say("{:<{}}  {}  {}", data.classes[k], name_width, share_text(report.accuracy[k], 6, 4),
+        share_text(report.rate[k], 5, 3));
     for (const std::size_t count : report.confusion[k]) say("{:>6}", count);
     say("\n");
   }
@@ -107,9 +130,11 @@ void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Ev
       {"steps", run.recipe().training.steps},
       {"loss", evaluation.loss},
       {"accuracy", evaluation.accuracy},
+      {"silent", evaluation.silent},
+      {"tied", evaluation.tied},
       {"samples_per_second", static_cast<double>(data.size()) / evaluation.seconds},
       {"classes", data.classes},
-      {"class_accuracy", report.accuracy},
+      {"class_accuracy", report.accuracy},  // null, as NaN is written, for a class without pictures
       {"class_rate", report.rate},
       {"confusion", report.confusion},
       {"layers", activity_json(evaluation.activity)},

@@ -9,6 +9,7 @@
 
 #include "commands.hpp"
 #include "common.hpp"
+#include "core/nearest.hpp"
 #include "interrupt.hpp"
 #include "kernels/targets.hpp"
 #include "progress.hpp"
@@ -99,6 +100,19 @@ std::string place_text(const TrainerPosition& position) {
   return fmt::format("in epoch {}, after {} of its steps", position.epoch, position.iteration);
 }
 
+/// "'rose', 'aster'", the classes that a part has no picture of, as far as a line has room; empty for none.
+std::string missing_classes(const Dataset& data) {
+  constexpr std::size_t kMostNamed = 5;
+  std::vector<bool> has(data.classes.size());
+  for (const std::uint32_t label : data.labels) has[label] = true;
+  std::vector<std::string> names;
+  std::size_t missing = 0;
+  for (std::size_t k = 0; k < has.size(); ++k) {
+    if (!has[k] && ++missing <= kMostNamed) names.push_back(data.classes[k]);
+  }
+  return quoted_list(names) + (missing > kMostNamed ? fmt::format(" and {} more", missing - kMostNamed) : "");
+}
+
 void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
                   const std::filesystem::path& folder) {
   std::size_t parameters = 0;
@@ -112,6 +126,8 @@ void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
   say("data        {}: {} training{} and {} test pictures, {}\n", recipe.data, data.train.size(),
       data.validation.size() > 0 ? fmt::format(", {} validation", data.validation.size()) : "",
       data.test.size(), kind(recipe.encoder));
+  if (const std::string missing = missing_classes(data.test); !missing.empty())
+    say("warning     no test pictures of {}\n", missing);
   say("training    {}, {}, {}; {} epochs, T {}, batch {}, seed {}\n", recipe.rule, kind(recipe.loss),
       kind(recipe.optimizer), recipe.epochs, recipe.training.steps, recipe.training.batch,
       recipe.training.seed);
@@ -137,10 +153,23 @@ void print_table(const std::vector<EpochRecord>& epochs) {
   row("last", epochs.back());
 }
 
+/// A network that never fires has the accuracy of its first class, and no figure says that. Fewer than one
+/// picture in a hundred change no accuracy to speak of: `volley eval` counts those.
+void warn_of_silence(const EpochRecord& last, std::size_t samples) {
+  if (last.test_silent == 0 || last.test_silent * 100 < samples) return;
+  say("\nwarning: no output fired for {} of {} test pictures after epoch {}; their scores are all 0, and "
+      "they\n"
+      "         count as the first class\n",
+      last.test_silent, samples, last.epoch);
+}
+
 void print_end(const TrainOptions& options, const History& history, const RunRecorder& run,
-               const TrainerPosition& position) {
+               const TrainerPosition& position, std::size_t test_samples) {
   const std::string folder = cli::shell_quoted(run.folder().string());
-  if (!run.epochs().empty()) print_table(run.epochs());
+  if (!run.epochs().empty()) {
+    print_table(run.epochs());
+    warn_of_silence(run.epochs().back(), test_samples);
+  }
   say("\nrun folder  {}\n", run.folder().string());
   if (!options.no_figures) {
     std::fflush(stdout);
@@ -155,7 +184,7 @@ void print_end(const TrainOptions& options, const History& history, const RunRec
   }
   if (history.epochs.empty()) say("nothing was left to do: --epochs N trains on\n");
   say("try next    volley eval {}\n", folder);
-  say("            volley train {} --set optimizer.lr=0.01    (or any other field of its recipe.toml)\n",
+  say("            volley train {} --set optimizer.lr=0.01\n",
       options.recipe.empty() ? folder + "/" + run_folder::kRecipe : cli::shell_quoted(options.recipe));
 }
 
@@ -199,7 +228,7 @@ class TrainRecorder final : public Recorder {
     progress_.clear();
     run_->end(trainer_);
     if (tensorboard_ != nullptr) tensorboard_->end();
-    print_end(options_, history, *run_, trainer_.position());
+    print_end(options_, history, *run_, trainer_.position(), data_.test.size());
   }
   /// After one that failed.
   void failed() {

@@ -40,6 +40,7 @@ struct EpochRecord {
   double train_samples_per_second = 0;
   double test_samples_per_second = 0;
   double seconds = 0;                          // of the whole epoch, training and test
+  std::size_t test_silent = 0;                 // as Evaluation::silent; not in files, so 0 after a resume
   std::optional<ValidationRecord> validation;  // where a part of the training set was held out
   std::vector<LayerActivity> activity;         // of the evaluation on the test set, where monitors are on
 
@@ -58,8 +59,10 @@ struct Evaluation {
   double loss = 0;
   double accuracy = 0;  // share, 0 to 1
   double seconds = 0;
-  bool stopped = false;                    // before all batches were done, at the recorder's word
-  Tensor scores;                           // (samples, outputs)
+  bool stopped = false;    // before all batches were done, at the recorder's word
+  std::size_t silent = 0;  // samples whose scores are all 0: no output fired. Prediction: 0
+  std::size_t tied = 0;    // others whose highest score several outputs have: the first counts
+  Tensor scores;           // (samples, outputs)
   std::vector<std::uint32_t> predictions;  // (samples), each below the number of outputs
   std::vector<LayerActivity> activity;     // where monitors are on
 };

@@ -191,6 +191,10 @@ void bind_records(nb::module_& m) {
       .def_ro("train_acc", &EpochRecord::train_acc)
       .def_ro("test_loss", &EpochRecord::test_loss)
       .def_ro("test_acc", &EpochRecord::test_acc)
+      .def_ro(
+          "test_silent", &EpochRecord::test_silent,
+          "Test samples for which no output fired: their scores are all 0, and they count as class 0. 0 in "
+          "epochs before a resume.")
       .def_ro("max_test_acc", &EpochRecord::max_test_acc, "Of this epoch and all before it.")
       .def_ro("train_samples_per_second", &EpochRecord::train_samples_per_second)
       .def_ro("test_samples_per_second", &EpochRecord::test_samples_per_second)

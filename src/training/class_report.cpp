@@ -21,7 +21,7 @@ ClassReport class_report(const Evaluation& evaluation, const Dataset& data) {
     }
   }
   for (std::size_t k = 0; k < classes; ++k) {
-    const auto count = static_cast<double>(std::max<std::size_t>(counts[k], 1));
+    const auto count = static_cast<double>(counts[k]);  // 0 / 0 is NaN
     for (double& rate : report.rates[k]) rate /= count;
     report.accuracy[k] = static_cast<double>(report.confusion[k][k]) / count;
     report.rate[k] = report.rates[k][k];

@@ -8,7 +8,7 @@
 
 namespace volley {
 
-/// What an evaluation says of each class.
+/// What an evaluation says of each class. Shares and means of a class without pictures are NaN.
 struct ClassReport {
   std::vector<std::vector<std::size_t>> confusion;  // [label][prediction]
   std::vector<double> accuracy;                     // share of its pictures that were right

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <string>
@@ -43,6 +44,20 @@ std::string non_finite_text(const TrainerPosition& position, double loss,
                      found, cause);
 }
 
+/// Whether one sample of one step can be trained on: a batch-norm layer refuses one value per channel.
+std::string problem_of_one_sample(const Layer& net, const Encoder& encoder, const Dataset& train) {
+  Tape encoder_tape, tape;
+  const std::array<std::uint32_t, 1> samples{0};
+  const Signal x = encoder.encode(train, samples, 1, {}, encoder_tape);
+  tape.set_context({.training = true, .draw = {}, .samples = samples});
+  try {
+    static_cast<void>(net.forward(x, tape));
+    return "";
+  } catch (const ShapeError& error) {
+    return error.what();
+  }
+}
+
 }  // namespace
 
 /// Throws where `data` cannot be trained on for `epochs` epochs from here.
@@ -58,6 +73,19 @@ void Trainer::check_fit(const Sets& data, std::size_t epochs) const {
   if (batches == 0) {
     throw ArgumentError("trainer", fmt::format("{}: {} samples do not fill one batch of {}", train.name,
                                                train.size(), options_.batch));
+  }
+  const std::size_t rest = options_.drop_last ? 0 : train.size() % options_.batch;
+  if (options_.steps == 1 && (rest == 0 ? options_.batch : rest) == 1) {
+    const std::string problem = problem_of_one_sample(net_, *parts_.encoder, train);
+    if (!problem.empty()) {
+      throw ArgumentError(
+          "trainer",
+          fmt::format(
+              "{}: no batch may have a single sample of a single step; set another batch, or drop_last",
+              train.name),
+          fmt::format("{} = 1 ({})",
+                      rest == 1 ? fmt::format("{} mod {}", train.size(), options_.batch) : "batch", problem));
+    }
   }
   if (position_.iteration > batches) {
     throw ArgumentError("trainer",
@@ -109,7 +137,8 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
                      .max_test_acc = std::max(position_.max_test_acc, evaluation.accuracy),
                      .train_samples_per_second = samples / position_.seconds,
                      .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
-                     .seconds = position_.seconds + seconds_since(start)};
+                     .seconds = position_.seconds + seconds_since(start),
+                     .test_silent = evaluation.silent};
   record.activity = std::move(evaluation.activity);
   double max_validation_acc = position_.max_validation_acc;
   double test_acc_at_best = position_.test_acc_at_best_validation;

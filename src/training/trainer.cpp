@@ -39,6 +39,17 @@ std::size_t count_right(const Tensor& scores, std::span<const std::uint32_t> lab
   return right;
 }
 
+/// Of sample n, by its scores.
+void count_prediction(Evaluation& evaluation, std::size_t n) {
+  const std::size_t K = evaluation.scores.shape()[1];
+  const std::span<const float> scores(evaluation.scores.data() + n * K, K);
+  const std::size_t prediction = predict(scores);
+  evaluation.predictions[n] = static_cast<std::uint32_t>(prediction);
+  const bool silent = std::ranges::count(scores, 0.0f) == static_cast<std::ptrdiff_t>(K);
+  evaluation.silent += silent;
+  evaluation.tied += !silent && std::ranges::count(scores, scores[prediction]) > 1;
+}
+
 }  // namespace
 
 /// Everything a pass needs, kept from one to the next so that a running training asks for no memory.
@@ -214,9 +225,7 @@ Evaluation Trainer::run_evaluation(const Dataset& data, const Draw& draw, Record
       if (result.stopped) return result;
     }
   }
-  for (std::size_t n = 0; n < data.size(); ++n) {
-    result.predictions[n] = static_cast<std::uint32_t>(predict({result.scores.data() + n * K, K}));
-  }
+  for (std::size_t n = 0; n < data.size(); ++n) count_prediction(result, n);
   result.loss /= static_cast<double>(data.size());
   result.accuracy = static_cast<double>(right) / static_cast<double>(data.size());
   result.activity = pass.monitor.activity();

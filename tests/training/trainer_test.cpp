@@ -5,6 +5,8 @@
 #include <cmath>
 #include <set>
 
+#include <volley/batch_norm.hpp>
+#include <volley/conv.hpp>
 #include <volley/error.hpp>
 #include <volley/neuron.hpp>
 
@@ -244,6 +246,60 @@ TEST(Trainer, RefusesWhatItCannotTrain) {
   Trainer two{narrow, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 5}};
   EXPECT_EQ(error_text([&] { two.fit(data, data, 1); }),
             "[trainer] stripes: the network's output must be one score for each of 3 classes, got (2)");
+}
+
+TEST(Trainer, CountsWhatNoOutputFiredForAndTies) {
+  const Dataset data = stripes(30, 1);
+  Sequential net{Flatten{}, Linear{36, 3}, LIF{}};
+  for (const NamedParameter& p : net.parameters()) p.parameter->value.zero();
+  Trainer trainer{net, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 7}};
+  const Evaluation silent = trainer.evaluate(data);
+  EXPECT_EQ(silent.silent, 30u);
+  EXPECT_EQ(silent.tied, 0u);
+  EXPECT_EQ(silent.predictions, std::vector<std::uint32_t>(30, 0));
+  std::ranges::fill(net.parameters()[1].parameter->value.values(), 5.0f);  // biases: all fire at every step
+  const Evaluation tied = trainer.evaluate(data);
+  EXPECT_EQ(tied.silent, 0u);
+  EXPECT_EQ(tied.tied, 30u);
+  net.parameters()[1].parameter->value.data()[2] = 0;
+  EXPECT_EQ(trainer.evaluate(data).tied, 30u) << "the first two";
+  net.parameters()[1].parameter->value.data()[1] = 0;
+  EXPECT_EQ(trainer.evaluate(data).tied, 0u);
+}
+
+TEST(Trainer, AnEpochTellsOfSilence) {
+  const Dataset data = stripes(30, 1);
+  Sequential net{Flatten{}, Linear{36, 3}, LIF{{.v_threshold = 1e6f}}};
+  Trainer trainer{net, Adam{}, RateMse{}, Poisson{}, {.steps = 4, .batch = 10}};
+  EXPECT_EQ(trainer.fit(data, data, 1).epochs[0].test_silent, 30u);
+}
+
+TEST(Trainer, ALastBatchThatBatchNormCannotTakeIsRefusedBeforeTheFirstStep) {
+  const Dataset data = stripes(66, 1);
+  const auto fit = [&](std::size_t batch, bool drop_last, std::size_t steps, bool flat) {
+    Sequential net = flat ? Sequential{Flatten{}, Linear{36, 8}, BatchNorm{8}, LIF{}, Linear{8, 3}, LIF{}}
+                          : Sequential{Conv2d{1, 2, 3}, BatchNorm{2}, LIF{}, Flatten{}, Linear{32, 3}, LIF{}};
+    Trainer trainer{
+        net, Adam{}, RateMse{}, Poisson{}, {.steps = steps, .batch = batch, .drop_last = drop_last}};
+    std::string text;
+    try {
+      trainer.fit(data, data, 1);
+    } catch (const ArgumentError& error) {
+      EXPECT_EQ(trainer.position().iterations, 0u);
+      text = error.what();
+    }
+    return text;
+  };
+  EXPECT_EQ(
+      fit(13, false, 1, true),
+      "[trainer] stripes: no batch may have a single sample of a single step; set another batch, or "
+      "drop_last, got 66 mod 13 = 1 ([batch_norm] x of a training must have more than one value per channel, "
+      "got (1, 1, 8))");
+  EXPECT_EQ(fit(13, true, 1, true), "");
+  EXPECT_EQ(fit(13, false, 2, true), "");
+  EXPECT_EQ(fit(11, false, 1, true), "");
+  EXPECT_EQ(fit(13, false, 1, false), "") << "a picture has more than one value per channel";
+  EXPECT_NE(fit(1, true, 1, true).find("got batch = 1 ("), std::string::npos);
 }
 
 Sequential article_network() {
