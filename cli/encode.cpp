@@ -32,7 +32,7 @@ struct EncodeOptions {
   std::string theme;
   std::size_t steps = 0;  // 0: not given
   std::uint32_t seed = 0;
-  std::vector<std::size_t> shown;  // counted from 1
+  std::vector<std::size_t> shown;  // the first is 0
 };
 
 volley::EncoderOptions encoder_options(const std::string& text) {
@@ -45,12 +45,12 @@ std::vector<std::size_t> shown_steps(const EncodeOptions& options, std::size_t s
   std::vector<std::size_t> shown = options.shown;
   if (shown.empty()) {
     shown.resize(std::min<std::size_t>(steps, 4));
-    std::iota(shown.begin(), shown.end(), 1);
+    std::iota(shown.begin(), shown.end(), 0);
   }
   for (const std::size_t step : shown) {
-    if (step < 1 || step > steps) {
-      throw CLI::ValidationError("--show-steps",
-                                 fmt::format("a step must be 1 to {} (-T), got {}", steps, step));
+    if (step >= steps) {
+      throw CLI::ValidationError(
+          "--show-steps", fmt::format("a step must be 0 to {} (of -T {}), got {}", steps - 1, steps, step));
     }
   }
   return shown;
@@ -96,7 +96,7 @@ std::vector<Panel> step_panels(const volley::Spikes& spikes, const std::vector<s
   std::vector<Panel> panels;
   for (const std::size_t step : shown) {
     Panel panel{std::vector<float>(features), fmt::format("t = {}", step)};
-    for (std::size_t f = 0; f < features; ++f) panel.values[f] = spikes.fired(0, step - 1, f) ? 255 : 0;
+    for (std::size_t f = 0; f < features; ++f) panel.values[f] = spikes.fired(0, step, f) ? 255 : 0;
     panels.push_back(std::move(panel));
   }
   panels.push_back(mean_panel(spikes, 0, features, fmt::format("mean of {}", spikes.steps())));
@@ -164,11 +164,11 @@ void add_encode_command(CLI::App& app) {
   encode->add_option("--seed", options->seed, "Seed of the spikes")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  encode->add_option("--show-steps", options->shown, "Steps to draw, from 1 (default: 1,2,3,4)")
+  encode->add_option("--show-steps", options->shown, "Steps to draw, the first being 0 (default: 0,1,2,3)")
       ->delimiter(',');
   encode->add_option("--out", options->out,
                      "The file to write, .png or .svg (default: IMAGE's name with _spikes.png, here)");
   volley::cli::add_theme_option(*encode, options->theme);
-  encode->footer("Example: volley encode seven.png -T 50 --show-steps 1,10,50 --out seven_spikes.png");
+  encode->footer("Example: volley encode seven.png -T 50 --show-steps 0,9,49 --out seven_spikes.png");
   encode->callback([options] { encode_image(*options); });
 }

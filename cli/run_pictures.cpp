@@ -60,6 +60,7 @@ FigureSource RunPictures::source(RunFigure::Needs needs) {
   load_network();
   source.net = &run_->net();
   source.data = &run_->data();
+  source.epoch = run_->checkpoint().epoch().epoch;
   if (needs == RunFigure::Needs::life) {
     if (!life_.has_value()) life_ = run_->inspect(sample_);
     source.life = &*life_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -135,6 +136,11 @@ std::string score_label(const Recipe& recipe) {
   return kind.starts_with("count") ? "spikes" : "score";
 }
 
+/// Of which checkpoint an evaluation is.
+std::string after_epoch(const FigureSource& source) {
+  return source.epoch == 0 ? "" : fmt::format(", after epoch {}", source.epoch);
+}
+
 }  // namespace
 
 Figure rates_figure(const FigureSource& source) {
@@ -149,6 +155,7 @@ Figure rates_figure(const FigureSource& source) {
       if (label == k) continue;
       double count = 0;
       for (const std::size_t n : report.confusion[label]) count += static_cast<double>(n);
+      if (count == 0) continue;
       pictures += count;
       sum += count * report.rates[label][k];
     }
@@ -157,8 +164,8 @@ Figure rates_figure(const FigureSource& source) {
     others.x.push_back(static_cast<double>(k) + 0.19);
     others.y.push_back(pictures > 0 ? sum / pictures : 0);
   }
-  return {.title = fmt::format("{}: what each class's output gives on {}", source.record->recipe.name,
-                               source.data->name),
+  return {.title = fmt::format("{}: what each class's output gives on {}{}", source.record->recipe.name,
+                               source.data->name, after_epoch(source)),
           .plots = {{.x = {.label = "class",
                            .low = -0.6,
                            .high = static_cast<double>(names.size()) - 0.4,
@@ -167,33 +174,43 @@ Figure rates_figure(const FigureSource& source) {
                      .series = {std::move(own), std::move(others)}}}};
 }
 
+/// Colours show the mistakes: up to the largest share of a class that is taken for another.
 Figure confusion_figure(const FigureSource& source) {
   const std::vector<std::vector<std::size_t>>& confusion = source.classes->confusion;
   const std::size_t rows = confusion.size();
   const std::vector<std::string> outputs = names_of(*source.data, confusion.front().size());
   HeatMap map{.columns = outputs.size(), .rows = rows};
+  double most = 0;
+  for (std::size_t label = 0; label < rows; ++label) {
+    const double all = std::accumulate(confusion[label].begin(), confusion[label].end(), 0.0);
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      const double share = all > 0 ? 100 * static_cast<double>(confusion[label][k]) / all : 0;
+      if (k != label) most = std::max(most, share);
+      map.values.push_back(k == label ? NAN : static_cast<float>(share));
+    }
+  }
   Plot plot{.x = {.label = "taken for", .marks = marks_of(outputs)},
             .y = {.label = "class", .downward = true, .marks = marks_of(source.data->classes)},
             .low = 0,
-            .high = 100,
-            .scale = "% of the class",
+            .high = most > 0 ? most : 1,
+            .scale = "mistakes (% of the class)",
             .square = true};
   for (std::size_t label = 0; label < rows; ++label) {
-    double all = 0;
-    for (const std::size_t n : confusion[label]) all += static_cast<double>(n);
     for (std::size_t k = 0; k < outputs.size(); ++k) {
-      const double share = all > 0 ? 100 * static_cast<double>(confusion[label][k]) / all : 0;
-      map.values.push_back(static_cast<float>(share));
       if (rows > kMostCounted || outputs.size() > kMostCounted || confusion[label][k] == 0) continue;
+      const bool bright = static_cast<double>(map.values[label * outputs.size() + k]) > 0.6 * plot.high;
       plot.notes.push_back({.x = static_cast<double>(k),
                             .y = static_cast<double>(label),
                             .text = fmt::format("{}", confusion[label][k]),
-                            .color = share > 60 ? Note::Color::black : Note::Color::white,
+                            .color = k == label ? Note::Color::ink
+                                     : bright   ? Note::Color::black
+                                                : Note::Color::white,
                             .small = true});
     }
   }
   plot.maps.push_back(std::move(map));
-  return {.title = fmt::format("{}: confusion on {}", source.record->recipe.name, source.data->name),
+  return {.title = fmt::format("{}: confusion on {}{}", source.record->recipe.name, source.data->name,
+                               after_epoch(source)),
           .width = 860,
           .height = 760,
           .plots = {std::move(plot)}};

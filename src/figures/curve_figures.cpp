@@ -26,6 +26,11 @@ const std::vector<EpochRecord>& monitored_epochs_of(const FigureSource& source) 
   return epochs;
 }
 
+const EpochRecord& best_of(const std::vector<EpochRecord>& epochs) {
+  const auto lower = [](const EpochRecord& a, const EpochRecord& b) { return a.score() < b.score(); };
+  return *std::max_element(epochs.begin(), epochs.end(), lower);
+}
+
 /// One point for each epoch.
 template <class Value>
 Series by_epoch(const std::string& name, const std::vector<EpochRecord>& epochs, const Value& value) {
@@ -52,7 +57,7 @@ std::string name_of(const LayerActivity& layer) {
 
 /// The means of every `size` consecutive norms, each at its middle.
 Series means_of(const std::vector<IterationRecord>& iterations, std::size_t size) {
-  Series series{.name = size == 1 ? "each step" : fmt::format("mean of {} steps", size)};
+  Series series{.name = size == 1 ? "each iteration" : fmt::format("mean of {} iterations", size)};
   for (std::size_t begin = 0; begin < iterations.size(); begin += size) {
     const std::size_t end = std::min(begin + size, iterations.size());
     double sum = 0;
@@ -88,8 +93,7 @@ Figure accuracy_figure(const FigureSource& source) {
       return e.validation.has_value() ? 100 * e.validation->acc : NAN;
     }));
   }
-  const auto lower = [](const EpochRecord& a, const EpochRecord& b) { return a.score() < b.score(); };
-  const EpochRecord& best = *std::max_element(epochs.begin(), epochs.end(), lower);
+  const EpochRecord& best = best_of(epochs);
   plot.series.push_back({.name = fmt::format("best: {:.2f} %", 100 * best.test_acc),
                          .kind = Series::Kind::rings,
                          .x = {static_cast<double>(best.epoch)},
@@ -113,7 +117,7 @@ Figure gradient_figure(const FigureSource& source) {
 }
 
 Figure activity_figure(const FigureSource& source) {
-  const EpochRecord& epoch = monitored_epochs_of(source).back();
+  const EpochRecord& epoch = best_of(monitored_epochs_of(source));
   using Kind = Series::Kind;
   Series rate{.kind = Kind::bars, .width = 0.6};
   Series dead{.name = "dead (never fire)", .kind = Kind::bars, .color = 1, .width = 0.35};
@@ -137,8 +141,8 @@ Figure activity_figure(const FigureSource& source) {
   below.label = "layer";
   Plot rates{.x = layers, .y = {.label = "firing rate (%)", .low = 0}, .series = {rate}};
   Plot lost{.x = below, .y = {.label = "neurons (%)", .low = 0}, .series = {dead, saturated}};
-  return {.title = fmt::format("{}: activity on the test set after epoch {}", source.record->recipe.name,
-                               epoch.epoch),
+  return {.title = fmt::format("{}: activity on the test set after epoch {}, the best",
+                               source.record->recipe.name, epoch.epoch),
           .height = 720,
           .plots = {std::move(rates), std::move(lost)}};
 }

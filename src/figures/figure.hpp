@@ -19,8 +19,11 @@ struct Mark {
   std::string text;
 };
 
+/// Of every axis of steps: the first is 0, as in arrays and in the CSV of `volley neuron`.
+inline constexpr const char* kTimeLabel = "time step t (the first is 0)";
+
 struct Axis {
-  std::string label;                // with its unit: "time (steps)"
+  std::string label;                // with its unit: "time (ms)"
   std::optional<double> low, high;  // not given: as the data have it
   bool log = false;
   bool whole = false;       // it counts something: marks at whole numbers only
@@ -61,7 +64,7 @@ enum class ColorScale {
 /// dy apart.
 struct HeatMap {
   std::size_t columns = 0, rows = 0;
-  std::vector<float> values;  // (rows, columns)
+  std::vector<float> values;  // (rows, columns); NaN: a cell of no colour
   double x = 0, y = 0, dx = 1, dy = 1;
 };
 

@@ -94,7 +94,7 @@ struct Extent {
 
 /// What an axis shows: its own bounds, or the data with some room.
 Span range_of(const Axis& axis, Span data, double room, bool from_zero = false) {
-  if (from_zero && data.low == 0) data.high = std::max(data.high, 1e-9);
+  if (from_zero && data.low == 0 && data.high == 0) data.high = 1;
   if (!data.any()) data = axis.log ? Span{1, 10} : Span{0, 1};
   if (axis.log) {
     const double factor = data.high > data.low ? std::pow(data.high / data.low, room) : 2;
@@ -399,7 +399,7 @@ class Writer {
     for (std::size_t row = 0; row < map.rows * down; ++row) {
       for (std::size_t column = 0; column < map.columns * beside; ++column) {
         const auto value = static_cast<double>(map.values[row / down * map.columns + column / beside]);
-        const double shown = std::isnan(value) ? plot.low : std::clamp(value, plot.low, plot.high);
+        const double shown = std::isnan(value) ? value : std::clamp(value, plot.low, plot.high);
         values.push_back(static_cast<float>(shown));
       }
     }

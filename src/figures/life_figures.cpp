@@ -17,7 +17,7 @@ constexpr std::size_t kMostCells = 400;  // rows of a map
 constexpr std::size_t kMostLayers = 4;   // the last ones are the ones that decide
 constexpr std::size_t kNamed = 20;       // classes whose names have room beside an axis
 
-/// "picture 3 of mnist test: seven, taken for one"
+/// "picture 3 of mnist test: seven, taken for one"; without a label "three.png: taken for one"
 std::string title_of(const FigureSource& source) {
   const Dataset& data = *source.data;
   const SampleLife& life = *source.life;
@@ -26,7 +26,10 @@ std::string title_of(const FigureSource& source) {
     return k < data.classes.size() ? data.classes[k] : fmt::format("output {}", k);
   };
   if (data.classes.size() < 2) return place;
-  return fmt::format("{}: {}, taken for {}", place, name(data.labels[life.sample]), name(life.prediction));
+  const bool silent = std::ranges::count(life.scores, 0.0f) == std::ssize(life.scores);
+  const std::string taken = silent ? "no output fired" : "taken for " + name(life.prediction);
+  if (!source.labelled) return fmt::format("{}: {}", place, taken);
+  return fmt::format("{}: {}, {}", place, name(data.labels[life.sample]), taken);
 }
 
 /// At most `most` of `count`, evenly.
@@ -53,7 +56,7 @@ std::vector<Mark> class_marks(const FigureSource& source, std::size_t neurons) {
 }
 
 Axis time_axis(const SampleLife& life, const std::string& label) {
-  return {.label = label, .low = 0.5, .high = static_cast<double>(life.steps) + 0.5, .whole = true};
+  return {.label = label, .low = -0.5, .high = static_cast<double>(life.steps) - 0.5, .whole = true};
 }
 
 /// The layers from the one that is `most` before the last.
@@ -90,7 +93,7 @@ Plot raster_plot(const FigureSource& source, const std::string& title, std::size
   for (std::size_t row = 0; row < rows.size(); ++row) {
     for (std::size_t t = 0; t < source.life->steps; ++t) {
       if (!fired(t, rows[row])) continue;
-      strokes.x.push_back(static_cast<double>(t + 1));
+      strokes.x.push_back(static_cast<double>(t));
       strokes.y.push_back(static_cast<double>(row));
     }
   }
@@ -107,7 +110,7 @@ Plot raster_plot(const FigureSource& source, const std::string& title, std::size
 /// values (T, F) as a map with time from left to right.
 HeatMap over_time(const Tensor& values, const std::vector<std::size_t>& features) {
   const std::size_t T = values.shape()[0];
-  HeatMap map{.columns = T, .rows = features.size(), .x = 1};
+  HeatMap map{.columns = T, .rows = features.size()};
   for (const std::size_t f : features) {
     for (std::size_t t = 0; t < T; ++t) map.values.push_back(values.data()[t * values.shape()[1] + f]);
   }
@@ -137,7 +140,7 @@ void give_height(Figure& figure, double pixels) {
   }
   figure.rows.back() += 30;
   figure.height = static_cast<std::size_t>(height);
-  figure.plots.back().x.label = "time (steps)";
+  figure.plots.back().x.label = kTimeLabel;
 }
 
 /// The mean over time of what went into the network, as the picture it is of; of three channels their mean.
@@ -179,12 +182,12 @@ Figure encoding_figure(const FigureSource& source) {
     figure.plots.push_back(raster_plot(source, "its spikes", F, "input", [&](std::size_t t, std::size_t f) {
       return life.input_values.data()[t * F + f] != 0;
     }));
-    figure.plots.back().x.label = "time (steps)";
+    figure.plots.back().x.label = kTimeLabel;
     return figure;
   }
   const std::vector<std::size_t> rows = chosen(F, kMostCells);
   Plot plot{.title = "its currents",
-            .x = time_axis(life, "time (steps)"),
+            .x = time_axis(life, kTimeLabel),
             .y = {.label = neurons_text(rows.size(), F, "input"), .whole = true},
             .maps = {over_time(life.input_values, rows)},
             .scale = "current"};
@@ -215,12 +218,12 @@ Figure raster_figure(const FigureSource& source) {
 
 namespace {
 
-/// The outputs to look at: the label's and the strongest other.
+/// The outputs to look at: the label's, or without one the prediction, and the strongest other.
 std::vector<std::size_t> two_outputs(const FigureSource& source, const LayerLife& layer) {
   const SampleLife& life = *source.life;
   if (layer.neurons() != life.scores.size()) return chosen(layer.neurons(), 2);
-  const std::size_t label =
-      source.data->classes.size() < 2 ? life.prediction : source.data->labels[life.sample];
+  const bool labelled = source.labelled && source.data->classes.size() >= 2;
+  const std::size_t label = labelled ? source.data->labels[life.sample] : life.prediction;
   std::size_t other = label == 0 ? 1 : 0;
   for (std::size_t k = 0; k < life.scores.size(); ++k) {
     if (k != label && life.scores[k] > life.scores[other]) other = k;
@@ -232,7 +235,7 @@ std::vector<std::size_t> two_outputs(const FigureSource& source, const LayerLife
 Series over_steps(const Tensor& values, std::size_t f) {
   Series series;
   for (std::size_t t = 0; t < values.shape()[0]; ++t) {
-    series.x.push_back(static_cast<double>(t + 1));
+    series.x.push_back(static_cast<double>(t));
     series.y.push_back(static_cast<double>(values.data()[t * values.shape()[1] + f]));
   }
   return series;
@@ -246,7 +249,7 @@ Figure membrane_figure(const FigureSource& source) {
   const LayerLife& layer = life.layers.back();
   const std::vector<Mark> names = class_marks(source, layer.neurons());
   Plot current{.x = time_axis(life, ""), .y = {.label = "current x"}};
-  Plot potential{.x = time_axis(life, "time (steps)"), .y = {.label = "potential h after charge"}};
+  Plot potential{.x = time_axis(life, kTimeLabel), .y = {.label = "potential h after charge"}};
   const std::vector<std::size_t> neurons = two_outputs(source, layer);
   for (std::size_t i = 0; i < neurons.size(); ++i) {
     const std::size_t f = neurons[i];

@@ -21,6 +21,8 @@ struct FigureSource {
   const Dataset* data = nullptr;         // what `life` and `classes` are of
   const SampleLife* life = nullptr;      // one of its pictures
   const ClassReport* classes = nullptr;  // an evaluation on all of it
+  std::size_t epoch = 0;                 // whose checkpoint `net` is; 0: not known
+  bool labelled = true;                  // whether the labels of `data` are known
 };
 
 /// A figure that a run can be asked for.
@@ -42,7 +44,7 @@ std::span<const RunFigure> run_figures();
 Figure loss_figure(const FigureSource& source);
 Figure accuracy_figure(const FigureSource& source);
 Figure gradient_figure(const FigureSource& source);
-Figure activity_figure(const FigureSource& source);
+Figure activity_figure(const FigureSource& source);  // of the best epoch, as the default checkpoint is
 Figure sparsity_figure(const FigureSource& source);
 // The network and its data.
 Figure samples_figure(const FigureSource& source);

@@ -97,7 +97,9 @@ void add_commands(Html& page, const std::vector<Command>& commands) {
   }
 }
 
-std::string percent(double share) { return fmt::format("{:.2f} %", 100 * share); }
+std::string percent(double share) { return std::isnan(share) ? "-" : fmt::format("{:.2f} %", 100 * share); }
+
+std::string mean_text(double mean) { return std::isnan(mean) ? "-" : fmt::format("{:.3f}", mean); }
 
 std::string duration(double seconds) {
   if (!(seconds < 1e9)) return "unknown";

@@ -42,8 +42,10 @@ void open_table(Html& page, const std::string& caption, std::string_view kind = 
 
 void add_commands(Html& page, const std::vector<Command>& commands);
 
-/// "92.07 %"
+/// "92.07 %"; "-" for NaN
 std::string percent(double share);
+/// "0.123"; "-" for NaN
+std::string mean_text(double mean);
 /// "1 h 02 min", "3.2 s"
 std::string duration(double seconds);
 /// What a network calls its output `k`.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -141,10 +142,11 @@ void add_curves(Html& page, const RunRecord& run) {
   if (!run.epochs.empty()) add_epochs(page, run.epochs);
 }
 
-void add_layers(Html& page, const std::vector<LayerActivity>& layers) {
+/// Of the best epoch, whose checkpoint the test's section is of too.
+void add_layers(Html& page, const EpochRecord& epoch) {
   std::vector<std::vector<std::string>> rows;
-  std::vector<LayerActivity> all = layers;
-  all.push_back(total_of(layers));
+  std::vector<LayerActivity> all = epoch.activity;
+  all.push_back(total_of(epoch.activity));
   for (const LayerActivity& a : all) {
     const bool neurons = a.neurons > 0, synapses = a.dense_macs > 0;
     rows.push_back({fmt::format("{} {}", a.layer, a.kind),
@@ -154,18 +156,32 @@ void add_layers(Html& page, const std::vector<LayerActivity>& layers) {
                     synapses ? fmt::format("{:.1f}", a.energy() / 1000) : ""});
   }
   add_table(page,
-            "What the layers did on the test set; synaptic operations, multiply-accumulates and the estimate "
-            "of their energy (45 nm) are per picture",
+            fmt::format("What the layers did on the test set after epoch {}, the best; synaptic operations, "
+                        "multiply-accumulates and the estimate of their energy (45 nm) are per picture",
+                        epoch.epoch),
             {"layer", "neurons", "firing rate", "dead", "saturated", "SynOps", "MACs", "energy, nJ"}, rows);
+}
+
+/// The largest share of a class that was taken for another one.
+double largest_mistake(const std::vector<std::vector<std::size_t>>& confusion) {
+  double most = 0;
+  for (std::size_t k = 0; k < confusion.size(); ++k) {
+    const double all = std::accumulate(confusion[k].begin(), confusion[k].end(), 0.0);
+    for (std::size_t j = 0; j < confusion[k].size(); ++j) {
+      if (j != k && confusion[k][j] > 0) most = std::max(most, static_cast<double>(confusion[k][j]) / all);
+    }
+  }
+  return most;
 }
 
 void add_confusion(Html& page, const Tested& tested) {
   const auto& confusion = tested.classes.confusion;
-  open_table(
-      page,
-      "Rows: what a picture shows. Columns: what it was taken for. The stronger the colour, the larger the "
-      "share of the row",
-      "confusion");
+  open_table(page,
+             "Rows: what a picture shows. Columns: what it was taken for. Colours are of the mistakes: the "
+             "stronger, the "
+             "larger the share of the row; the strongest is the largest of all",
+             "confusion");
+  const double most = largest_mistake(confusion);
   page.open("thead").open("tr").leaf("td", "");
   for (std::size_t k = 0; k < confusion[0].size(); ++k)
     page.leaf("th", class_name(tested.data, k), {{"scope", "col"}});
@@ -176,13 +192,15 @@ void add_confusion(Html& page, const Tested& tested) {
     for (const std::size_t n : confusion[k]) count += n;
     page.open("tr").leaf("th", class_name(tested.data, k), {{"scope", "row"}});
     for (std::size_t j = 0; j < confusion[k].size(); ++j) {
-      const double share = count == 0 ? 0 : static_cast<double>(confusion[k][j]) / static_cast<double>(count);
+      const bool mistake = j != k && confusion[k][j] > 0;
+      const double share =
+          mistake ? static_cast<double>(confusion[k][j]) / static_cast<double>(count) / most : 0;
       const std::string shade = fmt::format("--share: {:.3f}", share);
       page.leaf("td", fmt::format("{}", confusion[k][j]),
                 {{"class", j == k ? "right" : ""}, {"style", shade}});
     }
     page.leaf("td", percent(tested.classes.accuracy[k]), {{"style", "--share: 0"}});
-    page.leaf("td", fmt::format("{:.3f}", tested.classes.rate[k]), {{"style", "--share: 0"}}).close();
+    page.leaf("td", mean_text(tested.classes.rate[k]), {{"style", "--share: 0"}}).close();
   }
   page.close().close().close();
 }
@@ -208,8 +226,8 @@ void add_confusions(Html& page, const Tested& tested) {
   add_table(page, "The most frequent mistakes", {"class", "taken for", "pictures"}, rows);
   rows.clear();
   for (std::size_t k = 0; k < confusion.size(); ++k) {
-    rows.push_back({class_name(tested.data, k), percent(tested.classes.accuracy[k]),
-                    fmt::format("{:.3f}", tested.classes.rate[k])});
+    rows.push_back(
+        {class_name(tested.data, k), percent(tested.classes.accuracy[k]), mean_text(tested.classes.rate[k])});
   }
   page.open("details").leaf("summary", "Every class");
   add_table(page, "What was right of each class", {"class", "right", "mean score"}, rows);
@@ -273,7 +291,7 @@ std::string run_page(const Report& report) {
     if (id == "curves") add_curves(page, run);
     if (id == "test") add_test(page, *report.tested);
     if (id == "examples") add_examples(page, *report.tested);
-    if (id == "layers") add_layers(page, run.epochs.back().activity);
+    if (id == "layers") add_layers(page, run.epochs[*best_epoch(run.epochs)]);
     if (id == "machine") add_machine(page, run);
     if (id == "commands") add_commands(page, report.commands);
     if (id == "recipe") {

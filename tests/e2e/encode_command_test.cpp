@@ -38,7 +38,7 @@ class EncodeCommand : public testing::Test {
 
 TEST_F(EncodeCommand, DrawsTheImageItsStepsAndTheirMean) {
   const ProgramResult result =
-      run_volley({"encode", image(), "-T", "1000", "--show-steps", "1,500,1000", "--out", out()});
+      run_volley({"encode", image(), "-T", "1000", "--show-steps", "0,500,999", "--out", out()});
   ASSERT_TRUE(result.ok()) << result.err;
   expect_has(result.out, "4 x 4 pixels");
   expect_has(result.out, "in 1000 steps");
@@ -108,12 +108,12 @@ TEST_F(EncodeCommand, WritesBesideNothingButWhereItIsToldOrHere) {
 }
 
 TEST_F(EncodeCommand, WrongUseExitsWithTwo) {
-  for (const char* steps : {"0", "101", "x"}) {
+  for (const char* steps : {"-1", "100", "x"}) {
     EXPECT_EQ(run_volley({"encode", image(), "--show-steps", steps, "--out", out()}).code, 2) << steps;
   }
   const ProgramResult result =
-      run_volley({"encode", image(), "-T", "5", "--show-steps", "6", "--out", out()});
-  expect_has(result.err, "a step must be 1 to 5 (-T), got 6");
+      run_volley({"encode", image(), "-T", "5", "--show-steps", "5", "--out", out()});
+  expect_has(result.err, "a step must be 0 to 4 (of -T 5), got 5");
   EXPECT_EQ(run_volley({"encode", image(), "-T", "0"}).code, 2);
   EXPECT_EQ(run_volley({"encode", image(), "--seed", "-1"}).code, 2);
   EXPECT_EQ(run_volley({"encode", image(), "--seed", "4294967296"}).code, 2);

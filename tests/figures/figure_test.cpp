@@ -119,6 +119,13 @@ TEST(Figure, EveryKindIsDrawnInBothThemes) {
   }
 }
 
+TEST(Figure, BarsOfNothingHaveAnAxisUpToOne) {  // and not up to 1e-09
+  const Series bars{.kind = Series::Kind::bars, .x = {0, 1}, .y = {0, 0}};
+  const std::string script =
+      gnuplot::job({.plots = {{.series = {bars}}}}, PictureFormat::png, Theme::light).script;
+  EXPECT_NE(script.find("set yrange [0:1"), std::string::npos) << script;
+}
+
 TEST(Figure, WhatIsNotFiniteOrSingleIsNoObstacle) {
   Plot plot{.x = {.whole = true}, .series = {curve()}};
   plot.series[0].y = {std::nan(""), INFINITY, 3};

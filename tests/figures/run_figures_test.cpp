@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include <volley/volley.hpp>
 
 #include "support/error_text.hpp"
@@ -11,6 +14,8 @@
 
 namespace volley {
 namespace {
+
+using test::expect_has;
 
 /// All that figures can be made of, from a training of a moment.
 struct Made {
@@ -78,9 +83,64 @@ TEST(RunFigures, ShowWhatTheRecordSays) {
   EXPECT_EQ(raster.plots[2].y.marks[2].text, "diagonal");
   EXPECT_EQ(made.figure("weights").plots[0].maps.size(), 8u);
   const Figure confusion = made.figure("confusion");
-  double all = 0;
-  for (const float share : confusion.plots[0].maps[0].values) all += static_cast<double>(share);
-  EXPECT_NEAR(all, 300, 1e-3);
+  const std::vector<float>& shares = confusion.plots[0].maps[0].values;
+  for (std::size_t label = 0; label < 3; ++label) {
+    EXPECT_TRUE(std::isnan(shares[4 * label])) << "the diagonal has no colour";
+    double mistakes = 0;
+    for (std::size_t k = 0; k < 3; ++k)
+      mistakes += k == label ? 0 : static_cast<double>(shares[3 * label + k]);
+    EXPECT_NEAR(mistakes, 100 * (1 - made.classes.accuracy[label]), 1e-3);
+  }
+}
+
+TEST(RunFigures, AFewMistakesOfManyHaveTheStrongestColour) {  // 3 of 1000: not seen beside the diagonal
+  Made made(test::toy_recipe());
+  made.classes.confusion = {{1000, 0, 0}, {0, 997, 3}, {1, 0, 999}};
+  const Figure figure = made.figure("confusion");
+  EXPECT_NEAR(figure.plots[0].high, 0.3, 1e-9);
+  made.classes.confusion = {{5, 0, 0}, {0, 5, 0}, {0, 0, 0}};
+  EXPECT_EQ(made.figure("confusion").plots[0].high, 1);
+}
+
+TEST(RunFigures, NameTheEpochThatTheyAreOf) {
+  Made made(test::toy_recipe());
+  for (EpochRecord& epoch : made.record.epochs) epoch.test_acc = epoch.epoch == 2 ? 0.9 : 0.1;
+  expect_has(made.figure("activity").title, "after epoch 2, the best");
+  FigureSource source = made.source();
+  source.epoch = 2;
+  expect_has(confusion_figure(source).title, ", after epoch 2");
+  expect_has(rates_figure(source).title, ", after epoch 2");
+  made.record.iterations.resize(10000);
+  EXPECT_EQ(made.figure("gradient").plots[0].series[0].name, "mean of 6 iterations");
+}
+
+TEST(RunFigures, StepsAreCountedFromZero) {
+  Made made(test::toy_recipe());
+  for (const char* name : {"encoding", "raster", "membrane", "heatmap"}) {
+    const Figure figure = made.figure(name);
+    const Axis& time = figure.plots.back().x;
+    EXPECT_EQ(time.label, kTimeLabel) << name;
+    EXPECT_EQ(time.low, -0.5) << name;
+    EXPECT_EQ(time.high, 5.5) << name;
+  }
+  const Series h = made.figure("membrane").plots[1].series[0];
+  EXPECT_EQ(h.x.front(), 0);
+  EXPECT_EQ(h.x.back(), 5);
+}
+
+TEST(RunFigures, APictureWithoutALabelHasNone) {
+  Made made(test::toy_recipe());
+  FigureSource source = made.source();
+  expect_has(predict_figure(source).title, "picture 1 of stripes: ");
+  source.labelled = false;
+  made.life.scores = {0.5f, 0.25f, 0};
+  made.life.prediction = 0;
+  const std::string prediction = source.data->classes[made.life.prediction];
+  EXPECT_EQ(predict_figure(source).title, "picture 1 of stripes: taken for " + prediction);
+  std::ranges::fill(made.life.scores, 0.0f);
+  const Figure silent = predict_figure(source);
+  EXPECT_EQ(silent.title, "picture 1 of stripes: no output fired");
+  test::expect_picture(render(silent, PictureFormat::png), silent.width, silent.height);
 }
 
 TEST(RunFigures, SayWhyThereIsNone) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,35 @@ TEST(ReportPage, HasAMatrixOfFewClassesAndTheMistakesOfMany) {
   const std::string many = run_page({.run = record(2), .tested = tested(40)});
   EXPECT_EQ(many.find("<table class=\"confusion\">"), std::string::npos);
   expect_has(many, "The most frequent mistakes");
+}
+
+TEST(ReportPage, MistakesHaveTheColoursAndAClassWithoutPicturesADash) {
+  Tested result = tested();
+  result.classes.confusion = {{990, 10, 0}, {2, 998, 0}, {0, 0, 0}};
+  result.classes.accuracy[2] = result.classes.rate[2] = NAN;
+  const std::string page = run_page({.run = record(2), .tested = result});
+  expect_has(page, "<td class=\"right\" style=\"--share: 0.000\">990</td>");
+  expect_has(page, "<td class=\"\" style=\"--share: 1.000\">10</td>");
+  expect_has(page, "<td class=\"\" style=\"--share: 0.200\">2</td>");
+  expect_has(page, "<td style=\"--share: 0\">-</td>\n<td style=\"--share: 0\">-</td>");
+  EXPECT_EQ(page.find("nan"), std::string::npos);
+}
+
+TEST(ReportPage, LayersAreOfTheEpochOfTheTest) {
+  Report report{.run = record(3), .tested = tested()};
+  for (EpochRecord& epoch : report.run.epochs) {
+    epoch.test_acc = epoch.epoch == 2 ? 0.9 : 0.1;
+    epoch.activity = {
+        {.layer = "2", .kind = "lif", .neurons = 4, .rate = 0.1 * static_cast<double>(epoch.epoch)}};
+  }
+  const std::string page = run_page(report);
+  expect_has(page, "What the layers did on the test set after epoch 2, the best");
+  expect_has(page, "<td>20.00 %</td>");
+}
+
+TEST(ReportPage, AWideTableSaysThatItGoesOn) {
+  const std::string page = run_page({.run = record(2), .tested = tested()});
+  expect_has(page, "no-repeat scroll");  // the shadow at its edges
 }
 
 TEST(WorthALook, AreRightOnesOfEachClassAndTheSurestMistakes) {
