@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "commands.hpp"
 #include "common.hpp"
 #include "core/files.hpp"
+#include "core/nearest.hpp"
 #include "data/current_csv.hpp"
 #include "figures/figure.hpp"
 #include "reference/neurons.hpp"
@@ -41,15 +43,15 @@ struct Common {
   std::string plot, theme;
 };
 
-/// What it says for LIF, which has a continuous form too.
+/// What it says for a neuron of one kind.
+template <class Options>
 struct Arguments : Common {
-  double v_threshold = 1;
-  std::string v_reset = "0";
-  std::optional<double> tau;
-  bool no_decay_input = false;
-  std::optional<double> tau_m, resistance, dt, duration;
+  Options options;
+};
 
-  bool continuous() const { return tau_m.has_value(); }
+/// The continuous form of LIF.
+struct Continuous {
+  std::optional<double> tau_m, resistance, dt, duration;
 };
 
 /// A current that holds from a time on, until the next one does.
@@ -59,15 +61,15 @@ struct Segment {
 };
 
 struct Row {
-  double x, h, v;
+  float x, h, v;
   bool spike;
-  double threshold;  // what h had to reach
+  float threshold;  // what h had to reach
 };
 
 /// A neuron, its input, and what turns steps into time: docs/math/neuron_time.md.
 struct Simulation {
   std::string_view model;
-  std::function<Row(double x)> step;
+  std::function<Row(float x)> step;
   double dt = 1;  // of a step: 1, or ms
   bool continuous = false;
   double resistance = 1;  // 1, or MOhm
@@ -75,17 +77,19 @@ struct Simulation {
   std::vector<double> current;
 };
 
-/// One neuron's life, a step a call.
-template <class Neuron>
-std::function<Row(double)> life_of(const Neuron& neuron, std::optional<double> start = {}) {
-  std::array<double, Neuron::kStates> z{};
+/// One neuron's life, a step a call: by the specification in float32, whose bits the layer's kernels have.
+template <class Options>
+std::function<Row(float)> life_of(const Options& options, std::optional<float> start = {}) {
+  using Neuron = decltype(volley::reference::neuron_of<float>(options));
+  const Neuron neuron = volley::reference::neuron_of<float>(options);
+  std::array<float, Neuron::kStates> z{};
   neuron.start(z.data());
   if (start.has_value()) z[0] = *start;
-  return [neuron, z](double x) mutable {
+  return [neuron, z](float x) mutable {
     neuron.charge(z.data(), x);
-    const double h = z[0];
-    const double threshold = h - neuron.above(z.data());
-    const double s = volley::reference::spike_of(neuron, z.data(), {}, volley::reference::Fire::hard);
+    const float h = z[0];
+    const float threshold = h - neuron.above(z.data());
+    const float s = volley::reference::spike_of(neuron, z.data(), {}, volley::reference::Fire::hard);
     neuron.reset(z.data(), s, s);
     return Row{x, h, z[0], s != 0, threshold};
   };
@@ -103,13 +107,25 @@ void checked(Check&& check) {
   }
 }
 
+[[noreturn]] void wrong_current(const std::string& whole, const std::string& hint = "") {
+  usage(fmt::format(
+      "[neuron] --current must be constant:A, step:A@FROM, step:A@FROM-TO or a CSV file, got '{}'{}", whole,
+      hint));
+}
+
 double parse_amplitude(std::string_view text, const std::string& whole) {
   double value = 0;
-  if (!volley::parse_number(text, value)) {
-    usage(fmt::format(
-        "[neuron] --current must be constant:A, step:A@FROM, step:A@FROM-TO or a CSV file, got '{}'", whole));
-  }
+  if (!volley::parse_number(text, value)) wrong_current(whole);
   return value;
+}
+
+/// Refuses a word before a colon that is no keyword, unless there is a file of that name.
+void check_keyword(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  std::error_code ignored;
+  if (colon == std::string::npos || std::filesystem::exists(text, ignored)) return;
+  const std::vector<std::string> keywords{"constant", "step"};
+  wrong_current(text, volley::suggestion(text.substr(0, colon), keywords));
 }
 
 /// "A@FROM" or "A@FROM-TO"
@@ -144,6 +160,7 @@ Current parse_current(const std::string& text, double dt) {
   if (view.starts_with(kConstant))
     return {{{0, parse_amplitude(view.substr(kConstant.size()), text)}}, {}, false};
   if (view.starts_with(kStep)) return {parse_step(view.substr(kStep.size()), text), {}, false};
+  check_keyword(text);
   const volley::CurrentCsv csv = volley::read_current_csv(text);
   Current current;
   current.by_step = csv.t.empty();
@@ -170,46 +187,28 @@ std::vector<double> sample(const std::vector<Segment>& segments, double dt, std:
   return current;
 }
 
-void check_form(const Arguments& a) {
-  const int given = int{a.tau_m.has_value()} + int{a.resistance.has_value()} + int{a.dt.has_value()};
-  if (given != 0 && given != 3) usage("[neuron] --tau-m, --resistance and --dt must be given together");
-  if (given == 0) {
-    if (a.duration.has_value())
+/// Whether the form is continuous. `given` says which options of the discrete form were given too.
+template <class Given>
+bool check_form(const Continuous& c, const Given& given) {
+  const int count = int{c.tau_m.has_value()} + int{c.resistance.has_value()} + int{c.dt.has_value()};
+  if (count != 0 && count != 3) usage("[neuron] --tau-m, --resistance and --dt must be given together");
+  if (count == 0) {
+    if (c.duration.has_value())
       usage("[neuron] --duration needs --tau-m, --resistance and --dt; use --steps");
-    return;
+    return false;
   }
-  if (a.tau.has_value()) usage("[neuron] --tau (steps) must not be given with --tau-m (ms)");
-  if (a.no_decay_input) usage("[neuron] --no-decay-input must not be given with --tau-m");
-  if (a.duration.has_value() && a.steps.has_value())
+  if (given("--tau")) usage("[neuron] --tau (steps) must not be given with --tau-m (ms)");
+  if (given("--no-decay-input")) usage("[neuron] --no-decay-input must not be given with --tau-m");
+  if (c.duration.has_value() && given("--steps"))
     usage("[neuron] --duration and --steps must not be given together");
   checked([&] {
-    volley::check_range("neuron", "tau_m", *a.tau_m, volley::above(0));
-    volley::check_range("neuron", "resistance", *a.resistance, volley::above(0));
-    volley::check_range("neuron", "dt", *a.dt, volley::above(0));
-    if (a.duration.has_value()) volley::check_range("neuron", "duration", *a.duration, volley::above(0));
+    volley::check_range("neuron", "tau_m", *c.tau_m, volley::above(0));
+    volley::check_range("neuron", "resistance", *c.resistance, volley::above(0));
+    volley::check_range("neuron", "dt", *c.dt, volley::above(0));
+    if (c.duration.has_value()) volley::check_range("neuron", "duration", *c.duration, volley::above(0));
   });
-  if (!(*a.dt < *a.tau_m)) usage(fmt::format("[neuron] dt must be < tau_m = {}, got {}", *a.tau_m, *a.dt));
-}
-
-volley::reference::LIFNeuron<double> neuron_parameters(const Arguments& a) {
-  volley::reference::LIFNeuron<double> p;
-  p.tau = a.continuous() ? *a.tau_m / *a.dt : a.tau.value_or(p.tau);
-  p.v_threshold = a.v_threshold;
-  p.decay_input = !a.no_decay_input;
-  p.v_reset.reset();
-  if (a.v_reset != "none") {
-    double value = 0;
-    if (!volley::parse_number(a.v_reset, value)) {
-      usage(fmt::format("[neuron] --v-reset must be a finite number or none, got '{}'", a.v_reset));
-    }
-    p.v_reset = value;
-  }
-  volley::LIFOptions same;  // the rules of the layer hold for its single neuron too
-  same.tau = static_cast<float>(p.tau);
-  same.v_threshold = static_cast<float>(p.v_threshold);
-  if (p.v_reset.has_value()) same.v_reset = static_cast<float>(*p.v_reset);
-  checked([&] { volley::check_fields("lif", same); });
-  return p;
+  if (!(*c.dt < *c.tau_m)) usage(fmt::format("[neuron] dt must be < tau_m = {}, got {}", *c.tau_m, *c.dt));
+  return true;
 }
 
 std::size_t count_steps(const Common& a, std::optional<double> duration, const Current& current, double dt) {
@@ -229,30 +228,12 @@ std::size_t count_steps(const Common& a, std::optional<double> duration, const C
   return static_cast<std::size_t>(count);
 }
 
-Simulation plan(const Arguments& a) {
-  check_form(a);
-  const volley::reference::LIFNeuron<double> neuron = neuron_parameters(a);
-  Simulation simulation{.model = "lif", .continuous = a.continuous()};
-  if (a.continuous()) {
-    simulation.dt = *a.dt;
-    simulation.resistance = *a.resistance;
-    simulation.shift = -neuron.rest();  // (N6)
-    simulation.step = life_of(neuron, 0.0);
-  } else {
-    simulation.step = life_of(neuron);
-  }
-  const Current current = parse_current(a.current, simulation.dt);
-  simulation.current =
-      sample(current.segments, simulation.dt, count_steps(a, a.duration, current, simulation.dt));
-  return simulation;
-}
-
 std::vector<Row> simulate(const Simulation& simulation) {
   std::vector<Row> rows;
   rows.reserve(simulation.current.size());
   for (const double x : simulation.current) {
-    Row row = simulation.step(simulation.resistance * x + simulation.shift);
-    row.x = x;
+    Row row = simulation.step(static_cast<float>(simulation.resistance * x + simulation.shift));
+    row.x = static_cast<float>(x);
     if (!std::isfinite(row.h)) {
       throw ArgumentError("neuron", "the potential must stay finite",
                           fmt::format("{} at step {}", row.h, rows.size()));
@@ -302,12 +283,12 @@ void write_standard_output(const std::string& text) {
 volley::Figure figure_of(const std::vector<Row>& rows, const Simulation& simulation) {
   using Kind = volley::Series::Kind;
   const bool units = simulation.continuous;
-  volley::Series x{.kind = Kind::steps}, h{.name = "potential", .marked = false},
+  volley::Series x{.kind = Kind::steps}, h{.name = "potential", .kind = Kind::steps, .marked = false},
       spikes{.name = "spikes", .kind = Kind::points, .color = 1},
       threshold{.name = "threshold", .kind = Kind::level};
-  const auto add = [](volley::Series& series, double t, double value) {
+  const auto add = [](volley::Series& series, double t, float value) {
     series.x.push_back(t);
-    series.y.push_back(value);
+    series.y.push_back(static_cast<double>(value));
   };
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const double t = static_cast<double>(i) * simulation.dt;
@@ -319,7 +300,7 @@ volley::Figure figure_of(const std::vector<Row>& rows, const Simulation& simulat
     add(spikes, t, rows[i].h);
   }
   volley::Plot current{.y = {.label = units ? "current x (nA)" : "current x"}, .series = {std::move(x)}};
-  volley::Plot potential{.x = {.label = units ? "time (ms)" : "time (steps)"},
+  volley::Plot potential{.x = {.label = units ? "time (ms)" : volley::kTimeLabel},
                          .y = {.label = units ? "potential (mV)" : "potential"},
                          .series = {std::move(h), std::move(spikes), std::move(threshold)}};
   return {.title = summary(rows, simulation),
@@ -356,6 +337,17 @@ void add_common(CLI::App& command, Common& a) {
   volley::cli::add_theme_option(command, a.theme);
 }
 
+/// What --help says of the fields that neurons share, before their ranges.
+std::string_view help_of(std::string_view name) {
+  if (name == "tau") return "Membrane time constant in steps, ";
+  if (name == "v_threshold") return "Fires when h >= this; ";
+  if (name == "v_reset") return "Potential after a spike; none: h - v_threshold";
+  if (name == "decay_input") return "Do not divide the current by tau";
+  if (name == "fires_at_threshold") return "Fire when h > v_threshold, and not at it";
+  if (name == "scale_reset") return "Reset h / k, and not h";
+  return "";
+}
+
 /// An option for each field that has a part in the simulation: --v-threshold for v_threshold.
 struct AddOption {
   CLI::App& command;
@@ -365,8 +357,9 @@ struct AddOption {
     std::ranges::replace(text, '_', '-');
     return text;
   }
-  void operator()(std::string_view name, float& value, const volley::Range&) const {
-    command.add_option(flag("", name), value)->capture_default_str();
+  void operator()(std::string_view name, float& value, const volley::Range& range) const {
+    command.add_option(flag("", name), value, fmt::format("{}{}", help_of(name), range.text()))
+        ->capture_default_str();
   }
   void operator()(std::string_view name, std::optional<float>& value, const volley::Range&) const {
     const auto read = [&value, name](const std::string& text) {
@@ -377,47 +370,80 @@ struct AddOption {
       value.reset();
       if (text != "none") value = static_cast<float>(number);
     };
-    command.add_option_function<std::string>(flag("", name), read, "A number, or none for a soft reset")
+    command.add_option_function<std::string>(flag("", name), read, std::string(help_of(name)))
+        ->type_name("FLOAT|none")
         ->default_str(fmt::format("{}", *value));
   }
   void operator()(std::string_view name, bool& value, const volley::Range&) const {
-    if (value) command.add_flag_callback(flag("no-", name), [&value] { value = false; });
+    if (name == "detach_reset" || name.starts_with("learn_")) return;  // of backward
+    const bool given = !value;
+    command.add_flag_callback(
+        flag(given ? "" : "no-", name), [&value, given] { value = given; }, std::string(help_of(name)));
   }
   template <class T>
   void operator()(std::string_view, T&, const volley::Range&) const {}
 };
 
-/// A neuron that counts in steps only.
+constexpr const char* kColumns =
+    "x input current, h potential after charge, s spike (h >= v_threshold), v potential after reset.\n"
+    "Step t = 0 is the first. Numbers are float32, and those of a layer with the same options, to the bit.";
+
+/// The command of a neuron, with the options that it has in steps.
 template <class Options>
-void add_neuron(CLI::App& neuron) {
-  struct Both : Common {
-    Options options;
-  };
+CLI::App* add_discrete(CLI::App& neuron, Arguments<Options>& a) {
   const std::string_view doc = Options::kDoc;
   const std::size_t first = doc.find('\n');
   CLI::App* command = neuron.add_subcommand(
       Options::kKind, fmt::format("{} One of them as CSV of t,x,h,v,s", doc.substr(0, first)));
-  command->footer(fmt::format("{}\n\nExample: volley neuron {} --current constant:1.5 --steps 20",
-                              doc.substr(first + 2), Options::kKind));
-  const auto a = std::make_shared<Both>();
-  add_common(*command, *a);
-  Options::fields(a->options, AddOption{*command});
-  command->callback([a] {
-    checked([&] { volley::check_fields(Options::kKind, a->options); });
-    Simulation simulation{.model = Options::kKind,
-                          .step = life_of(volley::reference::neuron_of<double>(a->options))};
-    const Current current = parse_current(a->current, 1);
-    simulation.current = sample(current.segments, 1, count_steps(*a, {}, current, 1));
-    run(simulation, *a);
-    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): it loses track of what std::function owns
-  });
+  command->footer(fmt::format("{}\n\n{}\n\nExample: volley neuron {} --current constant:1.5 --steps 20",
+                              doc.substr(first + 2), kColumns, Options::kKind));
+  add_common(*command, a);
+  Options::fields(a.options, AddOption{*command});
+  return command;
+}
+
+template <class Options>
+void run_discrete(const Arguments<Options>& a) {
+  checked([&] { volley::check_fields(Options::kKind, a.options); });
+  Simulation simulation{.model = Options::kKind, .step = life_of(a.options)};
+  const Current current = parse_current(a.current, 1);
+  simulation.current = sample(current.segments, 1, count_steps(a, {}, current, 1));
+  run(simulation, a);
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): it loses track of what std::function owns
+}
+
+/// A neuron that counts in steps only.
+template <class Options>
+void add_neuron(CLI::App& neuron) {
+  const auto a = std::make_shared<Arguments<Options>>();
+  add_discrete(neuron, *a)->callback([a] { run_discrete(*a); });
+}
+
+/// (N4) to (N6): LIF with tau = tau_m / dt, its potential counted from rest.
+void run_continuous(Arguments<volley::LIFOptions> a, const Continuous& c) {
+  a.options.tau = static_cast<float>(*c.tau_m / *c.dt);
+  checked([&] { volley::check_fields(volley::LIFOptions::kKind, a.options); });
+  const float rest = a.options.v_reset.value_or(0);
+  Simulation simulation{.model = volley::LIFOptions::kKind,
+                        .step = life_of(a.options, 0.0f),
+                        .dt = *c.dt,
+                        .continuous = true,
+                        .resistance = *c.resistance,
+                        .shift = -static_cast<double>(rest)};
+  const Current current = parse_current(a.current, simulation.dt);
+  simulation.current =
+      sample(current.segments, simulation.dt, count_steps(a, c.duration, current, simulation.dt));
+  run(simulation, a);
 }
 
 void add_lif(CLI::App& neuron) {
-  CLI::App* lif = neuron.add_subcommand(
-      "lif", "A leaky integrate-and-fire neuron under a given current: CSV of t,x,h,v,s");
-  lif->footer(
-      "x input current, h potential after charge, s spike (h >= v_threshold), v potential after reset.\n"
+  struct Both : Arguments<volley::LIFOptions> {
+    Continuous continuous;
+  };
+  const auto a = std::make_shared<Both>();
+  CLI::App* lif = add_discrete(neuron, *a);
+  lif->footer(fmt::format(
+      "{}\n"
       "With --tau-m, --resistance and --dt: tau_m dV/dt = -V + R I in Euler steps of dt; t in ms, x in nA, h "
       "and v in mV.\n"
       "\n"
@@ -425,20 +451,18 @@ void add_lif(CLI::App& neuron) {
       "  volley neuron lif --current constant:1.5 --steps 20\n"
       "  volley neuron lif --current step:2@10-60 --tau 4 --v-reset none --out trace.csv\n"
       "  volley neuron lif --current constant:2 --tau-m 20 --resistance 10 --dt 0.1 --v-threshold 15 "
-      "--duration 200");
-  const auto a = std::make_shared<Arguments>();
-  add_common(*lif, *a);
-  lif->add_option("--tau", a->tau, "Membrane time constant in steps, > 1 (default: 2)");
-  lif->add_option("--v-threshold", a->v_threshold, "Fires when h >= this")->capture_default_str();
-  lif->add_option("--v-reset", a->v_reset, "Potential after a spike; none: h - v_threshold")
-      ->capture_default_str();
-  lif->add_flag("--no-decay-input", a->no_decay_input, "Do not divide the current by tau");
-  lif->add_option("--tau-m", a->tau_m, "Membrane time constant in ms (continuous form)");
-  lif->add_option("--resistance", a->resistance, "Membrane resistance in MOhm (continuous form)");
-  lif->add_option("--dt", a->dt, "Euler step in ms, < tau-m (continuous form)");
-  lif->add_option("--duration", a->duration,
+      "--duration 200",
+      kColumns));
+  Continuous& c = a->continuous;
+  lif->add_option("--tau-m", c.tau_m, "Membrane time constant in ms (continuous form)");
+  lif->add_option("--resistance", c.resistance, "Membrane resistance in MOhm (continuous form)");
+  lif->add_option("--dt", c.dt, "Euler step in ms, < tau-m (continuous form)");
+  lif->add_option("--duration", c.duration,
                   "Time to simulate in ms, in place of --steps (continuous form; default: 100)");
-  lif->callback([a] { run(plan(*a), *a); });
+  lif->callback([a, lif] {
+    const auto given = [&](const char* name) { return lif->count(name) > 0; };
+    check_form(a->continuous, given) ? run_continuous(*a, a->continuous) : run_discrete(*a);
+  });
 }
 
 }  // namespace

@@ -1,9 +1,16 @@
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
+#include <random>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <volley/neuron.hpp>
 
 #include "core/files.hpp"
 #include "support/program.hpp"
@@ -94,24 +101,27 @@ TEST(NeuronCommand, ACurrentFromAFile) {
             "t,x,h,v,s\n0,0,0,0,0\n1,1,0.5,0.5,0\n2,1,0.75,0.75,0\n3,0,0.375,0.375,0\n4,0,0.1875,0.1875,0\n");
 }
 
-TEST(NeuronCommand, TheContinuousFormIsEulersMethod) {
-  const double tau_m = 20, resistance = 10, dt = 0.1, threshold = 15, reset = -5, current = 2;
+TEST(NeuronCommand, TheContinuousFormIsEulersMethod) {  // in float32, rounded where the layer rounds
+  const float inv_tau = 1 / (20.0f / 0.1f), threshold = 15, reset = -5, current = 2 * 10 + 5;  // (N4), (N6)
   const std::vector<Row> rows =
       rows_of(trace_of({"--current", "constant:2", "--tau-m", "20", "--resistance", "10", "--dt", "0.1",
                         "--v-threshold", "15", "--v-reset", "-5", "--duration", "100"}));
   ASSERT_EQ(rows.size(), 1000u);
-  double potential = 0;  // at rest, and leaking to rest, whatever the reset
+  float potential = 0;  // at rest, and leaking to rest, whatever the reset
+  double exact = 0;     // (N2), whose rounding errors are those of double
   int spikes = 0;
   for (std::size_t k = 0; k < rows.size(); ++k) {
-    potential += dt / tau_m * (-potential + resistance * current);
-    EXPECT_NEAR(rows[k][0], static_cast<double>(k) * dt, 1e-9);
-    EXPECT_EQ(rows[k][1], current);
-    EXPECT_NEAR(rows[k][2], potential, 1e-9);
+    potential = std::fma(current - (potential - reset), inv_tau, potential);
+    exact += 0.1 / 20 * (-exact + 10 * 2);
+    EXPECT_NEAR(rows[k][0], static_cast<double>(k) * 0.1, 1e-9);
+    EXPECT_EQ(rows[k][1], 2);
+    EXPECT_EQ(static_cast<float>(rows[k][2]), potential) << "at step " << k;
+    EXPECT_NEAR(rows[k][2], exact, 1e-4);
     const bool fires = potential >= threshold;
     EXPECT_EQ(rows[k][4], fires ? 1 : 0) << "at step " << k;
-    if (fires) potential = reset;
+    if (fires) exact = potential = reset;
     spikes += fires;
-    EXPECT_NEAR(rows[k][3], potential, 1e-9);
+    EXPECT_EQ(static_cast<float>(rows[k][3]), potential);
   }
   EXPECT_GT(spikes, 1);
 }
@@ -258,6 +268,107 @@ TEST(NeuronCommand, KnowsTheOtherNeurons) {
   for (const std::string name : {"if", "plif", "qif", "eif", "izhikevich", "cuba_lif", "alif"}) {
     EXPECT_EQ(rows_of(trace({name, "--current", "constant:1.5"})).size(), 100u) << name;
   }
+}
+
+std::vector<Row> rows_of_kind(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "neuron");
+  const ProgramResult result = run_volley(arguments);
+  EXPECT_TRUE(result.ok()) << result.err;
+  return rows_of(result.out);
+}
+
+/// What a layer of one neuron fires under the currents.
+template <class Options>
+std::vector<int> spikes_of_layer(const Options& options, const std::vector<float>& currents) {
+  Tensor x({1, currents.size(), 1});
+  std::ranges::copy(currents, x.data());
+  Tape tape;
+  const Neuron<Options> layer(options);
+  const Signal s = layer.forward(x, tape);
+  std::vector<int> spikes;
+  for (std::size_t t = 0; t < currents.size(); ++t) spikes.push_back(s.spikes().fired(0, t, 0));
+  return spikes;
+}
+
+std::vector<int> spikes_in(const std::vector<Row>& rows) {
+  std::vector<int> spikes;
+  for (const Row& row : rows) spikes.push_back(static_cast<int>(row[4]));
+  return spikes;
+}
+
+TEST(NeuronCommand, FiresWhenTheLayerDoes) {  // in float32: double has 49, 9, 99, 19 for IF
+  const std::vector<std::pair<std::string, std::size_t>> currents{
+      {"0.02", 50}, {"0.1", 9}, {"0.01", 100}, {"0.05", 19}};
+  for (const auto& [current, first] : currents) {
+    const std::vector<int> spikes =
+        spikes_in(rows_of_kind({"if", "--current", "constant:" + current, "--steps", "300"}));
+    EXPECT_EQ(spikes, spikes_of_layer(IFOptions{}, std::vector<float>(300, std::stof(current)))) << current;
+    EXPECT_EQ(static_cast<std::size_t>(std::ranges::find(spikes, 1) - spikes.begin()), first) << current;
+  }
+}
+
+TEST(NeuronCommand, EveryNeuronFiresWhenItsLayerDoes) {
+  const TempFolder folder;
+  const std::string file = (folder / "currents.csv").string();
+  std::string csv;
+  std::vector<float> currents;
+  std::minstd_rand random(5);
+  for (int i = 0; i < 2000; ++i) {  // many of them small, so that rounding has time to show
+    currents.push_back(static_cast<float>(random() % 1000) * 0.0007f);
+    csv += fmt::format("{}\n", currents.back());
+  }
+  write_file_whole(file, csv);
+  for_each_type(Neurons{}, [&]<class Options>() {
+    SCOPED_TRACE(Options::kKind);
+    EXPECT_EQ(spikes_in(rows_of_kind({Options::kKind, "--current", file})),
+              spikes_of_layer(Options{}, currents));
+    Options strict;
+    strict.fires_at_threshold = false;
+    strict.v_threshold = 0.35f;
+    EXPECT_EQ(spikes_in(rows_of_kind(
+                  {Options::kKind, "--current", file, "--no-fires-at-threshold", "--v-threshold", "0.35"})),
+              spikes_of_layer(strict, currents));
+  });
+}
+
+TEST(NeuronCommand, HasEveryOptionThatChangesATrace) {
+  EXPECT_EQ(trace_of({"--current", "constant:2", "--steps", "2", "--no-fires-at-threshold"}),
+            "t,x,h,v,s\n0,2,1,1,0\n1,2,1.5,0,1\n");
+  EXPECT_EQ(
+      rows_of_kind({"klif", "--current", "constant:3", "--steps", "2", "--scale-reset", "--v-reset", "none"}),
+      (std::vector<Row>{{0, 3, 1.5, 0.5, 1}, {1, 3, 1.75, 0.75, 1}}));
+  // Each has an option for each of its fields, but for those of backward.
+  for_each_type(Neurons{}, [&]<class Options>() {
+    const std::string help = run_volley({"neuron", Options::kKind, "--help"}).out;
+    Options options;
+    const auto look = [&]<class T>(std::string_view name, const T& value, const Range&) {
+      if (name == "detach_reset" || name.starts_with("learn_")) return;
+      std::string flag(name);
+      std::ranges::replace(flag, '_', '-');
+      if constexpr (std::is_same_v<T, bool>) {
+        flag = (value ? "--no-" : "--") + flag;
+      } else if constexpr (std::is_same_v<T, float> || std::is_same_v<T, std::optional<float>>) {
+        flag = "--" + flag;
+      } else {
+        return;  // surrogates and channels
+      }
+      EXPECT_NE(help.find("  " + flag + " "), std::string::npos) << Options::kKind << " " << flag;
+    };
+    Options::fields(options, look);
+  });
+}
+
+TEST(NeuronCommand, AMisspeltCurrentIsNamed) {
+  const std::string form =
+      "[neuron] --current must be constant:A, step:A@FROM, step:A@FROM-TO or a CSV file, got ";
+  expect_refused({"--current", "constnat:1.5"}, 2, form + "'constnat:1.5'; did you mean 'constant'?");
+  expect_refused({"--current", "stpe:1@2"}, 2, form + "'stpe:1@2'; did you mean 'step'?");
+  expect_refused({"--current", "sine:1"}, 2, form + "'sine:1'; expected one of 'constant', 'step'");
+  const TempFolder folder;
+  const std::string file = (folder / "run:1.csv").string();
+  write_file_whole(file, "2\n");
+  EXPECT_EQ(trace_of({"--current", file}), "t,x,h,v,s\n0,2,1,0,1\n");
+  expect_refused({"--current", (folder / "waves.csv").string()}, 1, "waves.csv: cannot read: ");
 }
 
 TEST(NeuronCommand, RefusesWhatTheOtherNeuronsCannotBe) {

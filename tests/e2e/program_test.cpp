@@ -43,6 +43,8 @@ std::size_t commands_with_an_example(std::vector<std::string> command) {
   EXPECT_NE(examples, std::string::npos) << name;
   if (examples == std::string::npos) return 0;
   EXPECT_NE(help.out.find(name, examples), std::string::npos) << name;
+  for (const char* type : {" TEXT", "UINT"})  // words of the parser, and no types of ours
+    EXPECT_EQ(help.out.find(type), std::string::npos) << name << type;
   std::size_t count = 1;
   const std::size_t below = help.out.find("\nSubcommands:\n");
   if (below == std::string::npos) return count;
@@ -57,6 +59,16 @@ std::size_t commands_with_an_example(std::vector<std::string> command) {
 }
 
 TEST(Program, EveryCommandHelpsWithAnExampleOfItsOwn) { EXPECT_GT(commands_with_an_example({}), 20u); }
+
+TEST(Program, HelpNamesTypes) {
+  const std::string train = run_volley({"train", "--help"}).out;
+  for (const char* option : {"-T,--steps INT", "-b,--batch INT", "--epochs INT", "--lr FLOAT", "--tau FLOAT",
+                             "--seed INT", "--threads INT", "--data-dir PATH", "--out PATH", "--resume PATH",
+                             "--set KEY=VALUE", "RECIPE NAME|PATH"}) {
+    expect_has(train, option);
+  }
+  expect_has(run_volley({"neuron", "lif", "--help"}).out, "--v-reset FLOAT|none");
+}
 
 TEST(Program, InfoNamesWhatRuns) {
   const auto info = nlohmann::json::parse(run_volley({"info", "--json"}).out);
