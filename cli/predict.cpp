@@ -16,6 +16,7 @@
 #include "common.hpp"
 #include "data/image.hpp"
 #include "data/known_set.hpp"
+#include "data/resize.hpp"
 #include "figures/run_figures.hpp"
 #include "trained_run.hpp"
 
@@ -34,34 +35,79 @@ struct PredictOptions {
   std::string steps;
   std::string data_dir;
   bool json = false;
+  bool resize = false, invert = false;
 };
 
-/// What the pictures of the run's set are like: their shape and classes, without the pictures where it is a
-/// set that is known by name.
-Dataset like_those_of(const PredictOptions& options) {
-  const Recipe recipe = run_folder::load_recipe(options.run);
-  if (datasets::is_picture_folder(recipe.data)) {
-    return cli::load_test_data(recipe, options.data_dir).first(1);
+/// What the pictures of the run's set are like.
+struct Known {
+  Dataset like;                      // their shape and classes
+  std::optional<double> background;  // the mean of their borders, where they are grey
+};
+
+/// The mean of all pixels at the edges of grey pictures.
+double border_of(const Dataset& data) {
+  const std::size_t H = data.shape[1], W = data.shape[2];
+  double sum = 0, count = 0;
+  for (std::size_t i = 0; i < data.pixels.size(); ++i) {
+    const std::size_t y = i / W % H, x = i % W;
+    if (y != 0 && y != H - 1 && x != 0 && x != W - 1) continue;
+    sum += data.pixels[i];
+    ++count;
   }
-  const KnownSet& set = known_set(recipe.data);
-  return {.name = set.name, .shape = set.shape, .pixels = {}, .labels = {}, .classes = set.classes};
+  return sum / count;
 }
 
-/// The image as a set of one, in the shape that the network was trained on.
-Dataset read_picture(const PredictOptions& options) {
-  const Dataset known = like_those_of(options);
+/// The pictures of a set that is known by name are not read.
+Known known_of(const PredictOptions& options) {
+  const Recipe recipe = run_folder::load_recipe(options.run);
+  Known known;
+  if (datasets::is_picture_folder(recipe.data)) {
+    const Dataset data = cli::load_test_data(recipe, options.data_dir);
+    if (data.shape[0] == 1) known.background = border_of(data);
+    known.like = data.first(1);
+    return known;
+  }
+  const KnownSet& set = known_set(recipe.data);
+  known.like = {.name = set.name, .shape = set.shape, .pixels = {}, .labels = {}, .classes = set.classes};
+  if (set.shape[0] == 1) known.background = 0;  // all of them are white on black
+  return known;
+}
+
+/// An image as a set of one, in the shape that the network was trained on, and what to say of it.
+struct Read {
+  Dataset picture;
+  std::string note;
+};
+
+Read read_picture(const PredictOptions& options) {
+  const auto [known, background] = known_of(options);
   const bool colours = known.shape[0] == 3;
-  Dataset picture = read_image(options.image, kMostImagePixels, colours ? Colours::as_stored : Colours::grey);
+  Read read{.picture =
+                read_image(options.image, kMostImagePixels, colours ? Colours::as_stored : Colours::grey)};
+  Dataset& picture = read.picture;
+  const bool same_colours = picture.shape[0] == known.shape[0];
+  if (options.resize && same_colours) picture = resized(picture, known.shape[1], known.shape[2]);
   if (picture.shape != known.shape) {
-    throw FileError(
-        options.image,
-        fmt::format("must be a picture of {} x {} pixels{}, as those of {}, got {} x {}{}", known.shape[2],
-                    known.shape[1], colours ? " in colour" : "", known.name, picture.shape[2],
-                    picture.shape[1], colours && picture.shape[0] == 1 ? " in grey" : ""));
+    throw FileError(options.image,
+                    fmt::format("must be a picture of {} x {} pixels{}, as those of {}, got {} x {}{}{}",
+                                known.shape[2], known.shape[1], colours ? " in colour" : "", known.name,
+                                picture.shape[2], picture.shape[1], same_colours ? "" : " in grey",
+                                same_colours ? "; --resize scales it" : ""));
+  }
+  if (options.invert) {
+    for (std::uint8_t& pixel : picture.pixels) pixel = static_cast<std::uint8_t>(255 - pixel);
+  }
+  if (background.has_value()) {
+    const double border = border_of(picture);
+    if (std::abs(border - *background) > 128) {
+      read.note = fmt::format(
+          "the picture looks inverted: its border has a mean of {:.0f}, those of {} of {:.0f}; {}", border,
+          known.name, *background, options.invert ? "leave out --invert" : "--invert turns it over");
+    }
   }
   picture.name = options.image;
   picture.classes = known.classes;
-  return picture;
+  return read;
 }
 
 /// What the network said of one picture.
@@ -69,19 +115,36 @@ struct Answer {
   SampleLife life;
   std::vector<std::string> names;            // of the outputs
   std::optional<std::vector<double>> rates;  // of the outputs, where these fire
+  std::vector<std::size_t> best;             // the outputs of the highest score
+  std::string note;                          // of the picture
+
+  bool silent() const { return std::ranges::count(life.scores, 0.0f) == std::ssize(life.scores); }
 };
 
-Answer answer_of(const cli::TrainedRun& run, std::size_t sample) {
-  Answer answer{.life = run.inspect(sample), .names = run.data().classes};
+Answer answer_of(const cli::TrainedRun& run, std::size_t sample, std::string note) {
+  Answer answer{.life = run.inspect(sample), .names = run.data().classes, .note = std::move(note)};
   const SampleLife& life = answer.life;
   for (std::size_t k = answer.names.size(); k < life.scores.size(); ++k) {
     answer.names.push_back(fmt::format("output {}", k));
+  }
+  for (std::size_t k = 0; k < life.scores.size(); ++k) {
+    if (life.scores[k] == life.scores[life.prediction]) answer.best.push_back(k);
   }
   if (!life.layers.empty()) {
     const LayerLife& last = life.layers.back();
     if (last.neurons() == life.scores.size() && !last.spikes.empty()) answer.rates = firing_rates(last);
   }
   return answer;
+}
+
+/// "seven", "seven (tied with nine)", or that there is none.
+std::string class_text(const Answer& answer) {
+  if (answer.silent()) return "none: no output fired, all scores are 0";
+  std::string text = answer.names[answer.life.prediction];
+  for (std::size_t i = 1; i < answer.best.size(); ++i) {
+    text += fmt::format("{}{}", i == 1 ? " (tied with " : ", ", answer.names[answer.best[i]]);
+  }
+  return answer.best.size() > 1 ? text + ")" : text;
 }
 
 void print_text(const PredictOptions& options, const cli::TrainedRun& run, const Answer& answer) {
@@ -94,7 +157,9 @@ void print_text(const PredictOptions& options, const cli::TrainedRun& run, const
   } else {
     say("picture  {}\n", options.image);
   }
-  say("class    {}\n\n", answer.names[life.prediction]);
+  say("class    {}\n", class_text(answer));
+  if (!answer.note.empty()) say("note     {}\n", answer.note);
+  say("\n");
   std::size_t width = 5;
   for (const std::string& name : answer.names) width = std::max(width, name.size());
   say("{:<{}}  {:>9}  {}\n", "class", width, "score", answer.rates.has_value() ? "firing rate" : "");
@@ -115,8 +180,12 @@ void print_json(const PredictOptions& options, const cli::TrainedRun& run, const
                               {"steps", answer.life.steps},
                               {"prediction", answer.life.prediction},
                               {"class", answer.names[answer.life.prediction]},
+                              {"silent", answer.silent()},
                               {"classes", answer.names},
                               {"scores", answer.life.scores}};
+  if (answer.silent()) json["prediction"] = json["class"] = nullptr;
+  if (answer.best.size() > 1) json["tied"] = answer.best;
+  if (!answer.note.empty()) json["note"] = answer.note;
   if (answer.rates.has_value()) json["rates"] = *answer.rates;
   if (options.index.has_value()) {
     json["index"] = *options.index;
@@ -131,16 +200,24 @@ void predict_picture(const PredictOptions& options) {
   if (options.image.empty() != options.index.has_value()) {
     throw CLI::ValidationError("one of IMAGE and --index must be given");
   }
+  if (options.index.has_value() && (options.resize || options.invert))
+    throw CLI::ValidationError("--resize and --invert are for an IMAGE, not for --index");
   if (!options.plot.empty()) cli::check_picture_name(options.plot);
   const cli::TrainedRunOptions loaded{
       .checkpoint = options.checkpoint, .data_dir = options.data_dir, .steps = options.steps};
   std::optional<Dataset> picture;
-  if (!options.index.has_value()) picture = read_picture(options);
+  std::string note;
+  if (!options.index.has_value()) {
+    Read read = read_picture(options);
+    picture = std::move(read.picture);
+    note = std::move(read.note);
+  }
   cli::TrainedRun run(options.run, loaded, std::move(picture));
-  const Answer answer = answer_of(run, options.index.value_or(0));
+  const Answer answer = answer_of(run, options.index.value_or(0), std::move(note));
   if (!options.plot.empty()) {
-    write_figure(predict_figure({.net = &run.net(), .data = &run.data(), .life = &answer.life}), options.plot,
-                 cli::theme_named(options.theme));
+    const FigureSource source{
+        .net = &run.net(), .data = &run.data(), .life = &answer.life, .labelled = options.index.has_value()};
+    write_figure(predict_figure(source), options.plot, cli::theme_named(options.theme));
   }
   (options.json ? print_json : print_text)(options, run, answer);
 }
@@ -151,7 +228,9 @@ void add_predict_command(CLI::App& app) {
   const auto options = std::make_shared<PredictOptions>();
   CLI::App* command = app.add_subcommand("predict", "What a trained run takes one picture for, and why");
   command->add_option("RUN", options->run, "A run folder that volley train wrote")->required();
-  command->add_option("IMAGE", options->image, "A PNG or PGM file of the size that the run was trained on");
+  command->add_option(
+      "IMAGE", options->image,
+      "A PNG or PGM file; colours become grey by ITU-R 601 where the run's pictures are grey");
   command->add_option("--index", options->index, "A picture of the run's test set, from 0, in place of IMAGE")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--plot", options->plot,
@@ -163,6 +242,12 @@ void add_predict_command(CLI::App& app) {
   command->add_option("-T,--steps", options->steps, "Time steps, other than those of the training");
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
+  command->add_flag(
+      "--resize", options->resize,
+      "Scales IMAGE to the size of the run's pictures: means of areas where it shrinks, bilinear "
+      "where it grows");
+  command->add_flag("--invert", options->invert,
+                    "Turns IMAGE over: black becomes white, as MNIST has digits");
   command->add_flag("--json", options->json, "As JSON");
   command->footer("Example: volley predict runs/lif_fc_mnist-20260102-030405 --index 7 --plot seven.png");
   command->callback([options] { predict_picture(*options); });
