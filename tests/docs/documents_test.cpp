@@ -111,6 +111,19 @@ TEST(Documents, ThePagesOfTheTutorialAreInBothLanguages) {
   }
 }
 
+TEST(Documents, TheReadmesCountTheBlocksThatAreNotRun) {
+  std::map<std::string, std::size_t> not_run;
+  for (const fs::path& page : files_below({"docs/guide"}, {".md"})) {
+    if (page.string().find("zh-CN") != std::string::npos) continue;
+    const std::size_t count = matches(text_of(page), "<!-- (not run): ").size();
+    if (count > 0) not_run[name_of(page)] = count;
+  }
+  EXPECT_EQ(not_run, (std::map<std::string, std::size_t>{{"docs/guide/07-comparing.md", 3},
+                                                         {"docs/guide/08-python.md", 1}}));
+  EXPECT_NE(text_of(kRoot / "README.md").find("every command in it, but for four"), std::string::npos);
+  EXPECT_NE(text_of(kRoot / "docs/guide/README.md").find("but for the four blocks"), std::string::npos);
+}
+
 TEST(Documents, LinksLeadSomewhere) {
   std::size_t links = 0;
   for (const fs::path& document : documents()) {
