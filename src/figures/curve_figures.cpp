@@ -104,7 +104,7 @@ Figure accuracy_figure(const FigureSource& source) {
 
 Figure gradient_figure(const FigureSource& source) {
   const std::vector<IterationRecord>& iterations = source.record->iterations;
-  if (iterations.empty()) throw Error("no step of this run is recorded");
+  if (iterations.empty()) throw Error("no iteration of this run is recorded");
   Plot plot{.x = {.label = "iteration"}, .y = {.label = "norm of the gradient", .log = true}};
   plot.series.push_back(means_of(iterations, iterations.size() / kMostPoints + 1));
   plot.series.back().faint = true;

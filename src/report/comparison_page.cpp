@@ -48,7 +48,7 @@ Chart epoch_chart(const std::vector<RunRecord>& runs, std::string title, std::st
 
 Chart norm_chart(const std::vector<RunRecord>& runs) {
   Chart chart{.title = "Gradient norm (mean of neighbours)",
-              .x_label = "step",
+              .x_label = "iteration",
               .y_label = "norm, before clipping",
               .logarithmic = true};
   const std::vector<std::string> names = names_of(runs);

@@ -39,7 +39,7 @@ std::vector<Fact> headline(const RunRecord& run) {
     facts.push_back({"time", duration(seconds), "training and tests"});
   }
   facts.push_back({"epochs", fmt::format("{} of {}", run.epochs.size(), run.recipe.epochs),
-                   fmt::format("{} steps", grouped(static_cast<double>(run.iterations.size())))});
+                   fmt::format("{} iterations", grouped(static_cast<double>(run.iterations.size())))});
   return facts;
 }
 
@@ -120,13 +120,13 @@ void add_curves(Html& page, const RunRecord& run) {
   page.open("div", {{"class", "charts"}});
   draw(page, loss_chart(run));
   draw(page, accuracy_chart(run));
-  draw(page, {.title = "Loss of each step (mean and range of neighbours)",
-              .x_label = "step",
+  draw(page, {.title = "Loss of each iteration (mean and range of neighbours)",
+              .x_label = "iteration",
               .y_label = "loss",
               .series = {steps_of("loss", run.iterations, [](const auto& i) { return i.loss; })}});
   draw(page,
        {.title = "Gradient norm (mean and range of neighbours)",
-        .x_label = "step",
+        .x_label = "iteration",
         .y_label = "norm, before clipping",
         .logarithmic = true,
         .series = {steps_of("gradient norm", run.iterations, [](const auto& i) { return i.grad_norm; })}});

@@ -71,7 +71,7 @@ TEST_F(ReportCommand, WithoutDataOrACheckpointSaysWhatIsMissing) {
                                     {.environment = {{"HOME", folder("empty")}}});
   ASSERT_TRUE(result.ok()) << result.reason() << result.err;
   expect_has(page("run/report.html"), "Missing here: ");
-  expect_has(page("run/report.html"), "Loss of each step");
+  expect_has(page("run/report.html"), "Loss of each iteration");
   fs::remove(folder_ / "run" / run_folder::kBest);
   result = report({folder("run"), "--out", folder("page.html")}, test::data_folder().string());
   ASSERT_TRUE(result.ok()) << result.reason() << result.err;

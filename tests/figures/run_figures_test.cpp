@@ -153,7 +153,7 @@ TEST(RunFigures, SayWhyThereIsNone) {
   made.record.epochs.clear();
   made.record.iterations.clear();
   EXPECT_EQ(why("loss"), "no epoch of this run is finished");
-  EXPECT_EQ(why("gradient"), "no step of this run is recorded");
+  EXPECT_EQ(why("gradient"), "no iteration of this run is recorded");
   EXPECT_EQ(error_text([&] { dataset_figure(made.run.training().data.test, 45, 1); }),
             "[data] first picture of stripes must be 0 to 44, got 45");
   made.life.layers.clear();

@@ -62,6 +62,8 @@ TEST(ReportPage, SaysWhatTheRunDid) {
   expect_page(page);
   expect_has(page, "<dd>75.00 %<small>epoch 3, chosen on the test set, which flatters");
   expect_has(page, "3 of 3");
+  expect_has(page, "3 iterations");
+  EXPECT_EQ(page.find("Loss of each step"), std::string::npos);  // steps are those of time
   expect_has(page, "volley train x");
   expect_has(page, "kind = &quot;linear&quot;");
   for (const char* id : {"curves", "machine", "commands", "recipe"})
