@@ -241,7 +241,7 @@ TEST_F(TrainCommand, RefusesWhatItCannotObey) {
        "volley train: unknown argument '--epoch'; did you mean '--epochs'?\n"},
       {train_with({"-T", "0"}), 2,
        "volley train: -T: training.steps=0: expected an integer >= 1 and <= 65536, got 0\n"},
-      {train_with({"-T"}), 2, "volley train: --steps: 1 required TEXT missing\n"},
+      {train_with({"-T"}), 2, "volley train: --steps: 1 required INT missing\n"},
       {train_with({"--optimizer", "adm"}), 2,
        "volley train: --optimizer: optimizer.kind=adm: 'adm' is unknown; did you mean 'adam'?\n"},
       {train_with({"--tau", "1"}), 2, "volley train: --tau: network.2.tau=1: expected a number > 1, got 1\n"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -231,12 +232,12 @@ def other_names(state: dict[str, np.ndarray], *names: str) -> dict[str, np.ndarr
 def test_names_are_mapped() -> None:
     net, other = network(), network()
     net.initialize(5)
-    state = {"net": other_names(net.state_dict(), "conv.0", "fc.7"), "epoch": 3}
+    state = other_names(net.state_dict(), "conv.0", "fc.7")
     with pytest.raises(volley.ArgumentError, match=r"state_dict: 'net' must be an array; .* source\['net'\]"):
-        other.load_state_dict(state)  # type: ignore[arg-type]
+        other.load_state_dict({"net": state, "epoch": 3})  # type: ignore[dict-item]
     with pytest.raises(volley.ArgumentError, match="expected names such as '1.weight', found 'conv.0.bias'"):
-        other.load_state_dict(state["net"])
-    assert other.load_state_dict(state["net"], names={"conv.0": "1", "fc.7": "3"}) == ([], [])
+        other.load_state_dict(state)
+    assert other.load_state_dict(state, names={"conv.0": "1", "fc.7": "3"}) == ([], [])
     assert_same(other.state_dict(), net.state_dict())
 
 
@@ -245,19 +246,19 @@ def test_modules_are_taken_by_order(tmp_path: Path, kind: str) -> None:
     net, other = network(), network()
     net.initialize(5)
     state = other_names(net.state_dict(), "layer2", "layer10")
-    state |= {"lif1.beta": np.float32(0.9), "lif1.mem": np.zeros(3, np.float32)}
-    source: object = state
+    state |= {"lif1.beta": np.array(0.9, np.float32), "lif1.mem": np.zeros(3, np.float32)}
+    source: Any = state
     if kind == "npz":
         np.savez(tmp_path / "state.npz", **state)  # type: ignore[arg-type]
         source = tmp_path / "state.npz"
     if kind == "safetensors":
         save_file({name: np.asarray(value) for name, value in state.items()}, tmp_path / "state.safetensors")
         source = tmp_path / "state.safetensors"
-    passed_over = other.load_state_dict(source, by_order=True, strict=False)  # type: ignore[arg-type]
+    passed_over = other.load_state_dict(source, by_order=True, strict=False)
     assert passed_over == ([], ["lif1.beta", "lif1.mem"])
     assert_same(other.state_dict(), net.state_dict())
     with pytest.raises(volley.Error, match="'lif1.beta' that the network does not have"):
-        other.load_state_dict(source, by_order=True)  # type: ignore[arg-type]
+        other.load_state_dict(source, by_order=True)
 
 
 def test_weights_alone_come_back(tmp_path: Path) -> None:
@@ -274,13 +275,13 @@ def test_weights_alone_come_back(tmp_path: Path) -> None:
 def test_scalars_of_spikingjelly_and_other_floats_are_taken(tmp_path: Path) -> None:
     net = volley.Sequential(volley.PLIF(init_tau=3.0), volley.KLIF(), volley.PSN(steps=4))
     psn = np.arange(16).reshape(4, 4) / 7
-    state = {
+    state: dict[str, Any] = {
         "0.w": np.float16(0.5),
         "1.k": np.float64(1.5),
         "2.weight": psn,
         "2.bias": np.full((4, 1), -2.0),
     }
-    net.load_state_dict(state)  # type: ignore[arg-type]
+    net.load_state_dict(state)
     assert net.state_dict()["0.w"] == np.float32(0.5)
     assert_same({"2.weight": net.state_dict()["2.weight"]}, {"2.weight": psn.astype(np.float32)})
     save_file({name: np.asarray(value) for name, value in state.items()}, tmp_path / "w.safetensors")
