@@ -179,8 +179,7 @@ void bind_sequential(nb::module_& m) {
           "shapes may differ in dimensions of 1.\n\n"
           "names: what the network calls the source's names, or the modules that these begin with: "
           "{\"conv.3\": \"2\"}.\nby_order: the source's modules mean the network's layers with parameters, "
-          "in "
-          "order; modules of other names, such as\nsnnTorch's \"lif1.beta\", are passed over. strict: False "
+          "in order; modules of other names, such as\nsnnTorch's \"lif1.beta\", are passed over. strict: False "
           "leaves what is in one of both alone as it is.\n\n"
           "Returns the names that were passed over: the network's, and the source's. ArgumentError names "
           "the first that is\nmissing, left over or of another shape; nothing is changed then.");

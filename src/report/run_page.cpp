@@ -178,8 +178,7 @@ void add_confusion(Html& page, const Tested& tested) {
   const auto& confusion = tested.classes.confusion;
   open_table(page,
              "Rows: what a picture shows. Columns: what it was taken for. Colours are of the mistakes: the "
-             "stronger, the "
-             "larger the share of the row; the strongest is the largest of all",
+             "stronger, the larger the share of the row; the strongest is the largest of all",
              "confusion");
   const double most = largest_mistake(confusion);
   page.open("thead").open("tr").leaf("td", "");
