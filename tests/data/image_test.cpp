@@ -194,8 +194,8 @@ TEST_F(Image, EveryDamagedByteIsReadOrRefusedButNeverWorse) {
 }
 
 TEST_F(Image, WhatIsNeitherIsRefused) {
-  expect_has(refusal("GIF89a"), "must be a PNG file or a PGM file (P2 or P5)");
-  expect_has(refusal(""), "must be a PNG file or a PGM file");
+  expect_has(refusal("GIF89a"), "must be a PNG, JPEG, BMP or PGM file (P2 or P5)");
+  expect_has(refusal(""), "must be a PNG, JPEG, BMP or PGM file");
   expect_has(error_text([&] { read_image(folder_ / "none"); }), "none: cannot read: No such file");
 }
 
