@@ -14,101 +14,15 @@
 
 #include "commands.hpp"
 #include "common.hpp"
-#include "data/image.hpp"
-#include "data/known_set.hpp"
-#include "data/resize.hpp"
 #include "figures/run_figures.hpp"
-#include "trained_run.hpp"
+#include "predict.hpp"
+#include "storage/run_folder.hpp"
 
 namespace {
 
 using namespace volley;
+using cli::PredictOptions;
 using cli::say;
-
-struct PredictOptions {
-  std::string run;
-  std::string image;
-  std::optional<std::size_t> index;
-  std::string plot;
-  std::string theme;
-  std::string checkpoint = "best";
-  std::string steps;
-  std::string data_dir;
-  bool json = false;
-  bool resize = false, invert = false;
-};
-
-/// What the pictures of the run's set are like.
-struct Known {
-  Dataset like;                      // their shape and classes
-  std::optional<double> background;  // the mean of their borders, where they are grey
-};
-
-/// The mean of all pixels at the edges of grey pictures.
-double border_of(const Dataset& data) {
-  const std::size_t H = data.shape[1], W = data.shape[2];
-  double sum = 0, count = 0;
-  for (std::size_t i = 0; i < data.pixels.size(); ++i) {
-    const std::size_t y = i / W % H, x = i % W;
-    if (y != 0 && y != H - 1 && x != 0 && x != W - 1) continue;
-    sum += data.pixels[i];
-    ++count;
-  }
-  return sum / count;
-}
-
-/// The pictures of a set that is known by name are not read.
-Known known_of(const PredictOptions& options) {
-  const Recipe recipe = run_folder::load_recipe(options.run);
-  Known known;
-  if (datasets::is_picture_folder(recipe.data)) {
-    const Dataset data = cli::load_test_data(recipe, options.data_dir);
-    if (data.shape[0] == 1) known.background = border_of(data);
-    known.like = data.first(1);
-    return known;
-  }
-  const KnownSet& set = known_set(recipe.data);
-  known.like = {.name = set.name, .shape = set.shape, .pixels = {}, .labels = {}, .classes = set.classes};
-  if (set.shape[0] == 1) known.background = 0;  // all of them are white on black
-  return known;
-}
-
-/// An image as a set of one, in the shape that the network was trained on, and what to say of it.
-struct Read {
-  Dataset picture;
-  std::string note;
-};
-
-Read read_picture(const PredictOptions& options) {
-  const auto [known, background] = known_of(options);
-  const bool colours = known.shape[0] == 3;
-  Read read{.picture =
-                read_image(options.image, kMostImagePixels, colours ? Colours::as_stored : Colours::grey)};
-  Dataset& picture = read.picture;
-  const bool same_colours = picture.shape[0] == known.shape[0];
-  if (options.resize && same_colours) picture = resized(picture, known.shape[1], known.shape[2]);
-  if (picture.shape != known.shape) {
-    throw FileError(options.image,
-                    fmt::format("must be a picture of {} x {} pixels{}, as those of {}, got {} x {}{}{}",
-                                known.shape[2], known.shape[1], colours ? " in colour" : "", known.name,
-                                picture.shape[2], picture.shape[1], same_colours ? "" : " in grey",
-                                same_colours ? "; --resize scales it" : ""));
-  }
-  if (options.invert) {
-    for (std::uint8_t& pixel : picture.pixels) pixel = static_cast<std::uint8_t>(255 - pixel);
-  }
-  if (background.has_value()) {
-    const double border = border_of(picture);
-    if (std::abs(border - *background) > 128) {
-      read.note = fmt::format(
-          "the picture looks inverted: its border has a mean of {:.0f}, those of {} of {:.0f}; {}", border,
-          known.name, *background, options.invert ? "leave out --invert" : "--invert turns it over");
-    }
-  }
-  picture.name = options.image;
-  picture.classes = known.classes;
-  return read;
-}
 
 /// What the network said of one picture.
 struct Answer {
@@ -122,11 +36,9 @@ struct Answer {
 };
 
 Answer answer_of(const cli::TrainedRun& run, std::size_t sample, std::string note) {
-  Answer answer{.life = run.inspect(sample), .names = run.data().classes, .note = std::move(note)};
+  Answer answer{.life = run.inspect(sample), .note = std::move(note)};
   const SampleLife& life = answer.life;
-  for (std::size_t k = answer.names.size(); k < life.scores.size(); ++k) {
-    answer.names.push_back(fmt::format("output {}", k));
-  }
+  answer.names = cli::output_names(run.data(), life.scores.size());
   for (std::size_t k = 0; k < life.scores.size(); ++k) {
     if (life.scores[k] == life.scores[life.prediction]) answer.best.push_back(k);
   }
@@ -200,19 +112,24 @@ void predict_picture(const PredictOptions& options) {
   if (options.image.empty() != options.index.has_value()) {
     throw CLI::ValidationError("one of IMAGE and --index must be given");
   }
-  if (options.index.has_value() && (options.resize || options.invert))
+  if (options.index.has_value() && (options.own.resize || options.own.invert))
     throw CLI::ValidationError("--resize and --invert are for an IMAGE, not for --index");
+  std::error_code ignored;
+  if (std::filesystem::is_directory(options.image, ignored)) {
+    if (!options.plot.empty()) throw CLI::ValidationError("--plot is for one picture, not for a folder");
+    return cli::predict_folder(options);
+  }
+  if (!options.out.empty()) throw CLI::ValidationError("--out is for a folder of pictures");
   if (!options.plot.empty()) cli::check_picture_name(options.plot);
-  const cli::TrainedRunOptions loaded{
-      .checkpoint = options.checkpoint, .data_dir = options.data_dir, .steps = options.steps};
   std::optional<Dataset> picture;
   std::string note;
   if (!options.index.has_value()) {
-    Read read = read_picture(options);
+    const Recipe recipe = run_folder::load_recipe(options.run);
+    cli::OwnPictures::Read read = cli::OwnPictures(recipe, options.data_dir, options.own).read(options.image);
     picture = std::move(read.picture);
     note = std::move(read.note);
   }
-  cli::TrainedRun run(options.run, loaded, std::move(picture));
+  cli::TrainedRun run(options.run, options.loaded(), std::move(picture));
   const Answer answer = answer_of(run, options.index.value_or(0), std::move(note));
   if (!options.plot.empty()) {
     const FigureSource source{
@@ -226,11 +143,12 @@ void predict_picture(const PredictOptions& options) {
 
 void add_predict_command(CLI::App& app) {
   const auto options = std::make_shared<PredictOptions>();
-  CLI::App* command = app.add_subcommand("predict", "What a trained run takes one picture for, and why");
+  CLI::App* command = app.add_subcommand("predict", "What a trained run takes pictures for, and why");
   command->add_option("RUN", options->run, "A run folder that volley train wrote")->required();
-  command->add_option(
-      "IMAGE", options->image,
-      "A PNG or PGM file; colours become grey by ITU-R 601 where the run's pictures are grey");
+  command->add_option("IMAGE", options->image,
+                      "A PNG, JPEG, BMP or PGM file; colours become grey by ITU-R 601 where the run's "
+                      "pictures are grey. Or a "
+                      "folder: all pictures in it, as CSV");
   command->add_option("--index", options->index, "A picture of the run's test set, from 0, in place of IMAGE")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--plot", options->plot,
@@ -243,12 +161,16 @@ void add_predict_command(CLI::App& app) {
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   command->add_flag(
-      "--resize", options->resize,
+      "--resize", options->own.resize,
       "Scales IMAGE to the size of the run's pictures: means of areas where it shrinks, bilinear "
       "where it grows");
-  command->add_flag("--invert", options->invert,
+  command->add_flag("--invert", options->own.invert,
                     "Turns IMAGE over: black becomes white, as MNIST has digits");
+  command->add_option("--out", options->out, "Of a folder: the file to write (default: standard output)");
   command->add_flag("--json", options->json, "As JSON");
-  command->footer("Example: volley predict runs/lif_fc_mnist-20260102-030405 --index 7 --plot seven.png");
+  command->footer(
+      "Examples:\n"
+      "  volley predict runs/lif_fc_mnist-20260102-030405 --index 7 --plot seven.png\n"
+      "  volley predict runs/lif_fc_mnist-20260102-030405 scans --resize --invert --out predictions.csv");
   command->callback([options] { predict_picture(*options); });
 }

@@ -64,8 +64,8 @@ TrainedRun::TrainedRun(const std::filesystem::path& folder, const TrainedRunOpti
       parts_(recipe().build_parts()),
       trainer_(net_, recipe().build_parts(), recipe().training) {}
 
-Evaluation TrainedRun::evaluate(Recorder* recorder) {
-  return trainer_.evaluate(data_, checkpoint().epoch().epoch, recorder, purpose_);
+Evaluation TrainedRun::evaluate(const Dataset& data, Recorder* recorder) {
+  return trainer_.evaluate(data, checkpoint().epoch().epoch, recorder, purpose_);
 }
 
 SampleLife TrainedRun::inspect(std::size_t sample) const {

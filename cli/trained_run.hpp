@@ -41,7 +41,9 @@ class TrainedRun {
 
   /// Of all its data. The encoder draws as it did after the checkpoint's epoch, so that the run's own figures
   /// come out again.
-  Evaluation evaluate(Recorder* recorder = nullptr);
+  Evaluation evaluate(Recorder* recorder = nullptr) { return evaluate(data_, recorder); }
+  /// Of another set of the same shape.
+  Evaluation evaluate(const Dataset& data, Recorder* recorder = nullptr);
   /// One sample of its data, with the spikes that it has in the evaluation.
   SampleLife inspect(std::size_t sample) const;
 

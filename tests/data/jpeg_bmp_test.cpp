@@ -28,9 +28,10 @@ class Picture : public testing::Test {
     expect_has(text, "the-file");
     return text;
   }
-  /// Whatever one changed byte makes of a file: a picture of that shape or another, or an Error.
+  /// Whatever one changed byte makes of a file: a picture of that shape or another, or an Error. Beyond the
+  /// headers, every seventh byte.
   void damage_every_byte(const std::string& good) {
-    for (std::size_t i = 0; i < good.size(); ++i) {
+    for (std::size_t i = 0; i < good.size(); i += i < 64 ? 1 : 7) {
       for (const int change : {0xff, 0x01, 0x80}) {
         std::string damaged = good;
         damaged[i] = static_cast<char>(damaged[i] ^ change);
