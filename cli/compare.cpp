@@ -2,12 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <volley/version.hpp>
@@ -43,6 +45,7 @@ struct CompareOptions {
   std::string epochs = "5";
   std::size_t seeds = 3;
   bool same_spikes = false;
+  bool peer_compile = false;
   std::string steps, batch, lr, seed, threads;
   std::string data_dir;
   std::string out;
@@ -113,14 +116,17 @@ Outcome train_here(const PeerRun& run, const fs::path& folder, const std::string
                                      folder.string(),        "--no-figures"};
   // The files' own folder: both programs then read the very same.
   arguments.insert(arguments.end(), {"--data-dir", run.data.string()});
+  const auto start = std::chrono::steady_clock::now();
   const ProgramResult result = run_program(arguments, options);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (result.end == ProgramResult::End::cancelled) throw Error("interrupted");
   if (!result.ok()) throw Error(fmt::format("{} ({})", result.err, result.reason()));
   const fs::path metrics = folder / run_folder::kMetrics;
   const auto environment = nlohmann::json::parse(read_file(folder / "environment.json", kTextBytes));
   return {.epochs = parse_metrics(read_file(metrics, kTextBytes), metrics.string()),
           .peak_bytes = static_cast<double>(result.peak_bytes),
-          .threads = environment.at("threads").get<std::size_t>()};
+          .threads = environment.at("threads").get<std::size_t>(),
+          .seconds = seconds.count()};
 }
 
 /// One thread or all: whichever is faster for the peer. Both were measured; the note says how.
@@ -175,6 +181,7 @@ void add_notes(Comparison& c, const Recipe& recipe, const CompareOptions& option
   if (options.same_spikes) {
     note("times", fmt::format("{}'s without the making of Volley's spikes, volley's with it", c.peer));
   }
+  if (c.compiled.has_value()) note("compiled", "the first seed alone; its first epoch has the compilation");
   note("volley", fmt::format("{}, {}, {}", VOLLEY_VERSION, cli::compiler(), here.simd_target));
   note(c.peer, versions);
   note("threads tried there, the faster taken", threads_note);
@@ -185,6 +192,15 @@ void add_notes(Comparison& c, const Recipe& recipe, const CompareOptions& option
 void check_epochs(const Outcome& outcome, const Recipe& recipe, const std::string& who) {
   if (outcome.epochs.size() == recipe.epochs) return;
   throw Error(fmt::format("{}: expected {} epochs, got {}", who, recipe.epochs, outcome.epochs.size()));
+}
+
+/// Training and test samples of an epoch.
+std::pair<std::size_t, std::size_t> samples_of(const Recipe& recipe) {
+  const KnownSet& set = known_set(recipe.data);
+  const auto chosen = [](std::size_t wanted, std::size_t all) { return wanted == 0 ? all : wanted; };
+  std::size_t train = chosen(recipe.train_samples, set.train_samples);
+  if (recipe.training.drop_last) train -= train % recipe.training.batch;
+  return {train, chosen(recipe.test_samples, set.test_samples)};
 }
 
 void compare(const CompareOptions& options) {
@@ -201,7 +217,11 @@ void compare(const CompareOptions& options) {
   const run_folder::Lock lock = run_folder::create(recipe.name + "-and-" + options.peer, options.out);
   const fs::path& folder = lock.folder();
 
-  Comparison c{.recipe = recipe.name, .peer = options.peer};
+  Comparison c{.recipe = recipe.name,
+               .peer = options.peer,
+               .own_version = fmt::format("volley {}", VOLLEY_VERSION),
+               .peer_version = peer.version()};
+  std::tie(c.train_samples, c.test_samples) = samples_of(recipe);
   std::string threads_note;
   std::size_t threads = 0;
   const std::uint32_t first_seed = recipe.training.seed;
@@ -216,12 +236,20 @@ void compare(const CompareOptions& options) {
     const std::string seed_text = fmt::format("seed {}", recipe.training.seed);
     c.ours.push_back(train_here(run, place / "volley", "volley  " + seed_text));
     check_epochs(c.ours.back(), recipe, "volley");
-    c.theirs.push_back(peer.train(run, [&](const EpochRecord& e) {
-      tell("{}  {}  epoch {}/{}  train loss {:.5f} acc {:.4f}  test loss {:.5f} acc {:.4f}  {} images/s",
-           peer.name(), seed_text, e.epoch, recipe.epochs, e.train_loss, e.train_acc, e.test_loss, e.test_acc,
-           cli::grouped(e.train_samples_per_second));
-    }));
-    check_epochs(c.theirs.back(), recipe, peer.name());
+    const auto train_there = [&](const std::string& label) {
+      Outcome outcome = peer.train(run, [&](const EpochRecord& e) {
+        tell("{}  {}  epoch {}/{}  train loss {:.5f} acc {:.4f}  test loss {:.5f} acc {:.4f}  {} images/s",
+             label, seed_text, e.epoch, recipe.epochs, e.train_loss, e.train_acc, e.test_loss, e.test_acc,
+             cli::grouped(e.train_samples_per_second));
+      });
+      check_epochs(outcome, recipe, label);
+      return outcome;
+    };
+    c.theirs.push_back(train_there(peer.name()));
+    if (options.peer_compile && s == 0) {
+      run.compiled = true;
+      c.compiled = train_there(peer.name() + ", compiled");
+    }
   }
   recipe.training.seed = first_seed;
   add_notes(c, recipe, options, peer, threads_note);
@@ -242,6 +270,8 @@ void add_compare_command(CLI::App& app) {
       ->check(CLI::Range(std::size_t{1}, kMostSeeds))
       ->capture_default_str();
   command->add_flag("--same-spikes", options->same_spikes, "The peer gets our very spikes, in our order");
+  command->add_flag("--peer-compile", options->peer_compile,
+                    "The peer's first seed once more, its network passed through torch.compile");
   command->add_option("--python", options->python,
                       "The Python that has the peer (default: $VOLLEY_PEER_PYTHON, .peers/bin/python)");
   command->add_option("-T,--steps", options->steps, "Time steps");

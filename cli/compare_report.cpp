@@ -23,10 +23,12 @@ std::vector<double> per_seed(const std::vector<Outcome>& outcomes, std::size_t e
   return values;
 }
 
+/// Of the second and later epochs; of the first where there is no other.
 double median_speed(const std::vector<Outcome>& outcomes, double EpochRecord::*field) {
   std::vector<double> values;
   for (const Outcome& outcome : outcomes) {
-    for (const EpochRecord& epoch : outcome.epochs) values.push_back(epoch.*field);
+    for (std::size_t e = outcome.epochs.size() > 1 ? 1 : 0; e < outcome.epochs.size(); ++e)
+      values.push_back(outcome.epochs[e].*field);
   }
   return median(values);
 }
@@ -97,20 +99,49 @@ std::string verdict(const Comparison& c) {
   return text + ".\n";
 }
 
+/// One program, as its row has it.
+struct Cost {
+  std::string name;
+  double training = 0, test = 0;       // samples per second
+  double startup = 0, first_step = 0;  // seconds
+  double peak = 0;                     // MiB
+  std::size_t threads = 0;
+};
+
+Cost cost_of(const Comparison& c, const std::string& name, const std::vector<Outcome>& outcomes) {
+  std::vector<double> startup, first_step;
+  for (const Outcome& outcome : outcomes) {
+    startup.push_back(outcome.startup_seconds(c.train_samples, c.test_samples));
+    first_step.push_back(outcome.first_step_seconds);
+  }
+  return {.name = name,
+          .training = median_speed(outcomes, &EpochRecord::train_samples_per_second),
+          .test = median_speed(outcomes, &EpochRecord::test_samples_per_second),
+          .startup = median(startup),
+          .first_step = median(first_step),
+          .peak = peak_mib(outcomes),
+          .threads = outcomes.front().threads};
+}
+
 std::string cost_table(const Comparison& c) {
-  std::string text = fmt::format("| | volley | {} | ratio |\n|---|---|---|---|\n", c.peer);
-  const auto speed = [&](const char* what, double EpochRecord::*field) {
-    const double ours = median_speed(c.ours, field);
-    const double theirs = median_speed(c.theirs, field);
-    text += fmt::format("| {} | {} | {} | {:.1f} times as many |\n", what, grouped(ours), grouped(theirs),
-                        ours / theirs);
+  const Cost ours = cost_of(c, c.own_version, c.ours);
+  std::vector<Cost> theirs{cost_of(c, c.peer_version + ", eager", c.theirs)};
+  if (c.compiled.has_value()) theirs.push_back(cost_of(c, c.peer_version + ", torch.compile", {*c.compiled}));
+  std::string text =
+      "| | training samples/s | test samples/s | start-up, s | compilation, s | peak memory, MiB | threads "
+      "|\n"
+      "|---|---|---|---|---|---|---|\n";
+  const auto row = [&](const Cost& cost) {
+    text +=
+        fmt::format("| {} | {} | {} | {:.1f} | {:.1f} | {:.0f} | {} |\n", cost.name, grouped(cost.training),
+                    grouped(cost.test), cost.startup, cost.first_step, cost.peak, cost.threads);
   };
-  speed("training samples per second", &EpochRecord::train_samples_per_second);
-  speed("test samples per second", &EpochRecord::test_samples_per_second);
-  const double ours = peak_mib(c.ours);
-  const double theirs = peak_mib(c.theirs);
-  text += fmt::format("| peak memory, MiB | {:.0f} | {:.0f} | {:.2f} of it |\n", ours, theirs, ours / theirs);
-  text += fmt::format("| threads | {} | {} | |\n", c.ours.front().threads, c.theirs.front().threads);
+  row(ours);
+  for (const Cost& cost : theirs) row(cost);
+  const auto slower = [](const Cost& a, const Cost& b) { return a.training < b.training; };
+  const Cost& faster = *std::ranges::max_element(theirs, slower);
+  text += fmt::format("| ratio, {} to {} | {:.1f} | {:.1f} | | | {:.2f} | |\n", ours.name, faster.name,
+                      ours.training / faster.training, ours.test / faster.test, ours.peak / faster.peak);
   return text;
 }
 
@@ -129,6 +160,7 @@ std::string csv(const Comparison& c) {
   };
   rows("volley", c.ours);
   rows(c.peer, c.theirs);
+  if (c.compiled.has_value()) rows(c.peer + "-compiled", {*c.compiled});
   return text;
 }
 
@@ -154,6 +186,15 @@ Figure figure(const Comparison& c) {
 
 }  // namespace
 
+double Outcome::startup_seconds(std::size_t train_samples, std::size_t test_samples) const {
+  double busy = 0;
+  for (const EpochRecord& epoch : epochs) {
+    busy += static_cast<double>(train_samples) / epoch.train_samples_per_second +
+            static_cast<double>(test_samples) / epoch.test_samples_per_second;
+  }
+  return std::max(0.0, seconds - busy);
+}
+
 std::string report_markdown(const Comparison& c) {
   std::string text = fmt::format("# {}: volley and {}\n\nTest accuracy, mean{} over {} seed{}:\n\n", c.recipe,
                                  c.peer, c.seeds.size() > 1 ? " +- standard deviation" : "", c.seeds.size(),
@@ -166,8 +207,11 @@ std::string report_markdown(const Comparison& c) {
         "{}, paired by seed.\n",
         c.seeds.size() - 1, c.seeds.size() == 2 ? "" : "s", c.peer);
   }
-  text += "\n" + cost_table(c) +
-          "\nSpeeds are medians over epochs and seeds; memory is the largest.\n\n| | |\n|---|---|\n";
+  text +=
+      "\n" + cost_table(c) +
+      "\nSpeeds are medians over the seeds and their second and later epochs, training and evaluation apart; "
+      "memory is the largest. Start-up is what is neither: imports, loading, the end. Compilation is what "
+      "the first step takes beyond a median one.\n\n| | |\n|---|---|\n";
   for (const auto& [what, value] : c.notes) text += fmt::format("| {} | {} |\n", what, value);
   return text;
 }

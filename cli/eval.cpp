@@ -137,7 +137,7 @@ void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Ev
       {"confusion", report.confusion},
       {"layers", activity_json(evaluation.activity)},
   };
-  say("{}\n", json.dump(2));
+  say("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 void evaluate(const EvalOptions& options) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -75,6 +76,7 @@ std::vector<std::string> arguments_of(const PeerRun& run) {
       "--recipe", run.recipe.string(), "--weights", run.weights.string(),
       "--data",   run.data.string(),   "--threads", std::to_string(run.threads)};
   if (run.same_spikes) arguments.emplace_back("--same-spikes");
+  if (run.compiled) arguments.emplace_back("--compile");
   return arguments;
 }
 
@@ -165,6 +167,16 @@ void Peer::describe() {
   }
 }
 
+std::string Peer::version() const {
+  std::string text;
+  for (const std::string& wanted : {name_, std::string("torch")}) {
+    for (const auto& [module, version] : versions_) {
+      if (module == wanted) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", module, version);
+    }
+  }
+  return text.empty() ? name_ : text;
+}
+
 double Peer::trial(const PeerRun& run) const {
   std::vector<std::string> arguments{python_.string(), (folder_.path() / script_of(name_)).string()};
   for (const std::string& argument : arguments_of(run)) arguments.push_back(argument);
@@ -187,6 +199,7 @@ Outcome Peer::train(const PeerRun& run, const std::function<void(const EpochReco
     try {
       const Json record = parse_record(name_, line);
       done = record.contains("done");
+      if (done) outcome.first_step_seconds = field<double>(name_, record, "first_step_seconds");
       if (done || wrong.has_value()) return;
       outcome.epochs.push_back(epoch_of(name_, record));
       epoch(outcome.epochs.back());
@@ -194,7 +207,9 @@ Outcome Peer::train(const PeerRun& run, const std::function<void(const EpochReco
       if (!wrong.has_value()) wrong = error;
     }
   };
+  const auto start = std::chrono::steady_clock::now();
   const ProgramResult result = run_program(arguments, options);
+  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   check_end(name_, result);
   if (wrong.has_value()) throw *wrong;
   if (!done) throw Error(fmt::format("{}: the peer ended without saying that it was done", name_));

@@ -21,6 +21,7 @@ struct PeerRun {
   std::filesystem::path data;     // the folder with the four files
   std::size_t threads = 1;
   bool same_spikes = false;
+  bool compiled = false;  // by torch.compile
 };
 
 /// Another framework: a Python that has it, and the script in peers/ that trains with it.
@@ -33,6 +34,8 @@ class Peer {
   const std::string& name() const { return name_; }
   /// {"python", "3.11.2"}, {"torch", ...}
   const std::vector<std::pair<std::string, std::string>>& versions() const { return versions_; }
+  /// "spikingjelly 2.0.0, torch 2.15.0": what a ratio must name.
+  std::string version() const;
   /// The most threads that it may use.
   std::size_t most_threads() const { return most_threads_; }
 

@@ -115,7 +115,8 @@ std::string to_json(const std::vector<Row>& rows, const std::vector<std::string>
     if (!row.note.empty()) one["note"] = row.note;
     json.push_back(std::move(one));
   }
-  return nlohmann::ordered_json{{"classes", names}, {"pictures", std::move(json)}}.dump(2) + "\n";
+  json = {{"classes", names}, {"pictures", std::move(json)}};
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 /// To stderr: what a table does not say.

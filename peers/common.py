@@ -7,6 +7,7 @@ A runner is one file, run_NAME.py, that gives a `Peer` to `main`. `volley compar
     run_NAME.py --recipe R.toml --weights W.safetensors --data FOLDER ...
                                 prints one JSON line an epoch, and {"done": true, ...} at the end
     ... --trial 20              trains on 20 batches only, and prints {"trial_samples_per_second": ...}
+    ... --compile               passes the network through torch.compile
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import math
 import os
 import platform
 import resource
+import statistics
 import struct
 import sys
 import time
@@ -264,7 +266,9 @@ def make_soft_lif(table: Recipe) -> Any:
 class Training:
     """A recipe in a peer framework."""
 
-    def __init__(self, peer: Peer, recipe: Recipe, weights: dict[str, np.ndarray], seed: int, same: bool):
+    def __init__(
+        self, peer: Peer, recipe: Recipe, weights: dict[str, np.ndarray], seed: int, same: bool, compiled: bool
+    ):
         import torch
 
         encoder = recipe["encoder"]
@@ -284,6 +288,8 @@ class Training:
         self.batch = recipe["training"]["batch"]
         self.model = build(recipe, peer.layers)
         load_weights(self.model, weights)
+        self.forward = torch.compile(self.model) if compiled else self.model
+        self.first_step_seconds: float | None = None  # beyond a median one: compilation, and what is made once
         self.optimizer = make_optimizer(recipe["optimizer"], self.model.parameters())
         schedule = recipe.get("schedule", {"kind": "constant", "unit": "epoch", "warmup": 0})
         self.schedule = make_schedule(schedule, self.optimizer)
@@ -323,7 +329,7 @@ class Training:
         x = self.spikes(data, which, epoch, ENCODE_TRAIN)
         article = self.recipe["rule"] == "article"
         with torch.set_grad_enabled(not article):
-            out = self.model(x)
+            out = self.forward(x)
             scores = scores_of(self.recipe["loss"], out)
             loss = loss_of(self.recipe["loss"], out, labels)
         self.optimizer.zero_grad()
@@ -357,14 +363,19 @@ class Training:
         start = time.perf_counter()
         self.model.train()
         loss_sum, right, seen = 0.0, 0, 0
+        step_seconds = []
         for count, which in enumerate(self.batches(order, self.recipe["training"]["drop_last"])):
             if count == most_batches:
                 break
+            step_start = time.perf_counter()
             loss, hits = self.step(data, which, epoch)
+            step_seconds.append(time.perf_counter() - step_start)
             loss_sum += loss * len(which)
             right += hits
             seen += len(which)
         self.end_of("epoch")
+        if self.first_step_seconds is None:
+            self.first_step_seconds = max(0.0, step_seconds[0] - statistics.median(step_seconds))
         seconds = time.perf_counter() - start - self.encode_seconds
         return {
             "train_loss": loss_sum / seen,
@@ -381,7 +392,7 @@ class Training:
         with torch.no_grad():
             for which in self.batches(np.arange(len(data.labels)), drop_last=False):
                 labels = torch.from_numpy(data.labels[which]).long()
-                out = self.model(self.spikes(data, which, epoch, ENCODE_TEST))
+                out = self.forward(self.spikes(data, which, epoch, ENCODE_TEST))
                 self.peer.reset(self.model)
                 loss_sum += loss_of(self.recipe["loss"], out, labels).item() * len(which)
                 right += int((scores_of(self.recipe["loss"], out).argmax(1) == labels).sum())
@@ -428,6 +439,7 @@ def arguments(peer: Peer) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="the folder with the four IDX files")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--same-spikes", action="store_true", help="Volley's spikes, in Volley's order")
+    parser.add_argument("--compile", action="store_true", help="pass the network through torch.compile")
     parser.add_argument("--trial", type=int, metavar="BATCHES", help="only time so many batches")
     chosen = parser.parse_args()
     if not chosen.describe and None in (chosen.recipe, chosen.weights, chosen.data):
@@ -441,7 +453,8 @@ def train(peer: Peer, chosen: argparse.Namespace) -> None:
     torch.set_num_threads(chosen.threads)
     recipe = read_toml(chosen.recipe)
     weights = read_safetensors(chosen.weights)
-    training = Training(peer, recipe, weights, recipe["training"]["seed"], chosen.same_spikes)
+    seed = recipe["training"]["seed"]
+    training = Training(peer, recipe, weights, seed, chosen.same_spikes, chosen.compile)
     data = Split.load(chosen.data, "train", recipe["train_samples"])
     if chosen.trial is not None:
         training.train_epoch(data, 1, max(1, chosen.trial // 4))  # warms up
@@ -455,7 +468,8 @@ def train(peer: Peer, chosen: argparse.Namespace) -> None:
             sys.exit(f"epoch {epoch}: the training has diverged: {record}")
         say(record)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    say({"done": True, "peak_bytes": peak, "threads": torch.get_num_threads()})
+    first = training.first_step_seconds
+    say({"done": True, "peak_bytes": peak, "threads": torch.get_num_threads(), "first_step_seconds": first})
 
 
 def main(peer: Peer) -> None:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <volley/recipe.hpp>
+#include <volley/version.hpp>
 
 #include "core/files.hpp"
 #include "data/toy_set.hpp"
@@ -28,10 +29,11 @@ constexpr const char* kTrial = R"(case "$*" in *--trial*)
   echo "{\"trial_samples_per_second\": $speed}"; exit 0;; esac
 )";
 constexpr const char* kEpochs = R"(
+case "$*" in *--compile*) speed=400;; *) speed=50;; esac
 for epoch in 1 2; do echo "{\"epoch\": $epoch, \"train_loss\": 0.5, \"train_acc\": 0.7, \"test_loss\": 0.6,
- \"test_acc\": 0.$((4 + epoch)), \"train_samples_per_second\": 100, \"test_samples_per_second\": 50}" | tr -d '\n'
+ \"test_acc\": 0.$((4 + epoch)), \"train_samples_per_second\": $((speed * epoch)), \"test_samples_per_second\": 50}" | tr -d '\n'
 echo; done
-echo '{"done": true, "threads": 2}'
+echo '{"done": true, "threads": 2, "first_step_seconds": 1.5}'
 )";
 
 class CompareCommand : public ::testing::Test {
@@ -100,6 +102,23 @@ TEST_F(CompareCommand, WritesTablesRowsAndFigure) {
   }
 }
 
+TEST_F(CompareCommand, TheFasterOfEagerAndCompiledIsTheRatios) {
+  VOLLEY_NEEDS_DATA("mnist");
+  const std::string script = std::string(kDescribe) + kTrial + kEpochs;
+  ASSERT_TRUE(compare(python(script), {"--peer-compile"}).ok());
+  // Of the second epoch; the first was at half that speed.
+  expect_in(text("compare.md"), "| spikingjelly 1.2, eager | 100 | 50 | ");
+  expect_in(text("compare.md"), "| spikingjelly 1.2, torch.compile | 800 | 50 | ");
+  expect_in(text("compare.md"), " | 1.5 | ");
+  expect_in(text("compare.md"), "| ratio, volley " VOLLEY_VERSION " to spikingjelly 1.2, torch.compile | ");
+  const std::string rows = text("compare.csv");
+  EXPECT_EQ(std::ranges::count(rows, '\n'), 1 + 2 * 2 * 2 + 2) << "of the first seed alone";
+  expect_in(rows, "spikingjelly-compiled,0,2,");
+  fs::remove_all(out());
+  ASSERT_TRUE(compare(python(script)).ok());
+  expect_in(text("compare.md"), "| ratio, volley " VOLLEY_VERSION " to spikingjelly 1.2, eager | ");
+}
+
 TEST_F(CompareCommand, TellsThePeerWhatItNeeds) {
   VOLLEY_NEEDS_DATA("mnist");
   const std::string keep = R"(echo "$* OMP=$OMP_NUM_THREADS" >> )" + (folder_ / "calls").string() + "\n";
@@ -155,7 +174,8 @@ TEST_F(CompareCommand, PassesOnWhyAPeerFailed) {
   expect_failure(start + "echo nonsense", "expected a record in JSON from the peer, got 'nonsense'");
   expect_failure(start + "echo '{\"epoch\": 1}'", "expected a number 'train_loss' from the peer");
   expect_failure(start + "true", "the peer ended without saying that it was done");
-  expect_failure(start + "echo '{\"done\": true}'", "spikingjelly: expected 2 epochs, got 0");
+  expect_failure(start + "echo '{\"done\": true, \"first_step_seconds\": 0}'",
+                 "spikingjelly: expected 2 epochs, got 0");
 }
 
 TEST_F(CompareCommand, RefusesWrongUse) {
