@@ -153,7 +153,8 @@ void encode_image(const EncodeOptions& options) {
 void add_encode_command(CLI::App& app) {
   const auto options = std::make_shared<EncodeOptions>();
   CLI::App* encode = app.add_subcommand("encode", "An image, its spike trains and their mean, side by side");
-  encode->add_option("IMAGE", options->image, "A PNG or PGM file; 0 is black, 255 white")->required();
+  encode->add_option("IMAGE", options->image, "A PNG, JPEG, BMP or PGM file; 0 is black, 255 white")
+      ->required();
   encode
       ->add_option(
           "--encoder", options->encoder,

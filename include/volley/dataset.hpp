@@ -63,10 +63,10 @@ std::filesystem::path default_folder();
 /// Loads a set from `folder` (default: default_folder()), where it lies as `fetch` leaves it or as other
 /// tools do (raw or .gz, in NAME/, as torchvision or the set's own archive has it, or in the folder itself;
 /// then where the distribution's package puts it). Every unpacked file is checked by its SHA-256 where that
-/// is known, and always by its length. `name` can also be a folder of pictures by class, PNG or PGM, of one
-/// shape: NAME/CLASS/*, or NAME/train/CLASS/* and NAME/test/CLASS/*; without these two, one picture in five
-/// is for the test, and at least one of each class that has two. Throws Error when a file is missing or
-/// wrong; never touches the network.
+/// is known, and always by its length. `name` can also be a folder of pictures by class (PNG, JPEG, BMP or
+/// PGM) of one shape: NAME/CLASS/*, or NAME/train/CLASS/* and NAME/test/CLASS/*; without these two, one
+/// picture in five is for the test, and at least one of each class that has two. Throws Error when a file is
+/// missing or wrong; never touches the network.
 Split load(const std::string& name, const std::filesystem::path& folder = {});
 /// The same, but only one part of it: the files of the other must be there, and are not read.
 enum class Part { train, test };

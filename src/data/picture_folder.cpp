@@ -35,9 +35,10 @@ class Problems {
   }
   void check() const {
     if (lines_.empty()) return;
-    throw FileError(folder_.string(),
-                    fmt::format("must hold one folder of PNG or PGM pictures for each class, got\n    {}",
-                                fmt::join(lines_, "\n    ")));
+    throw FileError(
+        folder_.string(),
+        fmt::format("must hold one folder of pictures (PNG, JPEG, BMP or PGM) for each class, got\n    {}",
+                    fmt::join(lines_, "\n    ")));
   }
 
  private:
