@@ -8,6 +8,7 @@ find_package(PNG REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(turbojpeg REQUIRED IMPORTED_TARGET libturbojpeg)
 find_path(VOLLEY_STB_INCLUDE stb/stb_image.h REQUIRED)
+find_package(Boost REQUIRED)  # Boost.Math, headers alone
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(hwy 1.0 QUIET)
 if(NOT hwy_FOUND)

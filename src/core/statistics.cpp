@@ -2,34 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <boost/math/distributions/students_t.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <numeric>
 #include <vector>
 
 #include <volley/error.hpp>
 
 namespace volley {
-namespace {
-
-/// P(|T| <= t) for a whole number of degrees of freedom: the finite series of Abramowitz and Stegun, 26.7.3
-/// and 26.7.4.
-double student_probability(double t, std::size_t degrees) {
-  const double theta = std::atan(t / std::sqrt(static_cast<double>(degrees)));
-  const double square = std::cos(theta) * std::cos(theta);
-  const bool odd = degrees % 2 == 1;
-  double term = odd ? std::cos(theta) : 1.0;
-  double sum = degrees == 1 ? 0.0 : term;
-  for (std::size_t k = odd ? 3 : 2; k + 2 <= degrees; k += 2) {
-    term *= square * static_cast<double>(k - 1) / static_cast<double>(k);
-    sum += term;
-  }
-  return odd ? 2 / std::numbers::pi * (theta + std::sin(theta) * sum) : std::sin(theta) * sum;
-}
-
-}  // namespace
 
 double mean(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -55,14 +38,8 @@ double student_t(std::size_t degrees, double confidence) {
   if (!(confidence > 0 && confidence < 1)) {
     throw ArgumentError("statistics", "confidence must be > 0 and < 1", fmt::format("{}", confidence));
   }
-  double low = 0;
-  double high = 1;
-  while (student_probability(high, degrees) < confidence) high *= 2;
-  for (int step = 0; step < 200; ++step) {
-    const double middle = (low + high) / 2;
-    (student_probability(middle, degrees) < confidence ? low : high) = middle;
-  }
-  return (low + high) / 2;
+  const boost::math::students_t distribution(static_cast<double>(degrees));
+  return boost::math::quantile(distribution, (1 + confidence) / 2);
 }
 
 Interval paired_difference(std::span<const double> a, std::span<const double> b, double confidence) {

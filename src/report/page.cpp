@@ -1,6 +1,7 @@
 #include "report/page.hpp"
 
 #include <fmt/format.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -115,15 +116,11 @@ std::string class_name(const Dataset& data, std::size_t k) {
 }
 
 std::string data_uri(std::string_view png) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text = "data:image/png;base64,";
-  for (std::size_t i = 0; i < png.size(); i += 3) {
-    std::uint32_t bits = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      bits = bits << 8 | (i + k < png.size() ? static_cast<std::uint8_t>(png[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k) text += i + k <= png.size() ? kDigits[bits >> 6 * (3 - k) & 63] : '=';
-  }
-  return text;
+  std::string digits((png.size() + 2) / 3 * 4 + 1, '\0');  // with a NUL
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(digits.data()),
+                  reinterpret_cast<const unsigned char*>(png.data()), static_cast<int>(png.size()));
+  digits.pop_back();
+  return "data:image/png;base64," + digits;
 }
 
 std::optional<std::size_t> best_epoch(const std::vector<EpochRecord>& epochs) {
