@@ -102,13 +102,17 @@ void print_text(const EvalOptions& options, const cli::TrainedRun& run, const Ev
   print_undecided(evaluation, data.size());
   say("speed     {} images/s\n\n", cli::grouped(static_cast<double>(data.size()) / evaluation.seconds));
   std::size_t name_width = 5;
-  for (const std::string& name : data.classes) name_width = std::max(name_width, name.size());
+  std::vector<std::string> names;
+  for (const std::string& name : data.classes) {
+    names.push_back(readable_line(name));
+    name_width = std::max(name_width, names.back().size());
+  }
   say("{:<{}}  {:>6}  {:>5}  taken for\n{:{}}", "class", name_width, "right", "rate", "", name_width + 15);
   const std::size_t columns = report.confusion.front().size();
   for (std::size_t k = 0; k < columns; ++k) say("{:>6}", k);
   say("\n");
   for (std::size_t k = 0; k < data.classes.size(); ++k) {
-    say("{:<{}}  {}  {}", data.classes[k], name_width, share_text(report.accuracy[k], 6, 4),
+    say("{:<{}}  {}  {}", names[k], name_width, share_text(report.accuracy[k], 6, 4),
         share_text(report.rate[k], 5, 3));
     for (const std::size_t count : report.confusion[k]) say("{:>6}", count);
     say("\n");

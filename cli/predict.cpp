@@ -52,9 +52,9 @@ Answer answer_of(const cli::TrainedRun& run, std::size_t sample, std::string not
 /// "seven", "seven (tied with nine)", or that there is none.
 std::string class_text(const Answer& answer) {
   if (answer.silent()) return "none: no output fired, all scores are 0";
-  std::string text = answer.names[answer.life.prediction];
+  std::string text = readable_line(answer.names[answer.life.prediction]);
   for (std::size_t i = 1; i < answer.best.size(); ++i) {
-    text += fmt::format("{}{}", i == 1 ? " (tied with " : ", ", answer.names[answer.best[i]]);
+    text += fmt::format("{}{}", i == 1 ? " (tied with " : ", ", readable_line(answer.names[answer.best[i]]));
   }
   return answer.best.size() > 1 ? text + ")" : text;
 }
@@ -65,7 +65,7 @@ void print_text(const PredictOptions& options, const cli::TrainedRun& run, const
       run.checkpoint().epoch().epoch);
   if (options.index.has_value()) {
     say("picture  {} of {}, labelled {}\n", *options.index, run.data().name,
-        answer.names[run.data().labels[*options.index]]);
+        readable_line(answer.names[run.data().labels[*options.index]]));
   } else {
     say("picture  {}\n", options.image);
   }
@@ -73,10 +73,10 @@ void print_text(const PredictOptions& options, const cli::TrainedRun& run, const
   if (!answer.note.empty()) say("note     {}\n", answer.note);
   say("\n");
   std::size_t width = 5;
-  for (const std::string& name : answer.names) width = std::max(width, name.size());
+  for (const std::string& name : answer.names) width = std::max(width, readable_line(name).size());
   say("{:<{}}  {:>9}  {}\n", "class", width, "score", answer.rates.has_value() ? "firing rate" : "");
   for (std::size_t k = 0; k < answer.names.size(); ++k) {
-    say("{:<{}}  {:>9.4f}", answer.names[k], width, life.scores[k]);
+    say("{:<{}}  {:>9.4f}", readable_line(answer.names[k]), width, life.scores[k]);
     if (answer.rates.has_value()) {
       const double rate = (*answer.rates)[k];
       say("  {:>6.4f}  {}", rate, std::string(static_cast<std::size_t>(std::lround(rate * 40)), '#'));

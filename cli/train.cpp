@@ -108,7 +108,7 @@ std::string missing_classes(const Dataset& data) {
   std::vector<std::string> names;
   std::size_t missing = 0;
   for (std::size_t k = 0; k < has.size(); ++k) {
-    if (!has[k] && ++missing <= kMostNamed) names.push_back(data.classes[k]);
+    if (!has[k] && ++missing <= kMostNamed) names.push_back(readable_line(data.classes[k]));
   }
   return quoted_list(names) + (missing > kMostNamed ? fmt::format(" and {} more", missing - kMostNamed) : "");
 }

@@ -139,6 +139,17 @@ TEST_F(PredictCommand, RefusesWrongPictures) {
              "a.jpg: the name of a picture must end in .png or .svg");
 }
 
+TEST_F(PredictCommand, NamesOfClassesStayInTheirLines) {
+  fs::rename(folder_ / "set/row", folder_ / "set/\x1b[31mr\no\xffw");
+  train();
+  const std::string name = "\\x1b[31mr\\x0ao\\xffw";
+  expect_has(volley({"eval", "run"}).out, "\n" + name + "  ");
+  expect_has(volley({"predict", "run", "--index", "0"}).out, "\n" + name + " ");
+  const ProgramResult json = volley({"eval", "run", "--json"});
+  ASSERT_TRUE(json.ok()) << json.err;
+  EXPECT_EQ(nlohmann::json::parse(json.out)["classes"].size(), 3u);
+}
+
 /// The lines of a text.
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
