@@ -29,6 +29,15 @@ std::string network_text(const Recipe& recipe) {
   return text;
 }
 
+CLI::Validator from_zero() {
+  const auto check = [](const std::string& text) {
+    const bool whole =
+        !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+    return whole ? "" : fmt::format("must be a whole number >= 0, got '{}'", text);
+  };
+  return CLI::Validator(check, "");
+}
+
 Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options) {
   for (const RecipeOption& option : options) {
     if (option.value.empty()) continue;

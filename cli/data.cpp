@@ -110,7 +110,7 @@ void add_data_command(CLI::App& app) {
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();
   show->add_option("--first", options->first, "Number of the first picture, from 0")
-      ->check(CLI::NonNegativeNumber)  // CLI11 would wrap -1 around
+      ->check(volley::cli::from_zero())
       ->capture_default_str();
   show->add_option("--count", options->count, "How many")->check(CLI::Range(1, 1000))->capture_default_str();
   show->add_option("--out", options->out, "The file to write, .png or .svg (default: NAME_SPLIT.png here)");

@@ -163,7 +163,7 @@ void add_encode_command(CLI::App& app) {
   encode->add_option("-T,--steps", options->steps, "Time steps (default: 100; delta: the image's height)")
       ->check(CLI::Range(1, 1000000));
   encode->add_option("--seed", options->seed, "Seed of the spikes")
-      ->check(CLI::NonNegativeNumber)
+      ->check(volley::cli::from_zero())
       ->capture_default_str();
   encode->add_option("--show-steps", options->shown, "Steps to draw, the first being 0 (default: 0,1,2,3)")
       ->delimiter(',');

@@ -95,7 +95,7 @@ void add_plot_command(CLI::App& app) {
   command
       ->add_option("--index", options->index,
                    "The test picture that encoding, raster, membrane and heatmap show")
-      ->check(CLI::NonNegativeNumber)
+      ->check(volley::cli::from_zero())
       ->capture_default_str();
   command->add_option("--checkpoint", options->checkpoint, "The best epoch's or the latest one's")
       ->check(CLI::IsMember({"best", "latest"}))

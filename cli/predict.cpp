@@ -150,7 +150,7 @@ void add_predict_command(CLI::App& app) {
                       "pictures are grey. Or a "
                       "folder: all pictures in it, as CSV");
   command->add_option("--index", options->index, "A picture of the run's test set, from 0, in place of IMAGE")
-      ->check(CLI::NonNegativeNumber);
+      ->check(volley::cli::from_zero());
   command->add_option("--plot", options->plot,
                       "Draw the picture, its spikes and the scores into this PNG or SVG file");
   volley::cli::add_theme_option(*command, options->theme);

@@ -133,6 +133,10 @@ TEST_F(PredictCommand, RefusesWrongPictures) {
   expect_has(refused({"rubbish.png"}, 1), "rubbish.png");
   expect_has(refused({"none.png"}, 1), "none.png");
   expect_has(refused({"--index", "12"}, 1), "must be 0 to 11, got 12");
+  for (const char* index : {"-1", "1.5", "x"}) {
+    expect_has(refused({"--index", index}, 2),
+               fmt::format("--index: must be a whole number >= 0, got '{}'", index));
+  }
   expect_has(refused({}, 2), "one of IMAGE and --index must be given");
   expect_has(refused({"large.pgm", "--index", "1"}, 2), "one of IMAGE and --index must be given");
   expect_has(refused({"--index", "1", "--plot", "a.jpg"}, 2),
