@@ -6,10 +6,9 @@
 
 #include <volley/error.hpp>
 
-#include "core/workspace.hpp"
 #include "kernels/batch_norm.hpp"
-#include "kernels/block_tree.hpp"
 #include "layers/layer_access.hpp"
+#include "layers/sample_sums.hpp"
 #include "layers/signal_forms.hpp"
 #include "reference/batch_norm.hpp"
 
@@ -77,16 +76,7 @@ struct Saved {
   void sum_samples() {
     const std::size_t size = 2 * channels;
     sums.resize(size);
-    sums.zero();
-    Scratch<double> memory(kernels::BlockTree<double>::memory(size, x.samples()));
-    kernels::BlockTree<double> tree(memory.data(), size, x.samples());
-    kernels::for_each_block(x.samples(), [&](std::size_t first, std::size_t count) {
-      for (std::size_t n = first; n < first + count; ++n) {
-        kernels::add_to(tree.sums(), sample_sums.data() + n * size, size);
-      }
-      tree.close_block();
-    });
-    kernels::add_to(sums.data(), tree.root(), size);
+    sum_over_samples(sums.data(), sample_sums.data(), x.samples(), size);
   }
 };
 
@@ -119,8 +109,9 @@ BatchNorm::BatchNorm(std::string_view kind, std::size_t channels, const BatchNor
 }
 
 Shape BatchNorm::output_shape(const Shape& features) const {
-  if ((features.rank() != 1 && features.rank() != 3) || features[0] != channels_) {
-    throw ShapeError(kind(), fmt::format("input features must be ({}) or ({}, H, W)", channels_, channels_),
+  if (features.rank() == 0 || features[0] != channels_) {
+    throw ShapeError(kind(),
+                     fmt::format("input features must be ({}) or ({}, positions...)", channels_, channels_),
                      features);
   }
   return features;
@@ -146,7 +137,7 @@ void BatchNorm::draw_parameters(std::uint32_t, std::uint32_t) {
 }
 
 Form BatchNorm::reads(const Shape& features) const {
-  const Layout layout = features.rank() == 3 ? Layout::channels_last : Layout::row_major;
+  const Layout layout = features.rank() > 1 ? Layout::channels_last : Layout::row_major;
   return {.values = Form::Values::currents, .layout = layout, .constant = true};
 }
 
