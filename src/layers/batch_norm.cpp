@@ -6,9 +6,10 @@
 
 #include <volley/error.hpp>
 
+#include "core/workspace.hpp"
 #include "kernels/batch_norm.hpp"
+#include "kernels/block_tree.hpp"
 #include "layers/layer_access.hpp"
-#include "layers/sample_sums.hpp"
 #include "layers/signal_forms.hpp"
 #include "reference/batch_norm.hpp"
 
@@ -76,7 +77,16 @@ struct Saved {
   void sum_samples() {
     const std::size_t size = 2 * channels;
     sums.resize(size);
-    sum_over_samples(sums.data(), sample_sums.data(), x.samples(), size);
+    sums.zero();
+    Scratch<double> memory(kernels::BlockTree<double>::memory(size, x.samples()));
+    kernels::BlockTree<double> tree(memory.data(), size, x.samples());
+    kernels::for_each_block(x.samples(), [&](std::size_t first, std::size_t count) {
+      for (std::size_t n = first; n < first + count; ++n) {
+        kernels::add_to(tree.sums(), sample_sums.data() + n * size, size);
+      }
+      tree.close_block();
+    });
+    kernels::add_to(sums.data(), tree.root(), size);
   }
 };
 

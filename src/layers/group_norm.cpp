@@ -10,8 +10,8 @@
 
 #include "core/workspace.hpp"
 #include "kernels/batch_norm.hpp"
+#include "kernels/block_tree.hpp"
 #include "layers/layer_access.hpp"
-#include "layers/sample_sums.hpp"
 #include "layers/signal_forms.hpp"
 #include "reference/group_norm.hpp"
 
@@ -23,7 +23,6 @@ struct Saved {
   Tensor y;
   std::vector<reference::ChannelStatistics> statistics;  // (N, parts of a sample, groups)
   Buffer<double> sample_sums;                            // (N, 2, C): of dweight and of dbias
-  Buffer<double> sums;                                   // (2, C)
 };
 
 /// A sample is `parts` parts (rows, C), each of which is normalised by itself, in groups.
@@ -39,6 +38,25 @@ struct Sizes {
   std::size_t part_size() const { return rows * C; }
   std::size_t sample_size() const { return parts * part_size(); }
 };
+
+/// sums (size) += the sum of sample_sums (N, size) over the samples: those of a block in double, rounded,
+/// then the tree of docs/decisions/order.md. The sums of a sample are `row` numbers behind those of the one
+/// before.
+void add_over_samples(float* sums, const double* sample_sums, std::size_t N, std::size_t row,
+                      std::size_t size) {
+  Scratch<double> block(size);
+  Scratch<float> memory(kernels::BlockTree<float>::memory(size, N));
+  kernels::BlockTree<float> tree(memory.data(), size, N);
+  kernels::for_each_block(N, [&](std::size_t first, std::size_t count) {
+    std::fill_n(block.data(), size, 0.0);
+    for (std::size_t n = first; n < first + count; ++n)
+      kernels::add_to(block.data(), sample_sums + n * row, size);
+    std::transform(block.data(), block.data() + size, tree.sums(),
+                   [](double sum) { return static_cast<float>(sum); });
+    tree.close_block();
+  });
+  kernels::add_to(sums, tree.root(), size);
+}
 
 const float* values_or_null(const Parameter& parameter, bool has) {
   return has ? parameter.value.data() : nullptr;
@@ -148,14 +166,9 @@ Signal SampleNorm::do_backward(Tape& tape, const Signal& dy) {
                                    s.C);
     }
   });
-  if (has_weight_ || has_bias_) {
-    saved.sums.resize(2 * s.C);
-    sum_over_samples(saved.sums.data(), saved.sample_sums.data(), x.samples(), 2 * s.C);
-    for (std::size_t c = 0; c < s.C; ++c) {
-      if (has_weight_) weight_.gradient.data()[c] += static_cast<float>(saved.sums[c]);
-      if (has_bias_) bias_.gradient.data()[c] += static_cast<float>(saved.sums[s.C + c]);
-    }
-  }
+  const double* sums = saved.sample_sums.data();
+  if (has_weight_) add_over_samples(weight_.gradient.data(), sums, x.samples(), 2 * s.C, s.C);
+  if (has_bias_) add_over_samples(bias_.gradient.data(), sums + s.C, x.samples(), 2 * s.C, s.C);
   if (dx == nullptr) return {};
   return x.with_values(*dx);
 }
