@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import common
@@ -58,11 +59,45 @@ def plif(table: common.Recipe) -> Any:
     return neuron.ParametricLIFNode(**options, **firing(table))
 
 
-def conv2d(table: common.Recipe) -> Any:
+def convolution(name: str) -> Callable[[common.Recipe], Any]:
+    """Of that class; the fields of the recipe are its arguments."""
+
+    def make(table: common.Recipe) -> Any:
+        from spikingjelly.activation_based import layer
+
+        options = {key: size_of(value) for key, value in table.items() if key != "kind"}
+        return getattr(layer, name)(**options, step_mode="m")
+
+    return make
+
+
+def group_norm(table: common.Recipe) -> Any:
     from spikingjelly.activation_based import layer
 
-    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
-    return layer.Conv2d(**{name: size_of(table[name]) for name in names}, step_mode="m")
+    return layer.GroupNorm(
+        table["num_groups"], table["num_channels"], table["eps"], table["affine"], step_mode="m"
+    )
+
+
+def layer_norm(table: common.Recipe) -> Any:
+    import torch
+
+    affine, bias = table["elementwise_affine"], table["bias"]
+    return torch.nn.LayerNorm(table["normalized_shape"], table["eps"], affine, bias)
+
+
+def upsample(table: common.Recipe) -> Any:
+    from spikingjelly.activation_based import layer
+
+    size, factor = (None if table[name] == "none" else size_of(table[name]) for name in ("size", "scale_factor"))
+    corners = table["align_corners"] if table["mode"] == "bilinear" else None
+    return layer.Upsample(size, factor, table["mode"], corners, step_mode="m")
+
+
+def unflatten(table: common.Recipe) -> Any:
+    import torch
+
+    return torch.nn.Unflatten(table["dim"] + 1, table["unflattened_size"])  # after T and N
 
 
 def batch_norm(table: common.Recipe) -> Any:
@@ -122,7 +157,14 @@ LAYERS: common.Makers = {
     "if": integrate_and_fire,
     "lif": lif,
     "plif": plif,
-    "conv2d": conv2d,
+    "conv1d": convolution("Conv1d"),
+    "conv2d": convolution("Conv2d"),
+    "conv_transpose1d": convolution("ConvTranspose1d"),
+    "conv_transpose2d": convolution("ConvTranspose2d"),
+    "group_norm": group_norm,
+    "layer_norm": layer_norm,
+    "upsample": upsample,
+    "unflatten": unflatten,
     "batch_norm": batch_norm,
     "max_pool2d": max_pool2d,
     "avg_pool2d": avg_pool2d,

@@ -27,7 +27,7 @@ struct BatchNormOptions {
 };
 
 /// Batch normalisation of each channel over samples, steps and positions: PyTorch's BatchNorm1d for features
-/// (C), its BatchNorm2d for (C, H, W), with the steps as more samples.
+/// (C) or (C, L), its BatchNorm2d for (C, H, W), with the steps as more samples.
 ///
 ///     y = (x - mean) / sqrt(variance + eps) weight + bias
 ///

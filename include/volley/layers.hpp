@@ -36,6 +36,41 @@ class Flatten final : public Layer {
   std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Flatten>(*this); }
 };
 
+/// Fields of Unflatten. Names are PyTorch's.
+struct UnflattenOptions {
+  static constexpr const char* kKind = "unflatten";
+
+  std::size_t dim = 1;                        // counted as PyTorch counts: 1 is the first feature dimension
+  std::vector<std::size_t> unflattened_size;  // into which that dimension is divided
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("dim", self.dim, between(1, Shape::kMaxRank));
+    visit("unflattened_size", self.unflattened_size, between(1, 1 << 24));
+  }
+};
+
+/// One feature dimension into several, in row-major order, the inverse of Flatten: (N, T, C H W) ->
+/// (N, T, C, H, W). Moves nothing that lies so already.
+class Unflatten final : public Layer {
+ public:
+  using Options = UnflattenOptions;
+
+  explicit Unflatten(const UnflattenOptions& options);
+
+  const UnflattenOptions& options() const { return options_; }
+  std::string_view kind() const override { return UnflattenOptions::kKind; }
+  Shape output_shape(const Shape& features) const override;
+
+ private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Unflatten>(*this); }
+
+  UnflattenOptions options_;
+};
+
 /// How weights are first drawn.
 enum class Init {
   uniform,  // U(-1/sqrt(in), 1/sqrt(in)), PyTorch's default

@@ -12,6 +12,7 @@
 #include <volley/dropout.hpp>
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
+#include <volley/group_norm.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
@@ -23,6 +24,7 @@
 #include <volley/residual.hpp>
 #include <volley/trainer.hpp>
 #include <volley/type_list.hpp>
+#include <volley/upsample.hpp>
 #include <volley/voting.hpp>
 
 namespace volley {
@@ -101,11 +103,11 @@ template <class Options>
 using NeuronOf = Neuron<Options>;
 
 /// Every class of layer that recipes know.
-using Layers =
-    JoinedLists<TypeList<Flatten, Linear, Conv2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm,
-                         ThresholdDependentBatchNorm, Dropout, Voting, Sequential, Residual, Recurrent>,
-                MappedList<NeuronOf, Neurons>,
-                TypeList<PSN, MaskedPSN, SlidingPSN, LI, SoftLIF, RatePenalty>>;
+using Layers = JoinedLists<
+    TypeList<Flatten, Unflatten, Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, MaxPool2d,
+             AvgPool2d, AdaptiveAvgPool2d, Upsample, BatchNorm, ThresholdDependentBatchNorm, GroupNorm,
+             LayerNorm, Dropout, Voting, Sequential, Residual, Recurrent>,
+    MappedList<NeuronOf, Neurons>, TypeList<PSN, MaskedPSN, SlidingPSN, LI, SoftLIF, RatePenalty>>;
 
 namespace detail {
 template <class L>

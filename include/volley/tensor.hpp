@@ -48,8 +48,8 @@ class Shape {
 
 /// The order in which the features of a signal (N, T, C, H, W) lie; see Signal.
 enum class Layout {
-  row_major,      // (N, T, C, H, W), and every signal of another rank
-  channels_last,  // (N, T, H, W, C)
+  row_major,      // (N, T, C, H, W), and every signal without positions
+  channels_last,  // (N, T, H, W, C), and (N, T, L, C) of a signal (N, T, C, L)
 };
 
 /// Dense float32, row-major, 64-byte aligned. Signals are batch first: (N samples, T steps, features...), so

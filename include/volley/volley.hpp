@@ -9,6 +9,7 @@
 #include <volley/dropout.hpp>
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
+#include <volley/group_norm.hpp>
 #include <volley/layer.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>
@@ -27,6 +28,7 @@
 #include <volley/signal.hpp>
 #include <volley/surrogate.hpp>
 #include <volley/trainer.hpp>
+#include <volley/upsample.hpp>
 #include <volley/version.hpp>
 #include <volley/voting.hpp>
 #include <volley/weights.hpp>

@@ -169,6 +169,21 @@ void bind_linear(nb::module_& m) {
       .def(nb::init<>())
       .def("__repr__", [](const Flatten&) { return "Flatten()"; });
 
+  auto unflatten = nb::class_<Unflatten, Layer>(
+      m, "Unflatten",
+      "One feature dimension into several: Unflatten(1, (C, H, W)) makes (T, N, C H W) -> (T, N, C, H, W). dim "
+      "counts as\nPyTorch's: 1 is the first feature dimension.");
+  unflatten
+      .def(
+          "__init__",
+          [](Unflatten* self, std::size_t dim, std::vector<std::size_t> unflattened_size) {
+            new (self) Unflatten({.dim = dim, .unflattened_size = std::move(unflattened_size)});
+          },
+          nb::arg("dim"), nb::arg("unflattened_size"))
+      .def("__repr__", [](const Unflatten& self) { return repr_of("Unflatten", self.options()); });
+  option<&UnflattenOptions::dim>(unflatten, "dim");
+  option<&UnflattenOptions::unflattened_size>(unflatten, "unflattened_size");
+
   auto linear = nb::class_<Linear, Layer>(
       m, "Linear",
       "y[t] = W x[t] + b: (T, N, in_features) -> (T, N, out_features), float32; x spikes or float32.\n\n"

@@ -1,7 +1,11 @@
 #include <nanobind/stl/shared_ptr.h>
 
+#include <variant>
+#include <vector>
+
 #include <volley/batch_norm.hpp>
 #include <volley/dropout.hpp>
+#include <volley/group_norm.hpp>
 #include <volley/voting.hpp>
 
 #include "layers.hpp"
@@ -9,11 +13,61 @@
 
 namespace volley::python {
 
+namespace {
+
+void bind_sample_norms(nb::module_& m) {
+  auto group = nb::class_<GroupNorm, Layer>(
+      m, "GroupNorm",
+      "PyTorch's GroupNorm on whole passes, of each sample at each step: (T, N, num_channels) or (T, N, "
+      "num_channels, ...),\nspikes or float32 -> the same shape, float32. num_groups groups of neighbouring "
+      "channels are normalised by\nthemselves, each with all its positions. weight and bias (num_channels) "
+      "are learned with affine.");
+  def_forward(group, kAnyInput, kReal);
+  group
+      .def(
+          "__init__",
+          [](GroupNorm* self, std::size_t num_groups, std::size_t num_channels, float eps, bool affine) {
+            new (self) GroupNorm(num_groups, num_channels, {.eps = eps, .affine = affine});
+          },
+          nb::arg("num_groups"), nb::arg("num_channels"), nb::arg("eps") = 1e-5f, nb::arg("affine") = true)
+      .def("__repr__", [](const GroupNorm& self) { return repr_of("GroupNorm", self.options()); });
+  option<&GroupNormOptions::num_groups>(group, "num_groups");
+  option<&GroupNormOptions::num_channels>(group, "num_channels");
+  option<&GroupNormOptions::eps>(group, "eps");
+  option<&GroupNormOptions::affine>(group, "affine");
+
+  using Sizes = std::variant<std::size_t, std::vector<std::size_t>>;
+  auto layer = nb::class_<LayerNorm, Layer>(
+      m, "LayerNorm",
+      "PyTorch's LayerNorm on whole passes: the last dimensions of x, which are normalized_shape, are "
+      "normalised for each\nsample, step and place in the dimensions before. x spikes or float32, y float32. "
+      "weight and bias\n(*normalized_shape) are learned with elementwise_affine; bias=False: the weight "
+      "alone.");
+  def_forward(layer, kAnyInput, kReal);
+  layer
+      .def(
+          "__init__",
+          [](LayerNorm* self, const Sizes& sizes, float eps, bool elementwise_affine, bool bias) {
+            const auto* list = std::get_if<std::vector<std::size_t>>(&sizes);
+            new (self) LayerNorm(list != nullptr ? *list : std::vector{std::get<std::size_t>(sizes)},
+                                 {.eps = eps, .elementwise_affine = elementwise_affine, .bias = bias});
+          },
+          nb::arg("normalized_shape"), nb::arg("eps") = 1e-5f, nb::arg("elementwise_affine") = true,
+          nb::arg("bias") = true)
+      .def("__repr__", [](const LayerNorm& self) { return repr_of("LayerNorm", self.options()); });
+  option<&LayerNormOptions::normalized_shape>(layer, "normalized_shape");
+  option<&LayerNormOptions::eps>(layer, "eps");
+  option<&LayerNormOptions::elementwise_affine>(layer, "elementwise_affine");
+}
+
+}  // namespace
+
 void bind_norm(nb::module_& m) {
+  bind_sample_norms(m);
   auto norm = nb::class_<BatchNorm, Layer>(
       m, "BatchNorm",
       "Batch normalisation of each channel over samples, steps and positions: PyTorch's BatchNorm1d for "
-      "features (C), its\nBatchNorm2d for (C, H, W).\n\n"
+      "features (C) or (C, L),\nits BatchNorm2d for (C, H, W).\n\n"
       "    y = (x - mean) / sqrt(variance + eps) weight + bias\n\n"
       "forward(x, training=True) takes mean and variance of the batch, and backward then updates the buffers "
       "running_mean,\nrunning_var and num_batches_tracked; without training they are the running ones. "

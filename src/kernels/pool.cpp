@@ -178,6 +178,39 @@ void avg_pool_backward(float* dx, const float* dy, const float* scale, const Tap
                 [&](const auto& gradient) HWY_ATTR { avg_backward(gradient, dy, scale, taps, C); });
 }
 
+void share_forward(float* y, const float* x, const float* share, const Taps& taps, std::size_t C) {
+  const F32 d;
+  const ValuesIn in{x, C};
+  for (std::size_t p = 0; p < taps.positions; ++p, y += C, share += taps.taps) {
+    const std::int32_t* place = taps.index + p * taps.taps;
+    for (std::size_t c = 0; c < C; c += kLanes) {
+      const std::size_t lanes = HWY_MIN(kLanes, C - c);
+      VF sum = hn::Mul(hn::Set(d, share[0]), in.load(place[0], c, lanes));
+      for (std::size_t k = 1; k < taps.taps; ++k) {
+        sum = hn::MulAdd(hn::Set(d, share[k]), in.load(place[k], c, lanes), sum);
+      }
+      store_up_to(sum, y + c, lanes);
+    }
+  }
+}
+
+void share_backward(float* dx, const float* dy, const float* share, const Taps& taps, std::size_t x_positions,
+                    std::size_t C) {
+  const F32 d;
+  const Gradient<false> gradient{dx, C};
+  gradient.begin(x_positions);
+  for (std::size_t p = 0; p < taps.positions; ++p, dy += C, share += taps.taps) {
+    const std::int32_t* place = taps.index + p * taps.taps;
+    for (std::size_t c = 0; c < C; c += kLanes) {
+      const std::size_t lanes = HWY_MIN(kLanes, C - c);
+      const VF g = load_up_to(dy + c, lanes);
+      for (std::size_t k = 0; k < taps.taps; ++k) {
+        gradient.give(hn::Mul(hn::Set(d, share[k]), g), place[k], c, lanes);
+      }
+    }
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
 HWY_AFTER_NAMESPACE();
@@ -191,6 +224,8 @@ HWY_EXPORT(max_pool_backward_spikes);
 HWY_EXPORT(avg_pool_forward_values);
 HWY_EXPORT(avg_pool_forward_spikes);
 HWY_EXPORT(avg_pool_backward);
+HWY_EXPORT(share_forward);
+HWY_EXPORT(share_backward);
 
 void max_pool_forward(float* y, const float* x, const Taps& taps, std::size_t C) {
   HWY_DYNAMIC_DISPATCH(max_pool_forward)(y, x, taps, C);
@@ -229,6 +264,15 @@ void avg_pool_forward(float* y, const std::uint64_t* x, const float* scale, cons
 void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps,
                        std::size_t x_positions, std::size_t C) {
   HWY_DYNAMIC_DISPATCH(avg_pool_backward)(dx, dy, scale, taps, x_positions, C);
+}
+
+void share_forward(float* y, const float* x, const float* share, const Taps& taps, std::size_t C) {
+  HWY_DYNAMIC_DISPATCH(share_forward)(y, x, share, taps, C);
+}
+
+void share_backward(float* dx, const float* dy, const float* share, const Taps& taps, std::size_t x_positions,
+                    std::size_t C) {
+  HWY_DYNAMIC_DISPATCH(share_backward)(dx, dy, share, taps, x_positions, C);
 }
 
 }  // namespace volley::kernels

@@ -27,4 +27,13 @@ void avg_pool_forward(float* y, const std::uint64_t* x, const float* scale, cons
 void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps,
                        std::size_t x_positions, std::size_t C);
 
+// Of an Upsample, whose taps all are inside; twins in reference/upsample.hpp. `share` (positions, taps) is
+// what each tap is multiplied by.
+
+/// y (taps.positions, C) from x.
+void share_forward(float* y, const float* x, const float* share, const Taps& taps, std::size_t C);
+/// dx (x_positions, C) from dy.
+void share_backward(float* dx, const float* dy, const float* share, const Taps& taps, std::size_t x_positions,
+                    std::size_t C);
+
 }  // namespace volley::kernels

@@ -119,8 +119,9 @@ BatchNorm::BatchNorm(std::string_view kind, std::size_t channels, const BatchNor
 }
 
 Shape BatchNorm::output_shape(const Shape& features) const {
-  if ((features.rank() != 1 && features.rank() != 3) || features[0] != channels_) {
-    throw ShapeError(kind(), fmt::format("input features must be ({}) or ({}, H, W)", channels_, channels_),
+  if (features.rank() == 0 || features[0] != channels_) {
+    throw ShapeError(kind(),
+                     fmt::format("input features must be ({}) or ({}, positions...)", channels_, channels_),
                      features);
   }
   return features;
@@ -146,7 +147,7 @@ void BatchNorm::draw_parameters(std::uint32_t, std::uint32_t) {
 }
 
 Form BatchNorm::reads(const Shape& features) const {
-  const Layout layout = features.rank() == 3 ? Layout::channels_last : Layout::row_major;
+  const Layout layout = features.rank() > 1 ? Layout::channels_last : Layout::row_major;
   return {.values = Form::Values::currents, .layout = layout, .constant = true};
 }
 

@@ -8,8 +8,8 @@
 
 #include "kernels/pool.hpp"
 #include "layers/layer_access.hpp"
+#include "layers/pictures.hpp"
 #include "layers/signal_forms.hpp"
-#include "layers/spike_words.hpp"
 #include "layers/taps.hpp"
 
 namespace volley {
@@ -60,27 +60,12 @@ Options with_kernel(const Size2& kernel_size, Options options) {
   return options;
 }
 
-Size2 picture_of(const Signal& x) { return {x.shape()[3], x.shape()[4]}; }
-
 const Form kPictures{.values = Form::Values::any, .layout = Layout::channels_last, .constant = true};
 
 Saved& begin_pass(const Signal& x, Tape& tape) {
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
   return saved;
-}
-
-/// Calls body(n) for every stored picture, sample by sample.
-template <class Body>
-void for_pictures(const Signal& x, ThreadPool& threads, const Body& body) {
-  const std::size_t steps = x.stored_steps();
-  parallel_for(threads, x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin * steps; n < end * steps; ++n) body(n);
-  });
-}
-
-const std::uint64_t* words_of(const Spikes& spikes, std::size_t picture) {
-  return SpikeWords::steps(spikes, 0) + picture * SpikeWords::row_words(spikes);
 }
 
 /// The mean of each window of saved.taps, times saved.shares.

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include <volley/error.hpp>
 
@@ -23,10 +25,13 @@ void check_signal_shape(const Shape& shape) {
 Shape stored_shape(const Shape& shape, Layout layout, std::size_t stored_steps) {
   check_signal_shape(shape);
   if (layout == Layout::row_major) return shape.from(2).after({shape[0], stored_steps});
-  if (shape.rank() != 5) {
-    throw ShapeError("signal", "a channels-last signal must be (N, T, C, H, W)", shape);
+  if (shape.rank() < 4) {
+    throw ShapeError("signal", "a channels-last signal must be (N, T, C, positions...)", shape);
   }
-  return {shape[0], stored_steps, shape[3], shape[4], shape[2]};
+  std::array<std::size_t, Shape::kMaxRank> sizes{shape[0], stored_steps};
+  std::ranges::copy(shape.from(3).sizes(), sizes.begin() + 2);
+  sizes[shape.rank() - 1] = shape[2];
+  return Shape(std::span<const std::size_t>(sizes.data(), shape.rank()));
 }
 
 Signal::Signal(const Tensor& values) : Signal(values, values.shape()) {}

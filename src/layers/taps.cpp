@@ -53,8 +53,8 @@ void TapTable::finish(const Size2& picture) {
   partition_ = std::ranges::all_of(looks_.span(), [](std::size_t count) { return count == 1; });
 }
 
-void TapTable::window(TapTable& table, const Window& window, const Size2& picture) {
-  const Size2 outputs = window.outputs(picture), k = window.kernel_size;
+void TapTable::window(TapTable& table, const Window& window, const Size2& picture, const Size2& outputs) {
+  const Size2 k = window.kernel_size;
   std::int32_t* index = table.make(outputs.area(), k.area());
   for (std::size_t p = 0; p < outputs.area(); ++p) {
     for (std::size_t tap = 0; tap < k.area(); ++tap) {
@@ -67,8 +67,9 @@ void TapTable::window(TapTable& table, const Window& window, const Size2& pictur
   table.finish(picture);
 }
 
-void TapTable::turned_window(TapTable& table, const Window& window, const Size2& picture) {
-  const Size2 outputs = window.outputs(picture), k = window.kernel_size;
+void TapTable::turned_window(TapTable& table, const Window& window, const Size2& picture,
+                             const Size2& outputs) {
+  const Size2 k = window.kernel_size;
   std::int32_t* index = table.make(picture.area(), k.area());
   for (std::size_t p = 0; p < picture.area(); ++p) {
     for (std::size_t tap = 0; tap < k.area(); ++tap) {

@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, 2> choices(ScheduleUnit) { return {"epoch
 constexpr std::array<std::string_view, 2> choices(Readout) { return {"last", "mean"}; }
 constexpr std::array<std::string_view, 2> choices(LatencyFunction) { return {"linear", "log"}; }
 constexpr std::array<std::string_view, 2> choices(PopulationMode) { return {"deterministic", "random"}; }
+constexpr std::array<std::string_view, 2> choices(UpsampleMode) { return {"nearest", "bilinear"}; }
 constexpr std::array<std::string_view, 2> choices(Norm) { return {"l1", "l2"}; }
 constexpr std::array<std::string_view, 2> choices(Feedback) { return {"linear", "element_wise"}; }
 constexpr std::array<std::string_view, 3> choices(Connect) { return {"ADD", "AND", "IAND"}; }

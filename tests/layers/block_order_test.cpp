@@ -107,6 +107,15 @@ TEST(BlockOrder, GradientsAreThoseOfAnyPartitionOfTheBlocks) {
                        problem_of<Conv2d>({3, 6, 5}, 2, false, 3, 5, Size2{3, 3}, Conv2dOptions{}));
   expect_the_same_bits("conv, spikes",
                        problem_of<Conv2d>({6, 6, 5}, 5, true, 6, 5, Size2{3, 3}, Conv2dOptions{}));
+  expect_the_same_bits("conv1d, spikes",
+                       problem_of<Conv1d>({6, 9}, 5, true, 6, 5, std::size_t{3}, Conv1dOptions{}));
+  for (const bool spikes : {false, true}) {
+    expect_the_same_bits("transposed conv",
+                         problem_of<ConvTranspose2d>({6, 4, 3}, 5, spikes, 6, 5, Size2{3, 3},
+                                                     ConvTranspose2dOptions{.stride = 2}));
+  }
+  expect_the_same_bits("group norm", problem_of<GroupNorm>({6, 3, 2}, 3, false, 2, 6));
+  expect_the_same_bits("layer norm", problem_of<LayerNorm>({4, 9}, 3, false, std::vector<std::size_t>{9}));
   expect_the_same_bits("plif", problem_of<PLIF>({40}, 6, false));
   expect_the_same_bits("plif by channel", problem_of<PLIF>({4, 5, 3}, 6, false, PLIFOptions{.channels = 4}));
   expect_the_same_bits("sliding psn", problem_of<SlidingPSN>({12}, 5, false, SlidingPSNOptions{.k = 3}));

@@ -1,7 +1,8 @@
-// Conv2d in every form of its input, on every target, against the reference.
+// Convolutions and transposed ones in every form of their input, on every target, against the reference.
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -22,13 +23,14 @@ using test::error_text;
 
 constexpr std::size_t kN = 2, kT = 6;
 
+template <class Options>
 struct Case {
-  Conv2dOptions options;
+  Options options;
   Size2 picture;
 };
 
 /// Channels at and beside the edges of vectors, panels and words; every option.
-const Case kCases[] = {
+const std::vector<Case<Conv2dOptions>> kConvolutions{
     {{.in_channels = 1, .out_channels = 1, .kernel_size = 1}, {1, 1}},
     {{.in_channels = 1, .out_channels = 17, .kernel_size = 3, .padding = 1}, {6, 7}},
     {{.in_channels = 5, .out_channels = 7, .kernel_size = {2, 3}, .stride = {2, 1}, .bias = false}, {5, 8}},
@@ -45,21 +47,47 @@ const Case kCases[] = {
     {{.in_channels = 40, .out_channels = 64, .kernel_size = 3, .padding = 1, .groups = 2}, {7, 7}},
 };
 
+const std::vector<Case<ConvTranspose2dOptions>> kTransposed{
+    {{.in_channels = 1, .out_channels = 1, .kernel_size = 1}, {1, 1}},
+    {{.in_channels = 3, .out_channels = 17, .kernel_size = 3, .padding = 1}, {6, 7}},
+    {{.in_channels = 5, .out_channels = 7, .kernel_size = {2, 3}, .stride = {2, 1}, .bias = false}, {5, 8}},
+    {{.in_channels = 65, .out_channels = 66, .kernel_size = 2, .stride = 2}, {3, 4}},
+    {{.in_channels = 16, .out_channels = 130, .kernel_size = 3, .stride = 2, .padding = 1, .output_padding = 1},
+     {4, 3}},
+    {{.in_channels = 6, .out_channels = 9, .kernel_size = 3, .stride = {3, 2}, .output_padding = {2, 0},
+      .groups = 3},
+     {3, 5}},
+    // An output_padding that only the dilation allows.
+    {{.in_channels = 8, .out_channels = 5, .kernel_size = 2, .padding = {1, 0}, .output_padding = 1,
+      .dilation = {2, 3}},
+     {4, 6}},
+    {{.in_channels = 40, .out_channels = 40, .kernel_size = 3, .padding = 1, .groups = 2}, {5, 5}},
+};
+
+reference::Conv2dShape reference_shape(const Conv2dOptions& o, const Size2& picture) {
+  return {o.in_channels, o.out_channels, o.groups, picture, {o.kernel_size, o.stride, o.padding, o.dilation}};
+}
+reference::ConvTranspose2dShape reference_shape(const ConvTranspose2dOptions& o, const Size2& picture) {
+  return {o.in_channels, o.out_channels, o.groups, picture, {o.kernel_size, o.stride, o.padding, o.dilation},
+          o.output_padding};
+}
+
 /// y, dx and the gradients of the reference for plain x and dy (N, T, ...).
 template <class Real>
 struct Expected {
   std::vector<Real> y, y_of_spikes, dx, dw, dw_by_fours, db;
 
-  Expected(Conv2d& conv, const Size2& picture, const std::vector<float>& x_values, const Tensor& dy_values) {
-    const Conv2dOptions& o = conv.options();
-    const reference::Conv2dShape shape{
-        o.in_channels, o.out_channels, o.groups, picture, {o.kernel_size, o.stride, o.padding, o.dilation}};
+  template <class Options>
+  Expected(ConvolutionOf<Options>& conv, const Size2& picture, const std::vector<float>& x_values,
+           const Tensor& dy_values) {
+    const Options& o = conv.options();
+    const auto shape = reference_shape(o, picture);
     const std::vector<Real> x(x_values.begin(), x_values.end()),
         dout(dy_values.values().begin(), dy_values.values().end()),
         w(conv.weight().value.values().begin(), conv.weight().value.values().end()),
         b(conv.bias().value.values().begin(), conv.bias().value.values().end());
     const std::size_t in = o.in_channels * picture.area();
-    const std::size_t out = o.out_channels * shape.window.outputs(picture).area();
+    const std::size_t out = o.out_channels * shape.outputs().area();
     y.resize(dout.size());
     y_of_spikes.resize(y.size());
     dx.resize(x.size());
@@ -89,11 +117,12 @@ void expect_gradients(const test::PassResult& got, const Expected<double>& expec
   }
 }
 
-TEST(Conv2d, IsTheReferenceOnEveryTarget) {
-  test::on_every_target([] {
-    for (const Case& c : kCases) {
-      SCOPED_TRACE(testing::Message() << "case " << &c - kCases);
-      Conv2d conv(c.options);
+template <class Options>
+void expect_the_reference_on_every_target(const std::vector<Case<Options>>& cases) {
+  test::on_every_target([&] {
+    for (const Case<Options>& c : cases) {
+      SCOPED_TRACE(testing::Message() << "case " << &c - cases.data());
+      ConvolutionOf<Options> conv(c.options);
       const Shape features{c.options.in_channels, c.picture.h, c.picture.w};
       const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 2);
       ThreadPool pool(1);
@@ -122,10 +151,11 @@ TEST(Conv2d, IsTheReferenceOnEveryTarget) {
   });
 }
 
-TEST(Conv2d, TakesRealValuesAndConstantsInBothLayouts) {
-  for (const Case& c : kCases) {
-    SCOPED_TRACE(testing::Message() << "case " << &c - kCases);
-    Conv2d conv(c.options);
+template <class Options>
+void expect_real_values_and_constants_in_both_layouts(const std::vector<Case<Options>>& cases) {
+  for (const Case<Options>& c : cases) {
+    SCOPED_TRACE(testing::Message() << "case " << &c - cases.data());
+    ConvolutionOf<Options> conv(c.options);
     const Shape features{c.options.in_channels, c.picture.h, c.picture.w};
     const Shape shape = features.after({kN, kT});
     const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 4);
@@ -156,9 +186,10 @@ TEST(Conv2d, TakesRealValuesAndConstantsInBothLayouts) {
   }
 }
 
-TEST(Conv2d, SameBitsForAnyNumberOfThreadsAndEveryForm) {
-  for (const Case& c : kCases) {
-    Conv2d conv(c.options);
+template <class Options>
+void expect_same_bits_for_any_number_of_threads(const std::vector<Case<Options>>& cases) {
+  for (const Case<Options>& c : cases) {
+    ConvolutionOf<Options> conv(c.options);
     const Shape features{c.options.in_channels, c.picture.h, c.picture.w};
     const Shape shape = features.after({kN, kT});
     const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 6);
@@ -176,9 +207,10 @@ TEST(Conv2d, SameBitsForAnyNumberOfThreadsAndEveryForm) {
   }
 }
 
-TEST(Conv2d, SameBitsOnEveryTargetThatFuses) {
-  for (const Case& c : kCases) {
-    Conv2d conv(c.options);
+template <class Options>
+void expect_same_bits_on_every_target(const std::vector<Case<Options>>& cases) {
+  for (const Case<Options>& c : cases) {
+    ConvolutionOf<Options> conv(c.options);
     const Shape features{c.options.in_channels, c.picture.h, c.picture.w};
     const Shape shape = features.after({kN, kT});
     const Tensor dy = test::random_tensor(conv.output_shape(features).after({kN, kT}), 9);
@@ -196,6 +228,106 @@ TEST(Conv2d, SameBitsOnEveryTargetThatFuses) {
       }
     }
   }
+}
+
+TEST(Conv2d, IsTheReferenceOnEveryTarget) { expect_the_reference_on_every_target(kConvolutions); }
+TEST(ConvTranspose2d, IsTheReferenceOnEveryTarget) { expect_the_reference_on_every_target(kTransposed); }
+TEST(Conv2d, TakesRealValuesAndConstantsInBothLayouts) { expect_real_values_and_constants_in_both_layouts(kConvolutions); }
+TEST(ConvTranspose2d, TakesRealValuesAndConstantsInBothLayouts) { expect_real_values_and_constants_in_both_layouts(kTransposed); }
+TEST(Conv2d, SameBitsForAnyNumberOfThreadsAndEveryForm) { expect_same_bits_for_any_number_of_threads(kConvolutions); }
+TEST(ConvTranspose2d, SameBitsForAnyNumberOfThreadsAndEveryForm) { expect_same_bits_for_any_number_of_threads(kTransposed); }
+TEST(Conv2d, SameBitsOnEveryTargetThatFuses) { expect_same_bits_on_every_target(kConvolutions); }
+TEST(ConvTranspose2d, SameBitsOnEveryTargetThatFuses) { expect_same_bits_on_every_target(kTransposed); }
+
+// y of a transposed convolution is dx of the convolution with the same weights, whose x it returns as dx.
+TEST(ConvTranspose2d, IsTheAdjointOfTheConvolution) {
+  Conv2d conv(6, 4, 3, {.stride = 2, .padding = 1, .groups = 2, .bias = false});
+  ConvTranspose2d back(4, 6, 3, {.stride = 2, .padding = 1, .output_padding = {1, 0}, .groups = 2, .bias = false});
+  ASSERT_EQ(conv.weight().value.shape(), back.weight().value.shape());
+  back.weight().value = conv.weight().value;
+  const Shape features{6, 8, 7}, outputs = conv.output_shape(features);
+  ASSERT_EQ(back.output_shape(outputs), features);
+  const Tensor x = test::random_tensor(features.after({kN, kT}), 1);
+  const Tensor dy = test::random_tensor(outputs.after({kN, kT}), 2);
+  const test::PassResult forward = test::run_pass(conv, x, dy), backward = test::run_pass(back, dy, x);
+  EXPECT_LT(test::relative_error(backward.y_values, forward.dx), 1e-6);
+  EXPECT_LT(test::relative_error(backward.dx, forward.y_values), 1e-6);
+  EXPECT_LT(test::relative_error(backward.gradients.at(0), forward.gradients.at(0)), 1e-6);
+}
+
+/// One dimension is two of which one has one row: the same bits.
+template <class Line, class Picture>
+void expect_a_picture_of_one_row(Line line, Picture picture, std::size_t channels) {
+  constexpr std::size_t kLength = 11;
+  ASSERT_EQ(line.weight().value.size(), picture.weight().value.size());
+  std::ranges::copy(line.weight().value.values(), picture.weight().value.data());
+  std::ranges::copy(line.bias().value.values(), picture.bias().value.data());
+  const Shape of_line = Shape{channels, kLength}.after({kN, kT}), of_picture{kN, kT, channels, 1, kLength};
+  const Shape y = line.output_shape({channels, kLength});
+  ASSERT_EQ(picture.output_shape({channels, 1, kLength}), (Shape{y[0], 1, y[1]}));
+  EXPECT_EQ(line.macs({channels, kLength}), picture.macs({channels, 1, kLength}));
+  const Tensor dy_line = test::random_tensor(y.after({kN, kT}), 1);
+  const Tensor dy_picture = test::random_tensor({kN, kT, y[0], 1, y[1]}, 1);
+  const auto bytes = test::Random(2).spikes<std::uint8_t>(of_line.size(), 0.3);
+  const Spikes spikes_line = Spikes::from_bytes(of_line, bytes), spikes_picture = Spikes::from_bytes(of_picture, bytes);
+  const Tensor stored_line = test::random_tensor({kN, 1, channels, kLength}, 3);
+  const Tensor stored_picture = test::random_tensor({kN, 1, channels, 1, kLength}, 3);
+  const Tensor values_line = test::random_tensor(of_line, 4), values_picture = test::random_tensor(of_picture, 4);
+  const std::pair<Signal, Signal> forms[] = {
+      {spikes_line, spikes_picture},
+      {values_line, values_picture},
+      {Signal(stored_line, of_line), Signal(stored_picture, of_picture)}};
+  ThreadPool pool(1);
+  for (const auto& [x_line, x_picture] : forms) {
+    const test::PassResult expected = test::run_pass(picture, x_picture, dy_picture);
+    SignalMemory memory;
+    for (const Signal& x : {x_line, in_layout(x_line, Layout::channels_last, memory, pool)}) {
+      const test::PassResult got = test::run_pass(line, x, dy_line);
+      EXPECT_EQ(got.y.layout(), Layout::channels_last);
+      EXPECT_EQ(got.y_values, expected.y_values);
+      EXPECT_EQ(got.dx, expected.dx);
+      EXPECT_EQ(got.gradients, expected.gradients);
+    }
+  }
+}
+
+TEST(Conv1d, IsAConvolutionOfPicturesOfOneRow) {
+  expect_a_picture_of_one_row(
+      Conv1d(6, 10, 3, {.stride = 2, .padding = 2, .dilation = 2, .groups = 2}),
+      Conv2d(6, 10, {1, 3}, {.stride = {1, 2}, .padding = {0, 2}, .dilation = {1, 2}, .groups = 2}), 6);
+  expect_a_picture_of_one_row(Conv1d(70, 65, 1), Conv2d(70, 65, 1), 70);
+}
+
+TEST(ConvTranspose1d, IsATransposedConvolutionOfPicturesOfOneRow) {
+  expect_a_picture_of_one_row(
+      ConvTranspose1d(6, 10, 3, {.stride = 3, .padding = 1, .output_padding = 2, .groups = 2}),
+      ConvTranspose2d(6, 10, {1, 3},
+                      {.stride = {1, 3}, .padding = {0, 1}, .output_padding = {0, 2}, .groups = 2}),
+      6);
+}
+
+TEST(ConvTranspose2d, CountsWhatItMultiplies) {
+  EXPECT_EQ(ConvTranspose2d(4, 6, 3, {.stride = 2, .groups = 2}).macs({4, 5, 7}), 4u * 5 * 7 * 3 * 9);
+  EXPECT_EQ(Conv1d(4, 6, 3, {.groups = 2}).macs({4, 9}), 6u * 7 * 2 * 3);
+}
+
+TEST(ConvTranspose2d, RefusesOptionsAndShapes) {
+  EXPECT_EQ(error_text([] { ConvTranspose2d(1, 1, 3, {.stride = 2, .output_padding = {1, 2}}); }),
+            "[conv_transpose2d] output_padding must be less than stride or dilation, got (1, 2)");
+  EXPECT_EQ(error_text([] { ConvTranspose1d(1, 1, 3, {.output_padding = 1}); }),
+            "[conv_transpose1d] output_padding must be less than stride or dilation, got 1");
+  EXPECT_EQ(error_text([] { ConvTranspose2d(1, 1, 3, {.padding = {1, 4}}).output_shape({1, 9, 2}); }),
+            "[conv_transpose2d] padding must leave something of the output, got (1, 9, 2)");
+  EXPECT_EQ(error_text([] { ConvTranspose2d(4, 3, 3, {.groups = 2}); }),
+            "[conv_transpose2d] out_channels must be a multiple of groups, got 3 and 2");
+}
+
+TEST(Conv1d, RefusesOptionsAndShapes) {
+  EXPECT_EQ(error_text([] { Conv1d(1, 1, 0); }), "[conv1d] kernel_size must be >= 1 and <= 4096, got 0");
+  EXPECT_EQ(error_text([] { Conv1d(3, 1, 5).output_shape({3, 4}); }),
+            "[conv1d] input must be at least as long as the window 5, is 4 with its padding, got (3, 4)");
+  EXPECT_EQ(error_text([] { Conv1d(3, 1, 2).output_shape({3, 1, 4}); }),
+            "[conv1d] input features must be (3, L), got (3, 1, 4)");
 }
 
 TEST(Conv2d, EmptyBatchGoesThrough) {
@@ -240,6 +372,13 @@ TEST(Conv2d, WeightsAreDrawnAsPyTorchDrawsThem) {
   const auto n = static_cast<double>(conv.weight().value.size());
   EXPECT_NEAR(std::sqrt(squares / n), bound / std::sqrt(3.0), 0.02 * bound);
   EXPECT_EQ(conv.weight().value.shape(), (Shape{64, 16, 3, 3}));
+  // PyTorch's fan-in of a transposed convolution is what one input channel is multiplied by.
+  ConvTranspose2d transposed(32, 64, 3, {.groups = 2});
+  EXPECT_EQ(transposed.weight().value.shape(), (Shape{32, 32, 3, 3}));
+  const auto weights = transposed.weight().value.values();
+  const double most = 1 / std::sqrt(32.0 * 9), largest = static_cast<double>(std::ranges::max(weights));
+  EXPECT_LE(largest, most);
+  EXPECT_GT(largest, 0.99 * most);
 }
 
 }  // namespace

@@ -115,6 +115,22 @@ TEST(NormLayers, ConstantSignalsAreTheirStepsRepeated) {
   }
 }
 
+// (C, L) is a picture of one row.
+TEST(BatchNorm, NormalisesChannelsOfOneDimension) {
+  BatchNorm line(5), picture(5);
+  const Tensor x = random_tensor({3, 4, 5, 6}, 1), y = random_tensor({3, 4, 5, 1, 6}, 1);
+  SignalMemory memory;
+  const Signal turned = in_layout(x, Layout::channels_last, memory, ThreadPool::shared());
+  const Result expected = run(picture, y);
+  for (const Signal& form : {Signal(x), turned}) {
+    line.initialize(0);
+    const Result got = run(line, form);
+    EXPECT_EQ(got.y, expected.y);
+    EXPECT_EQ(got.dx, expected.dx);
+    EXPECT_EQ(got.state, expected.state);
+  }
+}
+
 TEST(BatchNorm, BackwardOfATrainingUpdatesTheRunningStatisticsOnce) {
   BatchNorm norm(3);
   const Tensor x = random_tensor({4, 2, 3}, 1), dy = random_tensor({4, 2, 3}, 2);
@@ -203,9 +219,9 @@ TEST(NormLayers, RefuseWhatTheyCannotDo) {
   EXPECT_EQ(error_text([] {
               static_cast<void>(BatchNorm(3).output_shape({4, 3}));
             }),
-            "[batch_norm] input features must be (3) or (3, H, W), got (4, 3)");
+            "[batch_norm] input features must be (3) or (3, positions...), got (4, 3)");
   EXPECT_EQ(error_text([] { static_cast<void>(ThresholdDependentBatchNorm(3).output_shape({4})); }),
-            "[threshold_dependent_batch_norm] input features must be (3) or (3, H, W), got (4)");
+            "[threshold_dependent_batch_norm] input features must be (3) or (3, positions...), got (4)");
   EXPECT_EQ(error_text([] {
               Tape tape;
               tape.set_context({.training = true});

@@ -205,7 +205,7 @@ TEST(SignalForms, RefusesMemoryThatDoesNotFit) {
   EXPECT_EQ(error_text([&] {
               Signal(values, Shape{2, 3, 120}, Layout::channels_last);
             }),
-            "[signal] a channels-last signal must be (N, T, C, H, W), got (2, 3, 120)");
+            "[signal] a channels-last signal must be (N, T, C, positions...), got (2, 3, 120)");
   EXPECT_EQ(
       error_text([&] {
         static_cast<void>(Signal(values, Shape{2, 3, 6, 4, 5}, Layout::channels_last).reshaped({2, 3, 120}));

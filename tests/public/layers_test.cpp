@@ -25,6 +25,13 @@ std::vector<Kind> all_layers() {
   add(std::make_shared<Flatten>(), picture);
   add(std::make_shared<Linear>(6, 4), vector);
   add(std::make_shared<Conv2d>(2, 3, 3), picture);
+  add(std::make_shared<ConvTranspose2d>(2, 3, 3), picture);
+  add(std::make_shared<Conv1d>(2, 3, 3), Shape{2, 7});
+  add(std::make_shared<ConvTranspose1d>(2, 3, 3), Shape{2, 7});
+  add(std::make_shared<Unflatten>(UnflattenOptions{.unflattened_size = {2, 3}}), vector);
+  add(std::make_shared<Upsample>(UpsampleOptions{.scale_factor = 2}), picture);
+  add(std::make_shared<GroupNorm>(1, 2), picture);
+  add(std::make_shared<LayerNorm>(std::vector<std::size_t>{6, 5}), picture);
   add(std::make_shared<MaxPool2d>(2), picture);
   add(std::make_shared<AvgPool2d>(2), picture);
   add(std::make_shared<AdaptiveAvgPool2d>(2), picture);
@@ -215,6 +222,17 @@ TEST(PublicLayers, RefuseOptionsOutOfRange) {
   expect_throws<ArgumentError>([] { BatchNorm(2, {.eps = 0}); }, {"[batch_norm]", "eps"});
   expect_throws<ArgumentError>([] { Recurrent{0}; }, {"[recurrent]", "features"});
   expect_throws<ArgumentError>([] { PSN{{.steps = 0}}; }, {"[psn]", "steps"});
+  expect_throws<ArgumentError>([] { GroupNorm(2, 3); }, {"[group_norm]", "num_channels"});
+  expect_throws<ArgumentError>([] { LayerNorm(std::vector<std::size_t>{}); }, {"[layer_norm]", "normalized_shape"});
+  expect_throws<ArgumentError>([] { LayerNorm({kHuge}); }, {"[layer_norm]", "normalized_shape"});
+  expect_throws<ArgumentError>([] { Upsample(UpsampleOptions{}); }, {"[upsample]", "neither"});
+  expect_throws<ArgumentError>([] { Upsample({.scale_factor = kHuge}); }, {"[upsample]", "scale_factor"});
+  expect_throws<ArgumentError>([] { Unflatten({.unflattened_size = {kHuge}}); }, {"[unflatten]", "unflattened_size"});
+  expect_throws<ArgumentError>([] { ConvTranspose2d(2, 3, 3, {.output_padding = 1}); },
+                               {"[conv_transpose2d]", "output_padding"});
+  expect_throws<ArgumentError>([] { ConvTranspose1d(2, 3, 3, {.padding = kHuge}); },
+                               {"[conv_transpose1d]", "padding"});
+  expect_throws<ArgumentError>([] { Conv1d(2, 3, 0); }, {"[conv1d]", "kernel_size"});
   expect_throws<ArgumentError>([] { Conv2d(2, 3, 0); }, {"[conv2d]", "kernel_size"});
   expect_throws<ArgumentError>([] { Conv2d(2, 3, 3, {.stride = 0}); }, {"[conv2d]", "stride"});
   expect_throws<ArgumentError>([] { Conv2d(2, 3, 3, {.padding = kHuge}); }, {"[conv2d]", "padding"});

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <span>
+
 #include "reference/conv.hpp"
 #include "reference/pool.hpp"
 #include "reference/winograd.hpp"
@@ -19,9 +23,16 @@ const reference::Conv2dShape kConvolutions[] = {
     {3, 3, 3, {6, 5}, {.kernel_size = {3, 2}, .stride = 2, .padding = {2, 1}, .dilation = {2, 3}}},
 };
 
-TEST(Conv2dReference, GradientsAreThoseOfFiniteDifferences) {
-  for (const reference::Conv2dShape& shape : kConvolutions) {
-    const std::size_t y_size = shape.out * shape.window.outputs(shape.picture).area();
+const reference::ConvTranspose2dShape kTransposed[] = {
+    {2, 3, 1, {4, 5}, {.kernel_size = 3, .padding = 1}},
+    {4, 6, 2, {3, 4}, {.kernel_size = {2, 3}, .stride = {3, 2}}, {2, 1}},
+    {3, 3, 3, {4, 5}, {.kernel_size = {3, 2}, .stride = 2, .padding = {2, 1}, .dilation = {2, 3}}, {0, 2}},
+};
+
+template <class ConvShape>
+void expect_finite_differences(std::span<const ConvShape> shapes) {
+  for (const ConvShape& shape : shapes) {
+    const std::size_t y_size = shape.out * shape.outputs().area();
     const std::size_t weights = shape.out * shape.in / shape.groups * shape.window.kernel_size.area();
     const Values x = test::Random(1).values<double>(shape.in * shape.picture.area());
     const Values w = test::Random(2).values<double>(weights), b = test::Random(3).values<double>(shape.out);
@@ -40,6 +51,37 @@ TEST(Conv2dReference, GradientsAreThoseOfFiniteDifferences) {
     EXPECT_LT(test::gradient_error([&](const Values& at) { return loss(x, w, at); }, b, db), 1e-8);
     dw[0] = -dw[0];  // the check can fail
     EXPECT_GT(test::gradient_error([&](const Values& at) { return loss(x, at, b); }, w, dw), 1e-3);
+  }
+}
+
+TEST(Conv2dReference, GradientsAreThoseOfFiniteDifferences) {
+  expect_finite_differences<reference::Conv2dShape>(kConvolutions);
+}
+
+TEST(ConvTranspose2dReference, GradientsAreThoseOfFiniteDifferences) {
+  expect_finite_differences<reference::ConvTranspose2dShape>(kTransposed);
+}
+
+// Every pair of an input and an output that meet in one meets in the other, by the same weight.
+TEST(ConvTranspose2dReference, IsTheAdjointOfTheConvolution) {
+  for (const reference::ConvTranspose2dShape& shape : kTransposed) {
+    using Meeting = std::array<std::size_t, 3>;
+    std::vector<Meeting> forward, back;
+    const reference::Conv2dShape conv{shape.out, shape.in, shape.groups, shape.outputs(), shape.window};
+    ASSERT_GE(conv.outputs().h, shape.picture.h);
+    ASSERT_GE(conv.outputs().w, shape.picture.w);
+    conv.for_each([&](std::size_t o, std::size_t i, std::size_t w) {
+      // Rows and columns that a dilated output_padding adds to the convolution's outputs are not there.
+      const std::size_t r = o / conv.outputs().w % conv.outputs().h, c = o % conv.outputs().w;
+      const std::size_t channel = o / conv.outputs().area();
+      if (r >= shape.picture.h || c >= shape.picture.w) return;
+      forward.push_back({i, (channel * shape.picture.h + r) * shape.picture.w + c, w});
+    });
+    shape.for_each([&](std::size_t o, std::size_t i, std::size_t w) { back.push_back({o, i, w}); });
+    std::ranges::sort(forward);
+    std::ranges::sort(back);
+    EXPECT_EQ(forward, back);
+    EXPECT_FALSE(back.empty());
   }
 }
 

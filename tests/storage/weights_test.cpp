@@ -65,7 +65,15 @@ TEST(Weights, LayersOnPicturesComeBackToo) {
                  LIF{},
                  MaxPool2d{2},
                  AvgPool2d{2, {.stride = Size2{1, 2}}},
+                 ConvTranspose2d{4, 6, {2, 3}, {.stride = 2, .output_padding = {1, 0}, .groups = 2}},
+                 GroupNorm{3, 6},
+                 Upsample{{.scale_factor = 2}},
                  AdaptiveAvgPool2d{Size2{1, 2}},
+                 Flatten{},
+                 Unflatten{{.unflattened_size = {3, 4}}},
+                 Conv1d{3, 4, 2, {.padding = 1}},
+                 ConvTranspose1d{4, 2, 2, {.stride = 2, .output_padding = 1}},
+                 LayerNorm{{11}},
                  Flatten{}};
   net.initialize(7);
   save_network(folder / "net.safetensors", net);

@@ -101,6 +101,16 @@ TEST(Recipe, TomlOfEveryKindGivesTheSameRecipe) {
                     MaxPool2dOptions{.kernel_size = 2},
                     AvgPool2dOptions{.kernel_size = 3, .stride = Size2{2, 1}},
                     AdaptiveAvgPool2dOptions{.output_size = {1, 2}}};
+  recipe.network.push_back(UnflattenOptions{.dim = 2, .unflattened_size = {3, 4}});
+  recipe.network.push_back(Conv1dOptions{.in_channels = 4, .out_channels = 6, .kernel_size = 3});
+  recipe.network.push_back(ConvTranspose1dOptions{
+      .in_channels = 4, .out_channels = 6, .kernel_size = 3, .stride = 2, .output_padding = 1});
+  recipe.network.push_back(ConvTranspose2dOptions{
+      .in_channels = 4, .out_channels = 6, .kernel_size = 2, .stride = {3, 2}, .output_padding = {2, 0}});
+  recipe.network.push_back(GroupNormOptions{.num_groups = 2, .num_channels = 6, .affine = false});
+  recipe.network.push_back(LayerNormOptions{.normalized_shape = {3, 4}, .bias = false});
+  recipe.network.push_back(UpsampleOptions{.size = Size2{7, 5}, .mode = UpsampleMode::bilinear});
+  recipe.network.push_back(UpsampleOptions{.scale_factor = 2});
   recipe.network.push_back(RatePenaltyOptions{.norm = Norm::l1, .target = 0.2f});
   for (const LossRecipe& loss :
        {LossRecipe{RateMseOptions{.scale = 1.0f / 3}}, LossRecipe{RateCrossEntropyOptions{}},
@@ -128,6 +138,66 @@ TEST(Recipe, TomlOfEveryKindGivesTheSameRecipe) {
   EXPECT_EQ(std::get<Conv2dOptions>(back.network.at(5)).kernel_size, (Size2{3, 5}));
   EXPECT_FALSE(std::get<MaxPool2dOptions>(back.network.at(6)).stride.has_value());
   EXPECT_EQ(std::get<AvgPool2dOptions>(back.network.at(7)).stride, (Size2{2, 1}));
+  EXPECT_EQ(std::get<UnflattenOptions>(back.network.at(9)).unflattened_size,
+            (std::vector<std::size_t>{3, 4}));
+  EXPECT_EQ(std::get<ConvTranspose1dOptions>(back.network.at(11)).output_padding, 1u);
+  EXPECT_EQ(std::get<ConvTranspose2dOptions>(back.network.at(12)).output_padding, (Size2{2, 0}));
+  EXPECT_FALSE(std::get<GroupNormOptions>(back.network.at(13)).affine);
+  EXPECT_EQ(std::get<LayerNormOptions>(back.network.at(14)).normalized_shape,
+            (std::vector<std::size_t>{3, 4}));
+  EXPECT_EQ(std::get<UpsampleOptions>(back.network.at(15)).mode, UpsampleMode::bilinear);
+  EXPECT_EQ(std::get<UpsampleOptions>(back.network.at(15)).size, (Size2{7, 5}));
+  EXPECT_FALSE(std::get<UpsampleOptions>(back.network.at(16)).size.has_value());
+}
+
+// Pictures as sequences of rows, and back: every layer by its recipe, with changed options.
+TEST(Recipe, LayersOfOneDimensionAndUpsamplingBuildANetwork) {
+  const Recipe recipe = parse_recipe(R"([[network]]
+kind = "flatten"
+[[network]]
+kind = "unflatten"
+unflattened_size = [28, 28]
+[[network]]
+kind = "conv1d"
+in_channels = 28
+out_channels = 12
+kernel_size = 3
+[[network]]
+kind = "group_norm"
+num_groups = 3
+num_channels = 12
+[[network]]
+kind = "lif"
+[[network]]
+kind = "unflatten"
+dim = 2
+unflattened_size = [2, 13]
+[[network]]
+kind = "conv_transpose2d"
+in_channels = 12
+out_channels = 4
+kernel_size = 2
+stride = 2
+[[network]]
+kind = "upsample"
+scale_factor = [2, 1]
+[[network]]
+kind = "layer_norm"
+normalized_shape = [26]
+)",
+                                     "my.toml");
+  EXPECT_EQ(recipe.build_network({1, 28, 28}).output_shape({1, 28, 28}), (Shape{4, 8, 26}));
+  const Recipe changed = with_settings(
+      recipe, {"network.1.unflattened_size=[14, 56]", "network.2.in_channels=14", "network.5.unflattened_size=[2, 27]",
+               "network.7.scale_factor=none", "network.7.size=[3, 26]", "network.7.mode=bilinear"});
+  EXPECT_EQ(changed.build_network({1, 28, 28}).output_shape({1, 28, 28}), (Shape{4, 3, 26}));
+  EXPECT_EQ(error_of([&] { with_settings(recipe, {"network.7.mode=linear"}); }),
+            "network.7.mode=linear: 'linear' is unknown; did you mean 'nearest'?");
+  EXPECT_EQ(error_of([&] { with_settings(recipe, {"network.8.normalized_shape=[0]"}); }),
+            "network.8.normalized_shape=[0]: key 'network.8.normalized_shape.0': expected an integer >= 1 and <= "
+            "16777216, got 0");
+  EXPECT_EQ(error_of([&] { with_settings(recipe, {"network.7.size=3"}).build_network({1, 28, 28}); }),
+            "[upsample] exactly one of size and scale_factor must be given, got both");
 }
 
 TEST(Recipe, SizesAreOneNumberOrTwo) {

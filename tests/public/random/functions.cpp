@@ -21,7 +21,7 @@ constexpr std::string_view kFunctions[] = {
     "Buffer::Buffer", "Buffer::data", "Buffer::operator=", "Buffer::operator[]", "Buffer::resize",
     "Buffer::size", "Buffer::span", "Buffer::zero",
     // conv.hpp
-    "Conv2d::Conv2d", "Conv2d::bias", "Conv2d::options", "Conv2d::weight",
+    "Convolution::bias", "Convolution::weight", "ConvolutionOf::ConvolutionOf", "ConvolutionOf::options",
     // dataset.hpp
     "Dataset::check", "Dataset::first", "Dataset::picture", "Dataset::size", "datasets::default_folder",
     "datasets::fashion_mnist", "datasets::fetch", "datasets::is_picture_folder", "datasets::list",
@@ -43,6 +43,9 @@ constexpr std::string_view kFunctions[] = {
     // fields.hpp
     "Range::contains", "Range::text", "above", "any", "at_least", "between", "check_fields", "check_range",
     "from_below", "inside",
+    // group_norm.hpp
+    "GroupNorm::GroupNorm", "GroupNorm::options", "LayerNorm::LayerNorm", "LayerNorm::options",
+    "SampleNorm::bias", "SampleNorm::weight",
     // layer.hpp
     "Layer::backward", "Layer::buffers", "Layer::children", "Layer::clone", "Layer::forward",
     "Layer::initialize", "Layer::is_recurrent", "Layer::kind", "Layer::macs", "Layer::named_tensors",
@@ -51,7 +54,8 @@ constexpr std::string_view kFunctions[] = {
     // layers.hpp
     "Flatten::Flatten", "Flatten::options", "Linear::Linear", "Linear::bias", "Linear::in", "Linear::options",
     "Linear::out", "Linear::weight", "Sequential::Sequential", "Sequential::add", "Sequential::at",
-    "Sequential::operator=", "Sequential::operator[]", "Sequential::size",
+    "Sequential::operator=", "Sequential::operator[]", "Sequential::size", "Unflatten::Unflatten",
+    "Unflatten::options",
     // loss.hpp
     "CountCrossEntropy::CountCrossEntropy", "CountCrossEntropy::options", "CountMse::CountMse",
     "CountMse::options", "Loss::backward", "Loss::forward", "Loss::kind", "Loss::reads_spikes",
@@ -122,6 +126,8 @@ constexpr std::string_view kFunctions[] = {
     "Trainer::options", "Trainer::position", "Trainer::set_position", "Trainer::threads",
     // type_list.hpp
     "for_each_type",
+    // upsample.hpp
+    "Upsample::Upsample", "Upsample::options",
     // voting.hpp
     "Voting::Voting", "Voting::options",
     // weights.hpp

@@ -1,6 +1,9 @@
 #include "networks.hpp"
 
+#include <algorithm>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "options.hpp"
 #include "user_layers.hpp"
@@ -61,11 +64,62 @@ Made norm(Program& p, const Place& at, const char* name) {
   draw_fields(p, options, at.invalid);
   std::size_t channels = at.features[0];
   if (p.random.chance(at.invalid)) channels = p.random.below(12);
-  const bool takes = at.features.rank() != 2 && channels == at.features[0] && !at.spikes;
+  const bool takes = channels == at.features[0] && !at.spikes;
   const std::string text = cat(name, "{", channels, ", ", fields_text(options), "}");
   const bool valid = in_ranges(options) && channels > 0;
   return {construct<L>(p, name, text, expected(valid), options, channels, options), text, at.features, false,
           takes && valid};
+}
+
+Made group_norm(Program& p, const Place& at) {
+  GroupNormOptions o;
+  draw_fields(p, o, at.invalid);
+  const std::size_t channels = at.features[0];
+  o.num_channels = p.random.chance(at.invalid) ? p.random.below(5) : channels;
+  o.num_groups = p.random.one_of<std::size_t>({1, channels % 2 == 0 ? 2u : 1u, channels});
+  if (p.random.chance(at.invalid)) o.num_groups = p.random.below(5);
+  const bool valid = in_ranges(o) && o.num_channels % o.num_groups == 0;
+  const std::string text = cat("GroupNorm{", fields_text(o), "}");
+  return {construct<GroupNorm>(p, "GroupNorm", text, expected(valid), o, o), text, at.features, false,
+          valid && o.num_channels == channels};
+}
+
+Made layer_norm(Program& p, const Place& at) {
+  LayerNormOptions o;
+  draw_fields(p, o, at.invalid);
+  const auto sizes = at.features.sizes();
+  const std::size_t first = p.random.below(sizes.size());
+  o.normalized_shape.assign(sizes.begin() + static_cast<std::ptrdiff_t>(first), sizes.end());
+  if (p.random.chance(at.invalid)) o.normalized_shape.push_back(p.random.below(3));
+  if (p.random.chance(at.invalid)) o.normalized_shape.clear();
+  const bool valid = in_ranges(o) && !o.normalized_shape.empty() && o.normalized_shape.size() <= 6;
+  const std::string text = cat("LayerNorm{", fields_text(o), "}");
+  const bool same = std::ranges::equal(o.normalized_shape, at.features.from(first).sizes());
+  // A size of 1 that is drawn may be the last of the features too.
+  return {construct<LayerNorm>(p, "LayerNorm", text, expected(valid), o, o), text, at.features, false,
+          valid && same};
+}
+
+Made unflatten(Program& p, const Place& at) {
+  UnflattenOptions o;
+  o.dim = p.random.between(1, at.features.rank());
+  const std::size_t size = at.features[o.dim - 1], two = size % 2 == 0 ? 2 : 1;
+  o.unflattened_size = {two, size / two};
+  if (p.random.chance(at.invalid)) o.dim = p.random.below(4);
+  if (p.random.chance(at.invalid)) o.unflattened_size.push_back(p.random.below(3));
+  const bool valid = in_ranges(o);
+  std::size_t product = 1;
+  for (const std::size_t one : o.unflattened_size) product *= one;
+  const bool fits = valid && o.dim <= at.features.rank() && at.features[o.dim - 1] == product &&
+                    at.features.rank() + o.unflattened_size.size() - 1 <= Shape::kMaxRank - 2;
+  const std::string text = cat("Unflatten{", fields_text(o), "}");
+  Made made{construct<Unflatten>(p, "Unflatten", text, expected(valid), o, o), text, at.features, at.spikes, fits};
+  if (!fits) return made;
+  std::vector<std::size_t> sizes(at.features.sizes().begin(), at.features.sizes().end());
+  const auto place = sizes.erase(sizes.begin() + static_cast<std::ptrdiff_t>(o.dim - 1));
+  sizes.insert(place, o.unflattened_size.begin(), o.unflattened_size.end());
+  made.features = Shape(std::span<const std::size_t>(sizes));
+  return made;
 }
 
 Made user_layer(Program& p, const Place& at) {
@@ -124,12 +178,13 @@ Made flatten(Program& p, const Place& at) {
 
 Made shape_keeper(Program& p, const Place& at) {
   const bool currents = !at.spikes || p.random.chance(at.invalid);
-  const bool channels = at.features.rank() == 1 || at.features.rank() == 3;  // as norms want them
-  switch (currents && channels ? p.random.below(6) : p.random.one_of<std::size_t>({0, 3})) {
+  switch (currents ? p.random.below(8) : p.random.one_of<std::size_t>({0, 3, 6, 7})) {
     case 0: return plain_layer<Dropout>(p, at, "Dropout", at.spikes, true);
     case 1: return norm<BatchNorm>(p, at, "BatchNorm");
     case 2: return norm<ThresholdDependentBatchNorm>(p, at, "ThresholdDependentBatchNorm");
     case 3: return plain_layer<RatePenalty>(p, at, "RatePenalty", at.spikes, true);
+    case 6: return group_norm(p, at);
+    case 7: return layer_norm(p, at);
     case 4: return plain_layer<LI>(p, at, "LI", false, !at.spikes);
     default: return plain_layer<SoftLIF>(p, at, "SoftLIF", false, !at.spikes);
   }
@@ -218,6 +273,7 @@ Made draw_layer(Program& p, const Place& at) {
     case 0:
     case 1: return shape_keeper(p, at);
     case 2:
+      if (at.features.rank() < 3 && p.random.chance(0.4)) return unflatten(p, at);
       if (at.features.rank() > 1 || p.random.chance(0.2)) return flatten(p, at);
       break;
     case 3:
@@ -229,6 +285,7 @@ Made draw_layer(Program& p, const Place& at) {
   }
   if (picture) return draw_picture_layer(p, at);
   if (at.features.rank() == 1) return draw_synapse(p, at);
+  if (at.features.rank() == 2 && p.random.chance(0.5)) return draw_line_layer(p, at);
   return p.random.chance(0.5) ? flatten(p, at) : shape_keeper(p, at);
 }
 

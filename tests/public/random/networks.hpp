@@ -42,6 +42,8 @@ Made draw_neuron(Program& p, const Place& at);
 /// One with numbers for each channel of `at`.
 Made draw_channel_neuron(Program& p, const Place& at);
 Made draw_picture_layer(Program& p, const Place& at);
+/// One that takes (C, L).
+Made draw_line_layer(Program& p, const Place& at);
 Made draw_synapse(Program& p, const Place& at);
 
 }  // namespace volley::test

@@ -11,8 +11,8 @@ struct Sizes {
   std::size_t N, T, C, positions, features;
 
   explicit Sizes(const Shape& shape) : N(shape[0]), T(shape[1]), features(shape.from(2).size()) {
-    C = shape.rank() == 5 ? shape[2] : features;
-    positions = shape.rank() == 5 ? shape[3] * shape[4] : 1;
+    C = shape.rank() >= 4 ? shape[2] : features;
+    positions = shape.rank() >= 4 ? shape.from(3).size() : 1;
   }
   /// Where feature f lies among the features of a step.
   std::size_t place(std::size_t f, bool channels_last) const {
@@ -104,7 +104,7 @@ Input draw_input(Program& p, const std::string& name, const Shape& shape, Want w
   form.spikes = want == Want::spikes || (want == Want::either && p.random.chance(0.4));
   if (!form.spikes) {
     form.constant = shape[1] > 0 && p.random.chance(0.3);
-    form.channels_last = shape.rank() == 5 && p.random.chance(0.3);
+    form.channels_last = shape.rank() >= 4 && p.random.chance(0.3);
   }
   return draw_input(p, name, shape, form);
 }

@@ -13,7 +13,7 @@ namespace volley::test {
 struct Form {
   bool spikes = false;
   bool constant = false;       // real values only: one step stored
-  bool channels_last = false;  // real values (N, T, C, H, W) only
+  bool channels_last = false;  // real values (N, T, C, positions...) only
 };
 
 /// A signal and the memory that it looks at.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "options.hpp"
 #include "scenes.hpp"
@@ -62,8 +63,8 @@ void conv(Program& p, const Input& x) {
   const Case c = case_of(x);
   const std::size_t C = x.shape()[2], H = x.shape()[3], W = x.shape()[4], out = p.random.between(1, 5);
   Conv2d layer(C, out, 3, {.padding = 1});
-  p.count("Conv2d::weight");
-  p.count("Conv2d::bias");
+  p.count("Convolution::weight");
+  p.count("Convolution::bias");
   Values y(c.rows * out * H * W);
   for (std::size_t i = 0; i < y.size(); ++i) {
     const std::size_t w = i % W, h = i / W % H, o = i / W / H % out, r = i / W / H / out;
@@ -115,6 +116,77 @@ void identity(Program& p, const Input& x) {
   Values two = values;
   for (double& value : two) value *= 2;
   expect_close(p, run(p, twice, x, "Residual{Sequential{}}"), two, "Residual{Sequential{}}");
+}
+
+/// y[o] = b[o] + the sums of W[i, o, tap] x[i] over the positions and taps that reach it.
+void conv_transpose(Program& p, const Input& x) {
+  const Case c = case_of(x);
+  const std::size_t C = x.shape()[2], H = x.shape()[3], W = x.shape()[4], out = p.random.between(1, 3);
+  ConvTranspose2d layer(C, out, 2, {.stride = 2});
+  p.count("Convolution::weight");
+  p.count("Convolution::bias");
+  Values y(c.rows * out * 4 * H * W);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const std::size_t w = i % (2 * W), h = i / (2 * W) % (2 * H), o = i / (4 * H * W) % out, r = i / (4 * H * W) / out;
+    y[i] = value_of(layer.bias(), o);
+    for (std::size_t k = 0; k < C; ++k) {
+      y[i] += value_of(layer.weight(), (k * out + o) * 4 + h % 2 * 2 + w % 2) *
+              c.values[((r * C + k) * H + h / 2) * W + w / 2];
+    }
+  }
+  const std::string text = cat("ConvTranspose2d{", C, ", ", out, ", 2, {.stride = 2}}");
+  expect_close(p, run(p, layer, x, text), y, text);
+}
+
+void upsample(Program& p, const Input& x) {
+  const Case c = case_of(x);
+  const std::size_t H = x.shape()[3], W = x.shape()[4];
+  Values y(c.rows * x.shape()[2] * 4 * H * W);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const std::size_t w = i % (2 * W), h = i / (2 * W) % (2 * H), picture = i / (4 * H * W);
+    y[i] = c.values[(picture * H + h / 2) * W + w / 2];
+  }
+  expect_close(p, run(p, Upsample({.scale_factor = 2}), x, "Upsample{2}"), y, "Upsample{2}");
+}
+
+void conv_line(Program& p, const Input& x) {
+  const Case c = case_of(x);
+  const std::size_t C = x.shape()[2], L = x.shape()[3], out = p.random.between(1, 3);
+  Conv1d layer(C, out, 3, {.padding = 1});
+  Values y(c.rows * out * L);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const std::size_t l = i % L, o = i / L % out, r = i / L / out;
+    y[i] = value_of(layer.bias(), o);
+    for (std::size_t tap = 0; tap < C * 3; ++tap) {
+      const std::size_t from = l + tap % 3;  // + 1
+      if (from == 0 || from > L) continue;
+      y[i] += value_of(layer.weight(), o * C * 3 + tap) * c.values[(r * C + tap / 3) * L + from - 1];
+    }
+  }
+  const std::string text = cat("Conv1d{", C, ", ", out, ", 3, {.padding = 1}}");
+  expect_close(p, run(p, layer, x, text), y, text);
+}
+
+/// One group, and so layer normalisation of all features too.
+void sample_norm(Program& p, const Input& x) {
+  const Case c = case_of(x);
+  GroupNorm group(1, x.shape()[2], {.eps = 0.5f});
+  const auto sizes = x.shape().from(2).sizes();
+  LayerNorm layer(std::vector<std::size_t>(sizes.begin(), sizes.end()), {.eps = 0.5f});
+  for (const char* name : {"SampleNorm::weight", "SampleNorm::bias"}) p.count(name);
+  group.bias().value.data()[0] = layer.bias().value.data()[0] = 0;
+  group.weight().value.data()[0] = layer.weight().value.data()[0] = 1;
+  Values y(c.values.size());
+  for (std::size_t r = 0; r < c.rows; ++r) {
+    double mean = 0, variance = 0;
+    for (std::size_t f = 0; f < c.F; ++f) mean += c.values[r * c.F + f] / static_cast<double>(c.F);
+    for (std::size_t f = 0; f < c.F; ++f)
+      variance += std::pow(c.values[r * c.F + f] - mean, 2) / static_cast<double>(c.F);
+    for (std::size_t f = 0; f < c.F; ++f)
+      y[r * c.F + f] = (c.values[r * c.F + f] - mean) / std::sqrt(variance + 0.5);
+  }
+  expect_close(p, run(p, group, x, "GroupNorm"), y, "GroupNorm");
+  expect_close(p, run(p, layer, x, "LayerNorm"), y, "LayerNorm");
 }
 
 void norm(Program& p, const Input& x) {
@@ -195,10 +267,14 @@ void values_scene(Program& p) {
   }
   if (features.rank() == 3) {
     conv(p, x);
+    conv_transpose(p, x);
+    upsample(p, x);
     pool(p, x);
   }
+  if (features.rank() == 2) conv_line(p, x);
+  sample_norm(p, x);
   if (x.form().spikes) return;
-  if (features.rank() != 2) norm(p, x);
+  norm(p, x);
   neurons(p, x);
 }
 
