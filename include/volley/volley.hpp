@@ -9,6 +9,7 @@
 #include <volley/dropout.hpp>
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
+#include <volley/initialization.hpp>
 #include <volley/layer.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>

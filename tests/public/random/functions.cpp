@@ -43,6 +43,8 @@ constexpr std::string_view kFunctions[] = {
     // fields.hpp
     "Range::contains", "Range::text", "above", "any", "at_least", "between", "check_fields", "check_range",
     "from_below", "inside",
+    // initialization.hpp
+    "initialize_fluctuations", "initialize_rates",
     // layer.hpp
     "Layer::backward", "Layer::buffers", "Layer::children", "Layer::clone", "Layer::forward",
     "Layer::initialize", "Layer::is_recurrent", "Layer::kind", "Layer::macs", "Layer::named_tensors",
