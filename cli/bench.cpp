@@ -90,7 +90,7 @@ Recipe recipe_from(const BenchOptions& options) {
 void fit_to_time(Recipe& recipe, Split& data, double seconds) {
   constexpr std::size_t kBatches = 4;
   const std::size_t batch = recipe.training.batch;
-  Sequential net = recipe.build_network(data.train.shape);
+  Sequential net = recipe.build_network(data.train);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
   const History trial = trainer.fit(data.train.first(kBatches * batch), data.test.first(batch), 2);
   const double speed = trial.epochs.back().train_samples_per_second;  // the first epoch warms up
@@ -248,7 +248,7 @@ void bench(const BenchOptions& options) {
   Split data = cli::load_data(recipe, options.data_dir);
   const cli::Interrupts interrupts;
   fit_to_time(recipe, data, options.seconds);
-  Sequential net = recipe.build_network(data.train.shape);
+  Sequential net = recipe.build_network(data.train);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
   Report report{.recipe = recipe, .environment = environment_of(trainer)};
   if (!options.json) print_header(report);

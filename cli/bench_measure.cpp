@@ -101,7 +101,7 @@ class LayerByLayer {
   LayerByLayer(const Recipe& recipe, const Dataset& data)
       : recipe_(recipe),
         data_(data),
-        net_(recipe.build_network(data.shape)),
+        net_(recipe.build_network(data)),
         parts_(recipe.build_parts()),
         pool_(recipe.training.threads),
         encoder_tape_(pool_),

@@ -77,14 +77,11 @@ struct Simulation {
   std::vector<double> current;
 };
 
-/// One neuron's life, a step a call: by the specification in float32, whose bits the layer's kernels have.
-template <class Options>
-std::function<Row(float)> life_of(const Options& options, std::optional<float> start = {}) {
-  using Neuron = decltype(volley::reference::neuron_of<float>(options));
-  const Neuron neuron = volley::reference::neuron_of<float>(options);
+/// One neuron's life, a step a call.
+template <class Neuron>
+std::function<Row(float)> life_of(const Neuron& neuron) {
   std::array<float, Neuron::kStates> z{};
   neuron.start(z.data());
-  if (start.has_value()) z[0] = *start;
   return [neuron, z](float x) mutable {
     neuron.charge(z.data(), x);
     const float h = z[0];
@@ -93,6 +90,14 @@ std::function<Row(float)> life_of(const Options& options, std::optional<float> s
     neuron.reset(z.data(), s, s);
     return Row{x, h, z[0], s != 0, threshold};
   };
+}
+
+/// The same by the specification in float32, whose bits the layer's kernels have.
+template <class Options>
+std::function<Row(float)> life_of_options(const Options& options) {
+  std::function<Row(float)> life;
+  volley::reference::with_neuron_of<float>(options, [&](const auto& neuron) { life = life_of(neuron); });
+  return life;
 }
 
 [[noreturn]] void usage(const std::string& text) { throw CLI::ValidationError(text); }
@@ -198,7 +203,9 @@ bool check_form(const Continuous& c, const Given& given) {
     return false;
   }
   if (given("--tau")) usage("[neuron] --tau (steps) must not be given with --tau-m (ms)");
-  if (given("--no-decay-input")) usage("[neuron] --no-decay-input must not be given with --tau-m");
+  for (const char* discrete : {"--no-decay-input", "--tau-charge"}) {
+    if (given(discrete)) usage(fmt::format("[neuron] {} must not be given with --tau-m", discrete));
+  }
   if (c.duration.has_value() && given("--steps"))
     usage("[neuron] --duration and --steps must not be given together");
   checked([&] {
@@ -342,6 +349,10 @@ std::string_view help_of(std::string_view name) {
   if (name == "tau") return "Membrane time constant in steps, ";
   if (name == "v_threshold") return "Fires when h >= this; ";
   if (name == "v_reset") return "Potential after a spike; none: h - v_threshold";
+  if (name == "v_init") return "Potential before the first step; none: v_reset, or 0";
+  if (name == "refractory") return "Steps after a spike in which it neither charges nor fires, ";
+  if (name == "tau_charge")
+    return "Time constant of the charge in steps, > 0; none: tau, or 1 without decay_input";
   if (name == "decay_input") return "Do not divide the current by tau";
   if (name == "fires_at_threshold") return "Fire when h > v_threshold, and not at it";
   if (name == "scale_reset") return "Reset h / k, and not h";
@@ -372,7 +383,12 @@ struct AddOption {
     };
     command.add_option_function<std::string>(flag("", name), read, std::string(help_of(name)))
         ->type_name("FLOAT|none")
-        ->default_str(fmt::format("{}", *value));
+        ->default_str(value.has_value() ? fmt::format("{}", *value) : "none");
+  }
+  void operator()(std::string_view name, std::size_t& value, const volley::Range& range) const {
+    if (name == "channels") return;  // of a layer
+    command.add_option(flag("", name), value, fmt::format("{}{}", help_of(name), range.text()))
+        ->capture_default_str();
   }
   void operator()(std::string_view name, bool& value, const volley::Range&) const {
     if (name == "detach_reset" || name.starts_with("learn_")) return;  // of backward
@@ -404,8 +420,8 @@ CLI::App* add_discrete(CLI::App& neuron, Arguments<Options>& a) {
 
 template <class Options>
 void run_discrete(const Arguments<Options>& a) {
-  checked([&] { volley::check_fields(Options::kKind, a.options); });
-  Simulation simulation{.model = Options::kKind, .step = life_of(a.options)};
+  checked([&] { static_cast<void>(volley::Neuron<Options>(a.options)); });
+  Simulation simulation{.model = Options::kKind, .step = life_of_options(a.options)};
   const Current current = parse_current(a.current, 1);
   simulation.current = sample(current.segments, 1, count_steps(a, {}, current, 1));
   run(simulation, a);
@@ -422,10 +438,11 @@ void add_neuron(CLI::App& neuron) {
 /// (N4) to (N6): LIF with tau = tau_m / dt, its potential counted from rest.
 void run_continuous(Arguments<volley::LIFOptions> a, const Continuous& c) {
   a.options.tau = static_cast<float>(*c.tau_m / *c.dt);
-  checked([&] { volley::check_fields(volley::LIFOptions::kKind, a.options); });
+  if (!a.options.v_init.has_value()) a.options.v_init = 0.0f;
+  checked([&] { static_cast<void>(volley::LIF(a.options)); });
   const float rest = a.options.v_reset.value_or(0);
   Simulation simulation{.model = volley::LIFOptions::kKind,
-                        .step = life_of(a.options, 0.0f),
+                        .step = life_of_options(a.options),
                         .dt = *c.dt,
                         .continuous = true,
                         .resistance = *c.resistance,

@@ -275,7 +275,7 @@ void train(const TrainOptions& options) {
   RunState state{.recipe_toml = to_toml(recipe), .data_sha256 = sha256_of(data)};
   if (paused && !options.force) run_folder::check_unchanged(*paused, recipe, state.data_sha256);
   if (paused && paused->checkpoint) paused->checkpoint->check_sizes(recipe);
-  Sequential net = recipe.build_network(data.train.shape);
+  Sequential net = recipe.build_network(data.train);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
   std::optional<run_folder::Lock> lock;
   if (paused) {

@@ -237,6 +237,9 @@ def build(recipe: Recipe, layers: Makers) -> Any:
     for table in recipe["network"]:
         if table["kind"] not in makers:
             raise Unmatched(f"layer {table['kind']}")
+        for option, default in {"refractory": 0, "v_init": "none", "tau_charge": "none"}.items():
+            if table.get(option, default) != default:
+                raise Unmatched(f"{table['kind']} with {option} = {table[option]}")
         layers.append(makers[table["kind"]](table))
     return torch.nn.Sequential(*layers)
 

@@ -17,12 +17,14 @@ namespace volley {
 //     fire    s = 1 if h >= v_threshold else 0       fires_at_threshold; otherwise h > v_threshold
 //     reset   v = v_reset where s = 1                hard
 //             v = h - v_threshold where s = 1        soft: v_reset none, which counts as 0 elsewhere
-//     start   v = v_reset, or 0
+//     start   v = v_init; none: v_reset, or 0
+//     pause   after a spike v is held and s = 0 for `refractory` steps
 //
-// and each says how it charges: how h comes from v and x. tau is in steps. Backward is the exact gradient of
-// the unrolled recursion with the surrogate for the step's derivative; detach_reset leaves out the spike's
-// part in the reset. A NaN potential never fires, and its gradients are NaN; infinite ones follow IEEE
-// arithmetic (docs/math/lif.md). Derivations: docs/math.
+// and each says how it charges: how h comes from v and x. tau is in steps. In a pause the neuron does not
+// charge; a synaptic current, a recovery or an adaptation goes on (docs/math/refractory.md). Backward is the
+// exact gradient of the unrolled recursion with the surrogate for the step's derivative; detach_reset leaves
+// out the spike's part in the reset. A NaN potential never fires, and its gradients are NaN; infinite ones
+// follow IEEE arithmetic (docs/math/lif.md). Derivations: docs/math.
 //
 // Each has kKind, its name in recipes and on the command line, kName, its class in Python, and kDoc, which
 // says there and here what it computes. The members that all share stand in each, and not in a base, so that
@@ -37,6 +39,12 @@ void visit_firing(Self& self, Visit&& visit) {
   visit("detach_reset", self.detach_reset, any());
   visit("surrogate", self.surrogate, any());
   visit("fires_at_threshold", self.fires_at_threshold, any());
+}
+/// The last fields of all of them.
+template <class Self, class Visit>
+void visit_timing(Self& self, Visit&& visit) {
+  visit("v_init", self.v_init, any());
+  visit("refractory", self.refractory, between(0, 1 << 24));
 }
 }  // namespace detail
 
@@ -59,10 +67,13 @@ charge  h = v + x)";
   bool detach_reset = false;            // whether backward ignores the spike's part in the reset
   Surrogate surrogate = ATan{};
   bool fires_at_threshold = true;  // whether h = v_threshold fires
+  std::optional<float> v_init;     // potential before the first step; none: v_reset, or 0
+  std::size_t refractory = 0;      // steps after a spike in which it neither charges nor fires
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     detail::visit_firing(self, visit);
+    detail::visit_timing(self, visit);
   }
 };
 
@@ -72,7 +83,8 @@ struct LIFOptions {
   static constexpr const char* kDoc = R"(Leaky integrate-and-fire neurons.
 
 charge  h = v + (x - (v - v_reset)) / tau         decay_input
-        h = v - (v - v_reset) / tau + x           otherwise)";
+        h = v - (v - v_reset) / tau + x           otherwise
+        h = v - (v - v_reset) / tau + x / tau_charge      with a tau_charge)";
 
   float tau = 2.0f;  // membrane time constant in steps, > 1
   float v_threshold = 1.0f;
@@ -80,13 +92,18 @@ charge  h = v + (x - (v - v_reset)) / tau         decay_input
   bool decay_input = true;              // whether the input current is divided by tau too
   bool detach_reset = false;            // whether backward ignores the spike's part in the reset
   Surrogate surrogate = ATan{};
-  bool fires_at_threshold = true;  // whether h = v_threshold fires
+  bool fires_at_threshold = true;   // whether h = v_threshold fires
+  std::optional<float> tau_charge;  // time constant of the charge, > 0; none: tau, or 1 without decay_input
+  std::optional<float> v_init;      // potential before the first step; none: v_reset, or 0
+  std::size_t refractory = 0;       // steps after a spike in which it neither charges nor fires
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("tau", self.tau, above(1));
     visit("decay_input", self.decay_input, any());
     detail::visit_firing(self, visit);
+    visit("tau_charge", self.tau_charge, above(0));
+    detail::visit_timing(self, visit);
   }
 };
 
@@ -110,6 +127,9 @@ neuron if there are so many. What is learned is a parameter; what is not, a buff
   bool learn_tau = true;
   bool learn_threshold = false;
   std::size_t channels = 0;  // or neurons, in row-major order; 0: one number for all
+  std::optional<float> tau_charge;
+  std::optional<float> v_init;
+  std::size_t refractory = 0;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -119,6 +139,8 @@ neuron if there are so many. What is learned is a parameter; what is not, a buff
     visit("learn_tau", self.learn_tau, any());
     visit("learn_threshold", self.learn_threshold, any());
     visit("channels", self.channels, between(0, 1 << 24));
+    visit("tau_charge", self.tau_charge, above(0));
+    detail::visit_timing(self, visit);
   }
 
   std::vector<NeuronParameter> parameters() const;
@@ -140,6 +162,8 @@ charge  h = v + (x + a0 (v - v_rest) (v - v_c)) / tau)";
   bool detach_reset = false;
   Surrogate surrogate = ATan{};
   bool fires_at_threshold = true;
+  std::optional<float> v_init;
+  std::size_t refractory = 0;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -148,6 +172,7 @@ charge  h = v + (x + a0 (v - v_rest) (v - v_c)) / tau)";
     visit("a0", self.a0, above(0));
     visit("v_rest", self.v_rest, any());
     detail::visit_firing(self, visit);
+    detail::visit_timing(self, visit);
   }
 };
 
@@ -167,6 +192,8 @@ charge  h = v + (x + v_rest - v + delta_T exp((v - theta_rh) / delta_T)) / tau)"
   bool detach_reset = false;
   Surrogate surrogate = ATan{};
   bool fires_at_threshold = true;
+  std::optional<float> v_init;
+  std::size_t refractory = 0;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -175,6 +202,7 @@ charge  h = v + (x + v_rest - v + delta_T exp((v - theta_rh) / delta_T)) / tau)"
     visit("theta_rh", self.theta_rh, any());
     visit("v_rest", self.v_rest, any());
     detail::visit_firing(self, visit);
+    detail::visit_timing(self, visit);
   }
 };
 
@@ -203,6 +231,8 @@ detach_reset holds for the reset of v, not for the b s.)";
   bool detach_reset = false;
   Surrogate surrogate = ATan{};
   bool fires_at_threshold = true;
+  std::optional<float> v_init;
+  std::size_t refractory = 0;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -215,6 +245,7 @@ detach_reset holds for the reset of v, not for the b s.)";
     visit("a", self.a, any());
     visit("b", self.b, any());
     detail::visit_firing(self, visit);
+    detail::visit_timing(self, visit);
   }
 };
 
@@ -234,12 +265,15 @@ start   c = 0)";
   bool detach_reset = false;
   Surrogate surrogate = Rect{};
   bool fires_at_threshold = true;
+  std::optional<float> v_init;
+  std::size_t refractory = 0;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("c_decay", self.c_decay, between(0, 1));
     visit("v_decay", self.v_decay, between(0, 1));
     detail::visit_firing(self, visit);
+    detail::visit_timing(self, visit);
   }
 };
 
@@ -266,6 +300,9 @@ detach_reset holds for the reset of v, not for the adaptation.)";
   bool detach_reset = false;
   Surrogate surrogate = ATan{};
   bool fires_at_threshold = true;
+  std::optional<float> tau_charge;
+  std::optional<float> v_init;
+  std::size_t refractory = 0;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -274,6 +311,8 @@ detach_reset holds for the reset of v, not for the adaptation.)";
     visit("beta", self.beta, any());
     visit("decay_input", self.decay_input, any());
     detail::visit_firing(self, visit);
+    visit("tau_charge", self.tau_charge, above(0));
+    detail::visit_timing(self, visit);
   }
 };
 
@@ -296,6 +335,9 @@ Parameter k, at first 1.)";
   Surrogate surrogate = ATan{};
   bool fires_at_threshold = true;
   bool scale_reset = false;
+  std::optional<float> tau_charge;
+  std::optional<float> v_init;
+  std::size_t refractory = 0;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -303,6 +345,8 @@ Parameter k, at first 1.)";
     visit("decay_input", self.decay_input, any());
     detail::visit_firing(self, visit);
     visit("scale_reset", self.scale_reset, any());
+    visit("tau_charge", self.tau_charge, above(0));
+    detail::visit_timing(self, visit);
   }
 
   std::vector<NeuronParameter> parameters() const { return {{"k", 1.0f}}; }
@@ -333,6 +377,8 @@ so many.)";
   Surrogate surrogate = Sigmoid{};
   bool fires_at_threshold = true;
   std::size_t channels = 0;  // or neurons, in row-major order; 0: one number for all
+  std::optional<float> v_init;
+  std::size_t refractory = 0;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -341,6 +387,7 @@ so many.)";
     visit("surrogate", self.surrogate, any());
     visit("fires_at_threshold", self.fires_at_threshold, any());
     visit("channels", self.channels, between(0, 1 << 24));
+    detail::visit_timing(self, visit);
   }
 
   std::vector<NeuronParameter> parameters() const;

@@ -13,6 +13,7 @@
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
 #include <volley/group_norm.hpp>
+#include <volley/initialization.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
@@ -182,6 +183,7 @@ using OptimizerRecipe = VariantOf<MappedList<OptionsOf, Optimizers>>;
 ///     [loss]       kind = "rate_mse"       and the fields of that kind
 ///     [optimizer]  kind = "adam"           and the fields of that kind
 ///     [schedule]   kind = "constant"       and the fields of that kind
+///     [initialization] kind = "default"    and the fields of that kind
 ///     [[network]]  kind = "flatten"        one table per layer, in order; a container's own layers follow it
 ///     [[network.branch]]                   in tables of their own
 struct Recipe {
@@ -199,6 +201,7 @@ struct Recipe {
   LossRecipe loss = RateMseOptions{};
   OptimizerRecipe optimizer = AdamOptions{};
   Schedule schedule = ConstantSchedule{};
+  Initialization initialization = DefaultInitialization{};
   std::vector<LayerRecipe> network;
 
   template <class Self, class Visit>
@@ -217,12 +220,15 @@ struct Recipe {
     visit("loss", self.loss, any());
     visit("optimizer", self.optimizer, any());
     visit("schedule", self.schedule, any());
+    visit("initialization", self.initialization, any());
     visit("network", self.network, any());
   }
 
   /// Every layer, built, with weights drawn from training.seed; shapes checked against what the encoder makes
-  /// of a picture of shape `picture`.
+  /// of a picture of shape `picture`. Weights of RateInitialization are not scaled yet.
   Sequential build_network(const Shape& picture) const;
+  /// The same for the training set `train`, with the weights that the training begins with.
+  Sequential build_network(const Dataset& train) const;
   /// What this recipe uses of its data: the first train_samples and test_samples, less what is held out for
   /// validation, drawn from training.seed. Throws Error when there is too little of it.
   Split take(Split whole) const;

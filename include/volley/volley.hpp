@@ -10,6 +10,7 @@
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
 #include <volley/group_norm.hpp>
+#include <volley/initialization.hpp>
 #include <volley/layer.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>

@@ -100,7 +100,9 @@ constexpr const char* kFiring =
     "v_threshold\n"
     "reset   v = v_reset where s = 1                       hard\n"
     "        v = h - v_threshold where s = 1               soft: v_reset None, which counts as 0 elsewhere\n"
-    "start   v = v_reset, or 0\n\n"
+    "start   v = v_init; None: v_reset, or 0\n"
+    "pause   for `refractory` steps after a spike v is held and s = 0; synaptic currents, adaptations and\n"
+    "        recoveries go on\n\n"
     "tau in steps. detach_reset: whether backward ignores the spike's part in the reset. surrogate: the\n"
     "derivative that stands in for the step's, or a function of one's own: given x = h - v_threshold, an\n"
     "array of one dimension, it returns g(x). x: currents (T, N, features...) float32 -> spikes uint8.";

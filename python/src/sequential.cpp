@@ -6,7 +6,9 @@
 #include <nanobind/stl/shared_ptr.h>
 
 #include <volley/error.hpp>
+#include <volley/initialization.hpp>
 
+#include "arrays.hpp"
 #include "layers.hpp"
 #include "module.hpp"
 
@@ -179,11 +181,39 @@ void bind_sequential(nb::module_& m) {
           "shapes may differ in dimensions of 1.\n\n"
           "names: what the network calls the source's names, or the modules that these begin with: "
           "{\"conv.3\": \"2\"}.\nby_order: the source's modules mean the network's layers with parameters, "
-          "in order; modules of other names, such as\nsnnTorch's \"lif1.beta\", are passed over. strict: False "
+          "in order; modules of other names, such as\nsnnTorch's \"lif1.beta\", are passed over. strict: "
+          "False "
           "leaves what is in one of both alone as it is.\n\n"
           "Returns the names that were passed over: the network's, and the source's. ArgumentError names "
           "the first that is\nmissing, left over or of another shape; nothing is changed then.");
 
+  m.def(
+      "initialize_fluctuations",
+      [](Sequential& net, std::int64_t seed, float rate, std::optional<float> input_rate, float xi) {
+        const std::uint32_t s = number_from("initialize_fluctuations", "seed", seed);
+        alone([&] { initialize_fluctuations(net, s, {.rate = rate, .input_rate = input_rate, .xi = xi}); });
+      },
+      nb::arg("net"), nb::arg("seed") = 0, nb::kw_only(), nb::arg("rate") = 0.1f,
+      nb::arg("input_rate") = nb::none(), nb::arg("xi") = 2.0f,
+      "Draws the weights of each Linear and Conv2d before lif, plif, alif or cuba_lif neurons from N(0, "
+      "sigma^2), after\nRossbroich, Gygax and Zenke (2022): the threshold is xi standard deviations of the "
+      "potential above rest when the inputs\nfire at `rate` per step, those of the first weights at "
+      "`input_rate`. Biases are 0. All other layers keep their weights.\n\nRaises ArgumentError that names "
+      "the layer for neurons of another kind.");
+  m.def(
+      "initialize_rates",
+      [](Sequential& net, nb::handle x, float rate) {
+        const auto values = signal_from("[initialize_rates] x", x);
+        const auto threads_used = threads();
+        alone([&] { initialize_rates(net, view(values), {.rate = rate}, *threads_used); });
+      },
+      nb::arg("net"), nb::arg("x"), nb::kw_only(), nb::arg("rate") = 0.1f,
+      nb::sig("def initialize_rates(net: Sequential, x: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | "
+              "numpy.bool], *, rate: float = 0.1) -> None"),
+      "Scales the weights and biases of each Linear and Conv2d before neurons that fire, in order, until "
+      "these "
+      "fire at `rate`\nper step on the batch x (T, N, features...).\n\nRaises ArgumentError that names the "
+      "layer where no scale brings the rate within half of it.");
   m.def("load", load, nb::arg("path"),
         "The network in a file that Sequential.save wrote, or in a checkpoint (checkpoint_best.safetensors) "
         "of a "

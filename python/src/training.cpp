@@ -121,7 +121,7 @@ TrainHistory run(const Recipe& recipe, const Split& data, Request request, bool 
   const nb::gil_scoped_release unlocked;
   const bool writes = request.out.has_value() || request.paused.has_value();
   RunState state{.recipe_toml = to_toml(recipe), .data_sha256 = writes ? sha256_of(data) : ""};
-  Sequential net = recipe.build_network(data.train.shape);
+  Sequential net = recipe.build_network(data.train);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
   if (request.paused.has_value()) {
     request.out = request.paused->lock.folder();

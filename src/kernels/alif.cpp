@@ -4,6 +4,7 @@
 
 #include <hwy/foreach_target.h>  // must come before highway.h
 
+#include "kernels/leaky_charge-inl.h"
 #include "kernels/neuron-inl.h"
 #include "kernels/surrogate-inl.h"
 
@@ -15,20 +16,18 @@ namespace HWY_NAMESPACE {
 struct ALIFNeuron : FiresAtThreshold {
   static constexpr std::size_t kStates = 2;
 
-  VF inv_tau, dh_dx, dh_dv, inv_tau_a, da_da, beta;
-  bool soft, strict, decay_input;
+  LeakyCharge charged;
+  VF inv_tau_a, da_da, beta;
+  bool soft, strict;
 
   explicit ALIFNeuron(const ALIFOptions& o)
       : FiresAtThreshold(reset_of(o)),
-        inv_tau(all(1 / static_cast<double>(o.tau))),
-        dh_dx(all(o.decay_input ? 1 / static_cast<double>(o.tau) : 1)),
-        dh_dv(all(1 - 1 / static_cast<double>(o.tau))),
+        charged(o),
         inv_tau_a(all(1 / static_cast<double>(o.tau_a))),
         da_da(all(1 - 1 / static_cast<double>(o.tau_a))),
         beta(hn::Set(F32(), o.beta)),
         soft(!o.v_reset.has_value()),
-        strict(!o.fires_at_threshold),
-        decay_input(o.decay_input) {}
+        strict(!o.fires_at_threshold) {}
 
   HWY_INLINE VF theta(const VF* z) const { return v_threshold + beta * z[1]; }  // (D1)
   HWY_INLINE VF above(const VF* z) const { return z[0] - theta(z); }
@@ -38,14 +37,11 @@ struct ALIFNeuron : FiresAtThreshold {
   }
 
   HWY_INLINE void start(VF* z) const {
-    z[0] = v_rest;
+    FiresAtThreshold::start(z);
     z[1] = hn::Zero(F32());
   }
 
-  HWY_INLINE void charge(VF* z, VF x) const {
-    z[0] = decay_input ? leaky_charge<true>(z[0], x, v_rest, inv_tau, z[0])
-                       : leaky_charge<false>(z[0], x, v_rest, inv_tau, mask_of(true));
-  }
+  HWY_INLINE void charge(VF* z, VF x) const { z[0] = charged(z[0], x, v_rest); }
 
   HWY_INLINE void reset(VF* z, MF fired) const {
     z[0] = soft ? z[0] - spike(fired) * theta(z) : z[0] * silence(fired) + spike(fired) * c;  // (D2)
@@ -61,9 +57,15 @@ struct ALIFNeuron : FiresAtThreshold {
   }
 
   HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF*, const VF*, VF) const {
-    const VF dx = dz[0] * dh_dx;
-    dz[0] = dz[0] * dh_dv;
+    const VF dx = dz[0] * charged.dh_dx;
+    dz[0] = dz[0] * charged.dh_dv;
     return dx;
+  }
+
+  HWY_INLINE void hold(VF* z, VF) const { z[1] = z[1] - z[1] * inv_tau_a; }  // (L18)
+  HWY_INLINE VF hold_adjoint(VF* dz) const {
+    dz[1] = dz[1] * da_da;
+    return hn::Zero(F32());
   }
 };
 

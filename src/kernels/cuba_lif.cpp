@@ -23,7 +23,7 @@ struct CUBALIFNeuron : FiresAtThreshold {
         v_decay(hn::Set(F32(), o.v_decay)) {}
 
   HWY_INLINE void start(VF* z) const {
-    z[0] = v_rest;
+    FiresAtThreshold::start(z);
     z[1] = hn::Zero(F32());
   }
 
@@ -36,6 +36,13 @@ struct CUBALIFNeuron : FiresAtThreshold {
     const VF dx = dz[1] + dz[0];  // (U3)
     dz[0] = dz[0] * v_decay;      // (U4)
     dz[1] = dx * c_decay;         // (U5)
+    return dx;
+  }
+
+  HWY_INLINE void hold(VF* z, VF x) const { z[1] = z[1] * c_decay + x; }  // (L17)
+  HWY_INLINE VF hold_adjoint(VF* dz) const {
+    const VF dx = dz[1];
+    dz[1] = dx * c_decay;
     return dx;
   }
 };

@@ -27,8 +27,13 @@ struct GLIFNeuron : FiresAtThreshold {
 
   /// Of the features from f on.
   GLIFNeuron(const GLIFOptions& o, const NeuronParameters& p, std::size_t f, std::size_t lanes)
-      : FiresAtThreshold(
-            {.v_threshold = 0, .fire_from = 0, .kappa = 0, .c = 0, .v_rest = 0, .detached = o.detach_reset}),
+      : FiresAtThreshold({.v_threshold = 0,
+                          .fire_from = 0,
+                          .kappa = 0,
+                          .c = 0,
+                          .v_rest = 0,
+                          .v_start = o.v_init.value_or(0),
+                          .detached = o.detach_reset}),
         options(&o),
         parameters(&p),
         strict(!o.fires_at_threshold),

@@ -31,7 +31,7 @@ struct IzhikevichNeuron : FiresAtThreshold {
         b(hn::Set(F32(), o.b)) {}
 
   HWY_INLINE void start(VF* z) const {
-    z[0] = v_rest;
+    FiresAtThreshold::start(z);
     z[1] = w_rest;
   }
 
@@ -57,6 +57,13 @@ struct IzhikevichNeuron : FiresAtThreshold {
     dz[0] = dh + dx * (a0 * (v + v - v_q - v_c));  // (I5)
     dz[1] = dz[1] * dw_dw - dx;                    // (I6)
     return dx;
+  }
+
+  HWY_INLINE void hold(VF* z, VF) const { z[1] = z[1] + (a * (z[0] - v_q) - z[1]) * inv_tau_w; }  // (L19)
+  HWY_INLINE VF hold_adjoint(VF* dz) const {
+    dz[0] = dz[0] + dz[1] * a_by_tau_w;
+    dz[1] = dz[1] * dw_dw;
+    return hn::Zero(F32());
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <hwy/foreach_target.h>  // must come before highway.h
 
+#include "kernels/leaky_charge-inl.h"
 #include "kernels/neuron-inl.h"
 #include "kernels/surrogate-inl.h"
 
@@ -14,25 +15,20 @@ namespace HWY_NAMESPACE {
 struct KLIFNeuron : FiresAtThreshold {
   static constexpr std::size_t kParameters = 1;
 
-  VF k, inv_tau, dh_dx, dh_dv, back;
-  bool soft, decay_input, scale_reset;
+  VF k, back;
+  LeakyCharge leaky;
+  bool soft, scale_reset;
 
   KLIFNeuron(const KLIFOptions& o, const NeuronParameters& p)
       : FiresAtThreshold(reset_of(o)),
         k(hn::Set(F32(), *p.value[0])),
-        inv_tau(all(1 / static_cast<double>(o.tau))),
-        dh_dx(all(o.decay_input ? 1 / static_cast<double>(o.tau) : 1)),
-        dh_dv(all(1 - 1 / static_cast<double>(o.tau))),
         back(o.scale_reset ? one() / k : one()),
+        leaky(o),
         soft(!o.v_reset.has_value()),
-        decay_input(o.decay_input),
         scale_reset(o.scale_reset) {}
 
-  HWY_INLINE VF charged(VF v, VF x) const {  // (K1)
-    return decay_input ? leaky_charge<true>(v, x, v_rest, inv_tau, v)
-                       : leaky_charge<false>(v, x, v_rest, inv_tau, mask_of(true));
-  }
-  HWY_INLINE void charge(VF* z, VF x) const {  // (K2): NaN is not below 0
+  HWY_INLINE VF charged(VF v, VF x) const { return leaky(v, x, v_rest); }  // (K1)
+  HWY_INLINE void charge(VF* z, VF x) const {                              // (K2): NaN is not below 0
     const VF scaled = k * charged(z[0], x);
     z[0] = hn::IfThenZeroElse(hn::Lt(scaled, hn::Zero(F32())), scaled);
   }
@@ -53,8 +49,8 @@ struct KLIFNeuron : FiresAtThreshold {
     const VF open = hn::IfThenZeroElse(hn::Le(z[0], hn::Zero(F32())), dz[0]);
     dp[0] = dp[0] + open * charged(before[0], x);  // (K6)
     const VF dh = open * k;                        // (K7)
-    dz[0] = dh * dh_dv;
-    return dh * dh_dx;
+    dz[0] = dh * leaky.dh_dv;
+    return dh * leaky.dh_dx;
   }
 };
 

@@ -11,6 +11,7 @@
 
 #include <hwy/foreach_target.h>  // must come before highway.h
 
+#include "kernels/leaky_charge-inl.h"
 #include "kernels/neuron-inl.h"
 #include "kernels/surrogate-inl.h"
 
@@ -18,20 +19,27 @@ HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
-template <bool kDecayInput>
+/// What h takes of the current: x / tau, (L1); x, (L2); x / tau_charge, (L14).
+enum class Taken { decayed, whole, by_tau_charge };
+
+template <Taken kTaken>
 struct LIFNeuron : FiresAtThreshold {
   VF inv_tau, dh_dx, dh_dv, leaks;
 
-  /// The constants in double; without decay_input and with inv_tau 0 it is IF.
-  LIFNeuron(const NeuronReset& reset, double inverse_tau)
+  /// The constants in double; Taken::whole with inv_tau 0 is IF. `gain` is 1 / tau_charge.
+  LIFNeuron(const NeuronReset& reset, double inverse_tau, double gain)
       : FiresAtThreshold(reset),
         inv_tau(all(inverse_tau)),
-        dh_dx(all(kDecayInput ? inverse_tau : 1)),
+        dh_dx(all(kTaken == Taken::decayed ? inverse_tau : gain)),
         dh_dv(all(1 - inverse_tau)),
         leaks(mask_of(inverse_tau != 0)) {}
 
   HWY_INLINE void charge(VF* z, VF x) const {
-    z[0] = leaky_charge<kDecayInput>(z[0], x, v_rest, inv_tau, leaks);
+    if constexpr (kTaken == Taken::by_tau_charge) {
+      z[0] = leaky_charge_with(dh_dx, z[0], x, v_rest, inv_tau);
+    } else {
+      z[0] = leaky_charge<kTaken == Taken::decayed>(z[0], x, v_rest, inv_tau, leaks);
+    }
   }
 
   HWY_INLINE VF charge_adjoint(VF* dz, VF*, const VF*, const VF*, VF) const {
@@ -42,9 +50,9 @@ struct LIFNeuron : FiresAtThreshold {
 };
 
 /// LIF whose numbers are parameters: w, of which 1 / tau is the sigmoid, and the threshold.
-template <bool kDecayInput>
-struct PLIFNeuron : LIFNeuron<kDecayInput> {
-  using LIF = LIFNeuron<kDecayInput>;
+template <Taken kTaken>
+struct PLIFNeuron : LIFNeuron<kTaken> {
+  using LIF = LIFNeuron<kTaken>;
   static constexpr std::size_t kParameters = 2;
   static constexpr bool kPerFeature = true;
 
@@ -53,7 +61,7 @@ struct PLIFNeuron : LIFNeuron<kDecayInput> {
   VF dinv_tau_dw;
 
   PLIFNeuron(const PLIFOptions& o, const NeuronParameters& p)
-      : LIF(reset_of(o), 1), options(&o), parameters(&p), dinv_tau_dw(hn::Zero(F32())) {
+      : LIF(reset_of(o), 1, gain_of(o)), options(&o), parameters(&p), dinv_tau_dw(hn::Zero(F32())) {
     if (!p.per_feature) take(0, kLanes);
   }
 
@@ -69,7 +77,7 @@ struct PLIFNeuron : LIFNeuron<kDecayInput> {
     this->inv_tau = w.value;  // (L11)
     dinv_tau_dw = w.slope;
     this->dh_dv = w.complement;
-    if constexpr (kDecayInput) this->dh_dx = this->inv_tau;
+    if constexpr (kTaken == Taken::decayed) this->dh_dx = this->inv_tau;
     if (parameters->value[1] == nullptr) return;
     this->v_threshold = parameter_at(parameters->value[1], parameters->per_feature, f, lanes);
     this->fire_from = options->fires_at_threshold ? this->v_threshold : next_after(this->v_threshold);
@@ -94,34 +102,49 @@ struct PLIFNeuron : LIFNeuron<kDecayInput> {
   HWY_INLINE VF charge_adjoint(VF* dz, VF* dp, const VF* before, const VF* z, VF x) const {
     const VF leak = hn::Sub(before[0], this->v_rest);
     VF dh_dinv_tau = hn::Neg(leak);
-    if constexpr (kDecayInput) dh_dinv_tau = hn::Sub(x, leak);
+    if constexpr (kTaken == Taken::decayed) dh_dinv_tau = hn::Sub(x, leak);
     dp[0] = fused(hn::Mul(dz[0], dh_dinv_tau), dinv_tau_dw, dp[0]);  // (L12)
     return LIF::charge_adjoint(dz, dp, before, z, x);
   }
 };
 
-/// Calls body with the neuron in its compile-time form.
+/// The neuron of options, in one of its compile-time forms.
+template <Taken kTaken>
+LIFNeuron<kTaken> neuron_for(const LIFOptions& o, const NeuronParameters&) {
+  return LIFNeuron<kTaken>(reset_of(o), 1 / static_cast<double>(o.tau), gain_of(o));
+}
+template <Taken kTaken>
+PLIFNeuron<kTaken> neuron_for(const PLIFOptions& o, const NeuronParameters& p) {
+  return PLIFNeuron<kTaken>(o, p);
+}
+
+/// Calls body with the neuron in its compile-time form. With a refractory period (L2) is (L14) with a gain of
+/// 1, the same bits.
 template <class Body>
 HWY_INLINE void with_neuron(const IFOptions& o, const NeuronParameters&, const Body& body) {
-  body(LIFNeuron<false>(reset_of(o), 0));
+  const LIFNeuron<Taken::whole> neuron(reset_of(o), 0, 1);
+  if (o.refractory > 0) return body(Refractory(neuron, o.refractory));
+  body(neuron);
 }
-template <class Body>
-HWY_INLINE void with_neuron(const LIFOptions& o, const NeuronParameters&, const Body& body) {
-  const double inv_tau = 1 / static_cast<double>(o.tau);
-  if (o.decay_input) {
-    body(LIFNeuron<true>(reset_of(o), inv_tau));
-  } else {
-    body(LIFNeuron<false>(reset_of(o), inv_tau));
+template <class Options, class Body>
+HWY_INLINE void with_neuron(const Options& o, const NeuronParameters& p, const Body& body) {
+  const bool decayed = o.decay_input && !o.tau_charge.has_value();
+  if (o.refractory > 0) {
+    if (decayed) return body(Refractory(neuron_for<Taken::decayed>(o, p), o.refractory));
+    return body(Refractory(neuron_for<Taken::by_tau_charge>(o, p), o.refractory));
   }
+  if (decayed) return body(neuron_for<Taken::decayed>(o, p));
+  if (o.tau_charge.has_value()) return body(neuron_for<Taken::by_tau_charge>(o, p));
+  body(neuron_for<Taken::whole>(o, p));
 }
-template <class Body>
-HWY_INLINE void with_neuron(const PLIFOptions& o, const NeuronParameters& p, const Body& body) {
-  if (o.decay_input) {
-    body(PLIFNeuron<true>(o, p));
-  } else {
-    body(PLIFNeuron<false>(o, p));
-  }
-}
+
+/// Whether the surrogates that are used most are compiled in.
+template <class Neuron>
+constexpr bool kHasOwnSurrogates = false;
+template <>
+constexpr bool kHasOwnSurrogates<LIFNeuron<Taken::decayed>> = true;
+template <>
+constexpr bool kHasOwnSurrogates<LIFNeuron<Taken::whole>> = true;
 
 template <class Options>
 void forward_any(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
@@ -129,13 +152,13 @@ void forward_any(std::uint64_t* s, const float* x, const Options& o, const Neuro
   with_neuron(o, p, [&](const auto& neuron) { forward(s, x, neuron, shape); });
 }
 
-/// The two surrogates that are used most are compiled into IF and LIF; the others go by tile
-/// (docs/decisions/neurons.md).
+/// The two surrogates that are used most are compiled into IF and LIF without other options; the rest goes by
+/// tile (docs/decisions/neurons.md).
 template <class Options>
 void backward_any(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
                   const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
-  with_neuron(o, p, [&](const auto& neuron) {
-    if constexpr (!std::is_same_v<Options, PLIFOptions>) {
+  with_neuron(o, p, [&]<class Neuron>(const Neuron& neuron) {
+    if constexpr (kHasOwnSurrogates<Neuron>) {
       if (const ATan* f = std::get_if<ATan>(&o.surrogate)) {
         return backward(out, ds, x, neuron, ATanDerivative(*f), shape, scratch);
       }

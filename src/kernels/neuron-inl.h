@@ -6,11 +6,13 @@
 //   charge(z, x)                           z after charge, (v, ...) -> (h, ...)
 //   above(z), fired(z)                     how far h is above the threshold; where it fires
 //   reset(z, fired)                        z after the step
+//   hold(z, x)                             z after a step of a refractory period
 //
 // and their adjoints, from the end of a step to its beginning. dz is the gradient of z, dp of the parameters:
 //
 //   fire_adjoint(dz, dp, z, fired, g, ds)         from after the step to after charge; g: surrogate's
 //   derivative charge_adjoint(dz, dp, before, z, x) -> dx    from after charge to before the step
+//   hold_adjoint(dz) -> dx                        of hold
 //
 // All of them have the bits of reference/neuron.hpp, NaN and infinity included. So a spike is multiplied by
 // where the equations do (0 times infinity is NaN), and what a detached reset leaves out is masked and not
@@ -34,6 +36,7 @@
 
 #include "kernels/exp_log-inl.h"
 #include "kernels/neuron.hpp"
+#include "kernels/refractory-inl.h"
 #include "kernels/simd-inl.h"
 #include "kernels/surrogate.hpp"
 
@@ -53,7 +56,7 @@ struct FiresAtThreshold {
   static constexpr std::size_t kParameters = 0;
   static constexpr bool kPerFeature = false;
 
-  VF v_threshold, fire_from, kappa, c, v_rest;
+  VF v_threshold, fire_from, kappa, c, v_rest, v_start;
   VF hard, attached;  // masks: all bits set where the reset is hard; where it is not detached
 
   explicit FiresAtThreshold(const NeuronReset& r)
@@ -62,6 +65,7 @@ struct FiresAtThreshold {
         kappa(hn::Set(F32(), r.kappa)),
         c(hn::Set(F32(), r.c)),
         v_rest(hn::Set(F32(), r.v_rest)),
+        v_start(hn::Set(F32(), r.v_start)),
         hard(mask_of(r.kappa == 0)),
         attached(mask_of(!r.detached)) {}
 
@@ -72,7 +76,7 @@ struct FiresAtThreshold {
   static HWY_INLINE VF spike(MF fired) { return hn::IfThenElseZero(fired, hn::Set(F32(), 1.0f)); }
   static HWY_INLINE VF silence(MF fired) { return hn::IfThenZeroElse(fired, hn::Set(F32(), 1.0f)); }
 
-  HWY_INLINE void start(VF* z) const { z[0] = v_rest; }
+  HWY_INLINE void start(VF* z) const { z[0] = v_start; }
   HWY_INLINE VF above(const VF* z) const { return hn::Sub(z[0], v_threshold); }
   HWY_INLINE MF fired(const VF* z) const { return hn::Ge(z[0], fire_from); }  // (L3)
   HWY_INLINE void reset(VF* z, MF fired) const {                              // (L6)
@@ -86,15 +90,10 @@ struct FiresAtThreshold {
     const VF dv_dh = hn::Add(kept, hn::And(attached, hn::Mul(by_spike(z), g)));  // (L7)
     dz[0] = fused(dz[0], dv_dh, hn::Mul(ds, g));                                 // (L8)
   }
-};
 
-/// (L1), (L2): h of v and x. `leaks` masks the leak.
-template <bool kDecayInput>
-HWY_INLINE VF leaky_charge(VF v, VF x, VF rest, VF inv_tau, VF leaks) {
-  const VF leak = hn::Sub(v, rest);
-  if constexpr (kDecayInput) return fused(hn::Sub(x, leak), inv_tau, v);
-  return hn::Add(fused(hn::Neg(hn::And(leaks, leak)), inv_tau, v), x);
-}
+  HWY_INLINE void hold(VF*, VF) const {}
+  HWY_INLINE VF hold_adjoint(VF*) const { return hn::Zero(F32()); }
+};
 
 /// Where a vector's worth of neighbouring features of one sample and position lies, at step 0.
 struct Slice {
@@ -355,14 +354,16 @@ HWY_INLINE void backward_slices(const BackwardArrays a, const Neuron& neuron, co
   }
 }
 
-/// The gradients from ds (N, T, P, F) and the currents. `scratch` has neuron_scratch_size(T) floats.
+/// The gradients from ds (N, T, P, F) and the currents. `scratch` has
+/// neuron_scratch_size(T, refractory) floats.
 template <class Neuron, class Derivative>
 HWY_NOINLINE void backward(const NeuronGradients& out, const float* ds, const float* x, const Neuron& neuron,
                            const Derivative& derivative, const NeuronShape& given, float* scratch) {
   const NeuronShape shape = rows_of(neuron, given);
-  static_assert(Neuron::kStates <= 2 && Neuron::kParameters <= kMaxNeuronParameters);
+  constexpr std::size_t kStates = Neuron::kStates > 2 ? 3 : 2;
+  static_assert(Neuron::kStates <= kStates && Neuron::kParameters <= kMaxNeuronParameters);
   const std::size_t tile = shape.T * kSlices * kLanes;
-  const BackwardArrays a{out, ds, x, scratch, scratch + 2 * tile, scratch + 3 * tile};
+  const BackwardArrays a{out, ds, x, scratch, scratch + kStates * tile, scratch + (kStates + 1) * tile};
   const std::size_t slices = slices_of(shape);
   std::size_t j = 0;
   if (shape.F % kLanes == 0) {
@@ -391,12 +392,19 @@ HWY_INLINE Neuron neuron_from(const Options& o, const NeuronParameters& p) {
 template <class Neuron, class Options>
 void forward_of(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
                 const NeuronShape& shape) {
-  forward(s, x, neuron_from<Neuron>(o, p), shape);
+  const Neuron neuron = neuron_from<Neuron>(o, p);
+  if (o.refractory > 0) return forward(s, x, Refractory<Neuron>(neuron, o.refractory), shape);
+  forward(s, x, neuron, shape);
 }
 template <class Neuron, class Options>
 void backward_of(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
                  const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
-  backward(out, ds, x, neuron_from<Neuron>(o, p), TileDerivative{o.surrogate}, shape, scratch);
+  const Neuron neuron = neuron_from<Neuron>(o, p);
+  const TileDerivative derivative{o.surrogate};
+  if (o.refractory > 0) {
+    return backward(out, ds, x, Refractory<Neuron>(neuron, o.refractory), derivative, shape, scratch);
+  }
+  backward(out, ds, x, neuron, derivative, shape, scratch);
 }
 
 /// This target's kernels of a Neuron that its Options describe; every surrogate goes by tile.

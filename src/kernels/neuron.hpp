@@ -41,8 +41,11 @@ struct NeuronGradients {
 };
 
 /// Floats of scratch that a neuron's backward needs for T steps, whatever the target: for each of 4 slices of
-/// up to 16 lanes at most 2 state variables, the distance from the threshold and the derivative there.
-constexpr std::size_t neuron_scratch_size(std::size_t T) { return T * 64 * 4; }
+/// up to 16 lanes at most 2 state variables, the distance from the threshold and the derivative there. A
+/// refractory period is one state variable more.
+constexpr std::size_t neuron_scratch_size(std::size_t T, std::size_t refractory = 0) {
+  return T * 64 * (refractory > 0 ? 5 : 4);
+}
 
 /// What happens at the threshold: (L3) and (L6) of docs/math/lif.md. Lowered once, the same for all neurons.
 struct NeuronReset {
@@ -50,7 +53,8 @@ struct NeuronReset {
   float fire_from;  // fires when h >= this
   float kappa;      // after a spike v = kappa h + c
   float c;
-  float v_rest;  // potential at the start of a pass
+  float v_rest;   // the potential that a leak pulls to
+  float v_start;  // potential at the start of a pass
   bool detached;
 };
 
@@ -63,6 +67,7 @@ NeuronReset reset_of(const Options& o) {
           .kappa = o.v_reset.has_value() ? 0.0f : 1.0f,
           .c = o.v_reset.value_or(-o.v_threshold),
           .v_rest = o.v_reset.value_or(0.0f),
+          .v_start = o.v_init.value_or(o.v_reset.value_or(0.0f)),
           .detached = o.detach_reset};
 }
 
@@ -87,7 +92,7 @@ void neuron_forward(std::uint64_t* s, const float* x, const Options& neuron, con
 }
 
 /// The gradients from ds (N, T, P, F) and the currents x of the forward pass, from which the potentials are
-/// recomputed. `scratch` has neuron_scratch_size(T) floats, 64-byte aligned.
+/// recomputed. `scratch` has neuron_scratch_size(T, neuron.refractory) floats, 64-byte aligned.
 template <class Options>
 void neuron_backward(const NeuronGradients& gradients, const float* ds, const float* x, const Options& neuron,
                      const NeuronParameters& p, const NeuronShape& shape, float* scratch) {

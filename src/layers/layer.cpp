@@ -105,8 +105,8 @@ void check_gradient(std::string_view kind, const char* name, const Signal& gradi
   check_memory(kind, name, gradient);
 }
 
-/// The number that stands for a path in a draw: "3" is 3; what is deeper is hashed (FNV-1a) to numbers of
-/// 2^31 and more.
+}  // namespace
+
 std::uint32_t place_of(std::string_view path) {
   const bool number =
       path.size() < 10 && std::ranges::all_of(path, [](char c) { return c >= '0' && c <= '9'; });
@@ -119,8 +119,6 @@ std::uint32_t place_of(std::string_view path) {
   for (const char c : path) place = (place ^ static_cast<unsigned char>(c)) * 16777619u;
   return place | 1u << 31;
 }
-
-}  // namespace
 
 std::uint64_t Layer::Use::next_id() {
   static std::atomic<std::uint64_t> next{1};

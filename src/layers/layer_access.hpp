@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 #include <volley/error.hpp>
 #include <volley/layer.hpp>
@@ -43,6 +44,10 @@ struct TapeAccess {
   static const Signal& given(const Tape& tape) { return tape.pass_->given; }
   static const Signal& x(const Tape& tape) { return tape.pass_->x; }
 };
+
+/// The number that stands for a path in a draw: "3" is 3; what is deeper is hashed (FNV-1a) to numbers of
+/// 2^31 and more.
+std::uint32_t place_of(std::string_view path);
 
 /// The private side of a Layer.
 struct LayerAccess {

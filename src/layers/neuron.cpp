@@ -55,13 +55,13 @@ struct Saved {
   /// dx of samples [begin, end).
   void backward(float* to, const Signal& dy, std::size_t begin, std::size_t end) {
     SampleValues x_values(x, begin, end), ds(dy, begin, end);
-    Scratch<float> scratch(kernels::neuron_scratch_size(shape.T));
     kernels::NeuronGradients gradients{to};
     for (std::size_t k = 0; k < partial.size(); ++k) {
       if (partial[k].size() > 0) gradients.parameter[k] = partial[k].data() + place_of(begin, shape).neuron;
     }
     std::visit(
         [&](const auto& o) {
+          Scratch<float> scratch(kernels::neuron_scratch_size(shape.T, o.refractory));
           kernels::neuron_backward(gradients, ds.data(), x_values.data(), o, parameters,
                                    part_of(shape, begin, end), scratch.data());
         },
@@ -70,6 +70,16 @@ struct Saved {
 };
 
 void Gradient::read(float* to, std::size_t n) const { saved->backward(to, dy, n, n + 1); }
+
+/// Throws where two options say what h takes of the current.
+template <class Options>
+void check_charge(const Options& o) {
+  if constexpr (requires { o.tau_charge; }) {
+    if (!o.tau_charge.has_value() || o.decay_input) return;
+    throw ArgumentError(o.kKind, "tau_charge must be none where decay_input is false",
+                        fmt::format("{}", *o.tau_charge));
+  }
+}
 
 /// How many numbers each parameter has; 0: one for all.
 std::size_t channels_of(const AnyNeuron& options) {
@@ -129,6 +139,7 @@ NeuronLayer::NeuronLayer(const AnyNeuron& options) : options_(options) {
   std::visit(
       [](const auto& o) {
         check_fields(o.kKind, o);
+        check_charge(o);
         check_surrogate(o.surrogate);
       },
       options);

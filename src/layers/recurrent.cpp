@@ -43,23 +43,23 @@ void with_neuron(const NeuronLayer& layer, const Body& body) {
   const std::vector<Parameter>& numbers = layer.numbers();
   std::visit(
       [&](const auto& o) {
-        using Neuron = decltype(reference::neuron_of<float>(o));
-        Neuron neuron = reference::neuron_of<float>(o);
-        for (std::size_t k = 0; k < numbers.size(); ++k) neuron.parameter(k) = numbers[k].value.data()[0];
-        if (numbers.empty() || numbers[0].value.size() == 1) {
-          return body([&](std::size_t) -> const Neuron& { return neuron; }, o.surrogate);
-        }
-        if constexpr (Neuron::kParameters > 0) {
-          body(
-              [&](std::size_t f) {
-                Neuron own = neuron;
-                for (std::size_t k = 0; k < numbers.size(); ++k) {
-                  own.parameter(k) = numbers[k].value.data()[f];
-                }
-                return own;
-              },
-              o.surrogate);
-        }
+        reference::with_neuron_of<float>(o, [&]<class Neuron>(Neuron neuron) {
+          for (std::size_t k = 0; k < numbers.size(); ++k) neuron.parameter(k) = numbers[k].value.data()[0];
+          if (numbers.empty() || numbers[0].value.size() == 1) {
+            return body([&](std::size_t) -> const Neuron& { return neuron; }, o.surrogate);
+          }
+          if constexpr (Neuron::kParameters > 0) {
+            body(
+                [&](std::size_t f) {
+                  Neuron own = neuron;
+                  for (std::size_t k = 0; k < numbers.size(); ++k) {
+                    own.parameter(k) = numbers[k].value.data()[f];
+                  }
+                  return own;
+                },
+                o.surrogate);
+          }
+        });
       },
       layer.any_options());
 }

@@ -12,7 +12,7 @@ struct ALIFNeuron : FiresAtThreshold<Real> {
   Real tau = 2;
   Real tau_a = 100;
   Real beta = Real(1.8);
-  bool decay_input = true;
+  LeakyCharge<Real> charged;
 
   ALIFNeuron() = default;
   explicit ALIFNeuron(const ALIFOptions& o)
@@ -20,15 +20,15 @@ struct ALIFNeuron : FiresAtThreshold<Real> {
         tau(static_cast<Real>(o.tau)),
         tau_a(static_cast<Real>(o.tau_a)),
         beta(static_cast<Real>(o.beta)),
-        decay_input(o.decay_input) {}
+        charged(o) {}
 
   Real theta(const Real* z) const { return this->v_threshold + beta * z[1]; }  // (D1)
 
   void start(Real* z) const {
-    z[0] = this->rest();
+    FiresAtThreshold<Real>::start(z);
     z[1] = 0;
   }
-  void charge(Real* z, Real x) const { z[0] = leaky_charge(z[0], x, this->rest(), 1 / tau, decay_input); }
+  void charge(Real* z, Real x) const { z[0] = charged(z[0], x, this->rest(), 1 / tau); }
   Real above(const Real* z) const { return z[0] - theta(z); }
   void reset(Real* z, Real s, Real r) const {
     z[0] = this->v_reset.has_value() ? (1 - r) * z[0] + r * *this->v_reset : z[0] - r * theta(z);  // (D2)
@@ -45,9 +45,16 @@ struct ALIFNeuron : FiresAtThreshold<Real> {
     dz[1] = dz[1] * leak_factor(tau_a) - by_theta - beta * du;  // (D6)
   }
   Real charge_adjoint(Real* dz, Real*, const Real*, const Real*, Real) const {
-    const Real dx = decay_input ? dz[0] * (1 / tau) : dz[0];
+    const Real dx = dz[0] * charged.dh_dx(1 / tau);
     dz[0] *= leak_factor(tau);
     return dx;
+  }
+
+  /// (L18): the adaptation goes on as (D3) with s = 0.
+  void hold(Real* z, Real) const { z[1] -= z[1] * (1 / tau_a); }
+  Real hold_adjoint(Real* dz) const {
+    dz[1] *= leak_factor(tau_a);
+    return 0;
   }
 };
 

@@ -19,7 +19,7 @@ struct CUBALIFNeuron : FiresAtThreshold<Real> {
         v_decay(static_cast<Real>(o.v_decay)) {}
 
   void start(Real* z) const {
-    z[0] = this->rest();
+    FiresAtThreshold<Real>::start(z);
     z[1] = 0;
   }
   void charge(Real* z, Real x) const {
@@ -30,6 +30,14 @@ struct CUBALIFNeuron : FiresAtThreshold<Real> {
     const Real dx = dz[1] + dz[0];  // (U3)
     dz[0] *= v_decay;               // (U4)
     dz[1] = dx * c_decay;           // (U5)
+    return dx;
+  }
+
+  /// (L17): the synaptic current goes on, (U1).
+  void hold(Real* z, Real x) const { z[1] = z[1] * c_decay + x; }
+  Real hold_adjoint(Real* dz) const {
+    const Real dx = dz[1];
+    dz[1] = dx * c_decay;
     return dx;
   }
 };

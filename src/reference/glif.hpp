@@ -13,11 +13,14 @@ struct GLIFNeuron {
 
   Real alpha, beta, gamma, tau, v_threshold, linear_decay, v_subreset,
       conduct;  // in the order of the options
+  Real v_init = 0;
   bool detach_reset = false;
   bool fires_at_threshold = true;
 
   explicit GLIFNeuron(const GLIFOptions& o)
-      : detach_reset(o.detach_reset), fires_at_threshold(o.fires_at_threshold) {
+      : v_init(static_cast<Real>(o.v_init.value_or(0))),
+        detach_reset(o.detach_reset),
+        fires_at_threshold(o.fires_at_threshold) {
     std::size_t k = 0;
     for (const NeuronParameter& p : o.parameters()) parameter(k++) = static_cast<Real>(p.initial);
   }
@@ -34,7 +37,7 @@ struct GLIFNeuron {
   /// 1 - gamma s
   Real kept(Real s) const { return 1 - s + s * Of(gamma).complement; }
 
-  void start(Real* z) const { z[0] = 0; }
+  void start(Real* z) const { z[0] = v_init; }
   void charge(Real* z, Real x) const {
     z[0] = z[0] + gain() * x - Of(alpha).complement * Of(linear_decay).value;  // (T4)
   }
@@ -62,6 +65,9 @@ struct GLIFNeuron {
     dp[7] += dh * x * Of(beta).value * Of(conduct).slope;
     return dh * gain();
   }
+
+  void hold(Real*, Real) const {}
+  Real hold_adjoint(Real*) const { return 0; }
 };
 
 template <class Real>

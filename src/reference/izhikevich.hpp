@@ -32,7 +32,7 @@ struct IzhikevichNeuron : FiresAtThreshold<Real> {
         b(static_cast<Real>(o.b)) {}
 
   void start(Real* z) const {
-    z[0] = this->rest();
+    FiresAtThreshold<Real>::start(z);
     z[1] = w_rest;
   }
   void charge(Real* z, Real x) const {
@@ -54,6 +54,14 @@ struct IzhikevichNeuron : FiresAtThreshold<Real> {
     dz[0] = dh + dx * (a0 * (2 * before[0] - v_rest - v_c));  // (I5)
     dz[1] = dz[1] * leak_factor(tau_w) - dx;                  // (I6)
     return dx;
+  }
+
+  /// (L19): the recovery follows the potential that is held.
+  void hold(Real* z, Real) const { z[1] += (a * (z[0] - v_rest) - z[1]) * (1 / tau_w); }
+  Real hold_adjoint(Real* dz) const {
+    dz[0] += dz[1] * (a * (1 / tau_w));
+    dz[1] *= leak_factor(tau_w);
+    return 0;
   }
 };
 

@@ -12,22 +12,19 @@ struct KLIFNeuron : FiresAtThreshold<Real> {
 
   Real k = 1;
   Real tau = 2;
-  bool decay_input = true;
+  LeakyCharge<Real> leaky;
   bool scale_reset = false;
 
   KLIFNeuron() = default;
   explicit KLIFNeuron(const KLIFOptions& o)
-      : FiresAtThreshold<Real>(o),
-        tau(static_cast<Real>(o.tau)),
-        decay_input(o.decay_input),
-        scale_reset(o.scale_reset) {}
+      : FiresAtThreshold<Real>(o), tau(static_cast<Real>(o.tau)), leaky(o), scale_reset(o.scale_reset) {}
 
   Real& parameter(std::size_t) { return k; }
 
   /// What the reset multiplies the potential by.
   Real back() const { return scale_reset ? 1 / k : Real(1); }
   /// (K1)
-  Real charged(Real v, Real x) const { return leaky_charge(v, x, this->rest(), 1 / tau, decay_input); }
+  Real charged(Real v, Real x) const { return leaky(v, x, this->rest(), 1 / tau); }
 
   /// (K2): NaN is not below 0.
   void charge(Real* z, Real x) const {
@@ -54,7 +51,7 @@ struct KLIFNeuron : FiresAtThreshold<Real> {
     dp[0] += open * charged(before[0], x);  // (K6)
     const Real dh = open * k;               // (K7)
     dz[0] = dh * leak_factor(tau);
-    return decay_input ? dh * (1 / tau) : dh;
+    return dh * leaky.dh_dx(1 / tau);
   }
 };
 

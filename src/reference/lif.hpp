@@ -21,16 +21,16 @@ struct IFNeuron : FiresAtThreshold<Real> {
 template <class Real>
 struct LIFNeuron : FiresAtThreshold<Real> {
   Real tau = 2;
-  bool decay_input = true;
+  LeakyCharge<Real> charged;
 
   LIFNeuron() = default;
   explicit LIFNeuron(const LIFOptions& o)
-      : FiresAtThreshold<Real>(o), tau(static_cast<Real>(o.tau)), decay_input(o.decay_input) {}
+      : FiresAtThreshold<Real>(o), tau(static_cast<Real>(o.tau)), charged(o) {}
 
-  void charge(Real* z, Real x) const { z[0] = leaky_charge(z[0], x, this->rest(), 1 / tau, decay_input); }
+  void charge(Real* z, Real x) const { z[0] = charged(z[0], x, this->rest(), 1 / tau); }
   Real charge_adjoint(Real* dz, Real*, const Real*, const Real*, Real) const {
-    const Real dx = decay_input ? dz[0] * (1 / tau) : dz[0];  // (L9)
-    dz[0] *= leak_factor(tau);                                // (L10)
+    const Real dx = dz[0] * charged.dh_dx(1 / tau);  // (L9)
+    dz[0] *= leak_factor(tau);                       // (L10)
     return dx;
   }
 };
@@ -41,26 +41,22 @@ struct PLIFNeuron : FiresAtThreshold<Real> {
   static constexpr std::size_t kParameters = 2;
 
   Real w = 0;
-  bool decay_input = true;
+  LeakyCharge<Real> charged;
 
   PLIFNeuron() = default;
   explicit PLIFNeuron(const PLIFOptions& o)
-      : FiresAtThreshold<Real>(o),
-        w(static_cast<Real>(o.parameters()[0].initial)),
-        decay_input(o.decay_input) {}
+      : FiresAtThreshold<Real>(o), w(static_cast<Real>(o.parameters()[0].initial)), charged(o) {}
 
   Real& parameter(std::size_t k) { return k == 0 ? w : this->v_threshold; }
 
   SigmoidAt<Real> inv_tau() const { return SigmoidAt<Real>(w); }  // (L11)
 
-  void charge(Real* z, Real x) const {
-    z[0] = leaky_charge(z[0], x, this->rest(), inv_tau().value, decay_input);
-  }
+  void charge(Real* z, Real x) const { z[0] = charged(z[0], x, this->rest(), inv_tau().value); }
   Real charge_adjoint(Real* dz, Real* dp, const Real* before, const Real*, Real x) const {
     const Real leak = before[0] - this->rest();
-    const Real dh_dinv_tau = decay_input ? x - leak : -leak;
+    const Real dh_dinv_tau = charged.decay_input ? x - leak : -leak;
     dp[0] = std::fma(dz[0] * dh_dinv_tau, inv_tau().slope, dp[0]);  // (L12)
-    const Real dx = decay_input ? dz[0] * inv_tau().value : dz[0];
+    const Real dx = dz[0] * charged.dh_dx(inv_tau().value);
     dz[0] *= inv_tau().complement;
     return dx;
   }

@@ -22,21 +22,35 @@ namespace volley::reference {
 //   charge(z, x)                     z after charge, (v, ...) -> (h, ...)
 //   above(z)                         how far h is above the threshold: what the step is taken of
 //   reset(z, s, r)                   z after the step; r is the spike that a detached reset sees, in value s
+//   hold(z, x)                       z after a step of a refractory period, (v, ...) -> (v, ...)
 //
 // and the adjoints, from the end of a step to its beginning. dz is the gradient of z, dp of the parameters:
 //
 //   fire_adjoint(dz, dp, z, s, g, ds)             from after the step to after charge; g is the surrogate's
 //   derivative charge_adjoint(dz, dp, before, z, x) -> dx    from after charge to before the step
+//   hold_adjoint(dz) -> dx                        of hold
 
 /// How the step is taken. `smooth` is the surrogate's own step, for gradient checks.
 enum class Fire { hard, smooth };
 
-/// (L1), (L2): h of v and x.
+/// (L1), (L2), (L14): h of v and x.
 template <class Real>
-Real leaky_charge(Real v, Real x, Real rest, Real inv_tau, bool decay_input) {
-  const Real leak = v - rest;
-  return decay_input ? std::fma(x - leak, inv_tau, v) : std::fma(-leak, inv_tau, v) + x;
-}
+struct LeakyCharge {
+  bool decay_input = true;  // (L1); otherwise x is multiplied by gain
+  Real gain = 1;
+
+  LeakyCharge() = default;
+  template <class Options>
+  explicit LeakyCharge(const Options& o) : decay_input(o.decay_input && !o.tau_charge.has_value()) {
+    if (o.tau_charge.has_value()) gain = constant<Real>(1 / static_cast<double>(*o.tau_charge));
+  }
+
+  Real operator()(Real v, Real x, Real rest, Real inv_tau) const {
+    const Real leak = v - rest;
+    return decay_input ? std::fma(x - leak, inv_tau, v) : std::fma(x, gain, std::fma(-leak, inv_tau, v));
+  }
+  Real dh_dx(Real inv_tau) const { return decay_input ? inv_tau : gain; }  // (L9)
+};
 
 /// What most neurons do at the threshold: equations (L3) to (L8) of docs/math/lif.md.
 template <class Real>
@@ -46,6 +60,7 @@ struct FiresAtThreshold {
 
   Real v_threshold = 1;
   std::optional<Real> v_reset = Real(0);
+  std::optional<Real> v_init;
   bool detach_reset = false;
   bool fires_at_threshold = true;
 
@@ -57,13 +72,14 @@ struct FiresAtThreshold {
         fires_at_threshold(o.fires_at_threshold) {
     v_reset.reset();
     if (o.v_reset.has_value()) v_reset = static_cast<Real>(*o.v_reset);
+    if (o.v_init.has_value()) v_init = static_cast<Real>(*o.v_init);
   }
 
   Real& parameter(std::size_t) { return v_threshold; }  // never asked for: there is none
 
-  /// Potential at the start of a pass, and the one that a leak pulls to.
+  /// The potential that a leak pulls to, and at the start of a pass unless the options say another.
   Real rest() const { return v_reset.value_or(Real(0)); }
-  void start(Real* z) const { z[0] = rest(); }
+  void start(Real* z) const { z[0] = v_init.value_or(rest()); }
   Real above(const Real* z) const { return z[0] - v_threshold; }
   void reset(Real* z, Real, Real r) const {
     z[0] = v_reset.has_value() ? (1 - r) * z[0] + r * *v_reset : z[0] - r * v_threshold;  // (L4), (L5)
@@ -76,11 +92,22 @@ struct FiresAtThreshold {
     if (!detach_reset) dv_dh += by_spike(z) * g;  // (L7)
     dz[0] = std::fma(dz[0], dv_dh, ds * g);       // (L8)
   }
+
+  void hold(Real*, Real) const {}
+  Real hold_adjoint(Real*) const { return 0; }
 };
 
-/// (L3)
+/// Whether the neuron is in a refractory period, z being its state before a step or after charge.
+template <class Real, class Neuron>
+bool is_held(const Neuron& neuron, const Real* z) {
+  if constexpr (requires { neuron.held(z); }) return neuron.held(z);
+  return false;
+}
+
+/// (L3), (L16)
 template <class Real, class Neuron>
 Real spike_of(const Neuron& neuron, const Real* z, const Surrogate& surrogate, Fire fire) {
+  if (is_held(neuron, z)) return 0;
   const Real u = neuron.above(z);
   if (fire == Fire::smooth) return smooth_step(surrogate, u);
   return neuron.fires_at_threshold ? Real(u >= 0) : Real(u > 0);

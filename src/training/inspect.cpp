@@ -50,15 +50,16 @@ void follow(LayerLife& life, const Neuron& neuron, std::size_t f) {
 void look(LayerLife& life, const NeuronLayer& layer) {
   std::visit(
       [&](const auto& options) {
-        auto neuron = reference::neuron_of<float>(options);
-        for (std::size_t f = 0; f < life.neurons(); ++f) {
-          for (std::size_t k = 0; k < layer.numbers().size(); ++k) {
-            const Tensor& value = layer.numbers()[k].value;
-            neuron.parameter(k) =
-                value.data()[f * value.size() / life.neurons()];  // of all, a channel, or it
+        reference::with_neuron_of<float>(options, [&](auto neuron) {
+          for (std::size_t f = 0; f < life.neurons(); ++f) {
+            for (std::size_t k = 0; k < layer.numbers().size(); ++k) {
+              const Tensor& value = layer.numbers()[k].value;
+              neuron.parameter(k) =
+                  value.data()[f * value.size() / life.neurons()];  // of all, a channel, or it
+            }
+            follow(life, neuron, f);
           }
-          follow(life, neuron, f);
-        }
+        });
       },
       layer.any_options());
 }

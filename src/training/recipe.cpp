@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include <volley/error.hpp>
@@ -143,6 +145,23 @@ Sequential Recipe::build_network(const Shape& picture) const {
   Sequential net = make_network(network);
   net.initialize(training.seed);
   net.output_shape(make_encoder(encoder)->output_shape(picture));  // throws where two layers do not fit
+  if (const auto* own = std::get_if<FluctuationInitialization>(&initialization)) {
+    initialize_fluctuations(net, training.seed, *own);
+  }
+  return net;
+}
+
+Sequential Recipe::build_network(const Dataset& train) const {
+  Sequential net = build_network(train.shape);
+  const auto* own = std::get_if<RateInitialization>(&initialization);
+  if (own == nullptr) return net;
+  ThreadPool threads(training.threads);
+  Tape tape(threads);
+  std::vector<std::uint32_t> samples(std::min(own->samples, train.size()));
+  std::iota(samples.begin(), samples.end(), 0u);
+  const Draw draw{.seed = training.seed};
+  initialize_rates(net, make_encoder(encoder)->encode(train, samples, training.steps, draw, tape), *own,
+                   threads);
   return net;
 }
 

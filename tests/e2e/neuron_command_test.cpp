@@ -55,6 +55,21 @@ TEST(NeuronCommand, HardResetWithDecayInput) {  // (L1), (L4)
             "t,x,h,v,s\n0,1.5,0.75,0.75,0\n1,1.5,1.125,0,1\n2,1.5,0.75,0.75,0\n3,1.5,1.125,0,1\n");
 }
 
+// (L15), (L16): after the spike at 1 the potential is held for two steps.
+TEST(NeuronCommand, RefractoryPeriodInitialPotentialAndTauCharge) {
+  EXPECT_EQ(trace_of({"--current", "constant:1.5", "--steps", "5", "--refractory", "2"}),
+            "t,x,h,v,s\n0,1.5,0.75,0.75,0\n1,1.5,1.125,0,1\n2,1.5,0,0,0\n3,1.5,0,0,0\n4,1.5,0.75,0.75,0\n");
+  EXPECT_EQ(trace_of({"--current", "constant:0", "--steps", "2", "--v-init", "0.5"}),
+            "t,x,h,v,s\n0,0,0.25,0.25,0\n1,0,0.125,0.125,0\n");
+  // (L14)
+  EXPECT_EQ(trace_of({"--current", "constant:1", "--steps", "2", "--tau-charge", "4"}),
+            "t,x,h,v,s\n0,1,0.25,0.25,0\n1,1,0.375,0.375,0\n");
+  // In ms, from 10 mV: half of it leaks in the first step of tau / 2.
+  EXPECT_EQ(trace_of({"--current", "constant:0", "--tau-m", "2", "--dt", "1", "--resistance", "1", "--v-init",
+                      "10", "--v-threshold", "20", "--steps", "1"}),
+            "t,x,h,v,s\n0,0,5,5,0\n");
+}
+
 TEST(NeuronCommand, HardResetLeaksToTheResetPotential) {
   EXPECT_EQ(trace_of({"--current", "constant:2", "--steps", "3", "--v-reset", "-1"}),
             "t,x,h,v,s\n0,2,0,0,0\n1,2,0.5,0.5,0\n2,2,0.75,0.75,0\n");
@@ -191,6 +206,14 @@ TEST(NeuronCommand, WrongCallsAreUsageErrors) {
   expect_refused({"--current", "constant:1", "--tau", "nan"}, 2, "[lif] tau must be > 1, got nan");
   expect_refused({"--current", "constant:1", "--v-threshold", "inf"}, 2,
                  "[lif] v_threshold must be a finite number");
+  expect_refused({"--current", "constant:1", "--tau-charge", "3", "--no-decay-input"}, 2,
+                 "[lif] tau_charge must be none where decay_input is false, got 3");
+  expect_refused({"--current", "constant:1", "--tau-charge", "0"}, 2, "[lif] tau_charge must be > 0, got 0");
+  expect_refused(
+      {"--current", "constant:1", "--tau-charge", "3", "--tau-m", "2", "--resistance", "1", "--dt", "1"}, 2,
+      "[neuron] --tau-charge must not be given with --tau-m");
+  expect_refused({"--current", "constant:1", "--refractory", "20000000"}, 2,
+                 "[lif] refractory must be >= 0 and <= 16777216, got 20000000");
   expect_refused({"--current", "constant:1", "--v-reset", "soft"}, 2,
                  "[neuron] --v-reset must be a finite number or none, got 'soft'");
 }
@@ -342,15 +365,16 @@ TEST(NeuronCommand, HasEveryOptionThatChangesATrace) {
     const std::string help = run_volley({"neuron", Options::kKind, "--help"}).out;
     Options options;
     const auto look = [&]<class T>(std::string_view name, const T& value, const Range&) {
-      if (name == "detach_reset" || name.starts_with("learn_")) return;
+      if (name == "detach_reset" || name == "channels" || name.starts_with("learn_")) return;
       std::string flag(name);
       std::ranges::replace(flag, '_', '-');
       if constexpr (std::is_same_v<T, bool>) {
         flag = (value ? "--no-" : "--") + flag;
-      } else if constexpr (std::is_same_v<T, float> || std::is_same_v<T, std::optional<float>>) {
+      } else if constexpr (std::is_same_v<T, float> || std::is_same_v<T, std::optional<float>> ||
+                           std::is_same_v<T, std::size_t>) {
         flag = "--" + flag;
       } else {
-        return;  // surrogates and channels
+        return;  // surrogates
       }
       EXPECT_NE(help.find("  " + flag + " "), std::string::npos) << Options::kKind << " " << flag;
     };

@@ -111,6 +111,7 @@ TEST(NeuronKernel, EverySizeAndForm) {
             check(LIFOptions{.v_reset = std::nullopt});
             check(PLIFOptions{.learn_threshold = true});
             check(IzhikevichOptions{.b = 0.3f});
+            check(PLIFOptions{.v_threshold = 0.5f, .learn_threshold = true, .refractory = 1});
           }
         }
       }
@@ -138,10 +139,35 @@ TEST(NeuronKernel, SpikesAreExactOnDyadicData) {
           check(LIFOptions{.v_reset = v_reset, .decay_input = false, .fires_at_threshold = at});
           check(PLIFOptions{.v_reset = v_reset, .fires_at_threshold = at});
           check(CUBALIFOptions{.v_reset = v_reset, .fires_at_threshold = at});
+          check(IFOptions{.v_reset = v_reset, .fires_at_threshold = at, .v_init = 0.5f, .refractory = 1});
+          check(LIFOptions{.v_reset = v_reset,
+                           .fires_at_threshold = at,
+                           .tau_charge = 4.0f,
+                           .v_init = 0.25f,
+                           .refractory = 2});
           check(ALIFOptions{.tau_a = 2, .beta = 2, .v_reset = v_reset, .fires_at_threshold = at});
         }
       }
     }
+  });
+}
+
+// What an option must not change: a refractory period after the last spike there is, a tau_charge of 1 and an
+// initial potential at rest give the bits of the neuron without them.
+TEST(NeuronKernel, OptionsThatChangeNothingChangeNoBit) {
+  test::on_every_target([] {
+    const Pass p{.N = 3, .T = 20, .P = 1, .F = 37};
+    const LIFOptions plain{.tau = 3.0f, .decay_input = false};
+    const std::vector<float> x = currents(plain, p), ds = test::Random(6).values<float>(p.values());
+    LIFOptions same{.tau = 3.0f, .tau_charge = 1.0f, .v_init = 0.0f};
+    const Result a = run_kernel(plain, x, ds, p), b = run_kernel(same, x, ds, p);
+    EXPECT_EQ(a.words, b.words);
+    EXPECT_EQ(a.dx, b.dx);
+    LIFOptions silent{.v_threshold = 50.0f}, pausing = silent;
+    pausing.refractory = 3;
+    const Result c = run_kernel(silent, x, ds, p), d = run_kernel(pausing, x, ds, p);
+    EXPECT_EQ(c.words, d.words);
+    EXPECT_EQ(c.dx, d.dx);
   });
 }
 

@@ -285,6 +285,14 @@ TEST(NeuronLayer, WhatDoesNotFitIsRefused) {
             "[cuba_lif] c_decay must be >= 0 and <= 1, got 1.5");
   EXPECT_EQ(error_text([] { EIF({.delta_T = 0.0f}); }), "[eif] delta_T must be > 0, got 0");
   EXPECT_EQ(error_text([] { ALIF({.tau_a = 0.5f}); }), "[alif] tau_a must be >= 1, got 0.5");
+  for (const auto& [text, kind] :
+       {std::pair(error_text([] { LIF({.decay_input = false, .tau_charge = 3.0f}); }), "lif"),
+        std::pair(error_text([] { ALIF({.decay_input = false, .tau_charge = 3.0f}); }), "alif")}) {
+    EXPECT_EQ(text, "[" + std::string(kind) + "] tau_charge must be none where decay_input is false, got 3");
+  }
+  EXPECT_EQ(error_text([] { KLIF({.tau_charge = -1.0f}); }), "[klif] tau_charge must be > 0, got -1");
+  EXPECT_EQ(error_text([] { GLIF({.v_init = std::numeric_limits<float>::infinity()}); }),
+            "[glif] v_init must be a finite number, got inf");
   EXPECT_EQ(error_text([] { LI({.tau = 1.0f}); }), "[li] tau must be > 1, got 1");
   EXPECT_EQ(error_text([] { IF({.surrogate = CustomSurrogate{}}); }),
             "[custom surrogate] derivative must not be null");
@@ -298,6 +306,8 @@ TEST(NeuronLayer, RecipesKnowEveryNeuron) {
     const LayerRecipe again = recipe_of(*layer);
     ASSERT_TRUE(std::holds_alternative<Options>(again)) << name;
     EXPECT_EQ(std::get<Options>(again).detach_reset, o.detach_reset);
+    EXPECT_EQ(std::get<Options>(again).refractory, o.refractory);
+    EXPECT_EQ(std::get<Options>(again).v_init, o.v_init);
   });
   EXPECT_TRUE(std::holds_alternative<LIOptions>(recipe_of(LI{})));
 }

@@ -61,6 +61,8 @@ TEST(Recurrent, IsTheReference) {
     for (const AnyNeuron& options :
          {AnyNeuron{LIFOptions{}}, AnyNeuron{IFOptions{.v_reset = std::nullopt}}, AnyNeuron{CUBALIFOptions{}},
           AnyNeuron{PLIFOptions{.learn_threshold = true}}, AnyNeuron{KLIFOptions{}},
+          AnyNeuron{LIFOptions{.tau_charge = 1.5f, .v_init = 0.3f, .refractory = 1}},
+          AnyNeuron{ALIFOptions{.v_reset = std::nullopt, .refractory = 2}},
           AnyNeuron{PLIFOptions{.learn_threshold = true, .channels = F}}}) {
       Recurrent layer(F, {feedback, options});
       for (const NamedParameter& p : layer.parameters()) {
@@ -69,45 +71,46 @@ TEST(Recurrent, IsTheReference) {
       const Result got = run(layer, x);
       std::visit(
           [&](const auto& o) {
-            using Neuron = decltype(reference::neuron_of<float>(o));
-            constexpr std::size_t kStates = Neuron::kStates, kParameters = Neuron::kParameters;
-            const std::vector<NamedParameter> learned = layer.parameters();
-            const auto neuron = [&](std::size_t f) {
-              Neuron own = reference::neuron_of<float>(o);
+            reference::with_neuron_of<float>(o, [&]<class Neuron>(const Neuron& first) {
+              constexpr std::size_t kStates = Neuron::kStates, kParameters = Neuron::kParameters;
+              const std::vector<NamedParameter> learned = layer.parameters();
+              const auto neuron = [&](std::size_t f) {
+                Neuron own = first;
+                for (std::size_t k = 1; k < learned.size(); ++k) {
+                  const Tensor& value = learned[k].parameter->value;
+                  own.parameter(k - 1) = value.data()[value.size() == 1 ? 0 : f];
+                }
+                return own;
+              };
+              std::vector<float> weight(layer.weight().value.values().begin(),
+                                        layer.weight().value.values().end());
+              std::vector<float> weight_t = weight;
+              for (std::size_t i = 0; feedback == Feedback::linear && i < F * F; ++i) {
+                weight_t[i % F * F + i / F] = weight[i];
+              }
+              std::vector<float> s(N * T * F), i(s), dx(s), z(s.size() * kStates), now(F * kStates), ds(F),
+                  dz(F * kStates), dweight(weight.size()), dp(F * kParameters);
+              for (std::size_t n = 0; n < N; ++n) {
+                const std::size_t at = n * T * F;
+                reference::recurrent_forward(&s[at], &z[at * kStates], &i[at], x.data() + at, weight_t.data(),
+                                             feedback, neuron, o.surrogate, reference::Fire::hard, T, F,
+                                             now.data());
+                reference::recurrent_backward(&dx[at], dweight.data(), dp.data(), dy.data() + at, &s[at],
+                                              &z[at * kStates], &i[at], weight.data(), feedback, neuron,
+                                              o.surrogate, T, F, ds.data(), dz.data());
+              }
+              EXPECT_EQ(got.s, s);
+              EXPECT_GT(std::ranges::count(s, 1.0f), 500);
+              EXPECT_LT(test::relative_error(got.dx, dx), 1e-5);
+              EXPECT_LT(test::relative_error(got.dweight, dweight), 1e-5);
               for (std::size_t k = 1; k < learned.size(); ++k) {
-                const Tensor& value = learned[k].parameter->value;
-                own.parameter(k - 1) = value.data()[value.size() == 1 ? 0 : f];
+                std::vector<float> expected(learned[k].parameter->value.size());
+                for (std::size_t f = 0; f < F; ++f) {
+                  expected[expected.size() == 1 ? 0 : f] += dp[f * kParameters + k - 1];
+                }
+                EXPECT_LT(test::relative_error(got.learned[k - 1], expected), 1e-4) << learned[k].name;
               }
-              return own;
-            };
-            std::vector<float> weight(layer.weight().value.values().begin(),
-                                      layer.weight().value.values().end());
-            std::vector<float> weight_t = weight;
-            for (std::size_t i = 0; feedback == Feedback::linear && i < F * F; ++i) {
-              weight_t[i % F * F + i / F] = weight[i];
-            }
-            std::vector<float> s(N * T * F), i(s), dx(s), z(s.size() * kStates), now(F * kStates), ds(F),
-                dz(F * kStates), dweight(weight.size()), dp(F * kParameters);
-            for (std::size_t n = 0; n < N; ++n) {
-              const std::size_t at = n * T * F;
-              reference::recurrent_forward(&s[at], &z[at * kStates], &i[at], x.data() + at, weight_t.data(),
-                                           feedback, neuron, o.surrogate, reference::Fire::hard, T, F,
-                                           now.data());
-              reference::recurrent_backward(&dx[at], dweight.data(), dp.data(), dy.data() + at, &s[at],
-                                            &z[at * kStates], &i[at], weight.data(), feedback, neuron,
-                                            o.surrogate, T, F, ds.data(), dz.data());
-            }
-            EXPECT_EQ(got.s, s);
-            EXPECT_GT(std::ranges::count(s, 1.0f), 500);
-            EXPECT_LT(test::relative_error(got.dx, dx), 1e-5);
-            EXPECT_LT(test::relative_error(got.dweight, dweight), 1e-5);
-            for (std::size_t k = 1; k < learned.size(); ++k) {
-              std::vector<float> expected(learned[k].parameter->value.size());
-              for (std::size_t f = 0; f < F; ++f) {
-                expected[expected.size() == 1 ? 0 : f] += dp[f * kParameters + k - 1];
-              }
-              EXPECT_LT(test::relative_error(got.learned[k - 1], expected), 1e-4) << learned[k].name;
-            }
+            });
           },
           options);
     }

@@ -58,7 +58,7 @@ void mistaken_backward(float* dx, const float* ds, const float* s, const float* 
   reference::LIFNeuron<float> p(o);
   if (mistake == Mistake::wrong_tau) p.tau *= 1.01f;
   if (mistake == Mistake::detach_ignored) p.detach_reset = !p.detach_reset;
-  const float dh_dx = p.decay_input ? 1 / p.tau : 1.0f;
+  const float dh_dx = p.charged.dh_dx(1 / p.tau);
   const float dh_dv = mistake == Mistake::no_leak ? 1.0f : 1 - 1 / p.tau;
   for (std::size_t f = 0; f < F; ++f) {
     float dv = 0;

@@ -97,6 +97,10 @@ void for_extreme_options(const Body& body) {
         for (const float tau : {least, kMax}) {
           with(LIFOptions{.tau = tau});
           with(LIFOptions{.tau = tau, .decay_input = false});
+          with(LIFOptions{.tau = tau, .tau_charge = kDenormal, .refractory = 1});
+          with(LIFOptions{.tau = tau, .tau_charge = kMax, .v_init = kMax});
+          with(PLIFOptions{.init_tau = tau, .tau_charge = 1e-40f, .v_init = -kMax, .refractory = 1 << 24});
+          with(IzhikevichOptions{.tau = tau, .tau_w = 1.0f, .a = -3.0f, .b = kMax, .refractory = 1});
           with(PLIFOptions{.init_tau = tau, .learn_threshold = true});
           with(QIFOptions{.tau = tau});
           with(QIFOptions{.tau = tau, .a0 = kMax});
@@ -149,6 +153,7 @@ TEST(NeuronExtremes, ANaNComesThrough) {
   for (const Surrogate& surrogate : every_surrogate()) {
     for_every_neuron(surrogate, [&](const auto& o, const std::string& name) {
       SCOPED_TRACE(name + ", surrogate " + std::to_string(surrogate.index()));
+      if (o.refractory > 0) return;  // does not charge after the first
       const Trace trace = trace_of(o, {2.0f, kNaN, 9.0f, 9.0f});
       for (std::size_t t = 1; t < 4; ++t) {
         EXPECT_EQ(trace.s[t], 0.0f) << t;
@@ -156,6 +161,18 @@ TEST(NeuronExtremes, ANaNComesThrough) {
       }
     });
   }
+}
+
+// A current that is not charged has no part in anything, whatever it is.
+TEST(NeuronExtremes, ANaNInARefractoryPeriodIsNotSeen) {
+  for_every_neuron(ATan{}, [&](const auto& o, const std::string& name) {
+    using Options = std::remove_cvref_t<decltype(o)>;
+    if (o.refractory == 0 || std::is_same_v<Options, CUBALIFOptions>) return;
+    SCOPED_TRACE(name);
+    const std::vector<float> dx = trace_of(o, {9.0f, kNaN, 0.5f, 0.5f}).dx;
+    EXPECT_EQ(dx, trace_of(o, {9.0f, -7.0f, 0.5f, 0.5f}).dx);
+    EXPECT_EQ(dx[1], 0.0f);
+  });
 }
 
 TEST(NeuronExtremes, AnInfiniteCurrentFiresOnce) {

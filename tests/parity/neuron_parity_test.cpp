@@ -54,9 +54,10 @@ struct Case {
 };
 
 /// The reference in float: s, h, dx.
-template <class Options>
-std::array<std::vector<float>, 3> run_reference(const Options& o, const Case& c) {
-  const auto neuron = reference::everywhere(reference::neuron_of<float>(o));
+template <class Neuron>
+std::array<std::vector<float>, 3> run_reference(const Neuron& one, const Surrogate& surrogate,
+                                                const Case& c) {
+  const auto neuron = reference::everywhere(one);
   constexpr std::size_t kStates = decltype(neuron(0))::kStates;
   const std::size_t size = c.T * c.F;
   std::array<std::vector<float>, 3> r;
@@ -64,9 +65,9 @@ std::array<std::vector<float>, 3> run_reference(const Options& o, const Case& c)
     std::vector<float> s(size), z(size * kStates), dx(size);
     std::vector<float> dp(c.F * (decltype(neuron(0))::kParameters + 1));
     const float* x = &c.x[n * size];
-    reference::neuron_forward(s.data(), z.data(), x, neuron, o.surrogate, reference::Fire::hard, c.T, c.F);
+    reference::neuron_forward(s.data(), z.data(), x, neuron, surrogate, reference::Fire::hard, c.T, c.F);
     reference::neuron_backward(dx.data(), dp.data(), &c.ds[n * size], s.data(), z.data(), x, neuron,
-                               o.surrogate, c.T, c.F);
+                               surrogate, c.T, c.F);
     r[0].insert(r[0].end(), s.begin(), s.end());
     for (std::size_t i = 0; i < size; ++i) r[1].push_back(z[i * kStates]);
     r[2].insert(r[2].end(), dx.begin(), dx.end());
@@ -95,8 +96,8 @@ std::array<std::vector<float>, 2> run_layer(const Options& o, const Case& c, dou
   return {{{bytes.begin(), bytes.end()}, {dx.values(), dx.values() + bytes.size()}}};
 }
 
-TEST(NeuronParity, ReferenceAndLayerAgreeWithSpikingJellyOnEveryTarget) {
-  const Golden golden("neurons.safetensors");
+/// Holds reference and layer, on every target, to the neurons of a golden file. Returns how many there are.
+std::size_t expect_agreement(const Golden& golden) {
   const Tensor& x = golden.tensor("x");
   std::size_t index = 0;
   for (const nlohmann::json& table : golden.manifest().at("neurons")) {
@@ -114,7 +115,10 @@ TEST(NeuronParity, ReferenceAndLayerAgreeWithSpikingJellyOnEveryTarget) {
         for (const NeuronParameter& p : parameters_of(o)) {
           c.their_parameters.push_back(golden.values(at + ".d" + p.name));
         }
-        const auto [s, h, dx] = run_reference(o, c);
+        std::array<std::vector<float>, 3> ours;
+        reference::with_neuron_of<float>(
+            o, [&](const auto& neuron) { ours = run_reference(neuron, o.surrogate, c); });
+        const auto& [s, h, dx] = ours;
         const double threshold = static_cast<double>(o.v_threshold);
         const Agreement a = compare_neurons({s, h, dx}, c.theirs, threshold, c.N, c.T, c.F);
         EXPECT_TRUE(a.agrees()) << a;
@@ -130,7 +134,16 @@ TEST(NeuronParity, ReferenceAndLayerAgreeWithSpikingJellyOnEveryTarget) {
       }
     });
   }
-  EXPECT_GE(index, 50u);
+  return index;
+}
+
+TEST(NeuronParity, ReferenceAndLayerAgreeWithSpikingJellyOnEveryTarget) {
+  EXPECT_GE(expect_agreement(Golden("neurons.safetensors")), 50u);
+}
+
+// What SpikingJelly has not: refractory, v_init and tau_charge, by PyTorch's autograd.
+TEST(NeuronParity, TimingAgreesWithAutogradOnEveryTarget) {
+  EXPECT_GE(expect_agreement(Golden("timing.safetensors", "timing.json")), 200u);
 }
 
 TEST(SurrogateParity, DerivativesAgreeWithSpikingJellyOnEveryTarget) {

@@ -68,18 +68,17 @@ struct Checked {
 TEST(NeuronReference, BackwardIsTheGradientOfEveryNeuron) {
   for (const Surrogate& surrogate : {Surrogate{ATan{}}, Surrogate{Sigmoid{3.0f}}, Surrogate{Erf{1.0f}}}) {
     test::for_every_neuron(surrogate, [&](const auto& options, const std::string& name) {
-      const auto neuron = reference::neuron_of<double>(options);
-      const Checked<std::remove_const_t<decltype(neuron)>> check{neuron, surrogate};
-      EXPECT_LT(check.of_input(neuron), 1e-7) << name;
+      reference::with_neuron_of<double>(options, [&]<class Neuron>(const Neuron& neuron) {
+        const Checked<Neuron> check{neuron, surrogate};
+        EXPECT_LT(check.of_input(neuron), 1e-7) << name;
+      });
     });
   }
 }
 
 // The check above must be able to fail: a backward of another neuron, in one detail, does not pass it.
 TEST(NeuronReference, TheGradientCheckCatchesMistakes) {
-  test::for_every_neuron(ATan{}, [&](const auto& options, const std::string& name) {
-    const auto neuron = reference::neuron_of<double>(options);
-    using Neuron = std::remove_const_t<decltype(neuron)>;
+  const auto expect_caught = []<class Neuron>(const Neuron& neuron, const std::string& name) {
     const Checked<Neuron> check{neuron, ATan{}};
     const auto mistake = [&](const auto& change) {
       Neuron wrong = neuron;
@@ -99,6 +98,13 @@ TEST(NeuronReference, TheGradientCheckCatchesMistakes) {
       EXPECT_GT(mistake([](Neuron& n) { n.tau_a += 3; }), 1e-5) << name;
       EXPECT_GT(mistake([](Neuron& n) { n.beta += 0.05; }), 1e-5) << name;
     }
+    if constexpr (requires { neuron.steps; }) {
+      EXPECT_GT(mistake([](Neuron& n) { n.steps += 1; }), 1e-4) << name;
+      EXPECT_GT(mistake([](Neuron& n) { n.steps -= 1; }), 1e-4) << name;
+    }
+  };
+  test::for_every_neuron(ATan{}, [&](const auto& options, const std::string& name) {
+    reference::with_neuron_of<double>(options, [&](const auto& neuron) { expect_caught(neuron, name); });
   });
 }
 
@@ -137,15 +143,16 @@ TEST(NeuronReference, AChargeSeesEveryStateBeforeIt) {
 TEST(NeuronReference, BackwardIsTheGradientOfEveryParameter) {
   std::size_t parameters = 0;
   test::for_every_neuron(ATan{}, [&](const auto& options, const std::string& name) {
-    auto neuron = reference::neuron_of<double>(options);
-    for (const double away : {0.0, 0.3}) {
-      for (std::size_t k = 0; k < neuron.kParameters; ++k) neuron.parameter(k) += away;
-      const Checked<decltype(neuron)> check{neuron, ATan{}};
-      EXPECT_LT(check.of_input(neuron), 1e-7) << name;
-      for (std::size_t k = 0; k < neuron.kParameters; ++k, ++parameters) {
-        EXPECT_LT(check.of_parameter(k), 1e-6) << name << " parameter " << k;
+    reference::with_neuron_of<double>(options, [&]<class Neuron>(Neuron neuron) {
+      for (const double away : {0.0, 0.3}) {
+        for (std::size_t k = 0; k < neuron.kParameters; ++k) neuron.parameter(k) += away;
+        const Checked<Neuron> check{neuron, ATan{}};
+        EXPECT_LT(check.of_input(neuron), 1e-7) << name;
+        for (std::size_t k = 0; k < neuron.kParameters; ++k, ++parameters) {
+          EXPECT_LT(check.of_parameter(k), 1e-6) << name << " parameter " << k;
+        }
       }
-    }
+    });
   });
   EXPECT_GE(parameters, 72u);
 }
@@ -199,6 +206,78 @@ TEST(NeuronReference, FollowsTheEquationsOfTheGatedNeuron) {
   }
   const Values h = trace(neuron, x);
   for (std::size_t t = 0; t < x.size(); ++t) EXPECT_NEAR(h[t], expected[t], 1e-6) << t;
+}
+
+/// The spikes, and v after each step.
+struct Course {
+  Values s, v;
+};
+template <class Options>
+Course course(const Options& options, const Values& x) {
+  Course course;
+  reference::with_neuron_of<double>(options, [&]<class Neuron>(const Neuron& neuron) {
+    Values z(Neuron::kStates);
+    neuron.start(z.data());
+    for (const double current : x) {
+      neuron.charge(z.data(), current);
+      const double s = reference::spike_of(neuron, z.data(), {}, Fire::hard);
+      neuron.reset(z.data(), s, s);
+      course.s.push_back(s);
+      course.v.push_back(z[0]);
+    }
+  });
+  return course;
+}
+
+// By hand: two steps after each spike nothing is charged. Under the soft reset v = 2.5 - 1 stays above the
+// threshold, and fires when the period is over.
+TEST(NeuronReference, IsSilentAndHeldAfterASpike) {
+  const Values ones(7, 1.0);
+  const Course hard = course(IFOptions{.refractory = 2}, ones);
+  EXPECT_EQ(hard.s, (Values{1, 0, 0, 1, 0, 0, 1}));
+  EXPECT_EQ(hard.v, (Values{0, 0, 0, 0, 0, 0, 0}));
+  const Course soft = course(IFOptions{.v_reset = std::nullopt, .refractory = 1}, {2.5, 1, 0, 0, 0.25});
+  EXPECT_EQ(soft.s, (Values{1, 0, 1, 0, 0}));
+  EXPECT_EQ(soft.v, (Values{1.5, 1.5, 0.5, 0.5, 0.75}));
+  EXPECT_EQ(course(IFOptions{}, ones).s, ones);
+}
+
+// By hand, with a period that outlasts the currents: what is no potential goes on.
+TEST(NeuronReference, CurrentsAndAdaptationsGoOnInARefractoryPeriod) {
+  const auto second = [](const auto& options, const Values& x) {
+    const reference::Refractory neuron(reference::neuron_of<double>(options), 9);
+    Values z(3), second;
+    neuron.start(z.data());
+    for (const double current : x) {
+      neuron.charge(z.data(), current);
+      const double s = reference::spike_of(neuron, z.data(), {}, Fire::hard);
+      neuron.reset(z.data(), s, s);
+      second.push_back(z[1]);
+    }
+    return second;
+  };
+  EXPECT_EQ(second(CUBALIFOptions{}, {1, 0, 0.25}), (Values{1, 0.5, 0.5}));
+  EXPECT_EQ(second(ALIFOptions{.tau_a = 2}, {2, 9, 9}), (Values{0.5, 0.25, 0.125}));
+  // v is reset to 1: w = 0.5 (0.5 * 2 - 0) + 1, then w + (0.5 * 1 - w) / 2.
+  const IzhikevichOptions izhikevich{
+      .v_c = 0, .v_reset = 1, .v_rest = 0, .tau_w = 2, .a = 0.5f, .b = 1, .v_init = 0.0f};
+  EXPECT_EQ(second(izhikevich, {4, 9}), (Values{1.5, 1}));
+}
+
+TEST(NeuronReference, StartsAtItsInitialPotential) {
+  EXPECT_EQ(course(IFOptions{.v_init = 0.75f}, {0, 0.25}).v, (Values{0.75, 0}));
+  EXPECT_EQ(course(LIFOptions{.v_reset = -1, .v_init = 1.5f}, {0}).v, (Values{0.25}));
+  EXPECT_EQ(course(LIFOptions{.v_reset = -1}, {0}).v, (Values{-1}));
+}
+
+TEST(NeuronReference, ChargesWithATimeConstantOfItsOwn) {
+  // 0.5 + 1 / 4 - 0.5 / 2, then 0.5 - 2 / 4 - 0.5 / 2
+  const LIFOptions own{.tau_charge = 4.0f, .v_init = 0.5f};
+  EXPECT_EQ(course(own, {1, -2}).v, (Values{0.5, -0.25}));
+  // With a tau_charge of 1, what there is without decay_input.
+  const Values x = test::Random(4).values<double>(30, -0.5, 1.5);
+  const LIFOptions whole{.tau = 3.0f, .decay_input = false}, one{.tau = 3.0f, .tau_charge = 1.0f};
+  EXPECT_EQ(course(whole, x).v, course(one, x).v);
 }
 
 TEST(NeuronReference, FiresAtTheThresholdOrAboveIt) {

@@ -45,38 +45,41 @@ TEST(RecurrentReference, BackwardIsTheGradientForEveryNeuron) {
         test::Random(3).values<double>(feedback == Feedback::linear ? kF * kF : kF, -0.4, 0.4);
     test::for_every_neuron(kSurrogate, [&](const auto& options, const std::string& name) {
       SCOPED_TRACE(name);
-      const auto neuron = reference::neuron_of<double>(options);
-      using Neuron = std::remove_const_t<decltype(neuron)>;
-      const auto at = reference::everywhere(neuron);
-      const Pass<Neuron> pass(neuron, x, weight, feedback, Fire::smooth);
-      Values dx(kT * kF), dweight(weight.size()), dp(kF * Neuron::kParameters), ds(kF),
-          dz(kF * Neuron::kStates);
-      reference::recurrent_backward(dx.data(), dweight.data(), dp.data(), dy.data(), pass.s.data(),
-                                    pass.z.data(), pass.i.data(), weight.data(), feedback, at, kSurrogate, kT,
-                                    kF, ds.data(), dz.data());
-      const Values* seen = options.detach_reset ? &pass.s : nullptr;
-      const auto loss = [&](const Neuron& n, const Values& in, const Values& w) {
-        return test::dot(dy, Pass<Neuron>(n, in, w, feedback, Fire::smooth, seen).s);
-      };
-      EXPECT_LT(test::gradient_error([&](const Values& v) { return loss(neuron, v, weight); }, x, dx), 1e-7);
-      EXPECT_LT(test::gradient_error([&](const Values& w) { return loss(neuron, x, w); }, weight, dweight),
-                1e-7);
-      for (std::size_t k = 0; k < Neuron::kParameters; ++k) {
-        Neuron moved = neuron;
-        double sum = 0;
-        for (std::size_t f = 0; f < kF; ++f) sum += dp[f * Neuron::kParameters + k];
-        const auto of_parameter = [&](const Values& v) {
-          moved.parameter(k) = v[0];
-          return loss(moved, x, weight);
+      reference::with_neuron_of<double>(options, [&]<class Neuron>(const Neuron& neuron) {
+        const auto at = reference::everywhere(neuron);
+        const Pass<Neuron> pass(neuron, x, weight, feedback, Fire::smooth);
+        Values dx(kT * kF), dweight(weight.size()), dp(kF * Neuron::kParameters), ds(kF),
+            dz(kF * Neuron::kStates);
+        reference::recurrent_backward(dx.data(), dweight.data(), dp.data(), dy.data(), pass.s.data(),
+                                      pass.z.data(), pass.i.data(), weight.data(), feedback, at, kSurrogate,
+                                      kT, kF, ds.data(), dz.data());
+        const Values* seen = options.detach_reset ? &pass.s : nullptr;
+        const auto loss = [&](const Neuron& n, const Values& in, const Values& w) {
+          return test::dot(dy, Pass<Neuron>(n, in, w, feedback, Fire::smooth, seen).s);
         };
-        EXPECT_LT(test::gradient_error(of_parameter, {moved.parameter(k)}, {sum}), 1e-6) << "parameter " << k;
-      }
-      // Without what comes back it is another gradient.
-      const Values none(weight.size());
-      reference::recurrent_backward(dx.data(), dweight.data(), dp.data(), dy.data(), pass.s.data(),
-                                    pass.z.data(), pass.i.data(), none.data(), feedback, at, kSurrogate, kT,
-                                    kF, ds.data(), dz.data());
-      EXPECT_GT(test::gradient_error([&](const Values& v) { return loss(neuron, v, weight); }, x, dx), 1e-3);
+        EXPECT_LT(test::gradient_error([&](const Values& v) { return loss(neuron, v, weight); }, x, dx),
+                  1e-7);
+        EXPECT_LT(test::gradient_error([&](const Values& w) { return loss(neuron, x, w); }, weight, dweight),
+                  1e-7);
+        for (std::size_t k = 0; k < Neuron::kParameters; ++k) {
+          Neuron moved = neuron;
+          double sum = 0;
+          for (std::size_t f = 0; f < kF; ++f) sum += dp[f * Neuron::kParameters + k];
+          const auto of_parameter = [&](const Values& v) {
+            moved.parameter(k) = v[0];
+            return loss(moved, x, weight);
+          };
+          EXPECT_LT(test::gradient_error(of_parameter, {moved.parameter(k)}, {sum}), 1e-6)
+              << "parameter " << k;
+        }
+        // Without what comes back it is another gradient.
+        const Values none(weight.size());
+        reference::recurrent_backward(dx.data(), dweight.data(), dp.data(), dy.data(), pass.s.data(),
+                                      pass.z.data(), pass.i.data(), none.data(), feedback, at, kSurrogate, kT,
+                                      kF, ds.data(), dz.data());
+        EXPECT_GT(test::gradient_error([&](const Values& v) { return loss(neuron, v, weight); }, x, dx),
+                  1e-3);
+      });
     });
   }
 }

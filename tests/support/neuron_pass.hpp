@@ -49,7 +49,7 @@ Result run_kernel(const Options& o, const std::vector<float>& x, const std::vect
     r.dp[k].assign(p.N * p.neurons(), NAN);
     gradients.parameter[k] = r.dp[k].data();
   }
-  Buffer<float> scratch(kernels::neuron_scratch_size(p.T));
+  Buffer<float> scratch(kernels::neuron_scratch_size(p.T, o.refractory));
   kernels::neuron_forward(r.words.data(), x.data(), o, parameters, shape);
   kernels::neuron_backward(gradients, ds.data(), x.data(), o, parameters, shape, scratch.data());
   for (std::size_t row = 0; row < p.N * p.T * p.P; ++row) {
@@ -66,11 +66,9 @@ struct Expected {
   std::vector<Real> s, u, dx, dp[kMost];
 };
 
-template <class Real, class Options>
-Expected<Real> run_reference(const Options& o, const std::vector<float>& x, const std::vector<float>& ds,
-                             const Pass& p) {
-  const auto neuron = reference::neuron_of<Real>(o);
-  using Neuron = std::remove_const_t<decltype(neuron)>;
+template <class Real, class Neuron>
+Expected<Real> run_neuron(const Neuron& neuron, const Surrogate& surrogate, const std::vector<float>& x,
+                          const std::vector<float>& ds, const Pass& p) {
   constexpr std::size_t K = Neuron::kStates;
   constexpr std::size_t kParameters = Neuron::kParameters;
   const std::size_t size = p.T * p.neurons();
@@ -82,10 +80,10 @@ Expected<Real> run_reference(const Options& o, const std::vector<float>& x, cons
       x_n[i] = static_cast<Real>(p.constant ? x[n * p.neurons() + i % p.neurons()] : x[n * size + i]);
     }
     std::vector<Real> s(size), z(size * K), dx(size), dp(p.neurons() * (kParameters + 1));
-    reference::neuron_forward(s.data(), z.data(), x_n.data(), reference::everywhere(neuron), o.surrogate,
+    reference::neuron_forward(s.data(), z.data(), x_n.data(), reference::everywhere(neuron), surrogate,
                               reference::Fire::hard, p.T, p.neurons());
     reference::neuron_backward(dx.data(), dp.data(), ds_n.data(), s.data(), z.data(), x_n.data(),
-                               reference::everywhere(neuron), o.surrogate, p.T, p.neurons());
+                               reference::everywhere(neuron), surrogate, p.T, p.neurons());
     for (std::size_t i = 0; i < size; ++i) e.u.push_back(neuron.above(&z[i * K]));
     e.s.insert(e.s.end(), s.begin(), s.end());
     e.dx.insert(e.dx.end(), dx.begin(), dx.end());
@@ -93,6 +91,14 @@ Expected<Real> run_reference(const Options& o, const std::vector<float>& x, cons
       for (std::size_t k = 0; k < kParameters; ++k) e.dp[k].push_back(dp[i * kParameters + k]);
     }
   }
+  return e;
+}
+template <class Real, class Options>
+Expected<Real> run_reference(const Options& o, const std::vector<float>& x, const std::vector<float>& ds,
+                             const Pass& p) {
+  Expected<Real> e;
+  reference::with_neuron_of<Real>(
+      o, [&](const auto& neuron) { e = run_neuron<Real>(neuron, o.surrogate, x, ds, p); });
   return e;
 }
 

@@ -44,6 +44,30 @@ inline std::vector<Surrogate> every_surrogate() {
           StraightThrough{}};
 }
 
+/// Calls body(options) for every neuron with a refractory period and an initial potential, and for those that
+/// charge with a time constant of its own.
+template <class Body>
+void for_every_timing(const Body& body) {
+  body(LIFOptions{.tau = 3.0f, .tau_charge = 1.7f});
+  body(PLIFOptions{.init_tau = 2.5f, .learn_threshold = true, .tau_charge = 1.3f});
+  body(ALIFOptions{.tau_a = 5.0f, .v_threshold = 0.6f, .tau_charge = 1.5f});
+  body(KLIFOptions{.tau = 3.0f, .tau_charge = 1.2f});
+  body(IFOptions{.v_threshold = 0.7f, .v_init = 0.4f, .refractory = 2});
+  body(LIFOptions{.v_threshold = 0.6f, .refractory = 1});
+  body(LIFOptions{.v_threshold = 0.5f, .decay_input = false, .v_init = -0.3f, .refractory = 2});
+  body(PLIFOptions{
+      .init_tau = 1.4f, .v_threshold = 0.5f, .learn_threshold = true, .v_init = 0.2f, .refractory = 1});
+  body(QIFOptions{.v_threshold = 0.6f, .v_init = 0.3f, .refractory = 2});
+  body(EIFOptions{.v_threshold = 0.6f, .v_init = 0.3f, .refractory = 1});
+  body(IzhikevichOptions{
+      .v_threshold = 0.5f, .tau_w = 5.0f, .a = 0.4f, .b = 0.3f, .v_init = 0.2f, .refractory = 2});
+  body(CUBALIFOptions{.c_decay = 0.8f, .v_decay = 0.6f, .v_init = 0.2f, .refractory = 2});
+  body(ALIFOptions{.tau_a = 5.0f, .v_threshold = 0.4f, .tau_charge = 1.5f, .v_init = 0.2f, .refractory = 2});
+  body(KLIFOptions{
+      .v_threshold = 0.5f, .scale_reset = true, .tau_charge = 1.5f, .v_init = 0.2f, .refractory = 1});
+  body(GLIFOptions{.v_threshold = 0.4f, .v_init = 0.3f, .refractory = 2});
+}
+
 /// Calls body(options, name) for every neuron, crossed with what happens at the threshold. `surrogate` stands
 /// in for the neuron's own.
 template <class Body>
@@ -53,9 +77,11 @@ void for_every_neuron(const Surrogate& surrogate, const Body& body) {
     for (const auto& [detach_reset, above] : {std::pair(false, false), {true, false}, {false, true}}) {
       o.detach_reset = detach_reset;
       o.fires_at_threshold = !above;
-      const std::string name = std::string(Options::kKind) + (detach_reset ? " detached"
-                                                              : above      ? " above the threshold"
-                                                                           : "");
+      const std::string timing = o.refractory > 0 ? " refractory" : "";
+      const std::string name = Options::kKind + timing +
+                               (detach_reset ? " detached"
+                                : above      ? " above the threshold"
+                                             : "");
       if constexpr (requires { o.v_reset; }) {
         for (const std::optional<float> v_reset :
              {std::optional<float>{0.0f}, std::optional<float>{-0.3f}, std::optional<float>{}}) {
@@ -87,6 +113,7 @@ void for_every_neuron(const Surrogate& surrogate, const Body& body) {
   cross(GLIFOptions{});
   cross(GLIFOptions{
       .alpha = 0.8f, .beta = 0.3f, .gamma = 0.9f, .tau = 0.6f, .v_threshold = 0.4f, .conduct = 0.7f});
+  for_every_timing(cross);
 }
 
 }  // namespace volley::test

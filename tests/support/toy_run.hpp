@@ -59,7 +59,7 @@ struct ToyTraining {
 
   explicit ToyTraining(const Recipe& from)
       : recipe(from),
-        net(recipe.build_network(data.train.shape)),
+        net(recipe.build_network(data.train)),
         trainer(net, recipe.build_parts(), recipe.training) {}
 
   History fit(Recorder* recorder = nullptr) {

@@ -35,6 +35,10 @@ class LossPass {
 };
 
 inline void initialize(Layer& layer, std::uint32_t seed) { layer.initialize(seed); }
+inline void fluctuations(Sequential& net, std::uint32_t seed) { initialize_fluctuations(net, seed); }
+inline void rates(Sequential& net, const Signal& x, ThreadPool& threads) {
+  initialize_rates(net, x, {}, threads);
+}
 inline std::vector<NamedTensor> named_tensors(Layer& layer) { return layer.named_tensors(); }
 
 /// The weights alone into a file, and by order into a network.

@@ -115,7 +115,15 @@ void change_net(World& world) {
   Program& p = world.p;
   const std::size_t n = p.random.below(world.nets.size());
   Network& network = *world.nets[n];
-  switch (p.random.below(4)) {
+  switch (p.random.below(6)) {
+    case 4:
+      p.may("initialize_fluctuations", cat("initialize_fluctuations(net", n, ", 5);"),
+            [&] { fluctuations(network.net, 5); });
+      break;
+    case 5:
+      p.may("initialize_rates", cat("initialize_rates(net", n, ", x0, {}, threads);"),
+            [&] { rates(network.net, world.signals[0].x(), pool_of(1)); });
+      break;
     case 0:
       p.may("Layer::initialize", cat("net", n, ".initialize(5);"), [&] { initialize(network.net, 5); });
       break;

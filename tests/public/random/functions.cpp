@@ -46,6 +46,8 @@ constexpr std::string_view kFunctions[] = {
     // group_norm.hpp
     "GroupNorm::GroupNorm", "GroupNorm::options", "LayerNorm::LayerNorm", "LayerNorm::options",
     "SampleNorm::bias", "SampleNorm::weight",
+    // initialization.hpp
+    "initialize_fluctuations", "initialize_rates",
     // layer.hpp
     "Layer::backward", "Layer::buffers", "Layer::children", "Layer::clone", "Layer::forward",
     "Layer::initialize", "Layer::is_recurrent", "Layer::kind", "Layer::macs", "Layer::named_tensors",

@@ -149,6 +149,9 @@ template <class Options>
 bool in_ranges(const Options& options) {
   detail::InRanges ranges;
   Options::fields(options, ranges);
+  if constexpr (requires { options.tau_charge; }) {
+    return ranges.all && (options.decay_input || !options.tau_charge.has_value());
+  }
   return ranges.all;
 }
 

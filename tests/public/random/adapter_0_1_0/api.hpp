@@ -42,6 +42,8 @@ class LossPass {
 };
 
 inline void initialize(Layer& layer, std::uint32_t seed) { layer.initialize(seed, 0); }
+inline void fluctuations(Sequential&, std::uint32_t) {}  // it has neither
+inline void rates(Sequential&, const Signal&, ThreadPool&) {}
 inline std::vector<NamedTensor> named_tensors(Layer& layer) { return state_of(layer); }
 
 // It has neither weights alone nor an order.

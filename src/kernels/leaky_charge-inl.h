@@ -1,0 +1,57 @@
+// How the potential leaks and takes up a current: LIF and what charges as it does.
+#if defined(VOLLEY_KERNELS_LEAKY_CHARGE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef VOLLEY_KERNELS_LEAKY_CHARGE_INL_H_
+#undef VOLLEY_KERNELS_LEAKY_CHARGE_INL_H_
+#else
+#define VOLLEY_KERNELS_LEAKY_CHARGE_INL_H_
+#endif
+
+#include "kernels/simd-inl.h"
+#include "kernels/surrogate-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace volley::kernels {
+namespace HWY_NAMESPACE {
+
+/// (L1), (L2): h of v and x. `leaks` masks the leak.
+template <bool kDecayInput>
+HWY_INLINE VF leaky_charge(VF v, VF x, VF rest, VF inv_tau, VF leaks) {
+  const VF leak = hn::Sub(v, rest);
+  if constexpr (kDecayInput) return fused(hn::Sub(x, leak), inv_tau, v);
+  return hn::Add(fused(hn::Neg(hn::And(leaks, leak)), inv_tau, v), x);
+}
+/// (L14), and (L2) where gain is 1.
+HWY_INLINE VF leaky_charge_with(VF gain, VF v, VF x, VF rest, VF inv_tau) {
+  return fused(x, gain, fused(hn::Neg(hn::Sub(v, rest)), inv_tau, v));
+}
+
+/// What a current is multiplied by where it is not divided by tau.
+template <class Options>
+double gain_of(const Options& o) {
+  return o.tau_charge.has_value() ? 1 / static_cast<double>(*o.tau_charge) : 1;
+}
+
+/// The charge of a neuron that asks for its form at each step.
+struct LeakyCharge {
+  VF inv_tau, gain, dh_dx, dh_dv;
+  bool decay_input;
+
+  template <class Options>
+  explicit LeakyCharge(const Options& o)
+      : inv_tau(all(1 / static_cast<double>(o.tau))),
+        gain(all(gain_of(o))),
+        dh_dx(o.decay_input && !o.tau_charge.has_value() ? inv_tau : gain),
+        dh_dv(all(1 - 1 / static_cast<double>(o.tau))),
+        decay_input(o.decay_input && !o.tau_charge.has_value()) {}
+
+  HWY_INLINE VF operator()(VF v, VF x, VF rest) const {
+    return decay_input ? leaky_charge<true>(v, x, rest, inv_tau, v)
+                       : leaky_charge_with(gain, v, x, rest, inv_tau);
+  }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace volley::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard per target
