@@ -31,7 +31,8 @@ struct EvalOptions {
 /// What an accuracy hides: predictions that the scores did not decide.
 void print_undecided(const Evaluation& evaluation, std::size_t samples) {
   if (evaluation.silent > 0) {
-    say("silent    no output fired for {} of {} pictures: their scores are all 0, they count as the first class\n",
+    say("silent    no output fired for {} of {} pictures: their scores are all 0, they count as the first "
+        "class\n",
         evaluation.silent, samples);
   }
   if (evaluation.tied > 0) {
