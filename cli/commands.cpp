@@ -9,25 +9,16 @@ namespace {
 /// What an option takes that reads it as text, so that --help says more than TEXT.
 const std::map<std::string, std::string>& types_of_text() {
   static const std::map<std::string, std::string> kTypes{
-      {"steps", "INT"},
-      {"batch", "INT"},
-      {"epochs", "INT"},
-      {"seed", "INT"},
-      {"threads", "INT"},
-      {"lr", "FLOAT"},
-      {"tau", "FLOAT"},
-      {"data-dir", "PATH"},
-      {"out", "PATH"},
-      {"resume", "PATH"},
-      {"plot", "PATH"},
-      {"python", "PATH"},
-      {"RUN", "PATH"},
-      {"IMAGE", "PATH"},
-      {"RECIPE", "NAME|PATH"},
-      {"data", "NAME|PATH"},
-      {"set", "KEY=VALUE"},
-      {"current", "SHAPE|PATH"},
-      {"checkpoint-every", "INT[e|m]"},
+      {"steps", "INT"},          {"batch", "INT"},
+      {"epochs", "INT"},         {"seed", "INT"},
+      {"early-stopping", "INT"}, {"threads", "INT"},
+      {"lr", "FLOAT"},           {"tau", "FLOAT"},
+      {"data-dir", "PATH"},      {"out", "PATH"},
+      {"resume", "PATH"},        {"plot", "PATH"},
+      {"python", "PATH"},        {"RUN", "PATH"},
+      {"IMAGE", "PATH"},         {"RECIPE", "NAME|PATH"},
+      {"data", "NAME|PATH"},     {"set", "KEY=VALUE"},
+      {"current", "SHAPE|PATH"}, {"checkpoint-every", "INT[e|m]"},
   };
   return kTypes;
 }

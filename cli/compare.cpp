@@ -210,6 +210,16 @@ void compare(const CompareOptions& options) {
     throw ArgumentError("compare",
                         "the recipe must have no validation and no augmentation, which the peers lack");
   }
+  const auto has_weights = [](const auto& loss) {
+    return loss.class_weights.balanced || !loss.class_weights.values.empty();
+  };
+  const auto has_groups = [](const auto& o) { return o.decay_only_weights || !o.groups.empty(); };
+  if (recipe.training.early_stopping > 0 || std::visit(has_weights, recipe.loss) ||
+      std::visit(has_groups, recipe.optimizer)) {
+    throw ArgumentError("compare",
+                        "the recipe must have no class_weights, no groups of parameters and no "
+                        "early_stopping, which the peers lack");
+  }
   recipe.training.monitors = false;  // the peers count nothing either
   const fs::path data = data_folder(recipe, options.data_dir);
   const Peer peer(options.peer, options.python);

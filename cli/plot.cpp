@@ -15,6 +15,7 @@
 #include "figures/gnuplot.hpp"
 #include "interrupt.hpp"
 #include "run_pictures.hpp"
+#include "storage/seeds_folder.hpp"
 
 namespace {
 
@@ -51,7 +52,19 @@ fs::path out_folder(const PlotOptions& options) {
   return folder;
 }
 
+/// The figures of a folder of several seeds.
+void plot_seeds(const PlotOptions& options) {
+  if (gnuplot::version().empty()) throw Error(fmt::format("[figures] {}", gnuplot::kInstall));
+  const cli::Interrupts interrupts;
+  const PictureFormat format = options.format == "svg" ? PictureFormat::svg : PictureFormat::png;
+  for (const fs::path& path : cli::draw_seeds(options.run, out_folder(options), options.figures, format,
+                                              cli::theme_named(options.theme), cli::Interrupts::asked)) {
+    say("{:<11} {}\n", path.stem().string(), path.string());
+  }
+}
+
 void plot(const PlotOptions& options) {
+  if (seeds_folder::is_one(options.run)) return plot_seeds(options);
   std::vector<const RunFigure*> wanted;
   for (const std::string& name : options.figures) wanted.push_back(&figure_named(name));
   const bool all = wanted.empty();

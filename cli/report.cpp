@@ -12,6 +12,7 @@
 #include "report/report.hpp"
 #include "storage/run_folder.hpp"
 #include "storage/run_record.hpp"
+#include "storage/seeds_folder.hpp"
 #include "trained_run.hpp"
 #include "training/class_report.hpp"
 
@@ -47,7 +48,11 @@ std::vector<report::Command> commands_for(const RunRecord& run) {
   std::vector<report::Command> commands{
       {"Train by the same recipe, from the same seed, to the same bits:", "volley train " + recipe},
       {"Evaluate its best checkpoint:", "volley eval " + folder}};
-  if (run.epochs.size() < run.recipe.epochs) {
+  const std::size_t patience = run.recipe.training.early_stopping;
+  if (patience > 0 && epochs_since_best(run.epochs) >= patience) {
+    commands.push_back({"Train on, with more patience:",
+                        fmt::format("volley train --resume {} --early-stopping {}", folder, 2 * patience)});
+  } else if (run.epochs.size() < run.recipe.epochs) {
     commands.push_back({"Go on where it stopped:", "volley train --resume " + folder});
   } else {
     commands.push_back(
@@ -71,6 +76,23 @@ void report_run(const ReportOptions& options) {
   say("report    {}\n", out.string());
 }
 
+void report_seeds(const ReportOptions& options) {
+  const fs::path folder = options.runs.front();
+  const std::string word = cli::shell_quoted(folder.string());
+  const std::vector<RunRecord> runs = seeds_folder::read_runs(folder);
+  if (runs.empty()) throw FileError(folder.string(), "a run that has begun", "none");
+  const fs::path out = options.out.empty() ? folder / "report.html" : fs::path(options.out);
+  const std::size_t seeds = seeds_folder::seeds(folder).size();
+  const std::string recipe = cli::shell_quoted((folder / run_folder::kRecipe).string());
+  write_file_whole(
+      out,
+      report::seeds_page(runs, {{"Train by the same recipe from the same seeds, to the same bits:",
+                                 fmt::format("volley train {} --seeds {}", recipe, seeds)},
+                                {"Go on with the seeds that are not done:", "volley train --resume " + word},
+                                {"This page:", "volley report " + word}}));
+  say("report    {}\n", out.string());
+}
+
 void report_comparison(const ReportOptions& options) {
   std::vector<RunRecord> runs;
   std::string line = "volley report";
@@ -89,13 +111,18 @@ void add_report_command(CLI::App& app) {
   const auto options = std::make_shared<ReportOptions>();
   CLI::App* command = app.add_subcommand(
       "report", "Writes a run, or several side by side, as one HTML page that needs nothing beside it");
-  command->add_option("RUN", options->runs, "Run folders that volley train wrote")->required();
+  command
+      ->add_option("RUN", options->runs,
+                   "Run folders that volley train wrote, or one folder of several seeds")
+      ->required();
   command->add_option("--out", options->out,
                       "The page (default: RUN/report.html; of several runs, comparison.html)");
   command->add_option("--threads", options->threads, "0: one per processor; the result is the same bits");
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   command->footer("Example: volley report runs/lif_fc_mnist-20260102-030405");
-  command->callback(
-      [options] { options->runs.size() == 1 ? report_run(*options) : report_comparison(*options); });
+  command->callback([options] {
+    if (options->runs.size() > 1) return report_comparison(*options);
+    seeds_folder::is_one(options->runs.front()) ? report_seeds(*options) : report_run(*options);
+  });
 }

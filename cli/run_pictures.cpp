@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include <volley/error.hpp>
 
 #include "core/files.hpp"
+#include "core/nearest.hpp"
 #include "figures/gnuplot.hpp"
+#include "storage/seeds_folder.hpp"
 
 namespace fs = std::filesystem;
 
@@ -77,6 +80,30 @@ fs::path RunPictures::write(const RunFigure& figure, const fs::path& folder, Pic
   fs::path path = folder / fmt::format("{}.{}", figure.name, format == PictureFormat::png ? "png" : "svg");
   write_file_whole(path, render(figure.draw(source(figure.needs)), format, theme, cancelled_));
   return path;
+}
+
+std::vector<fs::path> draw_seeds(const fs::path& folder, const fs::path& out,
+                                 const std::vector<std::string>& names, PictureFormat format, Theme theme,
+                                 const std::function<bool()>& cancelled) {
+  std::vector<std::string> known;
+  for (const SeedsFigure& figure : seeds_figures()) known.emplace_back(figure.name);
+  for (const std::string& name : names) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    throw ArgumentError("plot",
+                        fmt::format("a figure of several seeds must be one of {}", quoted_list(known)),
+                        fmt::format("'{}'", name));
+  }
+  const std::vector<RunRecord> runs = seeds_folder::read_runs(folder);
+  fs::create_directories(out);
+  std::vector<fs::path> paths;
+  for (const SeedsFigure& figure : seeds_figures()) {
+    if (!names.empty() && std::ranges::find(names, figure.name) == names.end()) continue;
+    const fs::path path =
+        out / fmt::format("{}.{}", figure.name, format == PictureFormat::png ? "png" : "svg");
+    write_file_whole(path, render(figure.draw(runs), format, theme, cancelled));
+    paths.push_back(path);
+  }
+  return paths;
 }
 
 std::string draw_all(const fs::path& folder, const std::string& data_dir, bool quick,

@@ -46,4 +46,11 @@ class RunPictures {
 std::string draw_all(const std::filesystem::path& folder, const std::string& data_dir, bool quick,
                      const std::function<bool()>& cancelled);
 
+/// Writes the figures of a folder of several seeds, those of `names`, or all where there are none; their
+/// paths. Throws ArgumentError for a name that is none of theirs.
+std::vector<std::filesystem::path> draw_seeds(const std::filesystem::path& folder,
+                                              const std::filesystem::path& out,
+                                              const std::vector<std::string>& names, PictureFormat format,
+                                              Theme theme, const std::function<bool()>& cancelled);
+
 }  // namespace volley::cli

@@ -55,6 +55,24 @@ def losses(rng: np.random.Generator) -> dict[str, Any]:
         "membrane_cross_entropy mean": lambda v: ce(v.mean(1), labels),
         "tet membrane": lambda v: tet(v.swapaxes(0, 1), labels, 0.05, 0.5, 0.1),
     }
+    # Class weights: CrossEntropyLoss's own, and of the others the mean that it takes, sum w l / sum w.
+    weight = torch.tensor([0.5, 2.0, 1.0, 3.0, 0.25])
+    w = weight[labels]
+
+    def weighted(losses_of_samples: torch.Tensor) -> torch.Tensor:
+        return (w * losses_of_samples).sum() / w.sum()
+
+    def weighted_tet(s: torch.Tensor) -> torch.Tensor:
+        each = [tet(s[n : n + 1].swapaxes(0, 1), labels[n : n + 1], 0.05, 0.5, 0.1) for n in range(N)]
+        return weighted(torch.stack(each))
+
+    of_spikes["rate_mse weighted"] = lambda s: weighted(mse(s.mean(1), hot, reduction="none").mean(1))
+    of_spikes["rate_cross_entropy weighted"] = lambda s: ce(s.mean(1), labels, weight)
+    of_spikes["count_mse weighted"] = lambda s: weighted(mse(s.sum(1), target, reduction="none").mean(1)) / T
+    of_spikes["count_cross_entropy weighted"] = lambda s: ce(s.sum(1), labels, weight)
+    of_spikes["tet weighted"] = weighted_tet
+    of_membranes["membrane_mse weighted"] = lambda v: weighted(mse(v[:, -1], hot, reduction="none").mean(1))
+    of_membranes["membrane_cross_entropy weighted"] = lambda v: ce(v[:, -1], labels, weight)
     cases = {}
     for given, group in ((spikes, of_spikes), (y, of_membranes)):
         for name, function in group.items():
@@ -62,7 +80,14 @@ def losses(rng: np.random.Generator) -> dict[str, Any]:
             loss = function(x)
             loss.backward()
             cases[name] = {"loss": loss.item(), "dy": listed(x.grad)}
-    return {"shape": [N, T, K], "y": listed(y), "s": listed(spikes), "labels": labels.tolist(), "cases": cases}
+    return {
+        "shape": [N, T, K],
+        "y": listed(y),
+        "s": listed(spikes),
+        "labels": labels.tolist(),
+        "class_weights": weight.tolist(),
+        "cases": cases,
+    }
 
 
 def optimizers(rng: np.random.Generator) -> dict[str, Any]:
@@ -89,6 +114,29 @@ def optimizers(rng: np.random.Generator) -> dict[str, Any]:
     run("sgd", lambda w: torch.optim.SGD(w, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.1))
     run("clip_norm", lambda w: torch.optim.SGD(w, lr=0.05), lambda w: torch.nn.utils.clip_grad_norm_(w, 3.0))
     run("clip_value", lambda w: torch.optim.SGD(w, lr=0.05), lambda w: torch.nn.utils.clip_grad_value_(w, 0.7))
+
+    def run_groups(name: str, make: Callable[[Any], Any], decay: float) -> None:
+        """Three parameters of two: a weight, a bias without decay, a norm without decay at half the rate."""
+        parts = [weights[i : i + 2].clone().requires_grad_() for i in (0, 2, 4)]
+        factors = (1.0, 1.0, 0.5)
+        groups = [
+            {"params": [part], "lr": 0.05 * factor, "weight_decay": decay if i == 0 else 0.0}
+            for i, (part, factor) in enumerate(zip(parts, factors))
+        ]
+        optimizer = make(groups)
+        schedule = lr_scheduler.StepLR(optimizer, 2, 0.5)
+        path = []
+        for gradient in gradients:
+            for i, part in enumerate(parts):
+                part.grad = gradient[2 * i : 2 * i + 2].clone()
+            optimizer.step()
+            schedule.step()
+            path.append(listed(torch.cat(parts)))
+        cases[name] = {"path": path}
+
+    run_groups("adamw groups", torch.optim.AdamW, 0.1)
+    run_groups("adam groups", torch.optim.Adam, 0.1)
+    run_groups("sgd groups", lambda g: torch.optim.SGD(g, lr=0.05, momentum=0.9), 0.1)
     return {"weights": listed(weights), "gradients": listed(gradients), "cases": cases}
 
 

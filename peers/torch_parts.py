@@ -14,6 +14,8 @@ class Unmatched(Exception):
 def make_optimizer(table: Recipe, parameters: Any) -> Any:
     import torch
 
+    if table.get("groups") or table.get("decay_only_weights"):
+        raise Unmatched("groups of parameters")
     if table["kind"] == "adam":
         betas = (table["beta1"], table["beta2"])
         return torch.optim.Adam(parameters, table["lr"], betas, table["eps"], table["weight_decay"])
@@ -76,6 +78,8 @@ def loss_of(table: Recipe, out: Any, labels: Any) -> Any:
     import torch.nn.functional as F
 
     kind = table["kind"]
+    if table.get("class_weights", "none") != "none":
+        raise Unmatched("class weights")
     smoothing = table.get("label_smoothing", 0.0)
     if kind == "tet":
         entropies = sum(F.cross_entropy(y, labels, label_smoothing=smoothing) for y in out) / len(out)

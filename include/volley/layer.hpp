@@ -14,13 +14,23 @@
 
 namespace volley {
 
+/// What a parameter is: optimizers group by it.
+enum class ParameterKind {
+  weight,  // of a synapse
+  bias,
+  norm,    // scale or shift of a normalisation
+  neuron,  // a number of a neuron, such as w of PLIF
+};
+
 /// A trainable array and its gradient, of one shape.
 struct Parameter {
   Tensor value;
   Tensor gradient;
+  std::optional<ParameterKind> kind{};  // not given: by its name, "bias" or a weight
 
   Parameter() = default;
-  explicit Parameter(const Shape& shape) : value(shape), gradient(shape) {}
+  explicit Parameter(const Shape& shape, std::optional<ParameterKind> what = {})
+      : value(shape), gradient(shape), kind(what) {}
 };
 
 /// A parameter and its name in the network: "1.weight" is the weight of the second layer of a Sequential.
@@ -28,6 +38,9 @@ struct NamedParameter {
   std::string name;
   Parameter* parameter;
 };
+
+/// parameter->kind, or what its name says where that is not given.
+ParameterKind kind_of(const NamedParameter& named);
 
 /// A tensor and its name: "1.running_mean" of a network.
 struct NamedTensor {

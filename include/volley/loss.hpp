@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <volley/fields.hpp>
 #include <volley/signal.hpp>
@@ -11,7 +14,23 @@
 
 namespace volley {
 
-/// Scores the output of a network and differentiates that: a scalar, the mean over the batch.
+/// Weights of the classes in a loss, one for each output, each > 0. None: every class has the weight 1.
+struct ClassWeights {
+  std::vector<float> values;
+  /// Only in a recipe: the balanced_class_weights of its training set, which Recipe::balanced_by puts here.
+  bool balanced = false;
+
+  ClassWeights() = default;
+  ClassWeights(std::vector<float> weights) : values(std::move(weights)) {}
+  ClassWeights(std::initializer_list<float> weights) : values(weights) {}
+};
+
+/// N / (K count[k]) for N labels of K classes, count[k] of them k: scikit-learn's class_weight="balanced".
+/// Throws ArgumentError for a label that is not below `classes`, and for a class without a label.
+std::vector<float> balanced_class_weights(std::span<const std::uint32_t> labels, std::size_t classes);
+
+/// Scores the output of a network and differentiates that: a scalar, the mean over the batch. With class
+/// weights w, the mean is sum_n w[label_n] l_n / sum_n w[label_n], l_n being the loss of one sample.
 ///
 /// forward and backward check what they are given and bring y into the plain form; a new loss overrides
 /// kind(), do_forward and do_backward. A loss holds its options alone: several threads may use one at once,
@@ -26,6 +45,14 @@ class Loss {
   /// Whether do_forward and do_backward take an y of spikes as spikes; otherwise they get 0 and 1 as real
   /// values.
   virtual bool reads_spikes() const { return false; }
+
+  /// One for each output, or none.
+  const std::vector<float>& class_weights() const { return class_weights_; }
+  /// Throws ArgumentError where there are class weights, and not `outputs` of them.
+  void check_outputs(std::size_t outputs) const;
+  /// The sum of w[label] over `labels`, each below the number of outputs: how much a batch counts in a mean
+  /// over batches. Without class weights their number.
+  double total_weight(std::span<const std::uint32_t> labels) const;
 
   /// The loss of y (N, T, K), in any form, with N, T and K >= 1. `labels` has N entries below K. `scores`
   /// (N, K) receives what the prediction is made from: the class of the highest.
@@ -44,6 +71,10 @@ class Loss {
   Loss(const Loss&) = default;
   Loss& operator=(const Loss&) = default;
 
+  /// For the constructor of a loss whose do_forward and do_backward weigh by class_weights(). Throws
+  /// ArgumentError for a weight that is not > 0, and for the word "balanced".
+  void set_class_weights(const ClassWeights& weights);
+
   /// The loss of a plain y, row-major with every step stored: real values, or spikes where reads_spikes().
   /// `scores` has its shape (N, K) and must be filled. tape.saved<T>() is free for what the loss keeps.
   virtual double do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
@@ -51,6 +82,9 @@ class Loss {
   /// Fills dy (N, T, K) after a do_forward of the same y, labels and scores on the same tape.
   virtual void do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores,
                            Tensor& dy, Tape& tape) const = 0;
+
+ private:
+  std::vector<float> class_weights_;
 };
 
 /// A loss that looks at one score a class only: a readout of the T steps, and a criterion that compares the
@@ -122,10 +156,12 @@ struct RateMseOptions {
   static constexpr const char* kKind = "rate_mse";
 
   float scale = 1.0f;  // factor in front of the mean; the article's rule uses 1/2
+  ClassWeights class_weights{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("scale", self.scale, above(0));
+    visit("class_weights", self.class_weights, above(0));
   }
 };
 
@@ -149,12 +185,14 @@ struct CountMseOptions {
   float scale = 1.0f;           // factor in front of the mean; snnTorch's is 1 / T
   float correct_rate = 1.0f;    // the label should fire this share of the T steps
   float incorrect_rate = 0.0f;  // and the other classes this
+  ClassWeights class_weights{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("scale", self.scale, above(0));
     visit("correct_rate", self.correct_rate, between(0, 1));
     visit("incorrect_rate", self.incorrect_rate, between(0, 1));
+    visit("class_weights", self.class_weights, above(0));
   }
 };
 
@@ -184,11 +222,13 @@ struct MembraneMseOptions {
 
   float scale = 1.0f;
   Readout readout = Readout::last;
+  ClassWeights class_weights{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("scale", self.scale, above(0));
     visit("readout", self.readout, any());
+    visit("class_weights", self.class_weights, above(0));
   }
 };
 
@@ -210,10 +250,12 @@ struct RateCrossEntropyOptions {
   static constexpr const char* kKind = "rate_cross_entropy";
 
   float label_smoothing = 0.0f;
+  ClassWeights class_weights{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("label_smoothing", self.label_smoothing, between(0, 1));
+    visit("class_weights", self.class_weights, above(0));
   }
 };
 
@@ -235,10 +277,12 @@ struct CountCrossEntropyOptions {
   static constexpr const char* kKind = "count_cross_entropy";
 
   float label_smoothing = 0.0f;
+  ClassWeights class_weights{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("label_smoothing", self.label_smoothing, between(0, 1));
+    visit("class_weights", self.class_weights, above(0));
   }
 };
 
@@ -261,11 +305,13 @@ struct MembraneCrossEntropyOptions {
 
   float label_smoothing = 0.0f;
   Readout readout = Readout::last;
+  ClassWeights class_weights{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("label_smoothing", self.label_smoothing, between(0, 1));
     visit("readout", self.readout, any());
+    visit("class_weights", self.class_weights, above(0));
   }
 };
 
@@ -289,12 +335,14 @@ struct TetOptions {
   float lamb = 1e-3f;  // the regulariser's share, lambda in the paper
   float means = 1.0f;  // what the regulariser draws every output to
   float label_smoothing = 0.0f;
+  ClassWeights class_weights{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("lamb", self.lamb, between(0, 1));
     visit("means", self.means, any());
     visit("label_smoothing", self.label_smoothing, between(0, 1));
+    visit("class_weights", self.class_weights, above(0));
   }
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,14 +67,41 @@ class Optimizer {
   std::vector<Shape> shapes_;
 };
 
-/// Fields of Sgd.
+/// Parameters for which an optimizer has another weight decay, or another learning rate.
+struct ParameterGroup {
+  /// "weight", "bias", "norm" or "neuron": the parameters of this ParameterKind. Anything else is a pattern
+  /// of names: * stands for any letters, ? for one: "3.*", "*.branch.?.weight".
+  std::string match;
+  std::optional<float> weight_decay{};  // not given: the optimizer's
+  float lr_factor = 1;                  // of the learning rate, whatever a schedule makes of that
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("match", self.match, any());
+    visit("weight_decay", self.weight_decay, at_least(0));
+    visit("lr_factor", self.lr_factor, at_least(0));
+  }
+};
+
+/// What an optimizer's groups make of one parameter.
+struct ParameterSetting {
+  float lr_factor = 1;
+  float weight_decay = 0;
+
+  bool operator==(const ParameterSetting&) const = default;
+};
+
+/// Fields of Sgd. A parameter belongs to the first of the groups that it matches. prepare throws
+/// ArgumentError for a group that no parameter belongs to.
 struct SgdOptions {
   static constexpr const char* kKind = "sgd";
 
   float lr = 0.01f;
   float momentum = 0.0f;
   float weight_decay = 0.0f;
-  bool nesterov = false;  // needs momentum
+  bool nesterov = false;            // needs momentum
+  bool decay_only_weights = false;  // a parameter in no group decays only where it is a weight
+  std::vector<ParameterGroup> groups{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -81,6 +109,8 @@ struct SgdOptions {
     visit("momentum", self.momentum, from_below(0, 1));
     visit("weight_decay", self.weight_decay, at_least(0));
     visit("nesterov", self.nesterov, any());
+    visit("decay_only_weights", self.decay_only_weights, any());
+    visit("groups", self.groups, any());
   }
 };
 
@@ -101,6 +131,7 @@ class Sgd final : public Optimizer {
   void do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
 
   SgdOptions options_;
+  std::vector<ParameterSetting> settings_;
   std::vector<Tensor> momentum_;
 };
 
@@ -112,7 +143,9 @@ struct AdamOptions {
   float beta1 = 0.9f;
   float beta2 = 0.999f;
   float eps = 1e-8f;
-  float weight_decay = 0.0f;  // added to the gradient, as in Adam; not AdamW
+  float weight_decay = 0.0f;        // added to the gradient, as in Adam; not AdamW
+  bool decay_only_weights = false;  // as SgdOptions
+  std::vector<ParameterGroup> groups{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -121,6 +154,8 @@ struct AdamOptions {
     visit("beta2", self.beta2, from_below(0, 1));
     visit("eps", self.eps, at_least(0));
     visit("weight_decay", self.weight_decay, at_least(0));
+    visit("decay_only_weights", self.decay_only_weights, any());
+    visit("groups", self.groups, any());
   }
 };
 
@@ -132,7 +167,9 @@ struct AdamWOptions {
   float beta1 = 0.9f;
   float beta2 = 0.999f;
   float eps = 1e-8f;
-  float weight_decay = 0.01f;  // of the weights themselves, beside the gradient
+  float weight_decay = 0.01f;       // of the weights themselves, beside the gradient
+  bool decay_only_weights = false;  // as SgdOptions
+  std::vector<ParameterGroup> groups{};
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -161,6 +198,7 @@ class AdamBy final : public Optimizer {
   void do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
 
   Options options_;
+  std::vector<ParameterSetting> settings_;
   std::vector<Tensor> m_;
   std::vector<Tensor> v_;
 };

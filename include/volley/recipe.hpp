@@ -178,10 +178,13 @@ using OptimizerRecipe = VariantOf<MappedList<OptionsOf, Optimizers>>;
 ///     epochs = 100
 ///     validation = 5000                    # of the training pictures, held out
 ///     [augment]    crop_padding, flip
-///     [training]   steps, batch, seed, threads, drop_last, on_non_finite, clip_norm, clip_value, monitors
+///     [training]   steps, batch, seed, threads, drop_last, on_non_finite, clip_norm, clip_value, monitors,
+///                  early_stopping
 ///     [encoder]    kind = "poisson"
 ///     [loss]       kind = "rate_mse"       and the fields of that kind
+///                  class_weights           "none", a number > 0 for each output, or "balanced"
 ///     [optimizer]  kind = "adam"           and the fields of that kind
+///     [[optimizer.groups]]                 match, weight_decay, lr_factor: one table per group, in order
 ///     [schedule]   kind = "constant"       and the fields of that kind
 ///     [initialization] kind = "default"    and the fields of that kind
 ///     [[network]]  kind = "flatten"        one table per layer, in order; a container's own layers follow it
@@ -232,7 +235,10 @@ struct Recipe {
   /// What this recipe uses of its data: the first train_samples and test_samples, less what is held out for
   /// validation, drawn from training.seed. Throws Error when there is too little of it.
   Split take(Split whole) const;
-  /// Optimizer, loss, encoder, augmentation, rule and schedule.
+  /// With the class weights "balanced" as numbers, by the labels and classes of `train`; otherwise itself.
+  Recipe balanced_by(const Dataset& train) const;
+  /// Optimizer, loss, encoder, augmentation, rule and schedule. Throws ArgumentError for class weights that
+  /// are still the word "balanced".
   TrainerParts build_parts() const;
 };
 

@@ -48,10 +48,14 @@ struct EpochRecord {
   double score() const { return validation.has_value() ? validation->acc : test_acc; }
 };
 
+/// How many epochs there are after the first with the highest score: 0 where the last is the best.
+std::size_t epochs_since_best(const std::vector<EpochRecord>& epochs);
+
 /// What became of a fit.
 struct History {
   std::vector<EpochRecord> epochs;
-  bool stopped = false;  // before all epochs were done, at the recorder's word
+  bool stopped = false;        // before all epochs were done, at the recorder's word
+  bool stopped_early = false;  // before all epochs were done, by TrainerOptions::early_stopping
 };
 
 /// What an evaluation found.

@@ -39,7 +39,8 @@ struct TrainerOptions {
   std::optional<float> clip_norm;   // the most that the norm of all gradients together may be
   std::optional<float> clip_value;  // the most that the size of each may be; not both
   OnNonFinite on_non_finite = OnNonFinite::stop;
-  bool monitors = true;  // whether evaluations count what the layers do (monitor.hpp)
+  bool monitors = true;            // whether evaluations count what the layers do (monitor.hpp)
+  std::size_t early_stopping = 0;  // ends a fit after so many epochs without a better score; 0: never
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -52,6 +53,7 @@ struct TrainerOptions {
     visit("clip_value", self.clip_value, above(0));
     visit("on_non_finite", self.on_non_finite, any());
     visit("monitors", self.monitors, any());
+    visit("early_stopping", self.early_stopping, between(0, (1 << 24) - 1));
   }
 };
 
@@ -62,11 +64,13 @@ struct TrainerPosition {
   std::size_t iteration = 0;   // its steps that are done
   std::size_t iterations = 0;  // the steps of all epochs that are done
   double loss_sum = 0;         // over the samples that this epoch has seen
+  double weight_sum = 0;       // of their class weights, where the loss has any
   std::size_t right = 0;       // of them
   std::size_t seen = 0;
   double max_test_acc = 0;                 // of the epochs before
   double max_validation_acc = 0;           // of the epochs before, where a part is held out
   double test_acc_at_best_validation = 0;  // of the first epoch that had it
+  std::size_t epochs_since_best = 0;       // the last of the epochs before that have no better score
   double seconds = 0;                      // that the steps of this epoch took
 
   template <class Self, class Visit>
@@ -75,11 +79,13 @@ struct TrainerPosition {
     visit("iteration", self.iteration, at_least(0));
     visit("iterations", self.iterations, at_least(0));
     visit("loss_sum", self.loss_sum, any());
+    visit("weight_sum", self.weight_sum, at_least(0));
     visit("right", self.right, at_least(0));
     visit("seen", self.seen, at_least(0));
     visit("max_test_acc", self.max_test_acc, between(0, 1));
     visit("max_validation_acc", self.max_validation_acc, between(0, 1));
     visit("test_acc_at_best_validation", self.test_acc_at_best_validation, between(0, 1));
+    visit("epochs_since_best", self.epochs_since_best, at_least(0));
     visit("seconds", self.seconds, at_least(0));
   }
 };
@@ -118,7 +124,9 @@ class Trainer {
 
   /// Trains for `epochs` more epochs, the one under way included; after each, evaluates on `test`. Every
   /// epoch visits the training set in an order of its own, drawn from the seed. Stops early, after a whole
-  /// step, when the recorder says so; another fit then goes on from there, as if there had been no stop. The
+  /// step, when the recorder says so; another fit then goes on from there, as if there had been no stop. With
+  /// options().early_stopping n, ends after n epochs without a better score (EpochRecord::score), and does
+  /// nothing where they were before. The
   /// sets must not change until it returns. Throws ArgumentError for sets that do not fit the network, and
   /// within a fit or an evaluation.
   History fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder = nullptr) {
@@ -164,6 +172,7 @@ class Trainer {
     double loss;
     std::size_t right;
     double grad_norm;
+    double weight;  // of the batch in a mean of losses
   };
 
   // fit.cpp: in which order what happens.
@@ -172,6 +181,7 @@ class Trainer {
   bool fit_epoch(const Sets& data, Recorder& report, History& history);
   bool train_steps(const Dataset& train, std::size_t batches, Recorder& report);
   bool is_good(const StepResult& step);
+  bool is_stalled() const;
   // trainer.cpp: what happens.
   template <class Call>
   auto tell(const Call& call);

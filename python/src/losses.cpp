@@ -54,8 +54,23 @@ nb::object loss_backward(const Loss& self, nb::handle y, nb::handle labels, nb::
   return to_array(dy);
 }
 
+/// None: every class has the weight 1.
+using Weights = std::optional<std::vector<float>>;
+
+ClassWeights class_weights(const Weights& weights) { return weights.value_or(std::vector<float>{}); }
+
+std::vector<float> balanced(nb::handle labels, std::size_t classes) {
+  return balanced_class_weights(labels_from("[balanced_class_weights] labels", labels), classes);
+}
+
 void bind_loss(nb::module_& m) {
-  nb::class_<Loss>(m, "Loss", "Scores the output of a network: the mean over the batch.")
+  nb::class_<Loss>(m, "Loss",
+                   "Scores the output of a network: the mean over the batch.\n\n"
+                   "class_weights, which every loss takes: one for each output, > 0. The mean is then "
+                   "sum_n w[label_n] l_n / sum_n w[label_n],\nas of torch.nn.CrossEntropyLoss(weight).")
+      .def_prop_ro(
+          "class_weights", [](const Loss& self) { return self.class_weights(); },
+          "One for each output; empty: every class has the weight 1.")
       .def(
           "forward", loss_forward, nb::arg("y"), nb::arg("labels"),
           nb::sig(
@@ -84,8 +99,11 @@ void bind_losses_of_spikes(nb::module_& m) {
       "scale times the mean over batch and classes of (r - onehot)^2, r being the firing rate, the "
       "mean over T.\n\nscale: > 0; 1.0 unless given.")
       .def(
-          "__init__", [](RateMse* self, float scale) { new (self) RateMse({.scale = scale}); },
-          nb::arg("scale") = 1.0f)
+          "__init__",
+          [](RateMse* self, float scale, const Weights& w) {
+            new (self) RateMse({.scale = scale, .class_weights = class_weights(w)});
+          },
+          nb::arg("scale") = 1.0f, nb::arg("class_weights") = nb::none())
       .def("__repr__", &repr_of_loss<RateMse>);
   nb::class_<CountMse, Loss>(
       m, "CountMse",
@@ -94,11 +112,14 @@ void bind_losses_of_spikes(nb::module_& m) {
       "The target is correct_rate T for the label, incorrect_rate T for the others; both 0 to 1.")
       .def(
           "__init__",
-          [](CountMse* self, float scale, float correct_rate, float incorrect_rate) {
-            new (self)
-                CountMse({.scale = scale, .correct_rate = correct_rate, .incorrect_rate = incorrect_rate});
+          [](CountMse* self, float scale, float correct_rate, float incorrect_rate, const Weights& w) {
+            new (self) CountMse({.scale = scale,
+                                 .correct_rate = correct_rate,
+                                 .incorrect_rate = incorrect_rate,
+                                 .class_weights = class_weights(w)});
           },
-          nb::arg("scale") = 1.0f, nb::arg("correct_rate") = 1.0f, nb::arg("incorrect_rate") = 0.0f)
+          nb::arg("scale") = 1.0f, nb::arg("correct_rate") = 1.0f, nb::arg("incorrect_rate") = 0.0f,
+          nb::arg("class_weights") = nb::none())
       .def("__repr__", &repr_of_loss<CountMse>);
   nb::class_<RateCrossEntropy, Loss>(
       m, "RateCrossEntropy",
@@ -106,10 +127,11 @@ void bind_losses_of_spikes(nb::module_& m) {
       "label_smoothing: 0 to 1, PyTorch's.")
       .def(
           "__init__",
-          [](RateCrossEntropy* self, float label_smoothing) {
-            new (self) RateCrossEntropy({.label_smoothing = label_smoothing});
+          [](RateCrossEntropy* self, float label_smoothing, const Weights& w) {
+            new (self)
+                RateCrossEntropy({.label_smoothing = label_smoothing, .class_weights = class_weights(w)});
           },
-          nb::arg("label_smoothing") = 0.0f)
+          nb::arg("label_smoothing") = 0.0f, nb::arg("class_weights") = nb::none())
       .def("__repr__", &repr_of_loss<RateCrossEntropy>);
   nb::class_<CountCrossEntropy, Loss>(
       m, "CountCrossEntropy",
@@ -117,10 +139,11 @@ void bind_losses_of_spikes(nb::module_& m) {
       "label_smoothing: 0 to 1, PyTorch's.")
       .def(
           "__init__",
-          [](CountCrossEntropy* self, float label_smoothing) {
-            new (self) CountCrossEntropy({.label_smoothing = label_smoothing});
+          [](CountCrossEntropy* self, float label_smoothing, const Weights& w) {
+            new (self)
+                CountCrossEntropy({.label_smoothing = label_smoothing, .class_weights = class_weights(w)});
           },
-          nb::arg("label_smoothing") = 0.0f)
+          nb::arg("label_smoothing") = 0.0f, nb::arg("class_weights") = nb::none())
       .def("__repr__", &repr_of_loss<CountCrossEntropy>);
 }
 
@@ -131,11 +154,12 @@ void bind_losses_of_membranes(nb::module_& m) {
       "readout: which v, \"last\" (of the last step) or \"mean\" (over T).")
       .def(
           "__init__",
-          [](MembraneMse* self, float scale, const std::string& readout) {
-            new (self) MembraneMse(
-                {.scale = scale, .readout = choice_from<Readout>("membrane_mse", "readout", readout)});
+          [](MembraneMse* self, float scale, const std::string& readout, const Weights& w) {
+            new (self) MembraneMse({.scale = scale,
+                                    .readout = choice_from<Readout>("membrane_mse", "readout", readout),
+                                    .class_weights = class_weights(w)});
           },
-          nb::arg("scale") = 1.0f, nb::arg("readout") = "last")
+          nb::arg("scale") = 1.0f, nb::arg("readout") = "last", nb::arg("class_weights") = nb::none())
       .def("__repr__", &repr_of_loss<MembraneMse>);
   nb::class_<MembraneCrossEntropy, Loss>(
       m, "MembraneCrossEntropy",
@@ -144,12 +168,15 @@ void bind_losses_of_membranes(nb::module_& m) {
       "T).")
       .def(
           "__init__",
-          [](MembraneCrossEntropy* self, float label_smoothing, const std::string& readout) {
+          [](MembraneCrossEntropy* self, float label_smoothing, const std::string& readout,
+             const Weights& w) {
             new (self) MembraneCrossEntropy(
                 {.label_smoothing = label_smoothing,
-                 .readout = choice_from<Readout>("membrane_cross_entropy", "readout", readout)});
+                 .readout = choice_from<Readout>("membrane_cross_entropy", "readout", readout),
+                 .class_weights = class_weights(w)});
           },
-          nb::arg("label_smoothing") = 0.0f, nb::arg("readout") = "last")
+          nb::arg("label_smoothing") = 0.0f, nb::arg("readout") = "last",
+          nb::arg("class_weights") = nb::none())
       .def("__repr__", &repr_of_loss<MembraneCrossEntropy>);
   nb::class_<Tet, Loss>(
       m, "Tet",
@@ -158,10 +185,14 @@ void bind_losses_of_membranes(nb::module_& m) {
       "lamb, label_smoothing: 0 to 1. For spikes or real values; scores are the means over T.")
       .def(
           "__init__",
-          [](Tet* self, float lamb, float means, float label_smoothing) {
-            new (self) Tet({.lamb = lamb, .means = means, .label_smoothing = label_smoothing});
+          [](Tet* self, float lamb, float means, float label_smoothing, const Weights& w) {
+            new (self) Tet({.lamb = lamb,
+                            .means = means,
+                            .label_smoothing = label_smoothing,
+                            .class_weights = class_weights(w)});
           },
-          nb::arg("lamb") = 1e-3f, nb::arg("means") = 1.0f, nb::arg("label_smoothing") = 0.0f)
+          nb::arg("lamb") = 1e-3f, nb::arg("means") = 1.0f, nb::arg("label_smoothing") = 0.0f,
+          nb::arg("class_weights") = nb::none())
       .def("__repr__", &repr_of_loss<Tet>);
 }
 
@@ -171,6 +202,10 @@ void bind_losses(nb::module_& m) {
   bind_loss(m);
   bind_losses_of_spikes(m);
   bind_losses_of_membranes(m);
+  m.def("balanced_class_weights", balanced, nb::arg("labels"), nb::arg("classes"),
+        nb::sig("def balanced_class_weights(labels: numpy.typing.ArrayLike, classes: int) -> list[float]"),
+        "Class weights N / (K count[k]) of N labels of K classes: scikit-learn's class_weight=\"balanced\". "
+        "Raises ArgumentError\nfor a class without a label.");
 }
 
 }  // namespace volley::python

@@ -86,6 +86,8 @@ struct ReprField {
       return std::to_string(value);
     } else if constexpr (std::is_enum_v<T>) {
       return "'" + std::string(choices(value)[static_cast<std::size_t>(value)]) + "'";
+    } else if constexpr (std::is_same_v<T, ClassWeights>) {
+      return value.values.empty() ? "None" : value_repr(value.values);
     } else if constexpr (is_vector<T>) {
       std::string items;
       for (const auto& item : value) items += (items.empty() ? "" : ", ") + value_repr(item);

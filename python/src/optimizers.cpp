@@ -40,7 +40,39 @@ struct StepperOf final : Stepper {
   O own;
 };
 
+using Groups = std::vector<ParameterGroup>;
+
+/// What the documentation of every optimizer ends with.
+constexpr const char* kGroupsDoc =
+    "\n\ngroups: a parameter belongs to the first ParameterGroup that it matches. decay_only_weights: a "
+    "parameter in no group\nhas weight decay only where it is a weight: no bias, no number of a "
+    "normalisation "
+    "or of a neuron.";
+
+void bind_groups(nb::module_& m) {
+  nb::class_<ParameterGroup>(
+      m, "ParameterGroup",
+      "Parameters for which an optimizer has another weight decay, or another learning rate.\n\n"
+      "match: \"weight\", \"bias\", \"norm\" or \"neuron\", what the parameters are; or a pattern of names, "
+      "* "
+      "for any letters, ? for one:\n\"3.*\". weight_decay: >= 0; None: the optimizer's. lr_factor: >= 0, of "
+      "the "
+      "learning rate. The first step raises\nArgumentError for a group that no parameter belongs to.")
+      .def(
+          "__init__",
+          [](ParameterGroup* self, std::string match, std::optional<float> weight_decay, float lr_factor) {
+            new (self) ParameterGroup{std::move(match), weight_decay, lr_factor};
+          },
+          nb::arg("match"), nb::arg("weight_decay") = nb::none(), nb::arg("lr_factor") = 1.0f)
+      .def_ro("match", &ParameterGroup::match)
+      .def_ro("weight_decay", &ParameterGroup::weight_decay)
+      .def_ro("lr_factor", &ParameterGroup::lr_factor)
+      .def("__repr__", [](const ParameterGroup& self) { return repr_of("ParameterGroup", self); });
+}
+
 void bind_optimizer_classes(nb::module_& m) {
+  bind_groups(m);
+  const auto with_groups = [](const std::string& text) { return text + kGroupsDoc; };
   nb::class_<Stepper>(m, "Optimizer", "Changes the parameters of a network by their gradients.")
       .def("step", &Stepper::step, nb::arg("net"),
            "One update of every parameter of `net`, which must be the same at every call. Gradients stay: "
@@ -60,44 +92,68 @@ void bind_optimizer_classes(nb::module_& m) {
 
   nb::class_<StepperOf<Sgd>, Stepper>(
       m, "Sgd",
-      "g += weight_decay w; b = momentum b + g (b = g at first); w -= lr (nesterov ? g + momentum b : b).\n\n"
-      "PyTorch's formula. lr >= 0; momentum >= 0 and < 1; weight_decay >= 0; nesterov needs momentum.")
+      with_groups(
+          "g += weight_decay w; b = momentum b + g (b = g at first); w -= lr (nesterov ? g + momentum b : "
+          "b).\n\n"
+          "PyTorch's formula. lr >= 0; momentum >= 0 and < 1; weight_decay >= 0; nesterov needs momentum.")
+          .c_str())
       .def(
           "__init__",
-          [](StepperOf<Sgd>* self, float lr, float momentum, float weight_decay, bool nesterov) {
-            new (self) StepperOf<Sgd>(
-                {.lr = lr, .momentum = momentum, .weight_decay = weight_decay, .nesterov = nesterov});
+          [](StepperOf<Sgd>* self, float lr, float momentum, float weight_decay, bool nesterov,
+             bool decay_only_weights, Groups groups) {
+            new (self) StepperOf<Sgd>({.lr = lr,
+                                       .momentum = momentum,
+                                       .weight_decay = weight_decay,
+                                       .nesterov = nesterov,
+                                       .decay_only_weights = decay_only_weights,
+                                       .groups = std::move(groups)});
           },
           nb::arg("lr") = 0.01f, nb::arg("momentum") = 0.0f, nb::arg("weight_decay") = 0.0f,
-          nb::arg("nesterov") = false)
+          nb::arg("nesterov") = false, nb::arg("decay_only_weights") = false, nb::arg("groups") = Groups{})
       .def("__repr__", [](const StepperOf<Sgd>& self) { return repr_of("Sgd", self.options()); });
 
   nb::class_<StepperOf<Adam>, Stepper>(
       m, "Adam",
-      "Adam as PyTorch computes it; weight_decay is added to the gradient (not AdamW).\n\n"
-      "lr >= 0; beta1, beta2 >= 0 and < 1; eps >= 0; weight_decay >= 0.")
+      with_groups("Adam as PyTorch computes it; weight_decay is added to the gradient (not AdamW).\n\n"
+                  "lr >= 0; beta1, beta2 >= 0 and < 1; eps >= 0; weight_decay >= 0.")
+          .c_str())
       .def(
           "__init__",
-          [](StepperOf<Adam>* self, float lr, float beta1, float beta2, float eps, float weight_decay) {
-            new (self) StepperOf<Adam>(
-                {.lr = lr, .beta1 = beta1, .beta2 = beta2, .eps = eps, .weight_decay = weight_decay});
+          [](StepperOf<Adam>* self, float lr, float beta1, float beta2, float eps, float weight_decay,
+             bool decay_only_weights, Groups groups) {
+            new (self) StepperOf<Adam>({.lr = lr,
+                                        .beta1 = beta1,
+                                        .beta2 = beta2,
+                                        .eps = eps,
+                                        .weight_decay = weight_decay,
+                                        .decay_only_weights = decay_only_weights,
+                                        .groups = std::move(groups)});
           },
           nb::arg("lr") = 1e-3f, nb::arg("beta1") = 0.9f, nb::arg("beta2") = 0.999f, nb::arg("eps") = 1e-8f,
-          nb::arg("weight_decay") = 0.0f)
+          nb::arg("weight_decay") = 0.0f, nb::arg("decay_only_weights") = false, nb::arg("groups") = Groups{})
       .def("__repr__", [](const StepperOf<Adam>& self) { return repr_of("Adam", self.options()); });
 
-  nb::class_<StepperOf<AdamW>, Stepper>(m, "AdamW",
-                                        "Adam with decoupled weight decay as PyTorch computes it: w *= 1 - "
-                                        "lr weight_decay, then Adam's step.\n\n"
-                                        "lr >= 0; beta1, beta2 >= 0 and < 1; eps >= 0; weight_decay >= 0.")
+  nb::class_<StepperOf<AdamW>, Stepper>(
+      m, "AdamW",
+      with_groups("Adam with decoupled weight decay as PyTorch computes it: w *= 1 - "
+                  "lr weight_decay, then Adam's step.\n\n"
+                  "lr >= 0; beta1, beta2 >= 0 and < 1; eps >= 0; weight_decay >= 0.")
+          .c_str())
       .def(
           "__init__",
-          [](StepperOf<AdamW>* self, float lr, float beta1, float beta2, float eps, float weight_decay) {
-            new (self) StepperOf<AdamW>(
-                {.lr = lr, .beta1 = beta1, .beta2 = beta2, .eps = eps, .weight_decay = weight_decay});
+          [](StepperOf<AdamW>* self, float lr, float beta1, float beta2, float eps, float weight_decay,
+             bool decay_only_weights, Groups groups) {
+            new (self) StepperOf<AdamW>({.lr = lr,
+                                         .beta1 = beta1,
+                                         .beta2 = beta2,
+                                         .eps = eps,
+                                         .weight_decay = weight_decay,
+                                         .decay_only_weights = decay_only_weights,
+                                         .groups = std::move(groups)});
           },
           nb::arg("lr") = 1e-3f, nb::arg("beta1") = 0.9f, nb::arg("beta2") = 0.999f, nb::arg("eps") = 1e-8f,
-          nb::arg("weight_decay") = 0.01f)
+          nb::arg("weight_decay") = 0.01f, nb::arg("decay_only_weights") = false,
+          nb::arg("groups") = Groups{})
       .def("__repr__", [](const StepperOf<AdamW>& self) { return repr_of("AdamW", self.options()); });
 }
 

@@ -25,6 +25,7 @@ struct TrainHistory {
   std::vector<EpochRecord> epochs;
   std::shared_ptr<Sequential> net;
   Folder folder;
+  bool stopped_early = false;
 };
 
 NamedTensors values_of(Sequential& net) {
@@ -104,8 +105,10 @@ class PythonRecorder final : public Recorder {
 using DataPair = std::optional<std::pair<nb::object, nb::object>>;
 
 Recipe with_given(Recipe recipe, const std::vector<std::string>& settings, std::optional<std::int64_t> epochs,
-                  std::optional<std::int64_t> threads) {
+                  std::optional<std::int64_t> threads, std::optional<std::int64_t> early_stopping) {
   recipe = with_settings(recipe, settings);
+  if (early_stopping.has_value())
+    recipe = with_settings(recipe, {fmt::format("training.early_stopping={}", *early_stopping)});
   if (epochs.has_value()) recipe = with_settings(recipe, {fmt::format("epochs={}", *epochs)});
   if (threads.has_value()) recipe = with_settings(recipe, {fmt::format("training.threads={}", *threads)});
   return recipe;
@@ -117,8 +120,9 @@ Split split_of(const Recipe& recipe, const DataPair& data, const Folder& data_di
   return recipe.take(std::move(split));
 }
 
-TrainHistory run(const Recipe& recipe, const Split& data, Request request, bool force) {
+TrainHistory run(Recipe recipe, const Split& data, Request request, bool force) {
   const nb::gil_scoped_release unlocked;
+  recipe = recipe.balanced_by(data.train);
   const bool writes = request.out.has_value() || request.paused.has_value();
   RunState state{.recipe_toml = to_toml(recipe), .data_sha256 = writes ? sha256_of(data) : ""};
   Sequential net = recipe.build_network(data.train);
@@ -141,6 +145,7 @@ TrainHistory run(const Recipe& recipe, const Split& data, Request request, bool 
   const History history = trainer.fit(data, recipe.epochs - done, &recorder);
   recorder.end();
   result.epochs.insert(result.epochs.end(), history.epochs.begin(), history.epochs.end());
+  result.stopped_early = history.stopped_early;
   result.net = network_from(recipe.network, values_of(net), recipe.name);
   return result;
 }
@@ -148,8 +153,8 @@ TrainHistory run(const Recipe& recipe, const Split& data, Request request, bool 
 TrainHistory train(nb::handle source, std::optional<std::int64_t> epochs, const Folder& out,
                    const Folder& data_dir, const std::vector<std::string>& settings,
                    std::optional<std::int64_t> num_threads, const nb::object& on_epoch, const DataPair& data,
-                   const std::string& every) {
-  const Recipe recipe = with_given(recipe_from(source), settings, epochs, num_threads);
+                   const std::string& every, std::optional<std::int64_t> early_stopping) {
+  const Recipe recipe = with_given(recipe_from(source), settings, epochs, num_threads, early_stopping);
   Request request{.out = out, .paused = std::nullopt, .every = checkpoint_every(every), .on_epoch = on_epoch};
   return run(recipe, split_of(recipe, data, data_dir), std::move(request), false);
 }
@@ -157,12 +162,12 @@ TrainHistory train(nb::handle source, std::optional<std::int64_t> epochs, const 
 TrainHistory resume(const std::filesystem::path& folder, std::optional<std::int64_t> epochs,
                     const Folder& data_dir, const std::vector<std::string>& settings,
                     std::optional<std::int64_t> num_threads, const nb::object& on_epoch, const DataPair& data,
-                    const std::string& every, bool force) {
+                    const std::string& every, bool force, std::optional<std::int64_t> early_stopping) {
   Request request{.out = std::nullopt,
                   .paused = run_folder::open(folder),
                   .every = checkpoint_every(every),
                   .on_epoch = on_epoch};
-  const Recipe recipe = with_given(request.paused->recipe, settings, epochs, num_threads);
+  const Recipe recipe = with_given(request.paused->recipe, settings, epochs, num_threads, early_stopping);
   return run(recipe, split_of(recipe, data, data_dir), std::move(request), force);
 }
 
@@ -227,6 +232,8 @@ void bind_records(nb::module_& m) {
       .def_ro("epochs", &TrainHistory::epochs)
       .def_ro("net", &TrainHistory::net, "The network after the last epoch.")
       .def_ro("folder", &TrainHistory::folder, "The run folder; None unless `out` was given.")
+      .def_ro("stopped_early", &TrainHistory::stopped_early,
+              "Whether early_stopping ended the training before its last epoch.")
       .def("__len__", [](const TrainHistory& self) { return self.epochs.size(); })
       .def(
           "__getitem__",
@@ -283,12 +290,13 @@ void bind_training(nb::module_& m) {
   m.def("train", train, nb::arg("recipe"), nb::arg("epochs") = nb::none(), nb::arg("out") = nb::none(),
         nb::arg("data_dir") = nb::none(), nb::arg("settings") = std::vector<std::string>{},
         nb::arg("threads") = nb::none(), nb::arg("on_epoch") = nb::none(), nb::arg("data") = nb::none(),
-        nb::arg("checkpoint_every") = "1e",
+        nb::arg("checkpoint_every") = "1e", nb::arg("early_stopping") = nb::none(),
         nb::sig("def train(recipe: str | os.PathLike[str] | Recipe, epochs: int | None = None, out: str | "
                 "os.PathLike[str] | None = None, data_dir: str | os.PathLike[str] | None = None, settings: "
                 "collections.abc.Sequence[str] = (), threads: int | None = None, on_epoch: "
                 "collections.abc.Callable[[EpochRecord], object] | None = None, data: tuple[Dataset, "
-                "Dataset] | None = None, checkpoint_every: str = '1e') -> History"),
+                "Dataset] | None = None, checkpoint_every: str = '1e', early_stopping: int | None = None) -> "
+                "History"),
         "Trains by a recipe: a built-in name (\"lif_fc_mnist\"), a TOML file, or a Recipe.\n\n"
         "epochs: how many; the recipe's unless given. out: a run folder to write, new or empty; nothing is "
         "written "
@@ -300,17 +308,20 @@ void bind_training(nb::module_& m) {
         "after the step under way; with `out`, a\ncheckpoint of that is written first. "
         "data: training "
         "and test set, in place of the recipe's. checkpoint_every: \"2e\"\n"
-        "(epochs) or \"10m\" (minutes). Raises an Error with the library's text.");
+        "(epochs) or \"10m\" (minutes). early_stopping: ends after so many epochs without a better accuracy, "
+        "on "
+        "what is held out for\nvalidation or else on the test set; 0: never; the recipe's unless given. "
+        "Raises an Error with the library's text.");
   m.def(
       "resume", resume, nb::arg("folder"), nb::arg("epochs") = nb::none(), nb::arg("data_dir") = nb::none(),
       nb::arg("settings") = std::vector<std::string>{}, nb::arg("threads") = nb::none(),
       nb::arg("on_epoch") = nb::none(), nb::arg("data") = nb::none(), nb::arg("checkpoint_every") = "1e",
-      nb::arg("force") = false,
+      nb::arg("force") = false, nb::arg("early_stopping") = nb::none(),
       nb::sig("def resume(folder: str | os.PathLike[str], epochs: int | None = None, data_dir: str | "
               "os.PathLike[str] | None = None, settings: collections.abc.Sequence[str] = (), threads: int | "
               "None = None, on_epoch: collections.abc.Callable[[EpochRecord], object] | None = None, data: "
-              "tuple[Dataset, Dataset] | None = None, checkpoint_every: str = '1e', force: bool = False) -> "
-              "History"),
+              "tuple[Dataset, Dataset] | None = None, checkpoint_every: str = '1e', force: bool = False, "
+              "early_stopping: int | None = None) -> History"),
       "Goes on with the training in a run folder from its latest checkpoint, and ends with the same bits as "
       "one that was\nnever interrupted. The history is that of the whole run.\n\n"
       "epochs: how many in all, for more than the recipe has. data: must be given again where the training "

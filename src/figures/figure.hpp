@@ -41,12 +41,13 @@ struct Series {
     bars,    // from 0 to y, `width` wide
     ticks,   // a short upright stroke each: spikes
     level,   // a dashed line: a threshold
+    band,    // filled from y - spread to y + spread, pale, below what follows it
   };
 
   std::string name;  // for the legend; empty: not in it
   Kind kind = Kind::line;
   std::vector<double> x, y;
-  std::vector<double> spread;        // a bar of y - spread to y + spread; empty, or one for each point
+  std::vector<double> spread;        // a bar, or the band, y - spread to y + spread; empty, or one a point
   std::optional<std::size_t> color;  // its place in the palette; not given: its place among the series
   bool faint = false;                // thin and pale, for what another series sums up
   bool marked = true;                // a line has marks at its points, where these are few

@@ -436,7 +436,7 @@ class Writer {
     std::string text =
         fmt::format("{} {} {}", source, style_of(series, points, look, color, plot),
                     series.name.empty() ? "notitle" : "title " + literal(shortened(series.name, kMostNamed)));
-    if (spread) {
+    if (spread && series.kind != Kind::band) {
       text +=
           fmt::format(", {} using 1:2:3 with yerrorbars pointtype 0 linewidth 1 linecolor rgb '{}' notitle",
                       source, color);
@@ -472,6 +472,11 @@ class Writer {
             "using 1:($2-0.4):(0):(0.8) with vectors nohead linecolor rgb '{}' linewidth {:.3g}", color,
             std::clamp(300 / (plot.x.high.value_or(0) - plot.x.low.value_or(0)), 1.5, 8.0));
       case Series::Kind::level: return with("lines") + " linewidth 1.5 dashtype 2";
+      case Series::Kind::band:
+        return fmt::format(
+            "using 1:($2-$3):($2+$3) with filledcurves fillcolor rgb '{}' fillstyle "
+            "transparent solid 0.22 noborder",
+            color);
     }
     return {};
   }

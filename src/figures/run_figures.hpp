@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <volley/dataset.hpp>
 #include <volley/layers.hpp>
@@ -58,6 +59,16 @@ Figure membrane_figure(const FigureSource& source);
 Figure heatmap_figure(const FigureSource& source);
 /// The picture, its spikes, those of the output, and the scores: volley predict.
 Figure predict_figure(const FigureSource& source);
+
+// Several runs of one recipe from different seeds: their mean and a band of the standard deviation of a
+// sample, over the epochs that all have. Throws Error where there is no such epoch.
+Figure seeds_loss_figure(const std::vector<RunRecord>& runs);
+Figure seeds_accuracy_figure(const std::vector<RunRecord>& runs);
+struct SeedsFigure {
+  const char* name;
+  Figure (*draw)(const std::vector<RunRecord>& runs);
+};
+std::span<const SeedsFigure> seeds_figures();
 
 /// `count` pictures of a set from the `first` on, with what they show.
 Figure dataset_figure(const Dataset& data, std::size_t first, std::size_t count);

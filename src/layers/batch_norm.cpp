@@ -113,7 +113,7 @@ BatchNorm::BatchNorm(std::string_view kind, std::size_t channels, const BatchNor
   check_range(kind, "channels", static_cast<double>(channels), at_least(1));
   check_fields(kind, options);
   const Shape shape{channels};
-  weight_ = bias_ = Parameter(shape);
+  weight_ = bias_ = Parameter(shape, ParameterKind::norm);
   running_mean_ = running_var_ = Tensor(shape);
   BatchNorm::draw_parameters(0, 0);
 }

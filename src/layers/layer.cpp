@@ -182,6 +182,11 @@ void Layer::check_depth(const std::string& path) const {
   throw ArgumentError(kind(), fmt::format("layers must nest at most {} deep", kDepth), path);
 }
 
+ParameterKind kind_of(const NamedParameter& named) {
+  if (named.parameter != nullptr && named.parameter->kind.has_value()) return *named.parameter->kind;
+  return named.name == "bias" || named.name.ends_with(".bias") ? ParameterKind::bias : ParameterKind::weight;
+}
+
 std::vector<NamedParameter> Layer::parameters() {
   std::vector<NamedParameter> all;
   walk([&](const std::string& path, Layer& layer) {

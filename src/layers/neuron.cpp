@@ -144,7 +144,7 @@ NeuronLayer::NeuronLayer(const AnyNeuron& options) : options_(options) {
       },
       options);
   for (const NeuronParameter& known : parameters_of(options)) {
-    Parameter& number = numbers_.emplace_back(parameter_shape(options));
+    Parameter& number = numbers_.emplace_back(parameter_shape(options), ParameterKind::neuron);
     if (!known.learned) number.gradient = Tensor{};
   }
   NeuronLayer::draw_parameters(0, 0);

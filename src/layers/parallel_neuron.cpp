@@ -66,7 +66,9 @@ void for_each_sample(ThreadPool& threads, const kernels::NeuronShape& shape, con
 
 template <class Options>
 ParallelNeuron<Options>::ParallelNeuron(const Options& options)
-    : options_(options), weight_(weight_shape(options)), bias_(bias_shape(options)) {
+    : options_(options),
+      weight_(weight_shape(options), ParameterKind::neuron),
+      bias_(bias_shape(options), ParameterKind::neuron) {
   check_fields(Options::kKind, options);
   check_surrogate(options.surrogate);
   draw_parameters(0, 0);

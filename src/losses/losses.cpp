@@ -88,6 +88,12 @@ const float* outputs_of(const Signal& y, std::size_t n, std::size_t T, std::size
   return values.data();
 }
 
+/// How much the samples of a batch count in `loss`.
+reference::SampleWeights weights_of(const Loss& loss, std::span<const std::uint32_t> labels) {
+  if (loss.class_weights().empty()) return {};
+  return {loss.class_weights().data(), labels.data(), loss.total_weight(labels)};
+}
+
 reference::TetParameters<float> lower(const TetOptions& o) {
   return {.lamb = o.lamb, .means = o.means, .smoothing = o.label_smoothing};
 }
@@ -99,10 +105,53 @@ std::size_t predict(std::span<const float> scores) {
   return static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin());
 }
 
+std::vector<float> balanced_class_weights(std::span<const std::uint32_t> labels, std::size_t classes) {
+  std::vector<std::size_t> counts(classes);
+  for (const std::uint32_t label : labels) {
+    if (label >= classes) {
+      throw ArgumentError("balanced_class_weights", fmt::format("labels must be < {}", classes),
+                          fmt::format("{}", label));
+    }
+    ++counts[label];
+  }
+  std::vector<float> weights;
+  for (std::size_t k = 0; k < classes; ++k) {
+    if (counts[k] == 0) {
+      throw ArgumentError("balanced_class_weights", "every class must have a label",
+                          fmt::format("none of class {}", k));
+    }
+    const double share = static_cast<double>(classes) * static_cast<double>(counts[k]);
+    weights.push_back(static_cast<float>(static_cast<double>(labels.size()) / share));
+  }
+  return weights;
+}
+
+void Loss::set_class_weights(const ClassWeights& weights) {
+  if (weights.balanced) {
+    throw ArgumentError(kind(), "class_weights must be numbers, which balanced_class_weights gives",
+                        "'balanced'");
+  }
+  for (const float w : weights.values) check_range(kind(), "class_weights", static_cast<double>(w), above(0));
+  class_weights_ = weights.values;
+}
+
+void Loss::check_outputs(std::size_t outputs) const {
+  if (class_weights_.empty() || class_weights_.size() == outputs) return;
+  throw ArgumentError(kind(), fmt::format("class_weights must be one for each of {} outputs", outputs),
+                      fmt::format("{}", class_weights_.size()));
+}
+
+double Loss::total_weight(std::span<const std::uint32_t> labels) const {
+  if (class_weights_.empty()) return static_cast<double>(labels.size());
+  return tree_sum(labels.size(),
+                  [&](std::size_t n) { return static_cast<double>(class_weights_[labels[n]]); });
+}
+
 double Loss::forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
                      Tape& tape) const {
   check_tape(kind(), tape);
   check_output(kind(), y);
+  check_outputs(y.features());
   check_labels(kind(), y, labels);
   Pass& pass = tape.saved<Pass>();
   pass.loss = nullptr;
@@ -180,31 +229,33 @@ void ScoreLoss::do_backward(const Signal& y, std::span<const std::uint32_t> labe
 double ScoreMse::criterion(const Tensor& z, std::span<const std::uint32_t> labels, std::size_t T) const {
   const float unit = targets_.per_step ? static_cast<float>(T) : 1.0f;
   return static_cast<double>(reference::mse_forward(z.data(), labels.data(), scale_, targets_.on * unit,
-                                                    targets_.off * unit, z.shape()[0], z.shape()[1]));
+                                                    targets_.off * unit, z.shape()[0], z.shape()[1],
+                                                    weights_of(*this, labels)));
 }
 
 void ScoreMse::criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint32_t> labels,
                                   std::size_t T) const {
   const float unit = targets_.per_step ? static_cast<float>(T) : 1.0f;
   reference::mse_backward(dz.data(), z.data(), labels.data(), scale_, targets_.on * unit, targets_.off * unit,
-                          z.shape()[0], z.shape()[1]);
+                          z.shape()[0], z.shape()[1], weights_of(*this, labels));
 }
 
 double ScoreCrossEntropy::criterion(const Tensor& z, std::span<const std::uint32_t> labels,
                                     std::size_t) const {
-  return static_cast<double>(reference::mean_cross_entropy_forward(z.data(), labels.data(), label_smoothing_,
-                                                                   z.shape()[0], z.shape()[1]));
+  return static_cast<double>(reference::mean_cross_entropy_forward(
+      z.data(), labels.data(), label_smoothing_, z.shape()[0], z.shape()[1], weights_of(*this, labels)));
 }
 
 void ScoreCrossEntropy::criterion_gradient(std::span<float> dz, const Tensor& z,
                                            std::span<const std::uint32_t> labels, std::size_t) const {
   reference::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), label_smoothing_, z.shape()[0],
-                                         z.shape()[1]);
+                                         z.shape()[1], weights_of(*this, labels));
 }
 
 RateMse::RateMse(const RateMseOptions& options)
     : ScoreMse(Over::mean, false, options.scale, {}), options_(options) {
   check_fields(kind(), options);
+  set_class_weights(options.class_weights);
 }
 
 CountMse::CountMse(const CountMseOptions& options)
@@ -212,22 +263,26 @@ CountMse::CountMse(const CountMseOptions& options)
                {.on = options.correct_rate, .off = options.incorrect_rate, .per_step = true}),
       options_(options) {
   check_fields(kind(), options);
+  set_class_weights(options.class_weights);
 }
 
 MembraneMse::MembraneMse(const MembraneMseOptions& options)
     : ScoreMse(options.readout == Readout::last ? Over::last : Over::mean, true, options.scale, {}),
       options_(options) {
   check_fields(kind(), options);
+  set_class_weights(options.class_weights);
 }
 
 RateCrossEntropy::RateCrossEntropy(const RateCrossEntropyOptions& options)
     : ScoreCrossEntropy(Over::mean, false, options.label_smoothing), options_(options) {
   check_fields(kind(), options);
+  set_class_weights(options.class_weights);
 }
 
 CountCrossEntropy::CountCrossEntropy(const CountCrossEntropyOptions& options)
     : ScoreCrossEntropy(Over::sum, false, options.label_smoothing), options_(options) {
   check_fields(kind(), options);
+  set_class_weights(options.class_weights);
 }
 
 MembraneCrossEntropy::MembraneCrossEntropy(const MembraneCrossEntropyOptions& options)
@@ -235,9 +290,13 @@ MembraneCrossEntropy::MembraneCrossEntropy(const MembraneCrossEntropyOptions& op
                         options.label_smoothing),
       options_(options) {
   check_fields(kind(), options);
+  set_class_weights(options.class_weights);
 }
 
-Tet::Tet(const TetOptions& options) : options_(options) { check_fields(kind(), options); }
+Tet::Tet(const TetOptions& options) : options_(options) {
+  check_fields(kind(), options);
+  set_class_weights(options.class_weights);
+}
 
 double Tet::do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
                        Tape& tape) const {
@@ -251,18 +310,21 @@ double Tet::do_forward(const Signal& y, std::span<const std::uint32_t> labels, T
     Scratch<float> values(y.is_spikes() ? T * K : 0);
     losses[n] = reference::tet_forward(outputs_of(y, n, T, K, values), labels[n], lower(options_), T, K);
   });
-  const double sum = tree_sum(N, [&](std::size_t n) { return static_cast<double>(losses[n]); });
-  return sum / static_cast<double>(N);
+  const reference::SampleWeights weights = weights_of(*this, labels);
+  const double sum =
+      tree_sum(N, [&](std::size_t n) { return weights.of(n) * static_cast<double>(losses[n]); });
+  return sum / weights.sum(N);
 }
 
 void Tet::do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor&, Tensor& dy,
                       Tape& tape) const {
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
+  const reference::SampleWeights weights = weights_of(*this, labels);
   for_samples(y.samples(), tape.threads(), [&](std::size_t n) {
     Scratch<float> values(y.is_spikes() ? T * K : 0);
     reference::tet_backward(dy.data() + n * T * K, outputs_of(y, n, T, K, values), labels[n], lower(options_),
-                            y.samples(), T, K);
+                            weights.count(n, y.samples()), T, K);
   });
 }
 

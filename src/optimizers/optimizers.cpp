@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
 #include <volley/error.hpp>
 #include <volley/optimizer.hpp>
 
+#include "core/nearest.hpp"
 #include "core/numerics.hpp"
 #include "core/tree_sum.hpp"
 #include "core/workspace.hpp"
@@ -58,14 +60,108 @@ void for_pieces(const std::vector<NamedParameter>& parameters, ThreadPool& threa
   }
 }
 
-// Where the weight decay goes: into the gradient, or to the weights beside it.
-reference::AdamCoefficients<float> coefficients(const AdamOptions& o, float lr, double step) {
-  return reference::adam_coefficients<float>(lr, o.beta1, o.beta2, o.eps, o.weight_decay, step);
+/// for_pieces with body(i, c, begin, end), where c are the coefficients that make(setting) gives for the
+/// setting of the i-th parameter.
+template <class Make, class Body>
+void for_pieces_by(const std::vector<ParameterSetting>& settings,
+                   const std::vector<NamedParameter>& parameters, ThreadPool& threads, const Make& make,
+                   const Body& body) {
+  auto c = make(ParameterSetting{});
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (i == 0 || !(settings[i] == settings[i - 1])) c = make(settings[i]);
+    parallel_for(threads, parameters[i].parameter->value.size(), kGrain,
+                 [&](std::size_t begin, std::size_t end) { body(i, c, begin, end); });
+  }
 }
-reference::AdamCoefficients<float> coefficients(const AdamWOptions& o, float lr, double step) {
+
+double group_lr(float lr, const ParameterSetting& setting) {  // (O10)
+  return static_cast<double>(lr) * static_cast<double>(setting.lr_factor);
+}
+
+// Where the weight decay goes: into the gradient, or to the weights beside it.
+reference::AdamCoefficients<float> coefficients(const AdamOptions& o, double lr, float decay, double step) {
+  return reference::adam_coefficients<float>(lr, o.beta1, o.beta2, o.eps, decay, step);
+}
+reference::AdamCoefficients<float> coefficients(const AdamWOptions& o, double lr, float decay, double step) {
   auto c = reference::adam_coefficients<float>(lr, o.beta1, o.beta2, o.eps, 0, step);
-  c.keep = reference::decoupled_keep<float>(lr, o.weight_decay);
+  c.keep = reference::decoupled_keep<float>(lr, decay);
   return c;
+}
+
+/// Whether `pattern` is for all of `name`: * is for any letters, ? for one.
+bool fits(std::string_view pattern, std::string_view name) {
+  constexpr std::size_t kNone = std::string_view::npos;
+  std::size_t p = 0, n = 0, star = kNone, behind = 0;  // the last *, and what of `name` it leaves
+  while (n < name.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      behind = n;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
+      ++p, ++n;
+    } else if (star != kNone) {
+      p = star + 1;
+      n = ++behind;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == kNone;
+}
+
+bool matches(const std::string& match, const NamedParameter& parameter) {
+  static constexpr std::array<std::string_view, 4> kKinds{"weight", "bias", "norm", "neuron"};
+  const auto kind = std::find(kKinds.begin(), kKinds.end(), match);
+  if (kind == kKinds.end()) return fits(match, parameter.name);
+  return static_cast<std::size_t>(kind - kKinds.begin()) == static_cast<std::size_t>(kind_of(parameter));
+}
+
+void check_groups(std::string_view kind, const std::vector<ParameterGroup>& groups) {
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const auto check = [&](std::string_view name, double value) {
+      check_range(kind, fmt::format("groups.{}.{}", g, name), value, at_least(0));
+    };
+    check("lr_factor", static_cast<double>(groups[g].lr_factor));
+    if (groups[g].weight_decay.has_value())
+      check("weight_decay", static_cast<double>(*groups[g].weight_decay));
+  }
+}
+
+/// The names of the first parameters, as far as a line has room.
+std::string names_text(const std::vector<NamedParameter>& parameters) {
+  constexpr std::size_t kMostNamed = 12;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < std::min(parameters.size(), kMostNamed); ++i)
+    names.push_back(parameters[i].name);
+  const std::size_t more = parameters.size() - names.size();
+  return quoted_list(names) + (more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
+/// What the groups make of each parameter. Throws where one has none.
+template <class Options>
+std::vector<ParameterSetting> settings_of(const Options& options,
+                                          const std::vector<NamedParameter>& parameters) {
+  std::vector<ParameterSetting> settings;
+  std::vector<bool> used(options.groups.size());
+  for (const NamedParameter& parameter : parameters) {
+    const auto group = std::ranges::find_if(
+        options.groups, [&](const ParameterGroup& g) { return matches(g.match, parameter); });
+    ParameterSetting& setting = settings.emplace_back();
+    setting.weight_decay = options.weight_decay;
+    if (group != options.groups.end()) {
+      used[static_cast<std::size_t>(group - options.groups.begin())] = true;
+      setting = {group->lr_factor, group->weight_decay.value_or(options.weight_decay)};
+    } else if (options.decay_only_weights && kind_of(parameter) != ParameterKind::weight) {
+      setting.weight_decay = 0;
+    }
+  }
+  const auto unused = std::find(used.begin(), used.end(), false);
+  if (unused == used.end()) return settings;
+  const auto g = static_cast<std::size_t>(unused - used.begin());
+  throw ArgumentError(Options::kKind,
+                      fmt::format("groups.{}: match '{}' must be for a parameter that no group before it "
+                                  "has, of {}",
+                                  g, options.groups[g].match, names_text(parameters)),
+                      "none");
 }
 
 }  // namespace
@@ -117,24 +213,31 @@ void Optimizer::check(const std::vector<NamedParameter>& parameters) const {
 
 Sgd::Sgd(const SgdOptions& options) : Optimizer(options.lr, SgdOptions::kKind), options_(options) {
   check_fields(SgdOptions::kKind, options);
+  check_groups(SgdOptions::kKind, options.groups);
   if (options.nesterov && options.momentum == 0)
     throw ArgumentError("sgd", "momentum must be > 0 with nesterov", "0");
 }
 Sgd::Sgd(float lr, SgdOptions options) : Sgd(with_lr(lr, options)) {}
 
-void Sgd::do_prepare(const std::vector<NamedParameter>& parameters) { momentum_ = zeros_for(parameters); }
+void Sgd::do_prepare(const std::vector<NamedParameter>& parameters) {
+  settings_ = settings_of(options_, parameters);
+  momentum_ = zeros_for(parameters);
+}
 
 void Sgd::do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
-  const reference::SgdCoefficients<float> c{.lr = lr(),
-                                            .momentum = options_.momentum,
-                                            .weight_decay = options_.weight_decay,
-                                            .nesterov = options_.nesterov,
-                                            .first = steps_taken() == 0};
-  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
-    Parameter& p = *parameters[i].parameter;
-    kernels::sgd_step(p.value.data() + begin, momentum_[i].data() + begin, p.gradient.data() + begin, c,
-                      end - begin);
-  });
+  const auto make = [&](const ParameterSetting& setting) {
+    return reference::SgdCoefficients<float>{.lr = static_cast<float>(group_lr(lr(), setting)),
+                                             .momentum = options_.momentum,
+                                             .weight_decay = setting.weight_decay,
+                                             .nesterov = options_.nesterov,
+                                             .first = steps_taken() == 0};
+  };
+  for_pieces_by(settings_, parameters, threads, make,
+                [&](std::size_t i, const auto& c, std::size_t begin, std::size_t end) {
+                  Parameter& p = *parameters[i].parameter;
+                  kernels::sgd_step(p.value.data() + begin, momentum_[i].data() + begin,
+                                    p.gradient.data() + begin, c, end - begin);
+                });
 }
 
 std::vector<NamedTensor> Sgd::state() {
@@ -146,24 +249,30 @@ std::vector<NamedTensor> Sgd::state() {
 template <class Options>
 AdamBy<Options>::AdamBy(const Options& options) : Optimizer(options.lr, Options::kKind), options_(options) {
   check_fields(Options::kKind, options);
+  check_groups(Options::kKind, options.groups);
 }
 template <class Options>
 AdamBy<Options>::AdamBy(float lr, Options options) : AdamBy(with_lr(lr, options)) {}
 
 template <class Options>
 void AdamBy<Options>::do_prepare(const std::vector<NamedParameter>& parameters) {
+  settings_ = settings_of(options_, parameters);
   m_ = zeros_for(parameters);
   v_ = zeros_for(parameters);
 }
 
 template <class Options>
 void AdamBy<Options>::do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
-  const auto c = coefficients(options_, lr(), static_cast<double>(steps_taken() + 1));
-  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
-    Parameter& p = *parameters[i].parameter;
-    kernels::adam_step(p.value.data() + begin, m_[i].data() + begin, v_[i].data() + begin,
-                       p.gradient.data() + begin, c, end - begin);
-  });
+  const auto make = [&](const ParameterSetting& setting) {
+    return coefficients(options_, group_lr(lr(), setting), setting.weight_decay,
+                        static_cast<double>(steps_taken() + 1));
+  };
+  for_pieces_by(settings_, parameters, threads, make,
+                [&](std::size_t i, const auto& c, std::size_t begin, std::size_t end) {
+                  Parameter& p = *parameters[i].parameter;
+                  kernels::adam_step(p.value.data() + begin, m_[i].data() + begin, v_[i].data() + begin,
+                                     p.gradient.data() + begin, c, end - begin);
+                });
 }
 
 template <class Options>

@@ -13,27 +13,42 @@ namespace volley::reference {
 // these. Equation numbers are those of docs/math/losses.md. Every sum is in double: over the classes and
 // steps of one sample ascending, over the samples by core/tree_sum.hpp.
 
+/// (R10) How much each sample of a batch counts.
+struct SampleWeights {
+  const float* of_class = nullptr;  // (K) w; null: all samples count alike
+  const std::uint32_t* labels = nullptr;
+  double total = 0;  // the sum of w[label]
+
+  double of(std::size_t n) const {
+    return of_class == nullptr ? 1 : static_cast<double>(of_class[labels[n]]);
+  }
+  /// What the sum of w[label] l is divided by.
+  double sum(std::size_t N) const { return of_class == nullptr ? static_cast<double>(N) : total; }
+  /// (R11) How many samples there would be, did all count alike, for sample n to have the share that it has.
+  double count(std::size_t n, std::size_t N) const { return sum(N) / of(n); }
+};
+
 /// (R2) scale times the mean over batch and classes of (z - target)^2 for scores z (N, K); the target is `on`
 /// for the label, `off` for the others.
 template <class Real>
 Real mse_forward(const Real* z, const std::uint32_t* labels, Real scale, Real on, Real off, std::size_t N,
-                 std::size_t K) {
+                 std::size_t K, const SampleWeights& weights = {}) {
   const double sum = tree_sum(N, [&](std::size_t n) {
     double squares = 0;
     for (std::size_t k = 0; k < K; ++k) {
       const double e = static_cast<double>(z[n * K + k]) - static_cast<double>(labels[n] == k ? on : off);
       squares += e * e;
     }
-    return squares;
+    return weights.of(n) * squares;
   });
-  return static_cast<Real>(static_cast<double>(scale) * sum / static_cast<double>(N * K));
+  return static_cast<Real>(static_cast<double>(scale) * sum / (weights.sum(N) * static_cast<double>(K)));
 }
 /// (R3) dz (N, K)
 template <class Real>
 void mse_backward(Real* dz, const Real* z, const std::uint32_t* labels, Real scale, Real on, Real off,
-                  std::size_t N, std::size_t K) {
-  const Real factor = 2 * scale / static_cast<Real>(N * K);
+                  std::size_t N, std::size_t K, const SampleWeights& weights = {}) {
   for (std::size_t n = 0; n < N; ++n) {
+    const Real factor = 2 * scale / static_cast<Real>(weights.count(n, N) * static_cast<double>(K));
     for (std::size_t k = 0; k < K; ++k) dz[n * K + k] = factor * (z[n * K + k] - (labels[n] == k ? on : off));
   }
 }
@@ -80,16 +95,17 @@ void cross_entropy_backward(Real* dz, const Real* z, std::uint32_t label, Real s
 /// The mean over a batch of scores z (N, K), and its gradient dz (N, K).
 template <class Real>
 Real mean_cross_entropy_forward(const Real* z, const std::uint32_t* labels, Real smoothing, std::size_t N,
-                                std::size_t K) {
-  const double sum =
-      tree_sum(N, [&](std::size_t n) { return cross_entropy_forward(z + n * K, labels[n], smoothing, K); });
-  return static_cast<Real>(sum / static_cast<double>(N));
+                                std::size_t K, const SampleWeights& weights = {}) {
+  const double sum = tree_sum(N, [&](std::size_t n) {
+    return weights.of(n) * cross_entropy_forward(z + n * K, labels[n], smoothing, K);
+  });
+  return static_cast<Real>(sum / weights.sum(N));
 }
 template <class Real>
 void mean_cross_entropy_backward(Real* dz, const Real* z, const std::uint32_t* labels, Real smoothing,
-                                 std::size_t N, std::size_t K) {
-  const Real share = 1 / static_cast<Real>(N);
+                                 std::size_t N, std::size_t K, const SampleWeights& weights = {}) {
   for (std::size_t n = 0; n < N; ++n) {
+    const Real share = 1 / static_cast<Real>(weights.count(n, N));
     cross_entropy_backward(dz + n * K, z + n * K, labels[n], smoothing, share, K);
   }
 }
@@ -119,12 +135,12 @@ Real tet_forward(const Real* y, std::uint32_t label, const TetParameters<Real>& 
   return static_cast<Real>((1 - lamb) * cross_entropies / static_cast<double>(T) +
                            lamb * squares / static_cast<double>(T * K));
 }
-/// (R9) dy (T, K) of the mean over N samples
+/// (R9) dy (T, K) of the mean over `count` samples, (R11)
 template <class Real>
-void tet_backward(Real* dy, const Real* y, std::uint32_t label, const TetParameters<Real>& p, std::size_t N,
+void tet_backward(Real* dy, const Real* y, std::uint32_t label, const TetParameters<Real>& p, double count,
                   std::size_t T, std::size_t K) {
-  const Real entropy_share = (1 - p.lamb) / static_cast<Real>(N * T);
-  const Real square_share = 2 * p.lamb / static_cast<Real>(N * T * K);
+  const Real entropy_share = (1 - p.lamb) / static_cast<Real>(count * static_cast<double>(T));
+  const Real square_share = 2 * p.lamb / static_cast<Real>(count * static_cast<double>(T * K));
   for (std::size_t t = 0; t < T; ++t) {
     cross_entropy_backward(dy + t * K, y + t * K, label, p.smoothing, entropy_share, K);
     for (std::size_t k = 0; k < K; ++k) dy[t * K + k] += square_share * (y[t * K + k] - p.means);

@@ -14,6 +14,7 @@
 #include "report/page.hpp"
 #include "report/report.hpp"
 #include "storage/recipe_toml.hpp"
+#include "storage/run_spread.hpp"
 
 namespace volley::report {
 namespace {
@@ -138,18 +139,84 @@ void add_differences(Html& page, const std::vector<RunRecord>& runs) {
   add_table(page, "The fields in which the recipes differ; they agree in all others", columns, rows);
 }
 
-}  // namespace
+/// A mean and "+-" its spread, where there is one: of shares in percent, of losses as they are.
+std::string spread_text(const EpochNumber& number, const MeanAndSpread& at) {
+  const bool share = std::string_view(number.name).ends_with("acc");
+  const std::string mean = share ? percent(at.mean) : shown(at.mean);
+  if (std::isnan(at.spread)) return mean;
+  return mean +
+         (share ? fmt::format(" \u00b1 {:.2f}", 100 * at.spread) : fmt::format(" \u00b1 {:.2g}", at.spread));
+}
 
-std::string comparison_page(const std::vector<RunRecord>& runs, const std::vector<Command>& commands) {
+std::vector<std::string> spread_row(std::string name, const std::vector<RunRecord>& runs,
+                                    const std::vector<EpochRecord>& epochs) {
+  std::vector<std::string> row{std::move(name)};
+  for (const EpochNumber& number : epoch_numbers(runs))
+    row.push_back(spread_text(number, mean_and_spread(epochs, number.value)));
+  return row;
+}
+
+void add_spread_table(Html& page, const std::vector<RunRecord>& runs) {
+  const std::vector<EpochRecord> best = best_of_each(runs);
+  if (best.empty()) {
+    page.leaf("p", "No epoch is finished.");
+    return;
+  }
+  std::vector<std::string> columns{"epoch"};
+  for (const EpochNumber& number : epoch_numbers(runs)) columns.emplace_back(number.name);
+  add_table(page,
+            fmt::format("Mean and standard deviation (of a sample, n - 1) of {} seeds; best and last are "
+                        "those of each run",
+                        best.size()),
+            columns, {spread_row("best", runs, best), spread_row("last", runs, last_of_each(runs))});
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t i = 0; i < common_epochs(runs); ++i)
+    rows.push_back(spread_row(fmt::format("{}", i + 1), runs, epoch_of_each(runs, i)));
+  if (rows.empty()) return;
+  page.open("details").leaf("summary", "The epochs that all runs have");
+  add_table(page, "Mean and standard deviation after each epoch", columns, rows);
+  page.close();
+}
+
+/// The mean of two numbers over the epochs that all runs have, with a band of the standard deviation.
+Chart spread_chart(const std::vector<RunRecord>& runs, std::string title, std::string y_label, double factor,
+                   const std::vector<std::pair<std::string, double (*)(const EpochRecord&)>>& numbers) {
+  Chart chart{.title = std::move(title), .x_label = "epoch", .y_label = std::move(y_label)};
+  for (const auto& [name, value] : numbers) {
+    Series series{.name = name};
+    for (std::size_t i = 0; i < common_epochs(runs); ++i) {
+      const MeanAndSpread at = mean_and_spread(epoch_of_each(runs, i), value);
+      series.x.push_back(static_cast<double>(i + 1));
+      series.y.push_back(factor * at.mean);
+      series.low.push_back(factor * (at.mean - at.spread));
+      series.high.push_back(factor * (at.mean + at.spread));
+    }
+    chart.series.push_back(std::move(series));
+  }
+  return chart;
+}
+
+void add_spread(Html& page, const std::vector<RunRecord>& runs) {
+  add_spread_table(page, runs);
+  page.open("div", {{"class", "charts"}});
+  draw(page, spread_chart(runs, "Accuracy (mean, band: standard deviation)", "accuracy, %", 100,
+                          {{"training", [](const EpochRecord& e) { return e.train_acc; }},
+                           {"test", [](const EpochRecord& e) { return e.test_acc; }}}));
+  draw(page, spread_chart(runs, "Loss (mean, band: standard deviation)", "loss", 1,
+                          {{"training", [](const EpochRecord& e) { return e.train_loss; }},
+                           {"test", [](const EpochRecord& e) { return e.test_loss; }}}));
+  page.close();
+}
+
+std::string page_of_runs(const std::string& title, const Sections& sections,
+                         const std::vector<RunRecord>& runs, const std::vector<Command>& commands) {
   if (runs.empty()) throw ArgumentError("report", "a comparison must have 1 or more runs", "0");
-  const Sections sections{
-      {"results", "Results"}, {"curves", "Curves"}, {"recipes", "Recipes"}, {"commands", "Commands"}};
-  const std::string title = fmt::format("{} runs compared", runs.size());
   Html page = begin_page(title + " - a Volley report", sections);
   page.leaf("h1", title);
   for (const auto& section : sections) {
     const std::string& id = section.first;
     open_section(page, sections, id);
+    if (id == "spread") add_spread(page, runs);
     if (id == "results") add_results(page, runs);
     if (id == "curves") add_curves(page, runs);
     if (id == "recipes") add_differences(page, runs);
@@ -157,6 +224,26 @@ std::string comparison_page(const std::vector<RunRecord>& runs, const std::vecto
     page.close();
   }
   return end_page(std::move(page));
+}
+
+}  // namespace
+
+std::string comparison_page(const std::vector<RunRecord>& runs, const std::vector<Command>& commands) {
+  return page_of_runs(
+      fmt::format("{} runs compared", runs.size()),
+      {{"results", "Results"}, {"curves", "Curves"}, {"recipes", "Recipes"}, {"commands", "Commands"}}, runs,
+      commands);
+}
+
+std::string seeds_page(const std::vector<RunRecord>& runs, const std::vector<Command>& commands) {
+  const std::string name = runs.empty() ? "" : runs.front().recipe.name;
+  return page_of_runs(fmt::format("{}: seeds {}", name, seeds_text(runs)),
+                      {{"spread", "Mean and spread"},
+                       {"results", "Each run"},
+                       {"curves", "Curves"},
+                       {"recipes", "Recipes"},
+                       {"commands", "Commands"}},
+                      runs, commands);
 }
 
 }  // namespace volley::report

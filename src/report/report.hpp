@@ -47,4 +47,7 @@ std::string run_page(const Report& report);
 /// Runs side by side, on such a page.
 std::string comparison_page(const std::vector<RunRecord>& runs, const std::vector<Command>& commands);
 
+/// Runs of one recipe from different seeds: their mean and spread, then the runs side by side.
+std::string seeds_page(const std::vector<RunRecord>& runs, const std::vector<Command>& commands);
+
 }  // namespace volley::report

@@ -38,8 +38,12 @@ std::vector<Fact> headline(const RunRecord& run) {
     for (const EpochRecord& e : run.epochs) seconds += e.seconds;
     facts.push_back({"time", duration(seconds), "training and tests"});
   }
-  facts.push_back({"epochs", fmt::format("{} of {}", run.epochs.size(), run.recipe.epochs),
-                   fmt::format("{} iterations", grouped(static_cast<double>(run.iterations.size())))});
+  const std::size_t patience = run.recipe.training.early_stopping, since = epochs_since_best(run.epochs);
+  const bool early = patience > 0 && since >= patience && run.epochs.size() < run.recipe.epochs;
+  facts.push_back(
+      {"epochs", fmt::format("{} of {}", run.epochs.size(), run.recipe.epochs),
+       fmt::format("{} iterations{}", grouped(static_cast<double>(run.iterations.size())),
+                   early ? fmt::format("; stopped early, {} epochs after the best", since) : "")});
   return facts;
 }
 

@@ -63,7 +63,10 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(r
   if (file_.metadata.contains("numerics")) read_number("numerics", numerics_);
   run_ = {text("recipe"), text("data_sha256"), parse_metrics(text("metrics"), path.string())};
   read_number("optimizer_steps", optimizer_steps_);
+  position_.epochs_since_best = epochs_since_best(run_.epochs);
   TrainerPosition::fields(position_, [&](std::string_view name, auto& value, const Range& range) {
+    const bool newer = name == "weight_sum" || name == "epochs_since_best";  // 0.1 does not write them
+    if (newer && !file_.metadata.contains(position_key(name))) return;
     read_number(position_key(name), value);
     if (!range.contains(static_cast<double>(value))) {
       throw FileError(path.string(), fmt::format("'{}' to be {}", position_key(name), range.text()),

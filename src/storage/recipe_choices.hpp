@@ -71,10 +71,14 @@ inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
 
+/// The word for class weights that follow from the training set.
+inline constexpr std::string_view kBalanced = "balanced";
+
 /// A struct that lists its fields.
 template <class T>
-inline constexpr bool is_options = std::is_class_v<T> && !is_variant<T> && !is_vector<T> && !is_optional<T> &&
-                                   !std::is_same_v<T, std::string> && !std::is_same_v<T, Size2>;
+inline constexpr bool is_options =
+    std::is_class_v<T> && !is_variant<T> && !is_vector<T> && !is_optional<T> &&
+    !std::is_same_v<T, std::string> && !std::is_same_v<T, Size2> && !std::is_same_v<T, ClassWeights>;
 
 /// A list of tables, such as the layers of a network.
 template <class T>

@@ -31,7 +31,11 @@ std::string fields_text(const Options& options, std::string_view separator) {
   };
   if constexpr (requires { Options::kKind; }) add("kind", toml_quoted(Options::kKind));
   Options::fields(options, [&]<class T>(std::string_view name, const T& value, const Range&) {
-    if constexpr (!is_sections<T>) add(name, value_text(value));
+    if constexpr (!is_sections<T>) {
+      add(name, value_text(value));
+    } else if constexpr (std::is_same_v<T, std::vector<ParameterGroup>>) {
+      if (value.empty()) add(name, "[]");  // a key that --set can name
+    }
   });
   return text;
 }
@@ -50,6 +54,9 @@ std::string value_text(const T& value) {
     return toml_quoted(choices(value)[static_cast<std::size_t>(value)]);
   } else if constexpr (is_optional<T>) {
     return value.has_value() ? value_text(*value) : toml_quoted(kNone);
+  } else if constexpr (std::is_same_v<T, ClassWeights>) {
+    if (value.values.empty()) return toml_quoted(value.balanced ? kBalanced : kNone);
+    return value_text(value.values);
   } else if constexpr (is_vector<T>) {
     std::string text;
     for (const auto& item : value) text += (text.empty() ? "" : ", ") + value_text(item);

@@ -129,6 +129,18 @@ void read_choice(const toml::node& node, Enum& value, const Place& place) {
   place.fail(node, fmt::format("'{}' is unknown{}", *word, suggestion(*word, names)));
 }
 
+/// A number for each class, or a word.
+void read_class_weights(const toml::node& node, ClassWeights& value, const Range& range, const Place& place) {
+  const std::optional<std::string> word = node.value_exact<std::string>();
+  const toml::array* list = node.as_array();
+  value = {};
+  value.balanced = word == kBalanced;
+  if (value.balanced || word == kNone) return;
+  if (list == nullptr || list->empty())
+    place.expected(node, fmt::format("a list of numbers {}, '{}' or '{}'", range.text(), kBalanced, kNone));
+  read_value(node, value.values, range, place);
+}
+
 /// A table with a `kind` and the fields of that kind, or the bare name of a kind.
 template <class Variant>
 void read_variant(const toml::node& node, Variant& value, const Place& place) {
@@ -157,6 +169,8 @@ void read_value(const toml::node& node, T& value, const Range& range, const Plac
     const std::optional<std::string> text = node.value_exact<std::string>();
     if (!text) place.expected(node, "a string");
     value = *text;
+  } else if constexpr (std::is_same_v<T, ClassWeights>) {
+    read_class_weights(node, value, range, place);
   } else if constexpr (std::is_same_v<T, Size2>) {
     read_size(node, value, range, place);
   } else if constexpr (std::is_enum_v<T>) {

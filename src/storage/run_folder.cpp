@@ -24,6 +24,7 @@
 #include "core/sha256.hpp"
 #include "storage/csv_file.hpp"
 #include "storage/recipe_toml.hpp"
+#include "storage/seeds_folder.hpp"
 
 namespace fs = std::filesystem;
 
@@ -33,8 +34,8 @@ namespace run_folder {
 namespace {
 
 /// What of a recipe decides no bit of the epochs that both have.
-constexpr std::array<std::string_view, 5> kMayDiffer{"name", "description", "epochs", "training.threads",
-                                                     "training.on_non_finite"};
+constexpr std::array<std::string_view, 6> kMayDiffer{
+    "name", "description", "epochs", "training.threads", "training.on_non_finite", "training.early_stopping"};
 
 /// Makes the folder and those above it; false when it was there already.
 bool make(const fs::path& folder) {
@@ -97,6 +98,16 @@ Lock create(const std::string& recipe_name, const fs::path& folder) {
 }
 
 Recipe load_recipe(const fs::path& folder) {
+  if (seeds_folder::is_one(folder)) {
+    const std::uint32_t seed = seeds_folder::seeds(folder).front();
+    throw FileError(folder.string(), "a run folder",
+                    fmt::format("one of several seeds, whose runs are in it: {}",
+                                seeds_folder::run_of(folder, seed).string()));
+  }
+  return recipe_in(folder);
+}
+
+Recipe recipe_in(const fs::path& folder) {
   const fs::path path = folder / kRecipe;
   std::error_code error;
   if (!fs::exists(path, error)) {

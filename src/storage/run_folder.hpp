@@ -70,8 +70,10 @@ class Lock {
 /// given: runs/<recipe>-<YYYYmmdd-HHMMSS>, in local time, with -2, -3 ... behind it when that is taken.
 Lock create(const std::string& recipe_name, const std::filesystem::path& folder = {});
 
-/// The recipe of a run. Throws a FileError when `folder` is no run folder.
+/// The recipe of a run. Throws a FileError when `folder` is no run folder, or one of several seeds.
 Recipe load_recipe(const std::filesystem::path& folder);
+/// The same, of a folder of several seeds too.
+Recipe recipe_in(const std::filesystem::path& folder);
 
 /// A run that can go on.
 struct Paused {

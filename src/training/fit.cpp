@@ -60,6 +60,12 @@ std::string problem_of_one_sample(const Layer& net, const Encoder& encoder, cons
 
 }  // namespace
 
+std::size_t epochs_since_best(const std::vector<EpochRecord>& epochs) {
+  if (epochs.empty()) return 0;
+  const auto best = std::ranges::max_element(epochs, {}, &EpochRecord::score);
+  return static_cast<std::size_t>(epochs.end() - best) - 1;
+}
+
 /// Throws where `data` cannot be trained on for `epochs` epochs from here.
 void Trainer::check_fit(const Sets& data, std::size_t epochs) const {
   const Dataset& train = data.train;
@@ -108,10 +114,17 @@ History Trainer::fit(const Sets& data, std::size_t epochs, Recorder* recorder) {
                  batches_of(data.validation.size(), false) + batches_of(data.test.size(), false));
   });
   History history;
-  while (history.epochs.size() < epochs && !history.stopped) {
-    history.stopped = !fit_epoch(data, report, history);
+  while (history.epochs.size() < epochs && !history.stopped && !history.stopped_early) {
+    history.stopped_early = is_stalled();
+    if (!history.stopped_early) history.stopped = !fit_epoch(data, report, history);
   }
   return history;
+}
+
+/// Whether early_stopping ends the training here, between two epochs.
+bool Trainer::is_stalled() const {
+  return options_.early_stopping > 0 && position_.iteration == 0 &&
+         position_.epochs_since_best >= options_.early_stopping;
 }
 
 /// The rest of the epoch under way, and its evaluation; false when the recorder stopped it.
@@ -129,17 +142,19 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
   if (evaluation.stopped) return false;
   const auto seen = static_cast<double>(position_.seen);
   const auto samples = static_cast<double>(std::min(batches * options_.batch, train.size()));
-  EpochRecord record{.epoch = position_.epoch,
-                     .train_loss = position_.loss_sum / seen,
-                     .train_acc = static_cast<double>(position_.right) / seen,
-                     .test_loss = evaluation.loss,
-                     .test_acc = evaluation.accuracy,
-                     .max_test_acc = std::max(position_.max_test_acc, evaluation.accuracy),
-                     .train_samples_per_second = samples / position_.seconds,
-                     .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
-                     .seconds = position_.seconds + seconds_since(start),
-                     .test_silent = evaluation.silent};
+  EpochRecord record{
+      .epoch = position_.epoch,
+      .train_loss = position_.loss_sum / (position_.weight_sum > 0 ? position_.weight_sum : seen),
+      .train_acc = static_cast<double>(position_.right) / seen,
+      .test_loss = evaluation.loss,
+      .test_acc = evaluation.accuracy,
+      .max_test_acc = std::max(position_.max_test_acc, evaluation.accuracy),
+      .train_samples_per_second = samples / position_.seconds,
+      .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
+      .seconds = position_.seconds + seconds_since(start),
+      .test_silent = evaluation.silent};
   record.activity = std::move(evaluation.activity);
+  const double best_before = validation.size() > 0 ? position_.max_validation_acc : position_.max_test_acc;
   double max_validation_acc = position_.max_validation_acc;
   double test_acc_at_best = position_.test_acc_at_best_validation;
   if (validation.size() > 0) {
@@ -149,11 +164,13 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
     }
     record.validation = {held_out.loss, held_out.accuracy, test_acc_at_best};
   }
+  const bool best = position_.epoch == 1 || record.score() > best_before;
   position_ = {.epoch = position_.epoch + 1,
                .iterations = position_.iterations,
                .max_test_acc = record.max_test_acc,
                .max_validation_acc = max_validation_acc,
-               .test_acc_at_best_validation = test_acc_at_best};
+               .test_acc_at_best_validation = test_acc_at_best,
+               .epochs_since_best = best ? 0 : position_.epochs_since_best + 1};
   history.epochs.push_back(record);
   tell([&] { report.epoch(record, *this); });
   return true;
@@ -173,7 +190,8 @@ bool Trainer::train_steps(const Dataset& train, std::size_t batches, Recorder& r
     const StepResult step = compute_gradients(train, walk.batch(), draw);
     if (is_good(step)) {
       update(step);
-      position_.loss_sum += step.loss * static_cast<double>(samples.size());
+      position_.loss_sum += step.loss * step.weight;
+      if (!parts_.loss->class_weights().empty()) position_.weight_sum += step.weight;
       position_.right += step.right;
       position_.seen += samples.size();
     }

@@ -179,6 +179,19 @@ Split Recipe::take(Split whole) const {
   return whole;
 }
 
+Recipe Recipe::balanced_by(const Dataset& train) const {
+  Recipe result = *this;
+  const auto resolve = [&](auto& options) {
+    if (!options.class_weights.balanced) return;
+    train.check();
+    std::size_t classes = train.classes.size();
+    if (classes == 0) classes = std::size_t{*std::ranges::max_element(train.labels)} + 1;
+    options.class_weights = balanced_class_weights(train.labels, classes);
+  };
+  std::visit(resolve, result.loss);
+  return result;
+}
+
 TrainerParts Recipe::build_parts() const {
   return {.optimizer = make_one<Optimizer>(Optimizers{}, optimizer),
           .loss = make_one<Loss>(Losses{}, loss),

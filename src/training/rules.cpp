@@ -60,6 +60,8 @@ void ArticleRule::check(const Layer& net, const Loss& loss) const {
   if (!loss.scores_are_rates()) {
     throw ArgumentError(kind(), "loss must be one of firing rates, such as rate_mse", loss.kind());
   }
+  if (!loss.class_weights().empty())
+    throw ArgumentError(kind(), "loss must have no class_weights, which the rule knows nothing of");
   const auto* sequential = dynamic_cast<const Sequential*>(&net);
   if (sequential != nullptr && is_article_network(*sequential)) return;
   throw ArgumentError(

@@ -71,9 +71,10 @@ struct Trainer::Pass {
   std::vector<Tensor> buffers_before;  // the step under way
   Tensor scores;
   double loss = 0;
+  double weight = 0;  // of the batch in a mean of losses
   std::size_t right = 0;
 
-  /// Runs the network on a batch of `data`: fills labels, scores, loss and right.
+  /// Runs the network on a batch of `data`: fills labels, scores, loss, weight and right.
   Signal forward(const Layer& net, const Loss& loss_function, const Dataset& data, const Batch& batch,
                  const Draw& draw, bool training) {
     labels.resize(batch.samples.size());
@@ -82,6 +83,7 @@ struct Trainer::Pass {
     tape.set_context({.training = training, .draw = draw, .samples = batch.samples});
     const Signal y = net.forward(batch.x, tape);
     loss = loss_function.forward(y, labels, scores, loss_tape);
+    weight = loss_function.total_weight(labels);
     right = count_right(scores, labels);
     return y;
   }
@@ -151,7 +153,7 @@ Trainer::StepResult Trainer::compute_gradients(const Dataset& train, const Batch
   for (std::size_t i = 0; i < pass.buffers.size(); ++i) pass.buffers_before[i] = *pass.buffers[i].tensor;
   parts_.rule->gradients(net_, *parts_.loss,
                          {*batch.data, batch.places, pass.labels, y, pass.scores, pass.loss_tape}, pass.tape);
-  return {pass.loss, pass.right, gradient_norm(pass.parameters, pass.pool)};
+  return {pass.loss, pass.right, gradient_norm(pass.parameters, pass.pool), pass.weight};
 }
 
 /// Takes back what the batch has changed in the layers' buffers.
@@ -199,6 +201,7 @@ Evaluation Trainer::run_evaluation(const Dataset& data, const Draw& draw, Record
   result.scores.resize({data.size(), K});
   result.predictions.resize(data.size());
   std::size_t right = 0;
+  double weight = 0;
   BatchWalk walk({.data = data,
                   .order = memory.order,
                   .batch = options_.batch,
@@ -217,7 +220,8 @@ Evaluation Trainer::run_evaluation(const Dataset& data, const Draw& draw, Record
     }
     if (options_.monitors) pass.monitor.look(pass.tape);
     std::ranges::copy(pass.scores.values(), result.scores.data() + b * options_.batch * K);
-    result.loss += pass.loss * static_cast<double>(samples);
+    result.loss += pass.loss * pass.weight;
+    weight += pass.weight;
     right += pass.right;
     if (recorder != nullptr) {
       recorder->test_batch(b + 1, batches);
@@ -226,7 +230,7 @@ Evaluation Trainer::run_evaluation(const Dataset& data, const Draw& draw, Record
     }
   }
   for (std::size_t n = 0; n < data.size(); ++n) count_prediction(result, n);
-  result.loss /= static_cast<double>(data.size());
+  result.loss /= weight;
   result.accuracy = static_cast<double>(right) / static_cast<double>(data.size());
   result.activity = pass.monitor.activity();
   result.seconds = seconds_since(start);
@@ -250,6 +254,7 @@ void Trainer::check_data(const Dataset& data) const {
         fmt::format("{}: the network's output must be one score for each of {} classes", data.name, classes),
         out);
   }
+  parts_.loss->check_outputs(out[0]);
 }
 
 }  // namespace volley

@@ -41,6 +41,16 @@ std::vector<LossCase> loss_cases(float T) {
   add("membrane_cross_entropy", false, MembraneCrossEntropy{{.label_smoothing = 0.2f}});
   add("membrane_cross_entropy mean", false, MembraneCrossEntropy{{.readout = Readout::mean}});
   add("tet membrane", false, Tet{{.lamb = 0.05f, .means = 0.5f, .label_smoothing = 0.1f}});
+  const ClassWeights weights{0.5f, 2.0f, 1.0f, 3.0f, 0.25f};
+  add("rate_mse weighted", true, RateMse{{.class_weights = weights}});
+  add("rate_cross_entropy weighted", true, RateCrossEntropy{{.class_weights = weights}});
+  add("count_mse weighted", true,
+      CountMse{{.scale = 1 / T, .correct_rate = 0.9f, .incorrect_rate = 0.1f, .class_weights = weights}});
+  add("count_cross_entropy weighted", true, CountCrossEntropy{{.class_weights = weights}});
+  add("tet weighted", true,
+      Tet{{.lamb = 0.05f, .means = 0.5f, .label_smoothing = 0.1f, .class_weights = weights}});
+  add("membrane_mse weighted", false, MembraneMse{{.class_weights = weights}});
+  add("membrane_cross_entropy weighted", false, MembraneCrossEntropy{{.class_weights = weights}});
   return cases;
 }
 
@@ -99,6 +109,43 @@ TEST(PartsParity, OptimizersAndClippingUnderAScheduleAgreeWithTorch) {
   expect_path(g, "sgd", Sgd{0.05f, {.momentum = 0.9f, .weight_decay = 0.1f, .nesterov = true}});
   expect_path(g, "clip_norm", Sgd{0.05f}, 3.0f);
   expect_path(g, "clip_value", Sgd{0.05f}, 0, 0.7f);
+}
+
+/// Six steps of a weight, a bias and a norm of two numbers each, under StepLR(2, 0.5).
+void expect_group_path(const nlohmann::json& g, const std::string& name, Optimizer&& optimizer) {
+  SCOPED_TRACE(name);
+  Parameter weight(Shape{2}), bias(Shape{2}), norm(Shape{2}, ParameterKind::norm);
+  const std::vector<NamedParameter> parameters{{"0.weight", &weight}, {"0.bias", &bias}, {"1.weight", &norm}};
+  const std::vector<float> weights = floats(g.at("weights")), gradients = floats(g.at("gradients"));
+  for (std::size_t i = 0; i < 3; ++i) std::copy_n(&weights[2 * i], 2, parameters[i].parameter->value.data());
+  const auto& path = g.at("cases").at(name).at("path");
+  for (std::size_t step = 0; step < path.size(); ++step) {
+    std::vector<float> values;
+    for (std::size_t i = 0; i < 3; ++i)
+      std::copy_n(&gradients[step * 6 + 2 * i], 2, parameters[i].parameter->gradient.data());
+    const double lr =
+        scheduled_lr(StepSchedule{{}, 2, 0.5}, static_cast<double>(optimizer.base_lr()), step, 0);
+    optimizer.set_lr(static_cast<float>(lr));
+    optimizer.step(parameters, ThreadPool::shared());
+    for (const NamedParameter& p : parameters)
+      values.insert(values.end(), p.parameter->value.data(), p.parameter->value.data() + 2);
+    EXPECT_LE(scaled_error(values, floats(path[step])), kRounding) << "step " << step + 1;
+  }
+}
+
+TEST(PartsParity, GroupsOfParametersAgreeWithTorchsParamGroups) {
+  const nlohmann::json g = golden().at("optimizers");
+  const std::vector<ParameterGroup> groups{{.match = "bias", .weight_decay = 0.0f},
+                                           {.match = "1.*", .weight_decay = 0.0f, .lr_factor = 0.5f}};
+  expect_group_path(g, "adamw groups", AdamW{0.05f, {.weight_decay = 0.1f, .groups = groups}});
+  expect_group_path(g, "adam groups", Adam{0.05f, {.weight_decay = 0.1f, .groups = groups}});
+  expect_group_path(g, "sgd groups", Sgd{0.05f, {.momentum = 0.9f, .weight_decay = 0.1f, .groups = groups}});
+  // The short form decides of the decay; the rate is the group's.
+  expect_group_path(g, "adam groups",
+                    Adam{0.05f,
+                         {.weight_decay = 0.1f,
+                          .decay_only_weights = true,
+                          .groups = {{.match = "norm", .weight_decay = 0.0f, .lr_factor = 0.5f}}}});
 }
 
 TEST(PartsParity, SchedulesAgreeWithTorchToTheDigit) {

@@ -1,5 +1,6 @@
 #include "report/report.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -159,6 +160,36 @@ TEST(ComparisonPage, NamesEveryFieldThatDiffersAndNoOther) {
   expect_has(page, "training.steps");
   EXPECT_EQ(page.find("training.batch"), std::string::npos);
   expect_has(comparison_page({record(1), record(2)}, {}), "The recipes are the same in every field.");
+}
+
+/// A run of these test accuracies.
+RunRecord with_accuracies(std::uint32_t seed, const std::vector<double>& test_accs) {
+  RunRecord run = record(test_accs.size(), {fmt::format("training.seed={}", seed)});
+  for (std::size_t i = 0; i < test_accs.size(); ++i) run.epochs[i].test_acc = test_accs[i];
+  return run;
+}
+
+TEST(SeedsPage, HasTheMeanAndTheSpreadOfASample) {
+  const std::string page = seeds_page({with_accuracies(4, {0.1, 0.5, 0.4}), with_accuracies(5, {0.2, 0.3}),
+                                       with_accuracies(6, {0.3, 0.7, 0.4})},
+                                      {{"This page:", "volley report x"}});
+  expect_page(page);
+  expect_has(page, "toy: seeds 4, 5, 6");
+  expect_has(page, "of 3 seeds");
+  // Best 0.5, 0.3, 0.7; last 0.4, 0.3, 0.4; of epoch 1: 0.1, 0.2, 0.3.
+  expect_has(page, "<td>50.00 % \u00b1 20.00</td>");
+  expect_has(page, "<td>36.67 % \u00b1 5.77</td>");
+  expect_has(page, "<td>20.00 % \u00b1 10.00</td>");
+  expect_has(page, "<th scope=\"row\">2</th>");
+  EXPECT_EQ(page.find("<th scope=\"row\">3</th>"), std::string::npos) << "one run has no third epoch";
+  expect_has(page, "class=\"band s1\"");
+  expect_has(page, "training.seed");
+  const std::string one = seeds_page({with_accuracies(4, {0.5})}, {});
+  expect_page(one);
+  EXPECT_EQ(one.find("nan"), std::string::npos);
+  expect_page(seeds_page({record(0), record(0)}, {}));
+  EXPECT_EQ(test::error_text([] { seeds_page({}, {}); }),
+            "[report] a comparison must have 1 or more runs, got 0");
 }
 
 TEST(ComparisonPage, DrawsARunWithoutAnEpochBesideOthers) {

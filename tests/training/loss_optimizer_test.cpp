@@ -10,25 +10,20 @@
 #include "reference/optimizer.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
+#include "support/loss_values.hpp"
 #include "support/random.hpp"
 
 namespace volley {
 namespace {
 
 using test::error_text;
+using test::library_gradient_error;
+using test::value_of;
 
 // Two samples, four steps, three classes: rates (0.5, 0, 1) and (0.25, 0.25, 0).
 Spikes some_spikes() {
   return Spikes::from_bytes({2, 4, 3}, std::vector<std::uint8_t>{1, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1,  //
                                                                  1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0});
-}
-
-/// loss.forward on a tape of its own; `scores` receives the scores, where it is given.
-double value_of(const Loss& loss, const Signal& y, const std::vector<std::uint32_t>& labels,
-                Tensor* scores = nullptr) {
-  Tape tape;
-  Tensor own;
-  return loss.forward(y, labels, scores != nullptr ? *scores : own, tape);
 }
 
 TEST(RateMse, IsAsByHand) {
@@ -114,24 +109,6 @@ TEST(Tet, HasItsGradient) {
   EXPECT_LT(test::gradient_error(loss, y, dy), 1e-8);
 }
 
-/// The outputs y (N, T, K) as real values, the loss as the library gives it, against central differences.
-double library_gradient_error(const Loss& loss) {
-  const Shape shape{3, 4, 5};
-  const std::vector<std::uint32_t> labels{4, 0, 2};
-  Tensor y(shape), scores;
-  Tape tape;
-  std::ranges::copy(test::Random(4).values<float>(60, -1, 1), y.data());
-  loss.forward(y, labels, scores, tape);
-  const Signal dy = loss.backward(tape);
-  const auto at = [&](const std::vector<double>& values) {
-    Tensor moved(shape);
-    std::ranges::transform(values, moved.data(), [](double x) { return static_cast<float>(x); });
-    return value_of(loss, moved, labels);
-  };
-  const std::vector<double> x(y.values().begin(), y.values().end());
-  return test::gradient_error(at, x, {dy.values(), dy.values() + y.size()}, 1e-2);
-}
-
 // In float: a readout that is wrong, by a factor or a step, is far above the bound.
 TEST(Losses, EveryReadoutHasItsGradient) {
   EXPECT_LT(library_gradient_error(RateMse{{.scale = 0.5f}}), 2e-3);
@@ -175,6 +152,7 @@ TEST(Losses, GiveTheSameBitsForAnyThreads) {
   EXPECT_EQ(run(Tet{}, 3), run(Tet{}, 1));
   EXPECT_EQ(run(MembraneMse{}, 3), run(MembraneMse{}, 1));
   EXPECT_EQ(run(CountCrossEntropy{}, 3), run(CountCrossEntropy{}, 1));
+  EXPECT_EQ(run(Tet{{.class_weights = {1, 5, 2}}}, 3), run(Tet{{.class_weights = {1, 5, 2}}}, 1));
 }
 
 TEST(Losses, RefuseWhatTheyCannotTake) {

@@ -52,6 +52,14 @@ inline void load_by_order(Layer& layer, const NamedTensors& values) {
 
 inline void copy_network(Sequential& to, const Sequential& from) { to = from; }
 inline const Layer& branch_of(const Residual& residual) { return *residual.branch(); }
+/// The loss weights "balanced" of a recipe, by its training set; and how many epochs there are since the
+/// best.
+inline void balance(Recipe& recipe, const Dataset& train) { recipe = recipe.balanced_by(train); }
+inline std::size_t epochs_behind(const std::vector<EpochRecord>& epochs) { return epochs_since_best(epochs); }
+inline bool is_bias(const NamedParameter& named) { return kind_of(named) == ParameterKind::bias; }
+inline std::vector<float> balanced(const std::vector<std::uint32_t>& labels, std::size_t classes) {
+  return balanced_class_weights(labels, classes);
+}
 
 }  // namespace volley::test
 

@@ -51,7 +51,7 @@ constexpr std::string_view kFunctions[] = {
     // layer.hpp
     "Layer::backward", "Layer::buffers", "Layer::children", "Layer::clone", "Layer::forward",
     "Layer::initialize", "Layer::is_recurrent", "Layer::kind", "Layer::macs", "Layer::named_tensors",
-    "Layer::output_shape", "Layer::parameters", "Layer::walk", "Parameter::Parameter", "values_of",
+    "Layer::output_shape", "Layer::parameters", "Layer::walk", "Parameter::Parameter", "kind_of", "values_of",
     "zero_gradients",
     // layers.hpp
     "Flatten::Flatten", "Flatten::options", "Linear::Linear", "Linear::bias", "Linear::in", "Linear::options",
@@ -60,11 +60,12 @@ constexpr std::string_view kFunctions[] = {
     "Unflatten::options",
     // loss.hpp
     "CountCrossEntropy::CountCrossEntropy", "CountCrossEntropy::options", "CountMse::CountMse",
-    "CountMse::options", "Loss::backward", "Loss::forward", "Loss::kind", "Loss::reads_spikes",
-    "Loss::scores_are_rates", "MembraneCrossEntropy::MembraneCrossEntropy", "MembraneCrossEntropy::options",
-    "MembraneMse::MembraneMse", "MembraneMse::options", "RateCrossEntropy::RateCrossEntropy",
-    "RateCrossEntropy::options", "RateMse::RateMse", "RateMse::options", "Tet::Tet", "Tet::options",
-    "predict",
+    "CountMse::options", "ClassWeights::ClassWeights", "Loss::backward", "Loss::check_outputs",
+    "Loss::class_weights", "Loss::forward", "Loss::kind", "Loss::reads_spikes", "Loss::scores_are_rates",
+    "Loss::total_weight", "balanced_class_weights", "MembraneCrossEntropy::MembraneCrossEntropy",
+    "MembraneCrossEntropy::options", "MembraneMse::MembraneMse", "MembraneMse::options",
+    "RateCrossEntropy::RateCrossEntropy", "RateCrossEntropy::options", "RateMse::RateMse", "RateMse::options",
+    "Tet::Tet", "Tet::options", "predict",
     // monitor.hpp
     "LayerActivity::dense_energy", "LayerActivity::energy", "Monitor::activity", "Monitor::clear",
     "Monitor::look", "total_of",
@@ -86,11 +87,12 @@ constexpr std::string_view kFunctions[] = {
     // rate_penalty.hpp
     "RatePenalty::RatePenalty", "RatePenalty::options", "RatePenalty::penalty",
     // recipe.hpp
-    "Recipe::build_network", "Recipe::build_parts", "Recipe::take", "builtin_recipes", "load_recipe",
-    "make_layer", "make_network", "parse_recipe", "recipe_of", "recipes_of", "to_toml", "with_settings",
+    "Recipe::balanced_by", "Recipe::build_network", "Recipe::build_parts", "Recipe::take", "builtin_recipes",
+    "load_recipe", "make_layer", "make_network", "parse_recipe", "recipe_of", "recipes_of", "to_toml",
+    "with_settings",
     // recorder.hpp
     "EpochRecord::score", "Recorder::begin", "Recorder::epoch", "Recorder::iteration", "Recorder::stop",
-    "Recorder::test_batch",
+    "Recorder::test_batch", "epochs_since_best",
     // recurrent.hpp
     "Recurrent::Recurrent", "Recurrent::features", "Recurrent::neuron", "Recurrent::options",
     "Recurrent::weight",

@@ -185,12 +185,62 @@ void check_loss(Program& p, const DrawnLoss& drawn, const Signal& y, const std::
   if (dy.stored_steps() == dy.steps()) check_gradient(p, drawn, wide, labels, K, plain_values(p, dy));
 }
 
+/// A loss with class weights is the mean of what it is for each sample by itself, weighed.
+template <class L>
+void check_class_weights(Program& p, const char* name, const Signal& y) {
+  typename L::Options options;
+  if constexpr (requires { options.class_weights.values; }) {
+    const std::size_t N = y.samples(), K = y.features();
+    std::vector<float> weights(K);
+    for (float& w : weights) w = static_cast<float>(p.random.real(0.1, 4));
+    const L plain(options);
+    options.class_weights = weights;
+    const L weighted(options);
+    const std::vector<std::uint32_t> labels = draw_labels(p, N, K);
+    const auto loss_with = [&](const Loss& loss, const std::vector<std::uint32_t>& of) {
+      double value = 0;
+      LossPass pass(loss, pool_of(1));
+      p.must("Loss::forward", cat(name, " with class_weights: forward(y, labels, scores, tape);"),
+             [&] { value = pass.forward(y, of); });
+      return value;
+    };
+    p.count("Loss::class_weights");
+    p.check(weighted.class_weights() == weights && plain.class_weights().empty(), "the weights of a loss");
+    p.count("Loss::total_weight");
+    double total = 0;
+    for (const std::uint32_t label : labels) total += static_cast<double>(weights[label]);
+    p.check(std::abs(weighted.total_weight(labels) - total) <= 1e-9 * total, "the weight of a batch");
+    p.check(plain.total_weight(labels) == static_cast<double>(N), "a batch weighs its samples");
+    p.count("Loss::check_outputs");
+    p.must("Loss::check_outputs", "weighted.check_outputs(K);", [&] { weighted.check_outputs(K); });
+    p.must_throw("Loss::check_outputs", "weighted.check_outputs(K + 1);",
+                 [&] { weighted.check_outputs(K + 1); });
+    // All samples of one class: the weights cancel.
+    const std::vector<std::uint32_t> one(N, labels[0]);
+    const double expected = loss_with(plain, one), got = loss_with(weighted, one);
+    p.check(std::abs(got - expected) <= 1e-5 * std::abs(expected) + 1e-6,
+            "class weights cancel in a batch of one class", cat(name, ": ", got, ", not ", expected));
+    loss_with(weighted, labels);
+    p.count("balanced_class_weights");
+    p.count("ClassWeights::ClassWeights");
+    p.must("balanced_class_weights", "balanced_class_weights({0, 0, 1, 0}, 2);", [&] {
+      p.check(balanced({0, 0, 1, 0}, 2) == std::vector<float>{4.0f / 6, 2}, "N / (K count)");
+    });
+    options.class_weights = std::vector<float>{1, p.random.one_of({0.0f, -1.0f, std::nanf("")})};
+    p.must_throw(cat(name, "::", name), cat(name, "{{.class_weights = {1, wrong}}}"), [&] { L{options}; });
+  }
+}
+
 void loss_scene(Program& p) {
   const std::size_t N = p.random.between(1, 9), T = p.random.between(1, 9);
   const std::size_t K = p.random.one_of<std::size_t>({1, 2, 3, 10, 10, 33, 100});
   const Input y = draw_input(p, "y", {N, T, K}, Want::either);
   const DrawnLoss drawn = draw_loss(p, 0);
   check_loss(p, drawn, y.x(), y.plain());
+  const bool small = std::ranges::all_of(y.plain(), [](float v) { return std::abs(v) < 1e2f; });
+  if (small && p.random.chance(0.5)) check_class_weights<RateMse>(p, "RateMse", y.x());
+  if (small && p.random.chance(0.5)) check_class_weights<CountCrossEntropy>(p, "CountCrossEntropy", y.x());
+  if (small && p.random.chance(0.5)) check_class_weights<Tet>(p, "Tet", y.x());
   // Misuse: labels out of range, too few, too many; no samples, steps or outputs.
   LossPass pass(*drawn.loss);
   std::vector<std::uint32_t> labels = draw_labels(p, N, K);

@@ -90,6 +90,34 @@ void check_sgd(Program& p) {
   p.check(close_values(got, expected, 1e-4), "Sgd computes its formula", difference(got, expected));
 }
 
+/// A group without a learning rate keeps its parameters; decay_only_weights spares the bias.
+template <class O>
+void check_groups(Program& p, const char* name) {
+  typename O::Options options;
+  if constexpr (requires { options.groups; }) {
+    Sequential net{Linear{3, 2}, Linear{2, 2}};
+    options.groups.push_back({.match = p.random.one_of({"0.*", "0.?e*", "*0.weight"}), .lr_factor = 0});
+    p.say(cat(name, " optimizer{", fields_text(options), "};  Sequential net{Linear{3, 2}, Linear{2, 2}};"));
+    O optimizer(options);
+    set_gradients(p, net.parameters());
+    const Tensor kept = net.parameters()[0].parameter->value, moved = net.parameters()[2].parameter->value;
+    p.must("Optimizer::step", "optimizer.step(net.parameters(), threads);",
+           [&] { optimizer.step(net.parameters(), pool_of(1)); });
+    p.check(std::ranges::equal(net.parameters()[0].parameter->value.values(), kept.values()),
+            "a group without a learning rate stays as it is");
+    p.check(!std::ranges::equal(net.parameters()[2].parameter->value.values(), moved.values()),
+            "what is in no group moves");
+    p.count("kind_of");
+    p.check(is_bias(net.parameters()[1]), "a bias is one by its name");
+    options.groups = {{.match = p.random.one_of({"norm", "neuron", "2.*", ""})}};
+    O none(options);
+    p.must_throw("Optimizer::prepare", "none.prepare(net.parameters());  // a group of no parameter",
+                 [&] { none.prepare(net.parameters()); });
+    options.groups[0].lr_factor = p.random.one_of({-1.0f, std::nanf("")});
+    p.must_throw(cat(name, "::", name), cat(name, "{", fields_text(options), "}"), [&] { O{options}; });
+  }
+}
+
 template <class S>
 double expected_lr(const S& schedule, double base, double at) {
   if constexpr (std::is_same_v<S, StepSchedule>) {
@@ -216,6 +244,8 @@ void optimizer_scene(Program& p) {
   optimizer->set_steps_taken(~std::uint64_t{0});
   step("a", a);
   check_sgd(p);
+  check_groups<Sgd>(p, "Sgd");
+  check_groups<AdamW>(p, "AdamW");
   use_signs(p);
   use_schedules(p);
   use_clipping(p, two);

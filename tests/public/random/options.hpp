@@ -73,6 +73,7 @@ struct InRanges {
             all = all && in_ranges(one);
           },
           value);
+    } else if constexpr (requires { value.begin()->match; }) {
     } else if constexpr (requires { value.begin(); }) {
       for (const auto& one : value) (*this)("", one, range);
     }
@@ -137,6 +138,8 @@ struct DrawFields {
     } else if constexpr (std::is_same_v<T, SpikeEncoderOptions> || std::is_same_v<T, AnyNeuron> ||
                          std::is_same_v<T, Surrogate>) {
       if (p.random.chance(0.7)) value = draw_variant<T>(p, invalid);
+    } else if constexpr (requires { value.emplace_back().match; }) {
+      // groups are of the parameters that there are: optimizers.cpp
     } else if constexpr (requires { value.emplace_back(); }) {
       while (p.random.chance(0.5)) (*this)(name, value.emplace_back(), range);
     }

@@ -198,6 +198,9 @@ void take_data(Program& p) {
     const Split split = recipe.take(Split{.train = data, .test = data});
     p.check(split.train.size() + split.validation.size() <= data.size(),
             "a recipe takes no more than there is");
+    if (kHasContract && p.random.chance(0.5)) recipe = with_settings(recipe, {"loss.class_weights=balanced"});
+    p.may("Recipe::balanced_by", "recipe = recipe.balanced_by(split.train);",
+          [&] { balance(recipe, split.train); });
   });
 }
 

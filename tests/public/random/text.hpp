@@ -57,6 +57,8 @@ struct FieldWords {
       return cat("{", value.h, ", ", value.w, "}");
     } else if constexpr (requires { word(value); }) {
       return word(value);
+    } else if constexpr (requires { value.balanced; }) {
+      return value_text(value.values);
     } else if constexpr (requires { value.has_value(); }) {
       return value.has_value() ? value_text(*value) : "std::nullopt";
     } else if constexpr (requires { std::variant_size<T>::value; }) {

@@ -56,6 +56,11 @@ class Meddler final : public Recorder {
   std::size_t steps_ = 0;
 };
 
+template <class Options>
+void set_patience(Options& options, std::size_t epochs) {
+  if constexpr (requires { options.early_stopping; }) options.early_stopping = epochs;
+}
+
 Network training_net(Program& p, const Training& training, const Encoder& encoder, bool spikes) {
   Place at{
       .features = encoder.output_shape(training.picture), .spikes = spikes, .steps = training.options.steps};
@@ -71,7 +76,10 @@ Network training_net(Program& p, const Training& training, const Encoder& encode
   return network;
 }
 
-Outcome outcome_of(Layer& net, History history) {
+Outcome outcome_of(Program& p, Layer& net, History history) {
+  p.count("epochs_since_best");
+  p.check(history.epochs.empty() || epochs_behind(history.epochs) < history.epochs.size(),
+          "an epoch is the best of them");
   Outcome outcome;
   for (const NamedTensor& named : named_tensors(net)) {
     const auto values = named.tensor->values();
@@ -121,7 +129,7 @@ bool run_training(Program& p, const Training& training, std::size_t threads, Use
                        p.count(name);
                      p.check(trainer.position().epoch == 3, "position after two epochs");
                      p.check(trainer.threads() >= 1 && &trainer.net() == &network.net, "parts of a trainer");
-                     outcome = outcome_of(network.net, std::move(history));
+                     outcome = outcome_of(p, network.net, std::move(history));
                    });
   }
   p.random = before;
@@ -236,6 +244,7 @@ void trainer_scene(Program& p) {
                       .drop_last = p.random.chance(0.5)};
   training.options.on_non_finite = p.random.chance(0.5) ? OnNonFinite::stop : OnNonFinite::skip;
   training.options.monitors = p.random.chance(0.5);
+  set_patience(training.options, p.random.below(3));
   if (p.random.chance(0.3)) training.options.clip_norm = 0.5f;
   if (p.random.chance(0.6)) {
     Outcome one, other;
