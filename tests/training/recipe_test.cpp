@@ -306,7 +306,7 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
        "my.toml:1: key 'optimizer.kind': missing; expected one of 'adam', 'adamw', 'sgd'"},
       {"[optimizer]\nkind = \"adam\"\nmomentum = 0.9\n" + kNetwork,
        "my.toml:3: key 'optimizer.momentum': unknown; expected one of 'kind', 'lr', 'beta1', 'beta2', 'eps', "
-       "'weight_decay'"},
+       "'weight_decay', 'decay_only_weights', 'groups'"},
       {"[optimizer]\nkind = \"adam\"\nlr = -0.1\n" + kNetwork,
        "my.toml:3: key 'optimizer.lr': expected a number >= 0, got -0.1"},
       {"[encoder]\nkind = \"poison\"\n" + kNetwork,
