@@ -46,8 +46,9 @@ Seeds begun(const TrainOptions& options) {
     throw RecipeError(fmt::format("{}: --resume takes the seeds from its folder",
                                   by_set ? "--set training.seed" : "--seed"));
   }
+  std::vector<std::uint32_t> all = seeds_folder::seeds(options.resume);
   Seeds seeds{.recipe = with_given(seeds_folder::recipe(options.resume), options),
-              .all = seeds_folder::seeds(options.resume),
+              .all = std::move(all),
               .lock = std::nullopt};
   seeds.lock.emplace(options.resume);
   return seeds;

@@ -40,6 +40,15 @@ class ATan(torch.autograd.Function):
         return ds / (1 + (math.pi * u) ** 2)
 
 
+class Rect(ATan):
+    """Of height and width 1: what CUBALIF has unless another is chosen."""
+
+    @staticmethod
+    def backward(ctx: Any, ds: torch.Tensor) -> torch.Tensor:
+        (u,) = ctx.saved_tensors
+        return ds * (u.abs() < 0.5)
+
+
 def rest(o: Options) -> float:
     return o["v_reset"] or 0.0
 
@@ -105,6 +114,7 @@ def run(kind: str, o: Options, x: np.ndarray, ds: np.ndarray) -> dict[str, np.nd
     z: State = (v, torch.zeros_like(v)) if kind in ("alif", "cuba_lif", "izhikevich") else (v,)
     count = torch.zeros((N, F), dtype=torch.int64)
     spikes, potentials = [], []
+    step = Rect if kind == "cuba_lif" else ATan
     for t in range(STEPS):
         free = count == 0
         h = [torch.where(free, a, b) for a, b in
@@ -112,7 +122,7 @@ def run(kind: str, o: Options, x: np.ndarray, ds: np.ndarray) -> dict[str, np.nd
         theta = p.get("v_threshold", o["v_threshold"])
         if kind == "alif":
             theta = theta + o["beta"] * h[1]
-        s = torch.where(free, ATan.apply(h[0] - theta), torch.zeros_like(h[0]))
+        s = torch.where(free, step.apply(h[0] - theta), torch.zeros_like(h[0]))
         z = tuple(torch.where(free, a, b) for a, b in zip(reset(kind, tuple(h), s, theta, o), h, strict=True))
         count = torch.where(s > 0, o["refractory"], torch.clamp(count - 1, min=0))
         spikes.append(s)

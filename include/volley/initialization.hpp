@@ -33,7 +33,7 @@ struct FluctuationInitialization {
 
   float rate = 0.1f;                // spikes per input and step, > 0 and <= 1
   std::optional<float> input_rate;  // the same for the first weights; none: rate
-  float xi = 2.0f;                  // > 0; fewer: more spikes
+  float xi = 1.0f;                  // > 0; fewer: more spikes
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {

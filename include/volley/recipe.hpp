@@ -104,11 +104,12 @@ template <class Options>
 using NeuronOf = Neuron<Options>;
 
 /// Every class of layer that recipes know.
-using Layers = JoinedLists<
-    TypeList<Flatten, Unflatten, Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, MaxPool2d,
-             AvgPool2d, AdaptiveAvgPool2d, Upsample, BatchNorm, ThresholdDependentBatchNorm, GroupNorm,
-             LayerNorm, Dropout, Voting, Sequential, Residual, Recurrent>,
-    MappedList<NeuronOf, Neurons>, TypeList<PSN, MaskedPSN, SlidingPSN, LI, SoftLIF, RatePenalty>>;
+using Layers =
+    JoinedLists<TypeList<Flatten, Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, MaxPool2d,
+                         AvgPool2d, AdaptiveAvgPool2d, Upsample, BatchNorm, ThresholdDependentBatchNorm,
+                         GroupNorm, LayerNorm, Unflatten, Dropout, Voting, Sequential, Residual, Recurrent>,
+                MappedList<NeuronOf, Neurons>,
+                TypeList<PSN, MaskedPSN, SlidingPSN, LI, SoftLIF, RatePenalty>>;
 
 namespace detail {
 template <class L>

@@ -20,8 +20,8 @@ Shape stored_shape(const Shape& shape, Layout layout, std::size_t stored_steps);
 ///
 /// Layout. The shape is always the logical one, (N, T, C, H, W) for pictures; the layout is the order in
 /// memory: row_major, or channels_last, with the channels of a position side by side. Convolutions and pools
-/// return channels_last; a layer that works on each feature alone, or on each channel, returns the layout of its
-/// input; Flatten returns row-major order.
+/// return channels_last; a layer that works on each feature alone, or on each channel, returns the layout of
+/// its input; Flatten returns row-major order.
 ///
 /// Constant in time. Real values that are the same at every step, such as a picture shown T times, may be
 /// stored once: stored_steps() is then 1, while steps() is still T. Layers without memory compute such a

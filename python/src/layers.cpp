@@ -169,10 +169,10 @@ void bind_linear(nb::module_& m) {
       .def(nb::init<>())
       .def("__repr__", [](const Flatten&) { return "Flatten()"; });
 
-  auto unflatten = nb::class_<Unflatten, Layer>(
-      m, "Unflatten",
-      "One feature dimension into several: Unflatten(1, (C, H, W)) makes (T, N, C H W) -> (T, N, C, H, W). dim "
-      "counts as\nPyTorch's: 1 is the first feature dimension.");
+  auto unflatten = nb::class_<Unflatten, Layer>(m, "Unflatten",
+                                                "One feature dimension into several: Unflatten(1, (C, H, W)) "
+                                                "makes (T, N, C H W) -> (T, N, C, H, W). dim "
+                                                "counts as\nPyTorch's: 1 is the first feature dimension.");
   unflatten
       .def(
           "__init__",

@@ -194,7 +194,7 @@ void bind_sequential(nb::module_& m) {
         alone([&] { initialize_fluctuations(net, s, {.rate = rate, .input_rate = input_rate, .xi = xi}); });
       },
       nb::arg("net"), nb::arg("seed") = 0, nb::kw_only(), nb::arg("rate") = 0.1f,
-      nb::arg("input_rate") = nb::none(), nb::arg("xi") = 2.0f,
+      nb::arg("input_rate") = nb::none(), nb::arg("xi") = 1.0f,
       "Draws the weights of each Linear and Conv2d before lif, plif, alif or cuba_lif neurons from N(0, "
       "sigma^2), after\nRossbroich, Gygax and Zenke (2022): the threshold is xi standard deviations of the "
       "potential above rest when the inputs\nfire at `rate` per step, those of the first weights at "

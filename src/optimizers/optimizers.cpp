@@ -66,9 +66,10 @@ template <class Make, class Body>
 void for_pieces_by(const std::vector<ParameterSetting>& settings,
                    const std::vector<NamedParameter>& parameters, ThreadPool& threads, const Make& make,
                    const Body& body) {
-  auto c = make(ParameterSetting{});
+  if (parameters.empty()) return;
+  auto c = make(settings[0]);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (i == 0 || !(settings[i] == settings[i - 1])) c = make(settings[i]);
+    if (i > 0 && !(settings[i] == settings[i - 1])) c = make(settings[i]);
     parallel_for(threads, parameters[i].parameter->value.size(), kGrain,
                  [&](std::size_t begin, std::size_t end) { body(i, c, begin, end); });
   }

@@ -36,11 +36,12 @@ constexpr std::size_t kMost = std::size_t{1} << 26;
 class SeedsCommand : public ::testing::Test {
  protected:
   /// Trains on a slice of MNIST that takes a moment.
-  std::vector<std::string> training(const fs::path& out, const std::vector<std::string>& more = {}) const {
+  std::vector<std::string> training(const fs::path& out, const std::vector<std::string>& more = {},
+                                    const std::string& epochs = "2") const {
     std::vector<std::string> words{"train",
                                    "lif_fc_mnist",
                                    "--epochs",
-                                   "2",
+                                   epochs,
                                    "--set",
                                    "train_samples=1280",
                                    "--set",
@@ -152,7 +153,7 @@ TEST_F(SeedsCommand, ResumeTrainsOnWithMoreEpochs) {
   const fs::path more = folder_ / "more", at_once = folder_ / "at once";
   run_ok(training(more, {"--seeds", "2"}));
   run_ok(resuming(more, {"--epochs", "3"}));
-  run_ok(training(at_once, {"--seeds", "2", "--epochs", "3"}));
+  run_ok(training(at_once, {"--seeds", "2"}, "3"));
   for (const std::uint32_t seed : {0u, 1u})
     EXPECT_TRUE(result_of(seeds_folder::run_of(more, seed)) ==
                 result_of(seeds_folder::run_of(at_once, seed)));
@@ -196,9 +197,8 @@ TEST_F(SeedsCommand, EarlyStoppingEndsATrainingAndIsToldOfTwice) {
   VOLLEY_NEEDS_DATA("mnist");
   const fs::path run = folder_ / "run";
   // It learns nothing: the first epoch stays the best.
-  const std::vector<std::string> still{"--lr", "0",     "--epochs",      "9", "--early-stopping",
-                                       "2",    "--set", "encoder=direct"};
-  const std::string out = run_ok(training(run, still));
+  const std::vector<std::string> still{"--lr", "0", "--early-stopping", "2", "--set", "encoder=direct"};
+  const std::string out = run_ok(training(run, still, "9"));
   expect_has(out, "stopped early after epoch 3: 2 epochs without a better test accuracy than ");
   expect_has(out, ", of epoch 1\n");
   EXPECT_EQ(read_run(run).epochs.size(), 3u);

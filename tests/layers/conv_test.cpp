@@ -52,13 +52,26 @@ const std::vector<Case<ConvTranspose2dOptions>> kTransposed{
     {{.in_channels = 3, .out_channels = 17, .kernel_size = 3, .padding = 1}, {6, 7}},
     {{.in_channels = 5, .out_channels = 7, .kernel_size = {2, 3}, .stride = {2, 1}, .bias = false}, {5, 8}},
     {{.in_channels = 65, .out_channels = 66, .kernel_size = 2, .stride = 2}, {3, 4}},
-    {{.in_channels = 16, .out_channels = 130, .kernel_size = 3, .stride = 2, .padding = 1, .output_padding = 1},
+    {{.in_channels = 16,
+      .out_channels = 130,
+      .kernel_size = 3,
+      .stride = 2,
+      .padding = 1,
+      .output_padding = 1},
      {4, 3}},
-    {{.in_channels = 6, .out_channels = 9, .kernel_size = 3, .stride = {3, 2}, .output_padding = {2, 0},
+    {{.in_channels = 6,
+      .out_channels = 9,
+      .kernel_size = 3,
+      .stride = {3, 2},
+      .output_padding = {2, 0},
       .groups = 3},
      {3, 5}},
     // An output_padding that only the dilation allows.
-    {{.in_channels = 8, .out_channels = 5, .kernel_size = 2, .padding = {1, 0}, .output_padding = 1,
+    {{.in_channels = 8,
+      .out_channels = 5,
+      .kernel_size = 2,
+      .padding = {1, 0},
+      .output_padding = 1,
       .dilation = {2, 3}},
      {4, 6}},
     {{.in_channels = 40, .out_channels = 40, .kernel_size = 3, .padding = 1, .groups = 2}, {5, 5}},
@@ -68,8 +81,9 @@ reference::Conv2dShape reference_shape(const Conv2dOptions& o, const Size2& pict
   return {o.in_channels, o.out_channels, o.groups, picture, {o.kernel_size, o.stride, o.padding, o.dilation}};
 }
 reference::ConvTranspose2dShape reference_shape(const ConvTranspose2dOptions& o, const Size2& picture) {
-  return {o.in_channels, o.out_channels, o.groups, picture, {o.kernel_size, o.stride, o.padding, o.dilation},
-          o.output_padding};
+  return {
+      o.in_channels,   o.out_channels, o.groups, picture, {o.kernel_size, o.stride, o.padding, o.dilation},
+      o.output_padding};
 }
 
 /// y, dx and the gradients of the reference for plain x and dy (N, T, ...).
@@ -232,17 +246,26 @@ void expect_same_bits_on_every_target(const std::vector<Case<Options>>& cases) {
 
 TEST(Conv2d, IsTheReferenceOnEveryTarget) { expect_the_reference_on_every_target(kConvolutions); }
 TEST(ConvTranspose2d, IsTheReferenceOnEveryTarget) { expect_the_reference_on_every_target(kTransposed); }
-TEST(Conv2d, TakesRealValuesAndConstantsInBothLayouts) { expect_real_values_and_constants_in_both_layouts(kConvolutions); }
-TEST(ConvTranspose2d, TakesRealValuesAndConstantsInBothLayouts) { expect_real_values_and_constants_in_both_layouts(kTransposed); }
-TEST(Conv2d, SameBitsForAnyNumberOfThreadsAndEveryForm) { expect_same_bits_for_any_number_of_threads(kConvolutions); }
-TEST(ConvTranspose2d, SameBitsForAnyNumberOfThreadsAndEveryForm) { expect_same_bits_for_any_number_of_threads(kTransposed); }
+TEST(Conv2d, TakesRealValuesAndConstantsInBothLayouts) {
+  expect_real_values_and_constants_in_both_layouts(kConvolutions);
+}
+TEST(ConvTranspose2d, TakesRealValuesAndConstantsInBothLayouts) {
+  expect_real_values_and_constants_in_both_layouts(kTransposed);
+}
+TEST(Conv2d, SameBitsForAnyNumberOfThreadsAndEveryForm) {
+  expect_same_bits_for_any_number_of_threads(kConvolutions);
+}
+TEST(ConvTranspose2d, SameBitsForAnyNumberOfThreadsAndEveryForm) {
+  expect_same_bits_for_any_number_of_threads(kTransposed);
+}
 TEST(Conv2d, SameBitsOnEveryTargetThatFuses) { expect_same_bits_on_every_target(kConvolutions); }
 TEST(ConvTranspose2d, SameBitsOnEveryTargetThatFuses) { expect_same_bits_on_every_target(kTransposed); }
 
 // y of a transposed convolution is dx of the convolution with the same weights, whose x it returns as dx.
 TEST(ConvTranspose2d, IsTheAdjointOfTheConvolution) {
   Conv2d conv(6, 4, 3, {.stride = 2, .padding = 1, .groups = 2, .bias = false});
-  ConvTranspose2d back(4, 6, 3, {.stride = 2, .padding = 1, .output_padding = {1, 0}, .groups = 2, .bias = false});
+  ConvTranspose2d back(4, 6, 3,
+                       {.stride = 2, .padding = 1, .output_padding = {1, 0}, .groups = 2, .bias = false});
   ASSERT_EQ(conv.weight().value.shape(), back.weight().value.shape());
   back.weight().value = conv.weight().value;
   const Shape features{6, 8, 7}, outputs = conv.output_shape(features);
@@ -269,10 +292,12 @@ void expect_a_picture_of_one_row(Line line, Picture picture, std::size_t channel
   const Tensor dy_line = test::random_tensor(y.after({kN, kT}), 1);
   const Tensor dy_picture = test::random_tensor({kN, kT, y[0], 1, y[1]}, 1);
   const auto bytes = test::Random(2).spikes<std::uint8_t>(of_line.size(), 0.3);
-  const Spikes spikes_line = Spikes::from_bytes(of_line, bytes), spikes_picture = Spikes::from_bytes(of_picture, bytes);
+  const Spikes spikes_line = Spikes::from_bytes(of_line, bytes),
+               spikes_picture = Spikes::from_bytes(of_picture, bytes);
   const Tensor stored_line = test::random_tensor({kN, 1, channels, kLength}, 3);
   const Tensor stored_picture = test::random_tensor({kN, 1, channels, 1, kLength}, 3);
-  const Tensor values_line = test::random_tensor(of_line, 4), values_picture = test::random_tensor(of_picture, 4);
+  const Tensor values_line = test::random_tensor(of_line, 4),
+               values_picture = test::random_tensor(of_picture, 4);
   const std::pair<Signal, Signal> forms[] = {
       {spikes_line, spikes_picture},
       {values_line, values_picture},
@@ -312,11 +337,15 @@ TEST(ConvTranspose2d, CountsWhatItMultiplies) {
 }
 
 TEST(ConvTranspose2d, RefusesOptionsAndShapes) {
-  EXPECT_EQ(error_text([] { ConvTranspose2d(1, 1, 3, {.stride = 2, .output_padding = {1, 2}}); }),
+  EXPECT_EQ(error_text([] {
+              ConvTranspose2d(1, 1, 3, {.stride = 2, .output_padding = {1, 2}});
+            }),
             "[conv_transpose2d] output_padding must be less than stride or dilation, got (1, 2)");
   EXPECT_EQ(error_text([] { ConvTranspose1d(1, 1, 3, {.output_padding = 1}); }),
             "[conv_transpose1d] output_padding must be less than stride or dilation, got 1");
-  EXPECT_EQ(error_text([] { ConvTranspose2d(1, 1, 3, {.padding = {1, 4}}).output_shape({1, 9, 2}); }),
+  EXPECT_EQ(error_text([] {
+              ConvTranspose2d(1, 1, 3, {.padding = {1, 4}}).output_shape({1, 9, 2});
+            }),
             "[conv_transpose2d] padding must leave something of the output, got (1, 9, 2)");
   EXPECT_EQ(error_text([] { ConvTranspose2d(4, 3, 3, {.groups = 2}); }),
             "[conv_transpose2d] out_channels must be a multiple of groups, got 3 and 2");
@@ -324,9 +353,13 @@ TEST(ConvTranspose2d, RefusesOptionsAndShapes) {
 
 TEST(Conv1d, RefusesOptionsAndShapes) {
   EXPECT_EQ(error_text([] { Conv1d(1, 1, 0); }), "[conv1d] kernel_size must be >= 1 and <= 4096, got 0");
-  EXPECT_EQ(error_text([] { Conv1d(3, 1, 5).output_shape({3, 4}); }),
+  EXPECT_EQ(error_text([] {
+              Conv1d(3, 1, 5).output_shape({3, 4});
+            }),
             "[conv1d] input must be at least as long as the window 5, is 4 with its padding, got (3, 4)");
-  EXPECT_EQ(error_text([] { Conv1d(3, 1, 2).output_shape({3, 1, 4}); }),
+  EXPECT_EQ(error_text([] {
+              Conv1d(3, 1, 2).output_shape({3, 1, 4});
+            }),
             "[conv1d] input features must be (3, L), got (3, 1, 4)");
 }
 

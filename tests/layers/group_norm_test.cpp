@@ -42,9 +42,16 @@ std::vector<Case> cases() {
       {std::make_shared<LayerNorm>(std::vector<std::size_t>{33}), {33}, 33, 1, false},
       {std::make_shared<LayerNorm>(std::vector<std::size_t>{5, 3}), {4, 5, 3}, 15, 1, false},
       {std::make_shared<LayerNorm>(std::vector<std::size_t>{4, 5, 3}, LayerNormOptions{.bias = false}),
-       {4, 5, 3}, 60, 1, false},
-      {std::make_shared<LayerNorm>(std::vector<std::size_t>{9}, LayerNormOptions{.elementwise_affine = false}),
-       {2, 9}, 9, 1, false}};
+       {4, 5, 3},
+       60,
+       1,
+       false},
+      {std::make_shared<LayerNorm>(std::vector<std::size_t>{9},
+                                   LayerNormOptions{.elementwise_affine = false}),
+       {2, 9},
+       9,
+       1,
+       false}};
   for (const Case& c : all) {
     std::uint32_t seed = 10;
     for (const NamedParameter& p : c.layer->parameters()) {
@@ -87,7 +94,8 @@ Expected expected_of(const Case& c, const std::vector<float>& x, const Tensor& d
         dout[i] = static_cast<double>(dy_values.data()[at(step, part, i / c.C, i % c.C)]);
       }
       reference::channel_sums(sum.data(), dot.data(), in.data(), in.data(), rows, c.C);
-      reference::group_statistics(s.data(), sum.data(), dot.data(), rows, c.C, c.G, static_cast<double>(c.eps));
+      reference::group_statistics(s.data(), sum.data(), dot.data(), rows, c.C, c.G,
+                                  static_cast<double>(c.eps));
       reference::group_norm_forward_coefficients(scale.data(), offset.data(), s.data(), w,
                                                  bias.empty() ? nullptr : bias.data(), c.C, c.G);
       reference::group_norm_forward(out.data(), in.data(), scale.data(), offset.data(), rows, c.C);
@@ -130,7 +138,8 @@ TEST(SampleNorm, IsTheReferenceOnEveryTargetInEveryForm) {
         const Signal turned = in_layout(values, Layout::channels_last, memory, pool);
         expect_near(test::run_pass(*c.layer, turned, dy), expected_of(c, test::plain_values(values), dy));
       }
-      const Spikes spikes = Spikes::from_bytes(shape, test::Random(3).spikes<std::uint8_t>(shape.size(), 0.3));
+      const Spikes spikes =
+          Spikes::from_bytes(shape, test::Random(3).spikes<std::uint8_t>(shape.size(), 0.3));
       expect_near(test::run_pass(*c.layer, spikes, dy), expected_of(c, test::plain_values(spikes), dy));
     }
   });
@@ -149,7 +158,8 @@ TEST(SampleNorm, ConstantSignalsAreTheirStepsRepeated) {
     EXPECT_LT(test::relative_error(once.y_values, each.y), 2e-6);
     std::vector<double> sums(kN * F), got(kN * F);
     for (std::size_t i = 0; i < each.dx.size(); ++i) sums[i / (kT * F) * F + i % F] += each.dx[i];
-    for (std::size_t i = 0; i < got.size(); ++i) got[i] = static_cast<double>(once.dx[i / F * kT * F + i % F]);
+    for (std::size_t i = 0; i < got.size(); ++i)
+      got[i] = static_cast<double>(once.dx[i / F * kT * F + i % F]);
     EXPECT_LT(test::relative_error(got, sums), 1e-5);
     if (once.gradients.size() > 0) {
       EXPECT_LT(test::relative_error(once.gradients[0], each.dweight), 1e-5);
@@ -219,13 +229,19 @@ TEST(SampleNorm, RefuseWhatTheyCannotDo) {
   EXPECT_EQ(error_text([] { GroupNorm(0, 4); }),
             "[group_norm] num_groups must be >= 1 and <= 16777216, got 0");
   EXPECT_EQ(error_text([] { GroupNorm(2, 4, {.eps = 0}); }), "[group_norm] eps must be > 0, got 0");
-  EXPECT_EQ(error_text([] { static_cast<void>(GroupNorm(2, 4).output_shape({3, 4})); }),
+  EXPECT_EQ(error_text([] {
+              static_cast<void>(GroupNorm(2, 4).output_shape({3, 4}));
+            }),
             "[group_norm] input features must be (4) or (4, positions...), got (3, 4)");
   EXPECT_EQ(error_text([] { LayerNorm(LayerNormOptions{}); }),
             "[layer_norm] normalized_shape must have 1 to 6 sizes, got 0");
-  EXPECT_EQ(error_text([] { LayerNorm({3, 0}); }),
+  EXPECT_EQ(error_text([] {
+              LayerNorm({3, 0});
+            }),
             "[layer_norm] normalized_shape must be >= 1 and <= 16777216, got 0");
-  EXPECT_EQ(error_text([] { static_cast<void>(LayerNorm({3, 4}).output_shape({4, 3})); }),
+  EXPECT_EQ(error_text([] {
+              static_cast<void>(LayerNorm({3, 4}).output_shape({4, 3}));
+            }),
             "[layer_norm] input features must end in (3, 4), got (4, 3)");
 }
 

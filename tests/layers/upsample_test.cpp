@@ -68,7 +68,8 @@ TEST(Upsample, IsTheReferenceToTheBitOnEveryTarget) {
       const Shape shape = c.features.after({kN, kT});
       const Tensor dy = random_tensor(layer.output_shape(c.features).after({kN, kT}), 1);
       const Tensor values = random_tensor(shape, 2);
-      const Spikes spikes = Spikes::from_bytes(shape, test::Random(3).spikes<std::uint8_t>(shape.size(), 0.4));
+      const Spikes spikes =
+          Spikes::from_bytes(shape, test::Random(3).spikes<std::uint8_t>(shape.size(), 0.4));
       ThreadPool pool(1);
       SignalMemory memory, spike_memory;
       for (const Signal& x : {Signal(values), in_layout(values, Layout::channels_last, memory, pool),
@@ -100,7 +101,8 @@ TEST(Upsample, ConstantSignalsStayConstant) {
     std::vector<double> sums(kN * F), once(kN * F);
     for (std::size_t i = 0; i < expected.dx.size(); ++i)
       sums[i / (kT * F) * F + i % F] += static_cast<double>(expected.dx[i]);
-    for (std::size_t i = 0; i < once.size(); ++i) once[i] = static_cast<double>(got.dx[i / F * kT * F + i % F]);
+    for (std::size_t i = 0; i < once.size(); ++i)
+      once[i] = static_cast<double>(got.dx[i / F * kT * F + i % F]);
     EXPECT_LT(test::relative_error(once, sums), 1e-6);
   }
 }
@@ -112,7 +114,9 @@ TEST(Upsample, RefusesOptionsAndShapes) {
             "[upsample] exactly one of size and scale_factor must be given, got both");
   EXPECT_EQ(error_text([] { Upsample({.scale_factor = 2, .align_corners = true}); }),
             "[upsample] align_corners must be false where mode is nearest, got true");
-  EXPECT_EQ(error_text([] { Upsample({.size = Size2{0, 2}}); }),
+  EXPECT_EQ(error_text([] {
+              Upsample({.size = Size2{0, 2}});
+            }),
             "[upsample] size must be >= 1 and <= 4096, got 0");
   EXPECT_EQ(error_text([] { static_cast<void>(Upsample({.size = 2}).output_shape({4})); }),
             "[upsample] input features must be (C, H, W), got (4)");
@@ -135,12 +139,13 @@ TEST(Unflatten, IsTheInverseOfFlatten) {
 TEST(Unflatten, RefusesOptionsAndShapes) {
   EXPECT_EQ(error_text([] { Unflatten(UnflattenOptions{}); }),
             "[unflatten] unflattened_size must have 1 to 6 sizes, got 0");
-  EXPECT_EQ(error_text([] { static_cast<void>(Unflatten({.unflattened_size = {2, 3}}).output_shape({7})); }),
-            "[unflatten] dimension 1 of the input must be 6, got (7)");
   EXPECT_EQ(error_text([] {
-              static_cast<void>(Unflatten({.dim = 2, .unflattened_size = {6}}).output_shape({6}));
+              static_cast<void>(Unflatten({.unflattened_size = {2, 3}}).output_shape({7}));
             }),
-            "[unflatten] dimension 2 of the input must be 6, got (6)");
+            "[unflatten] dimension 1 of the input must be 6, got (7)");
+  EXPECT_EQ(
+      error_text([] { static_cast<void>(Unflatten({.dim = 2, .unflattened_size = {6}}).output_shape({6})); }),
+      "[unflatten] dimension 2 of the input must be 6, got (6)");
 }
 
 }  // namespace

@@ -223,11 +223,13 @@ TEST(PublicLayers, RefuseOptionsOutOfRange) {
   expect_throws<ArgumentError>([] { Recurrent{0}; }, {"[recurrent]", "features"});
   expect_throws<ArgumentError>([] { PSN{{.steps = 0}}; }, {"[psn]", "steps"});
   expect_throws<ArgumentError>([] { GroupNorm(2, 3); }, {"[group_norm]", "num_channels"});
-  expect_throws<ArgumentError>([] { LayerNorm(std::vector<std::size_t>{}); }, {"[layer_norm]", "normalized_shape"});
+  expect_throws<ArgumentError>([] { LayerNorm(std::vector<std::size_t>{}); },
+                               {"[layer_norm]", "normalized_shape"});
   expect_throws<ArgumentError>([] { LayerNorm({kHuge}); }, {"[layer_norm]", "normalized_shape"});
   expect_throws<ArgumentError>([] { Upsample(UpsampleOptions{}); }, {"[upsample]", "neither"});
   expect_throws<ArgumentError>([] { Upsample({.scale_factor = kHuge}); }, {"[upsample]", "scale_factor"});
-  expect_throws<ArgumentError>([] { Unflatten({.unflattened_size = {kHuge}}); }, {"[unflatten]", "unflattened_size"});
+  expect_throws<ArgumentError>([] { Unflatten({.unflattened_size = {kHuge}}); },
+                               {"[unflatten]", "unflattened_size"});
   expect_throws<ArgumentError>([] { ConvTranspose2d(2, 3, 3, {.output_padding = 1}); },
                                {"[conv_transpose2d]", "output_padding"});
   expect_throws<ArgumentError>([] { ConvTranspose1d(2, 3, 3, {.padding = kHuge}); },

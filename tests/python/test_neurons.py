@@ -151,3 +151,47 @@ def test_glif_learns_eight_numbers_a_channel() -> None:
     assert 0 < s.mean() < 1
     layer.backward(tape, np.ones_like(x))
     assert all(np.abs(g).min() > 0 for g in layer.gradients().values())
+
+
+def test_a_refractory_period_and_an_initial_potential() -> None:
+    x = np.ones((7, 1, 1), np.float32)
+    spikes, _ = volley.IF(refractory=2).forward(x)
+    assert spikes.ravel().tolist() == [1, 0, 0, 1, 0, 0, 1]
+    spikes, _ = volley.IF(v_init=-1.0).forward(x)
+    assert spikes.ravel().tolist() == [0, 1, 1, 1, 1, 1, 1]
+    neuron = volley.LIF(tau_charge=4.0, v_init=0.5, refractory=3)
+    assert (neuron.tau_charge, neuron.v_init, neuron.refractory) == (4.0, 0.5, 3)
+    assert volley.LIF().tau_charge is None
+    with pytest.raises(volley.ArgumentError, match="tau_charge must be none where decay_input is false, got 4"):
+        volley.LIF(tau_charge=4.0, decay_input=False)
+    with pytest.raises(volley.ArgumentError, match="refractory must be >= 0 and <= 16777216"):
+        volley.IF(refractory=1 << 25)
+
+
+def deep() -> volley.Sequential:
+    return volley.Sequential(volley.Linear(40, 60), volley.LIF(), volley.Linear(60, 50), volley.LIF())
+
+
+def test_weights_are_drawn_for_the_neurons_after_them() -> None:
+    net, again = deep(), deep()
+    volley.initialize_fluctuations(net, 3, rate=0.1, input_rate=1.0, xi=2.0)
+    volley.initialize_fluctuations(again, 3, rate=0.1, input_rate=1.0, xi=2.0)
+    weights = net.parameters()
+    assert all(np.array_equal(weights[name], value) for name, value in again.parameters().items())
+    # tau 2: a sum of 1 and squares of 1/3 (docs/math/initialization.md)
+    assert weights["0.weight"].std() == pytest.approx(1 / (2 * np.sqrt(40)), rel=0.06)
+    assert weights["2.weight"].std() == pytest.approx(1 / (2 * np.sqrt(60 * 0.04)), rel=0.06)
+    assert not weights["0.bias"].any()
+    with pytest.raises(volley.ArgumentError, match="neurons after layer 0 must be lif, plif, alif or cuba_lif, got if"):
+        volley.initialize_fluctuations(volley.Sequential(volley.Linear(4, 4), volley.IF()))
+
+
+def test_weights_are_scaled_to_a_rate(rng: np.random.Generator) -> None:
+    net = deep()
+    net.initialize(1)
+    x = (rng.random((15, 20, 40)) < 0.2).astype(np.uint8)
+    volley.initialize_rates(net, x, rate=0.2)
+    for layer in net:
+        x, _ = layer.forward(x)
+        if isinstance(layer, volley.LIF):
+            assert float(x.mean()) == pytest.approx(0.2, rel=0.05)

@@ -74,7 +74,8 @@ TEST(GroupNormReference, BackwardIsTheGradient) {
   for (const Sizes& s : kSizes) {
     SCOPED_TRACE(s.G);
     const Values x = test::Random(1).values<double>(s.rows * s.C, 1, 4);
-    const Values weight = test::Random(2).values<double>(s.C, 0.5, 2), bias = test::Random(3).values<double>(s.C);
+    const Values weight = test::Random(2).values<double>(s.C, 0.5, 2),
+                 bias = test::Random(3).values<double>(s.C);
     const Values dy = test::Random(4).values<double>(x.size());
     const Result r = run(s, x, weight, bias, dy);
     const auto loss = [&](const Values& x_at, const Values& w_at, const Values& b_at) {
@@ -82,8 +83,10 @@ TEST(GroupNormReference, BackwardIsTheGradient) {
     };
     const auto of_x = [&](const Values& at) { return loss(at, weight, bias); };
     EXPECT_LT(test::gradient_error(of_x, x, r.dx), 1e-7);
-    EXPECT_LT(test::gradient_error([&](const Values& at) { return loss(x, at, bias); }, weight, r.dweight), 1e-7);
-    EXPECT_LT(test::gradient_error([&](const Values& at) { return loss(x, weight, at); }, bias, r.dbias), 1e-7);
+    EXPECT_LT(test::gradient_error([&](const Values& at) { return loss(x, at, bias); }, weight, r.dweight),
+              1e-7);
+    EXPECT_LT(test::gradient_error([&](const Values& at) { return loss(x, weight, at); }, bias, r.dbias),
+              1e-7);
     // A gradient without the part that goes through mean and variance is another one.
     Values straight(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) straight[i] = dy[i] * weight[i % s.C];
@@ -93,7 +96,8 @@ TEST(GroupNormReference, BackwardIsTheGradient) {
 
 TEST(GroupNormReference, ANullWeightIsOneAndANullBiasZero) {
   const Sizes s = kSizes[0];
-  const Values x = test::Random(1).values<double>(s.rows * s.C), dy = test::Random(4).values<double>(x.size());
+  const Values x = test::Random(1).values<double>(s.rows * s.C),
+               dy = test::Random(4).values<double>(x.size());
   const Result none = run(s, x, {}, {}, dy), given = run(s, x, Values(s.C, 1), Values(s.C, 0), dy);
   EXPECT_EQ(none.y, given.y);
   EXPECT_EQ(none.dx, given.dx);

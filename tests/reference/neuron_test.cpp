@@ -98,13 +98,42 @@ TEST(NeuronReference, TheGradientCheckCatchesMistakes) {
       EXPECT_GT(mistake([](Neuron& n) { n.tau_a += 3; }), 1e-5) << name;
       EXPECT_GT(mistake([](Neuron& n) { n.beta += 0.05; }), 1e-5) << name;
     }
-    if constexpr (requires { neuron.steps; }) {
-      EXPECT_GT(mistake([](Neuron& n) { n.steps += 1; }), 1e-4) << name;
-      EXPECT_GT(mistake([](Neuron& n) { n.steps -= 1; }), 1e-4) << name;
-    }
   };
   test::for_every_neuron(ATan{}, [&](const auto& options, const std::string& name) {
     reference::with_neuron_of<double>(options, [&](const auto& neuron) { expect_caught(neuron, name); });
+  });
+}
+
+/// A neuron whose backward may forget that it is held.
+template <class Neuron>
+struct Forgetful : reference::Refractory<Neuron> {
+  using Base = reference::Refractory<Neuron>;
+  bool in_fire = false, in_charge = false;
+
+  explicit Forgetful(const Base& neuron) : Base(neuron) {}
+  void fire_adjoint(double* dz, double* dp, const double* z, double s, double g, double ds) const {
+    in_fire ? Neuron::fire_adjoint(dz, dp, z, s, g, ds) : Base::fire_adjoint(dz, dp, z, s, g, ds);
+  }
+  double charge_adjoint(double* dz, double* dp, const double* before, const double* z, double x) const {
+    return in_charge ? Neuron::charge_adjoint(dz, dp, before, z, x)
+                     : Base::charge_adjoint(dz, dp, before, z, x);
+  }
+};
+
+TEST(NeuronReference, TheGradientCheckCatchesAForgottenPeriod) {
+  test::for_every_neuron(ATan{}, [&](const auto& options, const std::string& name) {
+    if (options.refractory == 0) return;
+    using Neuron = decltype(reference::neuron_of<double>(options));
+    const Forgetful<Neuron> neuron(
+        reference::Refractory(reference::neuron_of<double>(options), options.refractory));
+    const Checked<Forgetful<Neuron>> check{neuron, ATan{}};
+    EXPECT_LT(check.of_input(neuron), 1e-7) << name;
+    Forgetful<Neuron> wrong = neuron;
+    wrong.in_fire = true;
+    EXPECT_GT(check.of_input(wrong), 1e-4) << name;
+    wrong = neuron;
+    wrong.in_charge = true;
+    EXPECT_GT(check.of_input(wrong), 1e-4) << name;
   });
 }
 

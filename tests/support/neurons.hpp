@@ -53,12 +53,13 @@ void for_every_timing(const Body& body) {
   body(ALIFOptions{.tau_a = 5.0f, .v_threshold = 0.6f, .tau_charge = 1.5f});
   body(KLIFOptions{.tau = 3.0f, .tau_charge = 1.2f});
   body(IFOptions{.v_threshold = 0.7f, .v_init = 0.4f, .refractory = 2});
-  body(LIFOptions{.v_threshold = 0.6f, .refractory = 1});
+  body(LIFOptions{.v_threshold = 0.3f, .refractory = 1});
   body(LIFOptions{.v_threshold = 0.5f, .decay_input = false, .v_init = -0.3f, .refractory = 2});
   body(PLIFOptions{
       .init_tau = 1.4f, .v_threshold = 0.5f, .learn_threshold = true, .v_init = 0.2f, .refractory = 1});
   body(QIFOptions{.v_threshold = 0.6f, .v_init = 0.3f, .refractory = 2});
-  body(EIFOptions{.v_threshold = 0.6f, .v_init = 0.3f, .refractory = 1});
+  body(EIFOptions{
+      .tau = 4.0f, .delta_T = 0.5f, .theta_rh = 0.9f, .v_threshold = 0.6f, .v_init = 0.3f, .refractory = 1});
   body(IzhikevichOptions{
       .v_threshold = 0.5f, .tau_w = 5.0f, .a = 0.4f, .b = 0.3f, .v_init = 0.2f, .refractory = 2});
   body(CUBALIFOptions{.c_decay = 0.8f, .v_decay = 0.6f, .v_init = 0.2f, .refractory = 2});

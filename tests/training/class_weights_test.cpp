@@ -164,7 +164,8 @@ struct Steps : Recorder {
 };
 
 TEST(ClassWeights, TheTrainingLossOfAnEpochWeighsBatchesByTheirWeights) {
-  const Recipe recipe = toy_recipe({"loss.class_weights=[0.5, 4, 1]", "epochs=1"});
+  const Recipe recipe = toy_recipe({"loss.class_weights=[0.5, 4, 1]", "epochs=1", "network.2.v_threshold=0.2",
+                                    "network.4.v_threshold=0.2"});
   const std::unique_ptr<Loss> loss = recipe.build_parts().loss;
   ToyTraining toy(recipe);
   Steps steps;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <deque>
 
 #include <volley/volley.hpp>
 
@@ -73,7 +74,7 @@ TEST(FluctuationInitialization, ThePotentialIsSpreadAsDerived) {
 // By hand: tau 2 has a sum of 1 and squares of 1/3; sigma is 1 / (2 sqrt(100 (0.03 + 0.01))).
 TEST(FluctuationInitialization, WeightsAreDrawnWithTheDerivedDeviation) {
   Sequential net{Linear(100, 400), LIF{}, Linear(400, 100), LIF{}};
-  initialize_fluctuations(net, 1, {.input_rate = 1.0f});
+  initialize_fluctuations(net, 1, {.input_rate = 1.0f, .xi = 2.0f});
   const auto moments = [](const Floats& w) {
     double sum = 0, squares = 0;
     for (const float x : w)
@@ -130,9 +131,9 @@ TEST(FluctuationInitialization, RefusesWhatItIsNotDerivedFor) {
   const auto text = [](auto neurons, const FluctuationInitialization& options = {}) {
     Sequential net{Linear(4, 4), LIF{}, Linear(4, 3), std::move(neurons)};
     const Floats before = weights_of(net[0]);
-    const std::string text = test::error_text([&] { initialize_fluctuations(net, 1, options); });
+    const std::string error = test::error_text([&] { initialize_fluctuations(net, 1, options); });
     EXPECT_EQ(weights_of(net[0]), before) << "nothing is drawn where something is refused";
-    return text;
+    return error;
   };
   EXPECT_EQ(text(IF{}),
             "[initialize_fluctuations] neurons after layer 2 must be lif, plif, alif or cuba_lif, got if");
@@ -169,9 +170,8 @@ TEST(RateInitialization, NeuronsFireAtTheRateThatIsAskedFor) {
     for (std::size_t i = 0; i < drawn.size(); ++i) {
       EXPECT_NEAR(scaled[i] / drawn[i], scaled[0] / drawn[0], 1e-5f * std::abs(scaled[0] / drawn[0]));
     }
-    Tape tape(one);
     Signal y = x;
-    std::vector<Tape> tapes;
+    std::deque<Tape> tapes;
     for (std::size_t i = 0; i < net.size(); ++i) tapes.emplace_back(one);
     for (std::size_t i = 0; i < net.size(); ++i) {
       y = net[i].forward(y, tapes[i]);

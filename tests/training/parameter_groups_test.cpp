@@ -36,8 +36,7 @@ std::vector<float> decayed(Layer& net, SgdOptions options) {
 
 // 0.weight, 0.bias; 1.weight, 1.bias; 2.w; 3.weight, 3.bias; 4.weight of a Recurrent
 Sequential net_of_all_kinds() {
-  return {Linear{4, 3}, BatchNorm{3}, PLIF{{.channels = 3, .learn_threshold = false}}, PSN{{.steps = 2}},
-          Recurrent{3, RecurrentOptions{}}};
+  return Sequential{Linear{4, 3}, BatchNorm{3}, PLIF{{.channels = 3}}, PSN{{.steps = 2}}, Recurrent{3}};
 }
 
 TEST(ParameterGroups, AreByWhatAParameterIs) {
@@ -135,7 +134,8 @@ TEST(ParameterGroups, ARecipeHasThemInTables) {
 }
 
 TEST(ParameterGroups, OfALearningRateOfNoneKeepTheirParameters) {
-  ToyTraining toy(toy_recipe({"optimizer.groups=[{match=\"1.*\", lr_factor=0}]"}));
+  ToyTraining toy(toy_recipe({"optimizer.groups=[{match=\"1.*\", lr_factor=0}]", "network.2.v_threshold=0.2",
+                              "network.4.v_threshold=0.2"}));
   const Tensor weight = toy.net.parameters()[0].parameter->value,
                other = toy.net.parameters()[2].parameter->value;
   toy.fit();
@@ -152,8 +152,9 @@ struct StopAfter : Recorder {
 
 TEST(ParameterGroups, GoOnAfterACheckpointWithTheSameBits) {
   const Recipe recipe =
-      toy_recipe({"optimizer=adamw", "optimizer.decay_only_weights=true",
-                  "optimizer.groups=[{match=\"3.*\", lr_factor=0.25}]", "loss.class_weights=[0.5, 4, 1]"});
+      toy_recipe({"optimizer=adamw", "network.2.v_threshold=0.2", "network.4.v_threshold=0.2",
+                  "optimizer.decay_only_weights=true", "optimizer.groups=[{match=\"3.*\", lr_factor=0.25}]",
+                  "loss.class_weights=[0.5, 4, 1]"});
   const test::TempFolder folder;
   ToyTraining whole(recipe), first(recipe), second(recipe);
   const History expected = whole.fit();

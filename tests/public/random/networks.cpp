@@ -113,7 +113,8 @@ Made unflatten(Program& p, const Place& at) {
   const bool fits = valid && o.dim <= at.features.rank() && at.features[o.dim - 1] == product &&
                     at.features.rank() + o.unflattened_size.size() - 1 <= Shape::kMaxRank - 2;
   const std::string text = cat("Unflatten{", fields_text(o), "}");
-  Made made{construct<Unflatten>(p, "Unflatten", text, expected(valid), o, o), text, at.features, at.spikes, fits};
+  Made made{construct<Unflatten>(p, "Unflatten", text, expected(valid), o, o), text, at.features, at.spikes,
+            fits};
   if (!fits) return made;
   std::vector<std::size_t> sizes(at.features.sizes().begin(), at.features.sizes().end());
   const auto place = sizes.erase(sizes.begin() + static_cast<std::ptrdiff_t>(o.dim - 1));

@@ -31,7 +31,9 @@ std::size_t transposed(std::size_t size, std::size_t kernel, std::size_t stride,
 /// A side of the sizes of options: that of a convolution along one dimension, or height or width.
 std::size_t side_of(std::size_t size, std::size_t) { return size; }
 std::size_t side_of(const Size2& size, std::size_t side) { return side == 0 ? size.h : size.w; }
-void draw_to(Program& p, std::size_t& size, std::size_t low, std::size_t high) { size = p.random.between(low, high); }
+void draw_to(Program& p, std::size_t& size, std::size_t low, std::size_t high) {
+  size = p.random.between(low, high);
+}
 void draw_to(Program& p, Size2& size, std::size_t low, std::size_t high) { size = draw_size(p, low, high); }
 
 /// A convolution of these options, transposed or not.
@@ -70,7 +72,8 @@ Made conv(Program& p, const Place& at, const char* name) {
   if (p.random.chance(at.invalid)) o.padding = static_cast<std::size_t>(-1) / 2;
   if constexpr (kTransposed) {
     for (const std::size_t side : {0, 1})
-      less = less && side_of(o.output_padding, side) < std::max(side_of(o.stride, side), side_of(o.dilation, side));
+      less = less &&
+             side_of(o.output_padding, side) < std::max(side_of(o.stride, side), side_of(o.dilation, side));
   }
   const bool valid = in_ranges(o) && divides(o.groups) && less;
   const std::string text = cat(name, "{", fields_text(o), "}");

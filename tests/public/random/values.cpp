@@ -127,7 +127,8 @@ void conv_transpose(Program& p, const Input& x) {
   p.count("Convolution::bias");
   Values y(c.rows * out * 4 * H * W);
   for (std::size_t i = 0; i < y.size(); ++i) {
-    const std::size_t w = i % (2 * W), h = i / (2 * W) % (2 * H), o = i / (4 * H * W) % out, r = i / (4 * H * W) / out;
+    const std::size_t w = i % (2 * W), h = i / (2 * W) % (2 * H), o = i / (4 * H * W) % out,
+                      r = i / (4 * H * W) / out;
     y[i] = value_of(layer.bias(), o);
     for (std::size_t k = 0; k < C; ++k) {
       y[i] += value_of(layer.weight(), (k * out + o) * 4 + h % 2 * 2 + w % 2) *
