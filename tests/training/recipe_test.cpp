@@ -461,7 +461,7 @@ TEST(RecipeSettings, AWrongAssignmentIsNamed) {
       {"=3", "'=3': expected key=value, such as optimizer.lr=0.01"},
       {".=3",
        ".=3: key '' is unknown; expected one of 'augment', 'data', 'description', 'encoder', 'epochs', "
-       "'loss', "
+       "'initialization', 'loss', "
        "'name', 'network', 'optimizer', 'rule', 'schedule', 'test_samples', 'train_samples', 'training', "
        "'validation'"},
       {"training.steps=0", "training.steps=0: expected an integer >= 1 and <= 65536, got 0"},
