@@ -193,6 +193,25 @@ TEST(RateInitialization, NamesTheLayerThatNoScaleHelps) {
             "[initialize_rates] rate must be > 0 and < 1, got 1");
 }
 
+// `rate` needs the data: the picture's shape alone leaves what was drawn.
+TEST(RecipeInitialization, RatesAreThoseOfTheTrainingSet) {
+  const Recipe recipe = test::toy_recipe({"initialization.kind=rate", "initialization.rate=0.2"});
+  const Split data = test::toy_split();
+  Sequential drawn = recipe.build_network(data.train.shape), net = recipe.build_network(data.train);
+  EXPECT_EQ(weights_of(drawn), weights_of(*test::ToyTraining(test::toy_recipe()).net.clone()));
+  const TrainerParts parts = recipe.build_parts();
+  std::vector<std::uint32_t> samples(data.train.size());
+  for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = static_cast<std::uint32_t>(i);
+  Tape encoder_tape, tape;
+  const Signal x = parts.encoder->encode(data.train, samples, recipe.training.steps,
+                                         {.seed = recipe.training.seed}, encoder_tape);
+  const Spikes& s = net.forward(x, tape).spikes();
+  const double rate = static_cast<double>(s.count()) / static_cast<double>(s.shape().size());
+  EXPECT_NEAR(rate, 0.2, 0.02);
+  const Spikes& before = drawn.forward(x, tape).spikes();
+  EXPECT_LT(before.count(), before.shape().size() / 20);
+}
+
 TEST(RecipeInitialization, IsInTextAndInTheNetwork) {
   const Recipe plain = test::toy_recipe();
   EXPECT_TRUE(std::holds_alternative<DefaultInitialization>(plain.initialization));
