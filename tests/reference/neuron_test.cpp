@@ -275,15 +275,15 @@ TEST(NeuronReference, IsSilentAndHeldAfterASpike) {
 TEST(NeuronReference, CurrentsAndAdaptationsGoOnInARefractoryPeriod) {
   const auto second = [](const auto& options, const Values& x) {
     const reference::Refractory neuron(reference::neuron_of<double>(options), 9);
-    Values z(3), second;
+    Values z(3), seconds;
     neuron.start(z.data());
     for (const double current : x) {
       neuron.charge(z.data(), current);
       const double s = reference::spike_of(neuron, z.data(), {}, Fire::hard);
       neuron.reset(z.data(), s, s);
-      second.push_back(z[1]);
+      seconds.push_back(z[1]);
     }
-    return second;
+    return seconds;
   };
   EXPECT_EQ(second(CUBALIFOptions{}, {1, 0, 0.25}), (Values{1, 0.5, 0.5}));
   EXPECT_EQ(second(ALIFOptions{.tau_a = 2}, {2, 9, 9}), (Values{0.5, 0.25, 0.125}));
