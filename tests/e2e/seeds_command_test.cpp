@@ -125,16 +125,15 @@ TEST_F(SeedsCommand, InterruptedAnywhereItGoesOnToTheSameBytes) {
     const char* file;
     int signal;
   };
-  for (const auto& [file, signal] :
-       {Stop{"seed-0/iterations.csv", SIGINT}, Stop{"seed-1/iterations.csv", SIGTERM},
-        Stop{"seed-2/checkpoint_latest.safetensors", SIGKILL}}) {
-    const fs::path out = folder_ / fmt::format("stopped {}", signal);
+  for (const Stop& stop : {Stop{"seed-0/iterations.csv", SIGINT}, Stop{"seed-1/iterations.csv", SIGTERM},
+                           Stop{"seed-2/checkpoint_latest.safetensors", SIGKILL}}) {
+    const fs::path out = folder_ / fmt::format("stopped {}", stop.signal);
     test::RunningProgram program(training(out, {"--seeds", "3"}), folder_ / "out");
-    EXPECT_TRUE(program.wait_until([&] { return fs::exists(out / file); }));
-    program.signal(signal);
+    EXPECT_TRUE(program.wait_until([&] { return fs::exists(out / stop.file); }));
+    program.signal(stop.signal);
     EXPECT_TRUE(program.ends_within(std::chrono::minutes(1)));
     const std::string text = read_file(folder_ / "out", kMost);
-    if (signal != SIGKILL && text.find("volley report") == std::string::npos) {  // not done before it
+    if (stop.signal != SIGKILL && text.find("volley report") == std::string::npos) {  // not done before it
       EXPECT_EQ(program.code(), 130);
       expect_has(text, "resume      volley train --resume '" + out.string() + "' --data-dir ");
       EXPECT_EQ(text.find("resume "), text.rfind("resume      ")) << "the command of the seeds alone";
