@@ -70,8 +70,8 @@ void initialize_fluctuations(Sequential& net, std::uint32_t seed,
 
 /// Scales the weights and biases by what x, (N, T, features...), makes the neurons do. The result is the same
 /// for any number of threads. `options.samples` is not used. Throws ArgumentError that names the layer where
-/// no scale brings the rate within half of the target, and where the network has no such weights. After an
-/// error the layers up to the one that is named are scaled.
+/// no scale brings the rate within a factor of 10 of the target, and where the network has no such weights.
+/// After an error the layers up to the one that is named are scaled.
 void initialize_rates(Sequential& net, const Signal& x, const RateInitialization& options,
                       ThreadPool& threads);
 

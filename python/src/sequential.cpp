@@ -213,7 +213,7 @@ void bind_sequential(nb::module_& m) {
       "Scales the weights and biases of each Linear and Conv2d before neurons that fire, in order, until "
       "these "
       "fire at `rate`\nper step on the batch x (T, N, features...).\n\nRaises ArgumentError that names the "
-      "layer where no scale brings the rate within half of it.");
+      "layer where no scale brings the rate within a factor of 10 of it.");
   m.def("load", load, nb::arg("path"),
         "The network in a file that Sequential.save wrote, or in a checkpoint (checkpoint_best.safetensors) "
         "of a "

@@ -24,6 +24,7 @@ namespace {
 
 constexpr double kScaleExponent = 12;  // weights are scaled by 2^-12 to 2^12
 constexpr int kTrials = 24;            // halvings of that
+constexpr double kFarthest = 10;       // from the target, as a factor: beyond is an error
 constexpr double kTolerance = 0.01;    // of the target: near enough to stop
 
 /// Weights, and the neurons that they lead to.
@@ -204,11 +205,12 @@ void initialize_rates(Sequential& net, const Signal& x, const RateInitialization
   const auto target = real(options.rate);
   for (const WeightsBeforeNeurons& at : weights_of(net, kOperation)) {
     const double rate = scale_to(target, net, x, at, tape);
-    if (std::abs(rate - target) <= target / 2) continue;
-    throw ArgumentError(kOperation,
-                        fmt::format("a scale of layer {} must bring its neurons within half of the rate {}",
-                                    at.path, options.rate),
-                        fmt::format("{:.4g}", rate));
+    if (rate >= target / kFarthest && rate <= target * kFarthest) continue;
+    throw ArgumentError(
+        kOperation,
+        fmt::format("a scale of layer {} must bring its neurons within a factor of 10 of the rate {}",
+                    at.path, options.rate),
+        fmt::format("{:.4g}", rate));
   }
 }
 
