@@ -88,7 +88,7 @@ struct ParameterSetting {
   float lr_factor = 1;
   float weight_decay = 0;
 
-  bool operator==(const ParameterSetting&) const = default;
+  friend bool operator==(const ParameterSetting&, const ParameterSetting&) = default;
 };
 
 /// Fields of Sgd. A parameter belongs to the first of the groups that it matches. prepare throws

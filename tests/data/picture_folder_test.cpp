@@ -139,7 +139,7 @@ TEST_F(PictureFolder, WhateverIsOddIsNamedInOneError) {
   expect_has(text, "a/2.pgm: its shape must be (1, 2, 2), as that of the first, got (1, 2, 3)");
   expect_has(text, "a/inner: no picture");
   expect_has(text, "a/pipe: no picture");
-  expect_has(text, "a/4.txt: must be a PNG file or a PGM file");
+  expect_has(text, "a/4.txt: must be a PNG, JPEG, BMP or PGM file");
   expect_has(text, "a/5.png: not a good PNG file");
   expect_has(text, "a/6.pgm: must hold 4 bytes of pixels, got 1");
   expect_has(text, "empty: no pictures in it");
