@@ -18,7 +18,9 @@ def normal(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
 
 def test_a_transposed_convolution_is_the_adjoint_of_the_convolution(rng: np.random.Generator) -> None:
     conv = volley.Conv2d(4, 6, (3, 2), stride=2, padding=1, groups=2, bias=False)
-    back = volley.ConvTranspose2d(6, 4, (3, 2), stride=2, padding=1, output_padding=(0, 1), groups=2, bias=False)
+    back = volley.ConvTranspose2d(
+        6, 4, (3, 2), stride=2, padding=1, output_padding=(0, 1), groups=2, bias=False
+    )
     back.set_parameters(conv.parameters())
     x = normal(rng, 3, 2, 4, 5, 5)
     y, tape = conv.forward(x)
@@ -33,7 +35,9 @@ def test_convolutions_along_one_dimension(rng: np.random.Generator) -> None:
     x = (rng.random((2, 3, 3, 12)) < 0.4).astype(np.uint8)
     y, _ = conv.forward(x)
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (0, 0), (1, 1)))
-    expected = np.stack([np.einsum("tnik,oik->tno", padded[..., q : q + 7 : 2], weight) for q in (0, 2, 4, 6)], -1)
+    expected = np.stack(
+        [np.einsum("tnik,oik->tno", padded[..., q : q + 7 : 2], weight) for q in (0, 2, 4, 6)], -1
+    )
     np.testing.assert_allclose(y, expected + bias[:, None], atol=1e-5)
     up = volley.ConvTranspose1d(5, 2, 3, 3, 1, 2)
     assert up.forward(y)[0].shape == (2, 3, 2, 12)
@@ -99,7 +103,10 @@ def test_a_network_of_them_is_saved_and_loaded(rng: np.random.Generator, tmp_pat
 
 
 def test_what_they_are_made_from_is_shown_and_checked() -> None:
-    assert repr(volley.Upsample(size=3)) == "Upsample(size=3, scale_factor=None, mode='nearest', align_corners=False)"
+    assert (
+        repr(volley.Upsample(size=3))
+        == "Upsample(size=3, scale_factor=None, mode='nearest', align_corners=False)"
+    )
     assert repr(volley.LayerNorm(3)) == (
         "LayerNorm(normalized_shape=[3], eps=1e-05, elementwise_affine=True, bias=True)"
     )

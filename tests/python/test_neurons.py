@@ -162,7 +162,9 @@ def test_a_refractory_period_and_an_initial_potential() -> None:
     neuron = volley.LIF(tau_charge=4.0, v_init=0.5, refractory=3)
     assert (neuron.tau_charge, neuron.v_init, neuron.refractory) == (4.0, 0.5, 3)
     assert volley.LIF().tau_charge is None
-    with pytest.raises(volley.ArgumentError, match="tau_charge must be none where decay_input is false, got 4"):
+    with pytest.raises(
+        volley.ArgumentError, match="tau_charge must be none where decay_input is false, got 4"
+    ):
         volley.LIF(tau_charge=4.0, decay_input=False)
     with pytest.raises(volley.ArgumentError, match="refractory must be >= 0 and <= 16777216"):
         volley.IF(refractory=1 << 25)
@@ -182,7 +184,9 @@ def test_weights_are_drawn_for_the_neurons_after_them() -> None:
     assert weights["0.weight"].std() == pytest.approx(1 / (2 * np.sqrt(40)), rel=0.06)
     assert weights["2.weight"].std() == pytest.approx(1 / (2 * np.sqrt(60 * 0.04)), rel=0.06)
     assert not weights["0.bias"].any()
-    with pytest.raises(volley.ArgumentError, match="neurons after layer 0 must be lif, plif, alif or cuba_lif, got if"):
+    with pytest.raises(
+        volley.ArgumentError, match="neurons after layer 0 must be lif, plif, alif or cuba_lif, got if"
+    ):
         volley.initialize_fluctuations(volley.Sequential(volley.Linear(4, 4), volley.IF()))
 
 

@@ -34,7 +34,9 @@ def test_every_loss_takes_class_weights(rng: np.random.Generator) -> None:
         value, scores = weighted.forward(y, labels)
         assert value == pytest.approx((w * each).sum() / w.sum(), rel=1e-5), weighted
         gradients = [
-            plain.backward(y[:, n : n + 1], labels[n : n + 1], plain.forward(y[:, n : n + 1], labels[n : n + 1])[1])
+            plain.backward(
+                y[:, n : n + 1], labels[n : n + 1], plain.forward(y[:, n : n + 1], labels[n : n + 1])[1]
+            )
             for n in range(7)
         ]
         expected = np.concatenate(gradients, axis=1) * (w / w.sum())[None, :, None]
@@ -76,12 +78,20 @@ def test_groups_choose_by_kind_and_by_name() -> None:
         volley.ParameterGroup("1.*", 0.25),
     ]
     for optimizer in (volley.Sgd(lr=1, weight_decay=0.5, groups=groups),):
-        assert step_of(optimizer) == {"0.weight": 0.5, "0.bias": 0.75, "1.weight": 0.75, "1.bias": 0.75, "2.w": 1}
+        assert step_of(optimizer) == {
+            "0.weight": 0.5,
+            "0.bias": 0.75,
+            "1.weight": 0.75,
+            "1.bias": 0.75,
+            "2.w": 1,
+        }
     decayed = step_of(volley.AdamW(lr=0.5, weight_decay=0.5, groups=groups))
     assert decayed["0.weight"] == 0.75 and decayed["0.bias"] == 0.875 and decayed["2.w"] == 1
     assert step_of(volley.Adam(lr=0.5, weight_decay=0.5, decay_only_weights=True))["1.weight"] == 1
     assert repr(groups[1]) == "ParameterGroup(match='*.bias', weight_decay=None, lr_factor=0.5)"
-    with pytest.raises(volley.ArgumentError, match=r"groups.0: match 'nrom' must be for a parameter .* '0.weight'"):
+    with pytest.raises(
+        volley.ArgumentError, match=r"groups.0: match 'nrom' must be for a parameter .* '0.weight'"
+    ):
         step_of(volley.Adam(groups=[volley.ParameterGroup("nrom")]))
     with pytest.raises(volley.ArgumentError, match=r"groups.0.lr_factor must be >= 0, got -1"):
         volley.Sgd(groups=[volley.ParameterGroup("bias", lr_factor=-1)])
