@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,7 +196,8 @@ def test_weights_are_scaled_to_a_rate(rng: np.random.Generator) -> None:
     net.initialize(1)
     x = (rng.random((15, 20, 40)) < 0.2).astype(np.uint8)
     volley.initialize_rates(net, x, rate=0.2)
+    signal: Any = x
     for layer in net:
-        x, _ = layer.forward(x)
+        signal, _ = layer.forward(signal)
         if isinstance(layer, volley.LIF):
-            assert float(x.mean()) == pytest.approx(0.2, rel=0.05)
+            assert float(signal.mean()) == pytest.approx(0.2, rel=0.05)

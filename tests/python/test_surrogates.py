@@ -136,8 +136,8 @@ def test_arguments_that_are_none_are_refused() -> None:
         volley.LIF(tua=3.0)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="twice"):
         volley.LIF(2.0, tau=3.0)  # type: ignore[misc]
-    with pytest.raises(TypeError, match="takes 7 arguments, got 8"):
-        volley.LIF(2.0, True, 1.0, 0.0, False, volley.ATan(), True, 8)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="takes 10 arguments, got 11"):
+        volley.LIF(2.0, True, 1.0, 0.0, False, volley.ATan(), True, None, None, 0, 8)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="tau must be float, got str"):
         volley.LIF(tau="2")  # type: ignore[arg-type]
 
