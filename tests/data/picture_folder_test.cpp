@@ -135,7 +135,8 @@ TEST_F(PictureFolder, WhateverIsOddIsNamedInOneError) {
   fs::create_directory(root_ / "empty");
   ASSERT_EQ(::mkfifo((root_ / "a/pipe").c_str(), 0600), 0);
   const std::string text = refusal();
-  expect_has(text, root_.string() + ": must hold one folder of pictures (PNG, JPEG, BMP or PGM) for each class, got\n");
+  expect_has(text, root_.string() +
+                       ": must hold one folder of pictures (PNG, JPEG, BMP or PGM) for each class, got\n");
   expect_has(text, "a/2.pgm: its shape must be (1, 2, 2), as that of the first, got (1, 2, 3)");
   expect_has(text, "a/inner: no picture");
   expect_has(text, "a/pipe: no picture");
