@@ -139,7 +139,7 @@ TEST_F(SeedsCommand, InterruptedAnywhereItGoesOnToTheSameBytes) {
       EXPECT_EQ(text.find("resume "), text.rfind("resume      ")) << "the command of the seeds alone";
     }
     const std::string again = run_ok(resuming(out));
-    if (std::string_view(file).starts_with("seed-2")) expect_has(again, "seed 0 (1 of 3)\ndone  ");
+    if (std::string_view(stop.file).starts_with("seed-2")) expect_has(again, "seed 0 (1 of 3)\ndone  ");
     for (const std::uint32_t seed : {0u, 1u, 2u}) {
       EXPECT_TRUE(result_of(seeds_folder::run_of(out, seed)) == result_of(seeds_folder::run_of(whole, seed)))
           << "seed " << seed << ", stopped by " << stop.signal;
