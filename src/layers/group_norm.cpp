@@ -166,6 +166,7 @@ Signal SampleNorm::do_backward(Tape& tape, const Signal& dy) {
                                    s.C);
     }
   });
+  if (x.samples() == 0) return dx != nullptr ? x.with_values(*dx) : Signal{};
   const double* sums = saved.sample_sums.data();
   if (has_weight_) add_over_samples(weight_.gradient.data(), sums, x.samples(), 2 * s.C, s.C);
   if (has_bias_) add_over_samples(bias_.gradient.data(), sums + s.C, x.samples(), 2 * s.C, s.C);

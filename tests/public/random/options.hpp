@@ -132,7 +132,7 @@ struct DrawFields {
       if (p.random.chance(0.3)) {
         value.reset();
       } else if (p.random.chance(0.4)) {
-        value.emplace();
+        value.emplace(1);  // which all ranges have, as 0 is not
         (*this)(name, *value, range);
       }
     } else if constexpr (std::is_same_v<T, SpikeEncoderOptions> || std::is_same_v<T, AnyNeuron> ||
@@ -161,6 +161,9 @@ bool in_ranges(const Options& options) {
 template <class Options>
 void draw_fields(Program& p, Options& options, double invalid) {
   Options::fields(options, detail::DrawFields{p, invalid});
+  if constexpr (requires { options.tau_charge; }) {  // which decay_input = false excludes
+    if (!options.decay_input && !p.random.chance(invalid)) options.tau_charge.reset();
+  }
 }
 
 enum class Expect { works, throws, either };

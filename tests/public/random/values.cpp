@@ -172,8 +172,8 @@ void conv_line(Program& p, const Input& x) {
 void sample_norm(Program& p, const Input& x) {
   const Case c = case_of(x);
   GroupNorm group(1, x.shape()[2], {.eps = 0.5f});
-  const auto sizes = x.shape().from(2).sizes();
-  LayerNorm layer(std::vector<std::size_t>(sizes.begin(), sizes.end()), {.eps = 0.5f});
+  const Shape features = x.shape().from(2);
+  LayerNorm layer(std::vector<std::size_t>(features.sizes().begin(), features.sizes().end()), {.eps = 0.5f});
   for (const char* name : {"SampleNorm::weight", "SampleNorm::bias"}) p.count(name);
   // Where all values are equal, y is the bias alone, and what rounding leaves of x is small beside it.
   std::ranges::fill(group.bias().value.values(), 1.0f);
