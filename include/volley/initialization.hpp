@@ -13,9 +13,9 @@
 
 namespace volley {
 
-// How the weights of a network are first drawn. Weights here are those of a Linear or Conv2d whose output
-// goes to neurons that fire, with nothing but Flatten and Dropout in between; all others keep what their
-// layers draw. Derivations: docs/math/initialization.md.
+// How the weights of a network are first drawn. Weights here are those of a Linear, Conv1d or Conv2d whose
+// output goes to neurons that fire, with nothing but Flatten and Dropout in between; all others keep what
+// their layers draw. Derivations: docs/math/initialization.md.
 
 /// Each layer draws its own, as its options say: Linear and Conv2d as PyTorch does by default.
 struct DefaultInitialization {
@@ -51,7 +51,7 @@ struct RateInitialization {
   static constexpr const char* kKind = "rate";
 
   float rate = 0.1f;          // spikes per neuron and step, > 0 and < 1
-  std::size_t samples = 100;  // of the training set, the first so many, >= 1
+  std::size_t samples = 100;  // of the training set, the first of it, >= 1
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {

@@ -91,8 +91,8 @@ Shape shape_of(const LayerNormOptions& options) {
 
 SampleNorm::SampleNorm(const Shape& shape, std::size_t groups, float eps, bool has_weight, bool has_bias)
     : shape_(shape), groups_(groups), eps_(eps), has_weight_(has_weight), has_bias_(has_bias) {
-  if (has_weight) weight_ = Parameter(shape);
-  if (has_bias) bias_ = Parameter(shape);
+  if (has_weight) weight_ = Parameter(shape, ParameterKind::norm);
+  if (has_bias) bias_ = Parameter(shape, ParameterKind::norm);
   SampleNorm::draw_parameters(0, 0);
 }
 

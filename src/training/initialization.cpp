@@ -56,7 +56,7 @@ void find_weights(std::vector<WeightsBeforeNeurons>& found, Layer& layer, const 
       recurrent != nullptr ? &recurrent->neuron() : dynamic_cast<const NeuronLayer*>(&layer);
   if (neurons != nullptr && last.second != nullptr)
     found.push_back({last.first, last.second, &layer, neurons});
-  if (is_any<Linear, Conv2d>(layer)) {
+  if (is_any<Linear, Conv1d, Conv2d>(layer)) {
     last = {path, &layer};
   } else if (!is_any<Flatten, Dropout>(layer)) {
     last = {};
@@ -72,7 +72,7 @@ std::vector<WeightsBeforeNeurons> weights_of(Sequential& net, std::string_view o
   std::pair<std::string, Layer*> none;
   find_weights(found, net, "", none);
   if (found.empty()) {
-    throw ArgumentError(operation, "network must have a linear or conv2d layer before neurons that fire",
+    throw ArgumentError(operation, "network must have a linear, conv1d or conv2d layer before neurons that fire",
                         "none");
   }
   return found;

@@ -120,6 +120,10 @@ TEST(FluctuationInitialization, FindsTheWeightsBeforeNeurons) {
   }
   EXPECT_EQ(changed, (std::vector<std::string>{"0.weight", "0.bias", "2.branch.0.weight", "2.branch.0.bias",
                                                "7.1.weight", "7.1.bias"}));
+  Sequential line{Conv1d(2, 3, 3), LIF{}};
+  const Floats before = weights_of(line[0]);
+  initialize_fluctuations(line, 7);
+  EXPECT_NE(weights_of(line[0]), before);
   Sequential again = varied();
   initialize_fluctuations(again, 7);
   EXPECT_EQ(weights_of(again[0]), weights_of(net[0]));
@@ -146,7 +150,8 @@ TEST(FluctuationInitialization, RefusesWhatItIsNotDerivedFor) {
   EXPECT_EQ(text(LIF{}, {.xi = 0}), "[initialize_fluctuations] xi must be > 0, got 0");
   Sequential readout{Linear(4, 4), LI{}};
   EXPECT_EQ(test::error_text([&] { initialize_fluctuations(readout, 1); }),
-            "[initialize_fluctuations] network must have a linear or conv2d layer before neurons that fire, "
+            "[initialize_fluctuations] network must have a linear, conv1d or conv2d layer before neurons "
+            "that fire, "
             "got none");
 }
 
