@@ -223,7 +223,7 @@ void print_json(const Report& r) {
                   {"memory_limit_bytes_per_second", r.limits.bytes_per_second},
                   {"arithmetic_limit_operations_per_second", r.limits.operations_per_second},
                   {"phases", phases}};
-  say("{}\n", json.dump(2));
+  say("{}", cli::json_text(json));
 }
 
 void print_header(const Report& r) {

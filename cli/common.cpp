@@ -16,6 +16,10 @@ std::string shell_quoted(const std::string& text) {
   return quoted + "'";
 }
 
+std::string json_text(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
 std::string network_text(const Recipe& recipe) {
   std::string text;
   for (const LayerRecipe& layer : recipe.network) {

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +26,10 @@ void say(fmt::format_string<Args...> format, Args&&... args) {
   const std::string text = fmt::format(format, std::forward<Args>(args)...);
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
+
+/// `json`, indented, with a line break at its end. Bytes that are no UTF-8, as in a folder's name, become
+/// U+FFFD.
+std::string json_text(const nlohmann::ordered_json& json);
 
 using volley::compiler, volley::cpu_model, volley::environment_of, volley::grouped;
 

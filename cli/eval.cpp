@@ -142,7 +142,7 @@ void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Ev
       {"confusion", report.confusion},
       {"layers", activity_json(evaluation.activity)},
   };
-  say("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  say("{}", cli::json_text(json));
 }
 
 void evaluate(const EvalOptions& options) {

@@ -105,7 +105,7 @@ void print_json(const PredictOptions& options, const cli::TrainedRun& run, const
   } else {
     json["image"] = options.image;
   }
-  say("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  say("{}", cli::json_text(json));
 }
 
 void predict_picture(const PredictOptions& options) {

@@ -116,7 +116,7 @@ std::string to_json(const std::vector<Row>& rows, const std::vector<std::string>
     json.push_back(std::move(one));
   }
   json = {{"classes", names}, {"pictures", std::move(json)}};
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json);
 }
 
 /// To stderr: what a table does not say.

@@ -70,9 +70,34 @@ void bind_groups(nb::module_& m) {
       .def("__repr__", [](const ParameterGroup& self) { return repr_of("ParameterGroup", self); });
 }
 
+/// Adam or AdamW, whose fields are the same.
+template <class Optimizer>
+void bind_adam(nb::module_& m, const char* name, const std::string& doc) {
+  using Options = typename Optimizer::Options;
+  const Options defaults;
+  nb::class_<StepperOf<Optimizer>, Stepper>(
+      m, name,
+      (doc + "\n\nlr >= 0; beta1, beta2 >= 0 and < 1; eps >= 0; weight_decay >= 0." + kGroupsDoc).c_str())
+      .def(
+          "__init__",
+          [](StepperOf<Optimizer>* self, float lr, float beta1, float beta2, float eps, float weight_decay,
+             bool decay_only_weights, Groups groups) {
+            new (self) StepperOf<Optimizer>({.lr = lr,
+                                             .beta1 = beta1,
+                                             .beta2 = beta2,
+                                             .eps = eps,
+                                             .weight_decay = weight_decay,
+                                             .decay_only_weights = decay_only_weights,
+                                             .groups = std::move(groups)});
+          },
+          nb::arg("lr") = defaults.lr, nb::arg("beta1") = defaults.beta1, nb::arg("beta2") = defaults.beta2,
+          nb::arg("eps") = defaults.eps, nb::arg("weight_decay") = defaults.weight_decay,
+          nb::arg("decay_only_weights") = defaults.decay_only_weights, nb::arg("groups") = Groups{})
+      .def("__repr__", [name](const StepperOf<Optimizer>& self) { return repr_of(name, self.options()); });
+}
+
 void bind_optimizer_classes(nb::module_& m) {
   bind_groups(m);
-  const auto with_groups = [](const std::string& text) { return text + kGroupsDoc; };
   nb::class_<Stepper>(m, "Optimizer", "Changes the parameters of a network by their gradients.")
       .def("step", &Stepper::step, nb::arg("net"),
            "One update of every parameter of `net`, which must be the same at every call. Gradients stay: "
@@ -92,10 +117,11 @@ void bind_optimizer_classes(nb::module_& m) {
 
   nb::class_<StepperOf<Sgd>, Stepper>(
       m, "Sgd",
-      with_groups(
-          "g += weight_decay w; b = momentum b + g (b = g at first); w -= lr (nesterov ? g + momentum b : "
-          "b).\n\n"
-          "PyTorch's formula. lr >= 0; momentum >= 0 and < 1; weight_decay >= 0; nesterov needs momentum.")
+      (std::string(
+           "g += weight_decay w; b = momentum b + g (b = g at first); w -= lr (nesterov ? g + momentum b : "
+           "b).\n\n"
+           "PyTorch's formula. lr >= 0; momentum >= 0 and < 1; weight_decay >= 0; nesterov needs momentum.") +
+       kGroupsDoc)
           .c_str())
       .def(
           "__init__",
@@ -112,49 +138,11 @@ void bind_optimizer_classes(nb::module_& m) {
           nb::arg("nesterov") = false, nb::arg("decay_only_weights") = false, nb::arg("groups") = Groups{})
       .def("__repr__", [](const StepperOf<Sgd>& self) { return repr_of("Sgd", self.options()); });
 
-  nb::class_<StepperOf<Adam>, Stepper>(
-      m, "Adam",
-      with_groups("Adam as PyTorch computes it; weight_decay is added to the gradient (not AdamW).\n\n"
-                  "lr >= 0; beta1, beta2 >= 0 and < 1; eps >= 0; weight_decay >= 0.")
-          .c_str())
-      .def(
-          "__init__",
-          [](StepperOf<Adam>* self, float lr, float beta1, float beta2, float eps, float weight_decay,
-             bool decay_only_weights, Groups groups) {
-            new (self) StepperOf<Adam>({.lr = lr,
-                                        .beta1 = beta1,
-                                        .beta2 = beta2,
-                                        .eps = eps,
-                                        .weight_decay = weight_decay,
-                                        .decay_only_weights = decay_only_weights,
-                                        .groups = std::move(groups)});
-          },
-          nb::arg("lr") = 1e-3f, nb::arg("beta1") = 0.9f, nb::arg("beta2") = 0.999f, nb::arg("eps") = 1e-8f,
-          nb::arg("weight_decay") = 0.0f, nb::arg("decay_only_weights") = false, nb::arg("groups") = Groups{})
-      .def("__repr__", [](const StepperOf<Adam>& self) { return repr_of("Adam", self.options()); });
-
-  nb::class_<StepperOf<AdamW>, Stepper>(
-      m, "AdamW",
-      with_groups("Adam with decoupled weight decay as PyTorch computes it: w *= 1 - "
-                  "lr weight_decay, then Adam's step.\n\n"
-                  "lr >= 0; beta1, beta2 >= 0 and < 1; eps >= 0; weight_decay >= 0.")
-          .c_str())
-      .def(
-          "__init__",
-          [](StepperOf<AdamW>* self, float lr, float beta1, float beta2, float eps, float weight_decay,
-             bool decay_only_weights, Groups groups) {
-            new (self) StepperOf<AdamW>({.lr = lr,
-                                         .beta1 = beta1,
-                                         .beta2 = beta2,
-                                         .eps = eps,
-                                         .weight_decay = weight_decay,
-                                         .decay_only_weights = decay_only_weights,
-                                         .groups = std::move(groups)});
-          },
-          nb::arg("lr") = 1e-3f, nb::arg("beta1") = 0.9f, nb::arg("beta2") = 0.999f, nb::arg("eps") = 1e-8f,
-          nb::arg("weight_decay") = 0.01f, nb::arg("decay_only_weights") = false,
-          nb::arg("groups") = Groups{})
-      .def("__repr__", [](const StepperOf<AdamW>& self) { return repr_of("AdamW", self.options()); });
+  bind_adam<Adam>(m, "Adam",
+                  "Adam as PyTorch computes it; weight_decay is added to the gradient (not AdamW).");
+  bind_adam<AdamW>(m, "AdamW",
+                   "Adam with decoupled weight decay as PyTorch computes it: w *= 1 - lr weight_decay, then "
+                   "Adam's step.");
 }
 
 /// A schedule that `make` makes of its own arguments, named by `args`; the rest is common to all.

@@ -27,8 +27,7 @@ const std::vector<EpochRecord>& monitored_epochs_of(const FigureSource& source) 
 }
 
 const EpochRecord& best_of(const std::vector<EpochRecord>& epochs) {
-  const auto lower = [](const EpochRecord& a, const EpochRecord& b) { return a.score() < b.score(); };
-  return *std::max_element(epochs.begin(), epochs.end(), lower);
+  return *std::ranges::max_element(epochs, {}, &EpochRecord::score);
 }
 
 /// One point for each epoch.

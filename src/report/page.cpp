@@ -125,8 +125,7 @@ std::string data_uri(std::string_view png) {
 
 std::optional<std::size_t> best_epoch(const std::vector<EpochRecord>& epochs) {
   if (epochs.empty()) return {};
-  const auto lower = [](const EpochRecord& a, const EpochRecord& b) { return a.score() < b.score(); };
-  return static_cast<std::size_t>(std::ranges::max_element(epochs, lower) - epochs.begin());
+  return static_cast<std::size_t>(std::ranges::max_element(epochs, {}, &EpochRecord::score) - epochs.begin());
 }
 
 }  // namespace volley::report

@@ -13,11 +13,9 @@
 #include "storage/checkpoint.hpp"
 #include "support/error_text.hpp"
 #include "support/file_size_limit.hpp"
-#include "support/needs_data.hpp"
-#include "support/program.hpp"
 #include "support/random.hpp"
 #include "support/running_program.hpp"
-#include "support/temp_folder.hpp"
+#include "support/slice_training.hpp"
 #include "support/toy_run.hpp"
 
 namespace fs = std::filesystem;
@@ -33,44 +31,12 @@ using test::RunningProgram;
 
 constexpr std::size_t kMost = std::size_t{1} << 26;
 
-class ResumeCommand : public ::testing::Test {
+class ResumeCommand : public test::SliceTraining {
  protected:
-  /// A training of a second on a slice of MNIST, whose checkpoints are often in the middle of an epoch.
+  ResumeCommand() : SliceTraining(6400, 300, 20) {}
+
   std::vector<std::string> training(const fs::path& out, const std::string& epochs = "3") const {
-    return {"train",
-            "lif_fc_mnist",
-            "--epochs",
-            epochs,
-            "--set",
-            "train_samples=6400",
-            "--set",
-            "test_samples=300",
-            "-T",
-            "20",
-            "--out",
-            out.string(),
-            "--data-dir",
-            test::data_folder().string(),
-            "--checkpoint-every",
-            "0.0005m",
-            "--no-figures"};
-  }
-  std::vector<std::string> resuming(const fs::path& run, std::vector<std::string> more = {}) const {
-    std::vector<std::string> arguments{"train",
-                                       "--resume",
-                                       run.string(),
-                                       "--data-dir",
-                                       test::data_folder().string(),
-                                       "--checkpoint-every",
-                                       "0.0005m",
-                                       "--no-figures"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-  }
-  std::string run_ok(const std::vector<std::string>& arguments) const {
-    const ProgramResult result = run_volley(arguments, {.folder = folder_.path()});
-    EXPECT_TRUE(result.ok()) << result.reason() << "\n" << result.err;
-    return result.out;
+    return SliceTraining::training(out, epochs);
   }
   std::string run_failed(const std::vector<std::string>& arguments) const {
     const ProgramResult result = run_volley(arguments, {.folder = folder_.path()});
@@ -91,8 +57,6 @@ class ResumeCommand : public ::testing::Test {
     EXPECT_EQ(program.code(), 130);
     return read_file(folder_ / "out", kMost);
   }
-
-  test::TempFolder folder_;
 };
 
 TEST_F(ResumeCommand, AfterASignalTheStepIsDoneTheCheckpointWrittenAndTheCommandPrinted) {

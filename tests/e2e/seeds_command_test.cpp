@@ -14,10 +14,8 @@
 #include "storage/run_folder.hpp"
 #include "storage/seeds_folder.hpp"
 #include "support/error_text.hpp"
-#include "support/needs_data.hpp"
-#include "support/program.hpp"
 #include "support/running_program.hpp"
-#include "support/temp_folder.hpp"
+#include "support/slice_training.hpp"
 #include "support/toy_run.hpp"
 
 // volley train --seeds, and early stopping, end to end.
@@ -33,42 +31,13 @@ using test::run_volley;
 
 constexpr std::size_t kMost = std::size_t{1} << 26;
 
-class SeedsCommand : public ::testing::Test {
+class SeedsCommand : public test::SliceTraining {
  protected:
-  /// Trains on a slice of MNIST that takes a moment.
+  SeedsCommand() : SliceTraining(1280, 200, 10) {}
+
   std::vector<std::string> training(const fs::path& out, const std::vector<std::string>& more = {},
                                     const std::string& epochs = "2") const {
-    std::vector<std::string> words{"train",
-                                   "lif_fc_mnist",
-                                   "--epochs",
-                                   epochs,
-                                   "--set",
-                                   "train_samples=1280",
-                                   "--set",
-                                   "test_samples=200",
-                                   "-T",
-                                   "10",
-                                   "--out",
-                                   out.string(),
-                                   "--data-dir",
-                                   test::data_folder().string(),
-                                   "--checkpoint-every",
-                                   "0.0005m",
-                                   "--no-figures"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-  std::vector<std::string> resuming(const fs::path& out, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words{
-        "train",        "--resume",           out.string(), "--data-dir", test::data_folder().string(),
-        "--no-figures", "--checkpoint-every", "0.0005m"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-  std::string run_ok(const std::vector<std::string>& words) const {
-    const ProgramResult result = run_volley(words, {.folder = folder_.path()});
-    EXPECT_TRUE(result.ok()) << result.reason() << "\n" << result.err;
-    return result.out;
+    return SliceTraining::training(out, epochs, more);
   }
   std::string refused(const std::vector<std::string>& words, int code) const {
     const ProgramResult result = run_volley(words, {.folder = folder_.path()});
@@ -76,7 +45,6 @@ class SeedsCommand : public ::testing::Test {
     EXPECT_EQ(result.out, "");
     return result.err;
   }
-  test::TempFolder folder_;
 };
 
 TEST_F(SeedsCommand, TrainsEachAsATrainingOfItsOwn) {
