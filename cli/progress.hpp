@@ -9,7 +9,7 @@
 
 namespace volley::cli {
 
-/// Shows how a training goes: on a terminal a bar that is drawn anew up to ten times a second, and anywhere
+/// Shows how a training goes: on a terminal a bar that is drawn up to ten times per second, and anywhere
 /// one line per epoch.
 class Progress {
  public:

@@ -63,10 +63,10 @@ void add_train_command(CLI::App& app) {
   command->add_option("--tau", options->tau, "Membrane time constant in steps, of every neuron that has one");
   command->add_option("--seed", options->seed, "Of the weights, the shuffling and the encoder");
   command->add_option("--seeds", options->seeds,
-                      "So many seeds, one after the other, from --seed on, and their mean and spread");
+                      "Trains this number of seeds, from --seed on, and gives their mean and spread");
   command->add_option("--early-stopping", options->early_stopping,
-                      "Ends after so many epochs without a better accuracy (0: never): validation, or else "
-                      "test");
+                      "Ends after this number of epochs without a better accuracy, of validation or else of "
+                      "the test (0: never)");
   command->add_option("--threads", options->threads, "0: one per processor; the result is the same bits");
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");

@@ -24,7 +24,7 @@ struct DropoutOptions {
 ///
 /// x (N, T, features...), spikes or real values -> y of the same shape, real-valued in a training. Which
 /// features are silenced is a function of (seed, epoch, sample, feature, place of the layer in the network)
-/// alone; forward and backward look it up anew (docs/math/dropout.md).
+/// alone; forward and backward both look it up (docs/math/dropout.md).
 class Dropout final : public Layer {
  public:
   using Options = DropoutOptions;

@@ -40,7 +40,7 @@ struct TrainerOptions {
   std::optional<float> clip_value;  // the most that the size of each may be; not both
   OnNonFinite on_non_finite = OnNonFinite::stop;
   bool monitors = true;            // whether evaluations count what the layers do (monitor.hpp)
-  std::size_t early_stopping = 0;  // ends a fit after so many epochs without a better score; 0: never
+  std::size_t early_stopping = 0;  // a fit ends after this number of epochs without a better score; 0: never
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {

@@ -106,27 +106,27 @@ void bind_convs(nb::module_& m) {
       "PyTorch's Conv1d on whole passes: (T, N, in_channels, L), spikes or float32 -> (T, N, out_channels, "
       "L') float32.\n\n"
       "Parameters: weight (out_channels, in_channels / groups, kernel_size), bias (out_channels), drawn as "
-      "PyTorch draws\nthem; from seed 0 until initialize() draws anew.");
+      "PyTorch draws\nthem; from seed 0 until initialize() draws others.");
   bind_conv<Conv2dOptions>(
       m, "Conv2d",
       "PyTorch's Conv2d on whole passes: (T, N, in_channels, H, W), spikes or float32 -> (T, N, "
       "out_channels, "
       "H', W')\nfloat32.\n\n"
       "Parameters: weight (out_channels, in_channels / groups, *kernel_size), bias (out_channels), drawn as "
-      "PyTorch\ndraws them; from seed 0 until initialize() draws anew. Sizes are one int, or (height, "
+      "PyTorch\ndraws them; from seed 0 until initialize() draws others. Sizes are one int, or (height, "
       "width).");
   bind_conv_transpose<ConvTranspose1dOptions>(
       m, "ConvTranspose1d",
       "PyTorch's ConvTranspose1d on whole passes: (T, N, in_channels, L), spikes or float32 -> (T, N, "
       "out_channels, L')\nfloat32.\n\n"
       "Parameters: weight (in_channels, out_channels / groups, kernel_size), bias (out_channels), drawn as "
-      "PyTorch draws\nthem; from seed 0 until initialize() draws anew.");
+      "PyTorch draws\nthem; from seed 0 until initialize() draws others.");
   bind_conv_transpose<ConvTranspose2dOptions>(
       m, "ConvTranspose2d",
       "PyTorch's ConvTranspose2d on whole passes: (T, N, in_channels, H, W), spikes or float32 -> (T, N, "
       "out_channels,\nH', W') float32.\n\n"
       "Parameters: weight (in_channels, out_channels / groups, *kernel_size), bias (out_channels), drawn as "
-      "PyTorch\ndraws them; from seed 0 until initialize() draws anew. Sizes are one int, or (height, "
+      "PyTorch\ndraws them; from seed 0 until initialize() draws others. Sizes are one int, or (height, "
       "width).");
 }
 

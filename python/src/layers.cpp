@@ -188,7 +188,7 @@ void bind_linear(nb::module_& m) {
       m, "Linear",
       "y[t] = W x[t] + b: (T, N, in_features) -> (T, N, out_features), float32; x spikes or float32.\n\n"
       "Parameters: weight (out, in), bias (out). init: how they are drawn, \"uniform\" (U(-1/sqrt(in), "
-      "1/sqrt(in)),\nPyTorch's default) or \"normal\" (N(0, 1)); from seed 0 until initialize() draws anew.");
+      "1/sqrt(in)),\nPyTorch's default) or \"normal\" (N(0, 1)); from seed 0 until initialize() draws others.");
   def_forward(linear, kAnyInput, kReal);
   linear
       .def(

@@ -104,7 +104,7 @@ constexpr const char* kFiring =
     "pause   for `refractory` steps after a spike v is held and s = 0; synaptic currents, adaptations and\n"
     "        recoveries go on\n\n"
     "tau in steps. detach_reset: whether backward ignores the spike's part in the reset. surrogate: the\n"
-    "derivative that stands in for the step's, or a function of one's own: given x = h - v_threshold, an\n"
+    "derivative that stands in for the step's, or a function: given x = h - v_threshold, an\n"
     "array of one dimension, it returns g(x). x: currents (T, N, features...) float32 -> spikes uint8.";
 
 template <class Options>

@@ -122,7 +122,7 @@ void bind_sequential(nb::module_& m) {
       "\"1.weight\".\n\n"
       "The layers are shared, not copied: net[1] is the object that was put in. A layer with parameters can "
       "be in "
-      "it once.\nWeights are those that the layers have; initialize(seed) draws all of them anew, as a "
+      "it once.\nWeights are those that the layers have; initialize(seed) draws all of them, as a "
       "training "
       "does.")
       .def(

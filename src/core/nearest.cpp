@@ -8,7 +8,7 @@
 namespace volley {
 namespace {
 
-// Words longer than this are nobody's slip; the table stays small whatever is typed.
+// A longer word is no misspelling; the limit bounds the table.
 constexpr std::size_t kLongestWord = 64;
 
 /// Optimal string alignment distance.

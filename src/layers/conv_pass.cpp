@@ -132,7 +132,7 @@ const float* ordered_weight(Saved& saved, const float* weight, const Sizes& s) {
   return saved.turned_weight.data();
 }
 
-/// What taps outside of the picture read; nobody writes there.
+/// What taps outside of the picture read. No code writes to it.
 void make_zeros(Saved& saved, std::size_t size) {
   if (saved.zeros.size() >= size) return;
   saved.zeros.resize(size);
@@ -254,8 +254,8 @@ void add_part(GradientPiece& piece, const Part& part, const Saved& saved, const 
   });
 }
 
-/// dweight in pieces of so many outputs; where these are too few for the threads, the rows are cut too. No
-/// cut changes a result.
+/// dweight in pieces of kConvColumns outputs; where these are too few for the threads, the rows are cut too.
+/// No cut changes a result.
 void make_pieces(Saved& saved, const Sizes& s, std::size_t threads) {
   constexpr std::size_t panel = kernels::kConvColumns;
   const std::size_t panels = (s.out + panel - 1) / panel;

@@ -8,7 +8,7 @@
 
 namespace volley::report {
 
-/// `text` as it may stand in an element or between the quotes of an attribute, whoever wrote it. Bytes that
+/// `text` as it may stand in an element or between the quotes of an attribute, from any source. Bytes that
 /// are no UTF-8, and control characters, become U+FFFD.
 std::string escaped(std::string_view text);
 

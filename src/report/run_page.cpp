@@ -29,7 +29,7 @@ std::vector<Fact> headline(const RunRecord& run) {
     facts.push_back({"best test accuracy", percent(epoch.test_acc),
                      fmt::format("epoch {}, {}", epoch.epoch,
                                  validated ? "chosen on pictures held out of the training"
-                                           : "chosen on the test set, which flatters")});
+                                           : "chosen on the test set, so too high")});
     const EpochRecord& last = run.epochs.back();
     facts.push_back({"last test accuracy", percent(last.test_acc), fmt::format("epoch {}", last.epoch)});
     facts.push_back(

@@ -129,7 +129,7 @@ Paused open(const fs::path& folder) {
     run.checkpoint.emplace(folder / kLatest);
     run.checkpoint->check_resumable();
   } else if (CsvFile::count_rows(folder / kIterations, kIterationsHeader, 1) > 0) {
-    // It is written before the first step: to begin anew would throw a training away.
+    // It is written before the first step: to begin from epoch 1 would discard a training.
     throw FileError(folder.string(), fmt::format("a {}", kLatest), "none, though there were steps");
   }
   return run;

@@ -50,7 +50,7 @@ inline constexpr const char* kLatest = "checkpoint_latest.safetensors";
 inline constexpr const char* kBest = "checkpoint_best.safetensors";
 
 /// Keeps a run folder for this process alone. The system lets go of it when the process ends, however it
-/// ends. A file system that knows no locks keeps nobody out.
+/// ends. A file system without locks keeps no other process out.
 class Lock {
  public:
   /// Throws a FileError when `folder` is not there, or another process has it.

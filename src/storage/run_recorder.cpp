@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::size_t kMostEnvironmentBytes = std::size_t{1} << 24;
 
-/// What a process that was killed while it wrote left behind. Nobody else writes here: the folder is locked.
+/// What a process that was killed while it wrote left behind. No other process writes here: the folder is locked.
 void remove_leftovers(const fs::path& folder) {
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
@@ -118,7 +118,7 @@ void RunRecorder::epoch(const EpochRecord& record, Trainer& trainer) {
   const bool best = std::ranges::none_of(
       run_.epochs, [&](const EpochRecord& before) { return before.score() >= record.score(); });
   run_.epochs.push_back(record);
-  // The best first: whoever goes on from the latest has passed the best.
+  // The best first: a training that goes on from the latest has passed the best.
   if (best) save_checkpoint(folder() / run_folder::kBest, run_, trainer);
   if (every_.minutes == 0 && record.epoch % every_.epochs == 0) save_latest(trainer);
   metrics_.row(metrics_row(record));

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <map>
 #include <regex>
@@ -219,6 +220,38 @@ TEST(Documents, EquationsAreNumberedOnceAndCitedRight) {
     }
   }
   EXPECT_GT(citations, 30u);
+}
+
+/// The places in `text`, all of whose letters are small, where `words` stand by themselves.
+std::vector<std::size_t> places_of(const std::string& text, const std::string& words) {
+  const auto letter = [&](std::size_t i) {
+    return i < text.size() && std::isalpha(static_cast<unsigned char>(text[i]));
+  };
+  std::vector<std::size_t> places;
+  for (std::size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) {
+    if (!letter(at - 1) && !letter(at + words.size())) places.push_back(at);
+  }
+  return places;
+}
+
+// Sentences are about code and data: no person, no will, no metaphor, and rates as numbers ("3x").
+TEST(Documents, TextsAndCommentsUseNoBannedWord) {
+  std::vector<fs::path> files =
+      files_below({"src", "include", "cli", "examples", "python/src"}, {".hpp", ".cpp", ".h", ".inc", ".py"});
+  for (const fs::path& document : documents()) files.push_back(document);
+  files.push_back(kRoot / "CHANGELOG.md");
+  for (const fs::path& file : files) {
+    std::string text = text_of(file);
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+    for (const char* words : {"whoever", "nobody", "somebody", "anew", "wanders", "flatters", "leaps",
+                              "times as many", "of one's own", "has the word"}) {
+      for (const std::size_t at : places_of(text, words)) {
+        ADD_FAILURE() << name_of(file) << ":" << 1 + std::ranges::count(text.substr(0, at), '\n') << ": "
+                      << words;
+      }
+    }
+  }
+  EXPECT_EQ(places_of("anew canew anewt anew.", "anew"), (std::vector<std::size_t>{0, 17}));
 }
 
 TEST(Documents, SourcesAreAscii) {

@@ -61,7 +61,7 @@ void expect_page(const std::string& page) {
 TEST(ReportPage, SaysWhatTheRunDid) {
   const std::string page = run_page({.run = record(3), .commands = {{"Again:", "volley train x"}}});
   expect_page(page);
-  expect_has(page, "<dd>75.00 %<small>epoch 3, chosen on the test set, which flatters");
+  expect_has(page, "<dd>75.00 %<small>epoch 3, chosen on the test set, so too high");
   expect_has(page, "3 of 3");
   expect_has(page, "3 iterations");
   EXPECT_EQ(page.find("Loss of each step"), std::string::npos);  // steps are those of time
