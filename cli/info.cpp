@@ -45,7 +45,7 @@ void info(bool as_json) {
        {{"gnuplot", gnuplot.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(gnuplot)}}},
   };
   if (as_json) {
-    say("{}", cli::json_text(json));
+    say("{}", volley::cli::json_text(json));
     return;
   }
   say("volley      {}, numerics {}\n", VOLLEY_VERSION, volley::numerics::kVersion);

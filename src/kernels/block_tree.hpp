@@ -89,20 +89,39 @@ void for_each_block(std::size_t samples, const Body& body) {
   }
 }
 
-/// sums (columns) += the sum over samples of their `sample_rows` rows each: the rows of a sample by
-/// themselves, ascending, then the samples of a block, then the blocks. A row begins `row` numbers after the
-/// one before.
+/// Sums over samples of their rows: the rows of a sample by themselves, ascending, then the samples of a
+/// block, then the blocks. A row begins `row` numbers after the one before.
+class RowSums {
+ public:
+  RowSums(std::size_t columns, std::size_t samples)
+      : columns_(columns),
+        memory_(BlockTree<float>::memory(columns, samples)),
+        tree_(memory_.data(), columns, samples) {}
+
+  /// The next block: x begins at its first sample.
+  void add_block(const float* x, std::size_t samples, std::size_t sample_rows, std::size_t row) {
+    for (std::size_t n = 0; n < samples; ++n) {
+      add_rows(tree_.sums(), x + n * sample_rows * row, sample_rows, columns_, row);
+    }
+    tree_.close_block();
+  }
+  /// sums (columns) += the sums of all blocks.
+  void add_root_to(float* sums) { add_to(sums, tree_.root(), columns_); }
+
+ private:
+  std::size_t columns_;
+  Scratch<float> memory_;
+  BlockTree<float> tree_;
+};
+
+/// sums (columns) += RowSums of all samples.
 inline void add_samples(float* sums, const float* x, std::size_t samples, std::size_t sample_rows,
                         std::size_t columns, std::size_t row) {
-  Scratch<float> memory(BlockTree<float>::memory(columns, samples));
-  BlockTree<float> tree(memory.data(), columns, samples);
+  RowSums rows(columns, samples);
   for_each_block(samples, [&](std::size_t first, std::size_t count) {
-    for (std::size_t n = first; n < first + count; ++n) {
-      add_rows(tree.sums(), x + n * sample_rows * row, sample_rows, columns, row);
-    }
-    tree.close_block();
+    rows.add_block(x + first * sample_rows * row, count, sample_rows, row);
   });
-  add_to(sums, tree.root(), columns);
+  rows.add_root_to(sums);
 }
 
 }  // namespace volley::kernels

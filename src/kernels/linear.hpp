@@ -54,10 +54,10 @@ struct MatrixProduct {
   std::size_t a_row, a_column;
   const float* b;
   std::size_t b_row;
-  float* c;
+  float* c = nullptr;
   std::size_t c_row;
   std::size_t m, n, k;
-  bool accumulate;
+  bool accumulate = false;
 };
 /// Rows and columns of B that are copied side by side, into `panel`, to stay in the cache for all rows of A.
 inline constexpr std::size_t kProductDepth = 1024;

@@ -17,6 +17,7 @@
 #include "kernels/reduce.hpp"
 #include "layers/group_lists.hpp"
 #include "layers/layer_access.hpp"
+#include "layers/sample_source.hpp"
 #include "layers/spike_words.hpp"
 
 namespace volley {
@@ -29,6 +30,23 @@ constexpr std::size_t kRows = 96;
 constexpr std::size_t kGroupSteps = 16;
 
 constexpr std::size_t kColumns = 64;  // of a matrix, that one piece of work covers
+// Weights that stay in the second cache beside a sample: their dx is computed as it is read.
+constexpr std::size_t kCachedWeights = 1u << 14;
+
+/// dx, from dy and the weights.
+struct Gradient final : SampleSource {
+  Signal dy;
+  kernels::MatrixProduct first;  // of sample 0
+
+  void read(float* to, std::size_t n) const override {
+    kernels::MatrixProduct product = first;
+    product.a += n * product.m * product.a_row;
+    product.c = to;
+    Scratch<float> panel(kernels::product_panel_size(product.k));
+    kernels::matrix_product(product, panel.data());
+  }
+  const Signal& made_from() const override { return dy; }
+};
 
 struct Saved {
   Signal x;
@@ -40,6 +58,7 @@ struct Saved {
   Buffer<std::uint8_t> subset;    // (rows / 4, in), as conv_subsets writes them
   Buffer<std::uint32_t> before;   // see count_active
   Buffer<std::int32_t> position;  // (rows / 4), ascending
+  Gradient dx;
 };
 
 /// p, cut into pieces of C. For each, B is copied: rows are cut only where there are too few columns for the
@@ -64,12 +83,36 @@ void product(ThreadPool& threads, const kernels::MatrixProduct& p) {
   });
 }
 
+/// What a backward adds to: of the weights (out, in), and of the biases (out) or null.
+struct Gradients {
+  float* weight;
+  float* bias;
+};
+
+/// The gradient of the biases [o, o + columns), taken while their dy is in the cache for the weights'.
+class BiasGradient {
+ public:
+  /// `wanted`: whether this piece of work is the one that takes it.
+  BiasGradient(float* dbias, bool wanted, std::size_t o, std::size_t columns, std::size_t samples)
+      : dbias_(wanted && dbias != nullptr ? dbias + o : nullptr), sums_(dbias_ != nullptr ? columns : 0, samples) {}
+  void add_block(const float* dy, std::size_t samples, std::size_t sample_rows, std::size_t out) {
+    if (dbias_ != nullptr) sums_.add_block(dy, samples, sample_rows, out);
+  }
+  void finish() {
+    if (dbias_ != nullptr) sums_.add_root_to(dbias_);
+  }
+
+ private:
+  float* dbias_;
+  kernels::RowSums sums_;
+};
+
 /// Whether T steps are few, and fours of them leave no rest.
 bool falls_into_fours(std::size_t T) { return T <= 4 || (T % 4 == 0 && T <= kGroupSteps); }
 
 /// The weight gradient of spikes in step order. Four steps of a sample are a position of a convolution that
 /// looks at one position alone.
-void add_by_groups(float* dweight, const float* dy, Saved& saved, std::size_t in, std::size_t out,
+void add_by_groups(const Gradients& to, const float* dy, Saved& saved, std::size_t in, std::size_t out,
                    ThreadPool& threads) {
   const Spikes& spikes = saved.x.spikes();
   const std::size_t steps = std::min<std::size_t>(4, spikes.steps()), N = spikes.samples();
@@ -93,6 +136,7 @@ void add_by_groups(float* dweight, const float* dy, Saved& saved, std::size_t in
     const std::size_t o = piece / input_pieces * kOutputs, f = piece % input_pieces * kInputs;
     const std::size_t columns = std::min(kOutputs, out - o), end = std::min(in, f + kInputs);
     kernels::BlockTree<float> tree(sums.data(), kSize, N);
+    BiasGradient bias(to.bias, f == 0, o, columns, N);
     kernels::for_each_block(N, [&](std::size_t first, std::size_t count) {
       const std::size_t place = first * sample_positions;
       const kernels::Taps taps{saved.position.data(), count * sample_positions, 1};
@@ -101,8 +145,10 @@ void add_by_groups(float* dweight, const float* dy, Saved& saved, std::size_t in
           {saved.subset.data() + place * in, in, dy + place * steps * out + o, steps * out, out, steps, taps},
           f, end, columns, tables.data());
       tree.close_block();
+      bias.add_block(dy + place * steps * out + o, count, spikes.steps(), out);
     });
-    kernels::add_transposed(dweight + o * in + f, in, tree.root(), kOutputs, end - f, columns);
+    bias.finish();
+    kernels::add_transposed(to.weight + o * in + f, in, tree.root(), kOutputs, end - f, columns);
   });
 }
 
@@ -150,7 +196,7 @@ void count_active(Buffer<std::uint32_t>& before, const kernels::TrainBatch& trai
 /// The weight gradient of spikes by their trains, in pieces of 16 outputs; where there are too few of these
 /// for the threads, the features are cut too. Each cut costs one more table of subset sums a sample, and
 /// changes no result. Inputs that are silent in the whole batch have no sums.
-void add_by_trains(float* dweight, const float* dy, Saved& saved, const kernels::TrainBatch& trains,
+void add_by_trains(const Gradients& to, const float* dy, Saved& saved, const kernels::TrainBatch& trains,
                    std::size_t out, ThreadPool& threads) {
   const std::size_t in = trains.in;
   const std::size_t output_pieces = (out + kernels::kGradientColumns - 1) / kernels::kGradientColumns;
@@ -164,27 +210,30 @@ void add_by_trains(float* dweight, const float* dy, Saved& saved, const kernels:
     const std::size_t f = std::min(in, piece % feature_pieces * piece_features);
     const std::size_t end = std::min(in, f + piece_features), size = (before[end] - before[f]) * kOutputs;
     Scratch<float> sums(kernels::BlockTree<float>::memory(size, trains.N));
-    Scratch<float> table(kernels::kGradientScratch), all((end - f) * kOutputs);
+    Scratch<float> table(kernels::kGradientScratch);
     kernels::BlockTree<float> tree(sums.data(), size, trains.N);
+    BiasGradient bias(to.bias, f == 0, o, columns, trains.N);
     kernels::for_each_block(trains.N, [&](std::size_t first, std::size_t count) {
-      kernels::linear_weight_gradient_trains(tree.sums(), dy + first * trains.T * out + o,
-                                             trains.part(first, count), out, columns, before, f, end,
-                                             table.data());
+      const float* block = dy + first * trains.T * out + o;
+      kernels::linear_weight_gradient_trains(tree.sums(), block, trains.part(first, count), out, columns,
+                                             before, f, end, table.data());
       tree.close_block();
+      bias.add_block(block, count, trains.T, out);
     });
-    all.zero();
+    bias.finish();
     const float* root = tree.root();
-    for (std::size_t i = f; i < end; ++i) {
-      if (before[i] == before[i + 1]) continue;
-      std::copy_n(root, kOutputs, all.data() + (i - f) * kOutputs);
-      root += kOutputs;
+    for (std::size_t i = f; i < end;) {  // by runs of neighbours that are not silent
+      std::size_t last = i;
+      while (last < end && before[last] != before[last + 1]) ++last;
+      kernels::add_transposed(to.weight + o * in + i, in, root, kOutputs, last - i, columns);
+      root += (last - i) * kOutputs;
+      i = last + 1;
     }
-    kernels::add_transposed(dweight + o * in + f, in, all.data(), kOutputs, end - f, columns);
   });
 }
 
 /// The weight gradient of real values: dy (rows, out), x (rows, in), sample_rows rows a sample.
-void add_by_products(float* dweight, const float* dy, const float* x, std::size_t samples,
+void add_by_products(const Gradients& to, const float* dy, const float* x, std::size_t samples,
                      std::size_t sample_rows, std::size_t in, std::size_t out, ThreadPool& threads) {
   constexpr std::size_t kInputs = kernels::kProductColumns;
   const std::size_t input_pieces = (in + kInputs - 1) / kInputs, output_pieces = (out + kRows - 1) / kRows;
@@ -195,8 +244,10 @@ void add_by_products(float* dweight, const float* dy, const float* x, std::size_
     const std::size_t o = piece / input_pieces * kRows, f = piece % input_pieces * kInputs;
     const std::size_t rows = std::min(kRows, out - o), columns = std::min(kInputs, in - f);
     kernels::BlockTree<float> tree(sums.data(), kSize, samples);
+    BiasGradient bias(to.bias, f == 0, o, rows, samples);
     kernels::for_each_block(samples, [&](std::size_t first, std::size_t count) {
-      kernels::matrix_product({.a = dy + first * sample_rows * out + o,
+      const float* block = dy + first * sample_rows * out + o;
+      kernels::matrix_product({.a = block,
                                .a_row = 1,
                                .a_column = out,
                                .b = x + first * sample_rows * in + f,
@@ -209,10 +260,12 @@ void add_by_products(float* dweight, const float* dy, const float* x, std::size_
                                .accumulate = true},
                               panel.data());
       tree.close_block();
+      bias.add_block(block, count, sample_rows, out);
     });
+    bias.finish();
     const float* root = tree.root();
     for (std::size_t r = 0; r < rows; ++r) {
-      kernels::add_to(dweight + (o + r) * in + f, root + r * kInputs, columns);
+      kernels::add_to(to.weight + (o + r) * in + f, root + r * kInputs, columns);
     }
   });
 }
@@ -317,36 +370,36 @@ Signal Linear::do_backward(Tape& tape, const Signal& dy) {
   const Signal& x = saved.x;
   const std::size_t rows = x.samples() * x.stored_steps();
   const float* dout = dy.values();
-  float* dweight = weight_.gradient.data();
+  const Gradients to{weight_.gradient.data(), options_.bias ? bias_.gradient.data() : nullptr};
   if (!x.is_spikes()) {
-    add_by_products(dweight, dout, x.values(), x.samples(), x.stored_steps(), in_, out_, threads);
+    add_by_products(to, dout, x.values(), x.samples(), x.stored_steps(), in_, out_, threads);
   } else if (!SpikeWords::in_trains(x.spikes()) && out_ > numerics::kUngroupedOutputs &&
              falls_into_fours(x.steps())) {
-    add_by_groups(dweight, dout, saved, in_, out_, threads);
+    add_by_groups(to, dout, saved, in_, out_, threads);
   } else {
-    add_by_trains(dweight, dout, saved, SpikeWords::batch(as_trains(saved, threads)), out_, threads);
-  }
-  if (options_.bias && rows > 0) {
-    parallel_for(threads, out_, kColumns, [&](std::size_t begin, std::size_t end) {
-      kernels::add_samples(bias_.gradient.data() + begin, dout + begin, x.samples(), x.stored_steps(),
-                           end - begin, out_);
-    });
+    add_by_trains(to, dout, saved, SpikeWords::batch(as_trains(saved, threads)), out_, threads);
   }
 
   if (!tape.needs_input_gradient()) return {};
+  kernels::MatrixProduct whole{.a = dout,
+                               .a_row = out_,
+                               .a_column = 1,
+                               .b = weight_.value.data(),
+                               .b_row = in_,
+                               .c_row = in_,
+                               .m = rows,
+                               .n = in_,
+                               .k = out_};
+  if (TapeAccess::dx_by_sample(tape) && in_ * out_ <= kCachedWeights) {
+    saved.dx.dy = dy;
+    saved.dx.first = whole;
+    saved.dx.first.m = x.stored_steps();
+    return with_source(x, saved.dx);
+  }
   Tensor& dx = tape.dx_memory();
   dx.resize(x.stored_shape());
-  product(threads, {.a = dout,
-                    .a_row = out_,
-                    .a_column = 1,
-                    .b = weight_.value.data(),
-                    .b_row = in_,
-                    .c = dx.data(),
-                    .c_row = in_,
-                    .m = rows,
-                    .n = in_,
-                    .k = out_,
-                    .accumulate = false});
+  whole.c = dx.data();
+  product(threads, whole);
   return x.with_values(dx);
 }
 
