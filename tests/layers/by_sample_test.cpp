@@ -147,7 +147,12 @@ std::vector<Case> cases() {
        [=] {
          return Sequential{Linear(7, 70), BatchNorm(70), IF{low}, Linear(70, 3)};
        },
-       Shape{7}, 1, 1},
+       Shape{7}, 1, 2},
+      {"more weights than the cache holds",
+       [=] {
+         return Sequential{Linear(7, 70), IF{low}, Linear(70, 300)};
+       },
+       Shape{7}, 0, 0},
       {"one dimension",
        [=] {
          return Sequential{Conv1d(2, 19, 3, {.padding = 1}),         BatchNorm(19), IF{low},
