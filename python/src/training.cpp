@@ -308,7 +308,8 @@ void bind_training(nb::module_& m) {
         "after the step under way; with `out`, a\ncheckpoint of that is written first. "
         "data: training "
         "and test set, in place of the recipe's. checkpoint_every: \"2e\"\n"
-        "(epochs) or \"10m\" (minutes). early_stopping: ends after this number of epochs without a better accuracy, "
+        "(epochs) or \"10m\" (minutes). early_stopping: ends after this number of epochs without a better "
+        "accuracy, "
         "on "
         "what is held out for\nvalidation or else on the test set; 0: never; the recipe's unless given. "
         "Raises an Error with the library's text.");

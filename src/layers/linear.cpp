@@ -94,7 +94,8 @@ class BiasGradient {
  public:
   /// `wanted`: whether this piece of work is the one that takes it.
   BiasGradient(float* dbias, bool wanted, std::size_t o, std::size_t columns, std::size_t samples)
-      : dbias_(wanted && dbias != nullptr ? dbias + o : nullptr), sums_(dbias_ != nullptr ? columns : 0, samples) {}
+      : dbias_(wanted && dbias != nullptr ? dbias + o : nullptr),
+        sums_(dbias_ != nullptr ? columns : 0, samples) {}
   void add_block(const float* dy, std::size_t samples, std::size_t sample_rows, std::size_t out) {
     if (dbias_ != nullptr) sums_.add_block(dy, samples, sample_rows, out);
   }

@@ -23,7 +23,8 @@ namespace {
 
 constexpr std::size_t kMostEnvironmentBytes = std::size_t{1} << 24;
 
-/// What a process that was killed while it wrote left behind. No other process writes here: the folder is locked.
+/// What a process that was killed while it wrote left behind. No other process writes here: the folder is
+/// locked.
 void remove_leftovers(const fs::path& folder) {
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
