@@ -18,6 +18,7 @@ const std::map<std::string, std::string>& types_of_text() {
       {"python", "PATH"},        {"RUN", "PATH"},
       {"IMAGE", "PATH"},         {"RECIPE", "NAME|PATH"},
       {"data", "NAME|PATH"},     {"set", "KEY=VALUE"},
+      {"state", "PATH"},         {"save-state", "PATH"},
       {"current", "SHAPE|PATH"}, {"checkpoint-every", "INT[e|m]"},
   };
   return kTypes;
@@ -46,6 +47,7 @@ void add_commands(CLI::App& app) {
   add_train_command(app);
   add_eval_command(app);
   add_predict_command(app);
+  add_stream_command(app);
   add_plot_command(app);
   add_report_command(app);
   add_data_command(app);

@@ -31,6 +31,9 @@ void say(fmt::format_string<Args...> format, Args&&... args) {
 /// U+FFFD.
 std::string json_text(const nlohmann::ordered_json& json);
 
+/// A cell of a table by RFC 4180: quoted where a comma, a quote or a line break is in it.
+std::string csv_cell(const std::string& text);
+
 using volley::compiler, volley::cpu_model, volley::environment_of, volley::grouped;
 
 /// `text` as one word for a shell, to be copied by hand: quoted where a shell would read it otherwise.

@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,20 @@ struct EvalOptions {
   std::string steps, threads;
   std::string data_dir;
   bool json = false;
+};
+
+/// Beside the accuracy. That of the three highest scores, where there are more.
+struct Metrics {
+  double macro_accuracy, macro_f1;
+  std::optional<double> top_3;
+
+  Metrics(const Evaluation& evaluation, const Dataset& data) {
+    const std::size_t outputs = evaluation.scores.shape()[1];
+    const std::size_t classes = std::max(outputs, data.classes.size());
+    macro_accuracy = volley::macro_accuracy(evaluation.predictions, data.labels, classes);
+    macro_f1 = volley::macro_f1(evaluation.predictions, data.labels, classes);
+    if (outputs > 3) top_3 = top_k_accuracy(evaluation.scores, data.labels, 3);
+  }
 };
 
 /// What an accuracy hides: predictions that the scores did not decide.
@@ -99,6 +115,9 @@ void print_text(const EvalOptions& options, const cli::TrainedRun& run, const Ev
   }
   say("data      {}: {} pictures, T {}\n", data.name, data.size(), run.recipe().training.steps);
   say("loss      {:.5f}\naccuracy  {:.4f}\n", evaluation.loss, evaluation.accuracy);
+  const Metrics metrics(evaluation, data);
+  say("macro     accuracy {:.4f}, F1 {:.4f}\n", metrics.macro_accuracy, metrics.macro_f1);
+  if (metrics.top_3.has_value()) say("top 3     {:.4f}\n", *metrics.top_3);
   print_undecided(evaluation, data.size());
   say("speed     {} images/s\n\n", cli::grouped(static_cast<double>(data.size()) / evaluation.seconds));
   std::size_t name_width = 5;
@@ -123,7 +142,8 @@ void print_text(const EvalOptions& options, const cli::TrainedRun& run, const Ev
 void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Evaluation& evaluation,
                 const ClassReport& report) {
   const Dataset& data = run.data();
-  const nlohmann::ordered_json json{
+  const Metrics metrics(evaluation, data);
+  nlohmann::ordered_json json{
       {"run", options.run},
       {"checkpoint", options.checkpoint},
       {"epoch", run.checkpoint().epoch().epoch},
@@ -133,6 +153,8 @@ void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Ev
       {"steps", run.recipe().training.steps},
       {"loss", evaluation.loss},
       {"accuracy", evaluation.accuracy},
+      {"macro_accuracy", metrics.macro_accuracy},
+      {"macro_f1", metrics.macro_f1},
       {"silent", evaluation.silent},
       {"tied", evaluation.tied},
       {"samples_per_second", static_cast<double>(data.size()) / evaluation.seconds},
@@ -142,6 +164,7 @@ void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Ev
       {"confusion", report.confusion},
       {"layers", activity_json(evaluation.activity)},
   };
+  if (metrics.top_3.has_value()) json["top_3_accuracy"] = *metrics.top_3;
   say("{}", cli::json_text(json));
 }
 

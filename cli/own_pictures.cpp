@@ -29,6 +29,11 @@ double border_of(const Dataset& data) {
 
 }  // namespace
 
+Dataset known_pictures(const std::string& name) {
+  const KnownSet& set = known_set(name);
+  return {.name = set.name, .shape = set.shape, .pixels = {}, .labels = {}, .classes = set.classes};
+}
+
 OwnPictures::OwnPictures(const Recipe& recipe, const std::string& data_dir, const Options& options)
     : options_(options) {
   if (datasets::is_picture_folder(recipe.data)) {
@@ -37,9 +42,8 @@ OwnPictures::OwnPictures(const Recipe& recipe, const std::string& data_dir, cons
     like_ = data.first(1);
     return;
   }
-  const KnownSet& set = known_set(recipe.data);  // its pictures are not read
-  like_ = {.name = set.name, .shape = set.shape, .pixels = {}, .labels = {}, .classes = set.classes};
-  if (set.shape[0] == 1) background_ = 0;  // all of them are white on black
+  like_ = known_pictures(recipe.data);
+  if (like_.shape[0] == 1) background_ = 0;  // all of them are white on black
 }
 
 OwnPictures::Read OwnPictures::read(const std::filesystem::path& path) const {

@@ -9,6 +9,9 @@
 
 namespace volley::cli {
 
+/// Name, shape and classes of a set that Volley knows; its pictures are not read.
+Dataset known_pictures(const std::string& name);
+
 /// Reads pictures of a user's in the shape that a run was trained on.
 class OwnPictures {
  public:

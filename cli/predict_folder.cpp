@@ -81,22 +81,14 @@ Row row_of(TrainedRun& run, const OwnPictures::Read& read, const fs::path& folde
   return row;
 }
 
-/// A cell by RFC 4180: quoted where a comma, a quote or a line break is in it.
-std::string cell(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
 std::string to_csv(const std::vector<Row>& rows, const std::vector<std::string>& names) {
   std::string csv = "file,prediction,class,score,tied";
-  for (const std::string& name : names) csv += "," + cell("score of " + name);
+  for (const std::string& name : names) csv += "," + csv_cell("score of " + name);
   csv += "\n";
   for (const Row& row : rows) {
-    csv += row.silent ? fmt::format("{},,,0,0", cell(row.file))
-                      : fmt::format("{},{},{},{},{}", cell(row.file), row.prediction,
-                                    cell(names[row.prediction]), row.scores[row.prediction], row.tied);
+    csv += row.silent ? fmt::format("{},,,0,0", csv_cell(row.file))
+                      : fmt::format("{},{},{},{},{}", csv_cell(row.file), row.prediction,
+                                    csv_cell(names[row.prediction]), row.scores[row.prediction], row.tied);
     csv += fmt::format(",{}\n", fmt::join(row.scores, ","));
   }
   return csv;

@@ -28,16 +28,9 @@ Dataset load_part(const std::filesystem::path& folder, const Recipe& recipe,
   return data;
 }
 
-Sequential build(const Recipe& recipe, const Checkpoint& checkpoint, const Shape& picture) {
-  checkpoint.check_sizes(recipe);
-  Sequential net = recipe.build_network(picture);
-  checkpoint.load_into(net);
-  return net;
-}
-
 }  // namespace
 
-TrainedRun::Loaded TrainedRun::load(const std::filesystem::path& folder, const TrainedRunOptions& options) {
+LoadedRun load_run(const std::filesystem::path& folder, const TrainedRunOptions& options) {
   const char* name = options.checkpoint == "best" ? run_folder::kBest : run_folder::kLatest;
   Recipe recipe = run_folder::load_recipe(folder);
   const std::filesystem::path path = folder / name;
@@ -55,12 +48,19 @@ TrainedRun::Loaded TrainedRun::load(const std::filesystem::path& folder, const T
   return {std::move(recipe), Checkpoint(path)};
 }
 
+Sequential trained_network(const LoadedRun& run, const Shape& picture) {
+  run.checkpoint.check_sizes(run.recipe);
+  Sequential net = run.recipe.build_network(picture);
+  run.checkpoint.load_into(net);
+  return net;
+}
+
 TrainedRun::TrainedRun(const std::filesystem::path& folder, const TrainedRunOptions& options,
                        std::optional<Dataset> data)
-    : loaded_(load(folder, options)),
+    : loaded_(load_run(folder, options)),
       purpose_(options.split == "validation" ? Draw::Purpose::validation : Draw::Purpose::test),
       data_(data.has_value() ? *std::move(data) : load_part(folder, recipe(), options)),
-      net_(build(recipe(), checkpoint(), data_.shape)),
+      net_(trained_network(loaded_, data_.shape)),
       parts_(recipe().build_parts()),
       trainer_(net_, recipe().build_parts(), recipe().training) {}
 

@@ -24,6 +24,16 @@ struct TrainedRunOptions {
   std::string steps, threads;
 };
 
+/// What a run's folder says, before any network is built.
+struct LoadedRun {
+  Recipe recipe;
+  Checkpoint checkpoint;
+};
+/// Throws Error when `folder` is no run folder, or has no such checkpoint.
+LoadedRun load_run(const std::filesystem::path& folder, const TrainedRunOptions& options);
+/// Its network for pictures of that shape. Throws Error when the checkpoint is not what the recipe asks for.
+Sequential trained_network(const LoadedRun& run, const Shape& picture);
+
 /// A trained run with its network, a trainer, and data to look at.
 class TrainedRun {
  public:
@@ -48,13 +58,7 @@ class TrainedRun {
   SampleLife inspect(std::size_t sample) const;
 
  private:
-  struct Loaded {
-    Recipe recipe;
-    Checkpoint checkpoint;
-  };
-  static Loaded load(const std::filesystem::path& folder, const TrainedRunOptions& options);
-
-  Loaded loaded_;
+  LoadedRun loaded_;
   Draw::Purpose purpose_;
   Dataset data_;
   Sequential net_;

@@ -48,7 +48,16 @@ struct NamedTensor {
   Tensor* tensor;
 };
 
+/// What the neurons of a layer did in a pass, (N, T, features...) each.
+struct Membrane {
+  Tensor current;    // x, with what comes back where the layer is recurrent
+  Tensor h;          // the potential after charge, which fires or not
+  Tensor v;          // after the step: reset where it fired
+  Tensor threshold;  // what h had to reach; empty where nothing fires
+};
+
 class Layer;
+class State;
 
 /// A layer and its name in the layer that holds it: "branch".
 struct NamedLayer {
@@ -93,15 +102,19 @@ class Layer {
   virtual Shape output_shape(const Shape& features) const = 0;
 
   /// y for x of shape (N, T, features...), T >= 1, in any form. y is a view of memory in `tape`, valid until
-  /// the tape's next forward. x must live, unchanged, until backward is done. Throws ShapeError for a shape
-  /// that the layer cannot take, ArgumentError for spikes where it takes currents.
-  Signal forward(const Signal& x, Tape& tape) const;
+  /// the tape's next forward. x must live, unchanged, until backward is done. With a state the pass goes on
+  /// from it and leaves there what the next one goes on from; without, it begins at rest (state.hpp). Throws
+  /// ShapeError for a shape that the layer cannot take, ArgumentError for spikes where it takes currents, and
+  /// for a state where a layer needs all steps at once.
+  Signal forward(const Signal& x, Tape& tape, State* state = nullptr) const;
 
   /// dx, in the form of x, for dy, real values of y's shape in any form. Must follow a forward of this layer
   /// on the same tape, any number of times; adds to the gradients of the parameters. Returns an empty signal
-  /// where tape.needs_input_gradient() is false. dx is valid until the tape's next forward or backward.
-  /// Throws ShapeError for another shape, ArgumentError for spikes and for the tape of another pass.
-  Signal backward(Tape& tape, const Signal& dy);
+  /// where tape.needs_input_gradient() is false. dx is valid until the tape's next forward or backward. With
+  /// a state, its gradients are those of the state after the pass, and become those of the state before it.
+  /// Throws ShapeError for another shape, ArgumentError for spikes, for the tape of another pass, and for a
+  /// state where forward had none.
+  Signal backward(Tape& tape, const Signal& dy, State* state = nullptr);
 
   /// Multiply-accumulates of one sample at one step, were each input of `features` real-valued; 0 for a layer
   /// without weights between neurons.
@@ -121,6 +134,14 @@ class Layer {
   /// All that a file keeps of the layer: the values of its parameters, then its buffers. Throws Error where
   /// two have one name.
   std::vector<NamedTensor> named_tensors();
+
+  /// What the layer's neurons did in the last forward on `tape`, its own; none for a layer without
+  /// potentials. Layers do not keep it: it is computed again, from the x of that forward. Throws
+  /// ArgumentError for the tape of another layer.
+  std::optional<Membrane> membrane(const Tape& tape) const;
+
+  /// What the layer, without its children, keeps in a State: "v". None for most.
+  virtual std::vector<std::string> state_names() const { return {}; }
 
   /// Draws all initial parameters. A draw is a function of `seed` and of the path of the layer whose
   /// parameters it is, "3.branch.0": no two layers of a network share one. `path` is that of this layer in a
@@ -150,6 +171,8 @@ class Layer {
   virtual Signal do_forward(const Signal& x, Tape& tape) const = 0;
   /// dx in the form of the x that do_forward got, for dy in the form of the y that it returned.
   virtual Signal do_backward(Tape& tape, const Signal& dy) = 0;
+  /// membrane() of what do_forward has left in tape.saved<T>().
+  virtual std::optional<Membrane> do_membrane(const Tape&) const { return {}; }
   virtual std::vector<NamedLayer> do_children() { return {}; }
   /// Of this layer, without its children's.
   virtual std::vector<NamedParameter> own_parameters() { return {}; }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <volley/layer.hpp>
@@ -7,7 +9,17 @@
 
 namespace volley {
 
-/// Neurons of one kind, one per feature, from rest at the start of every pass: currents x (N, T, features...)
+/// An array that a layer carries from step to step, and what it is full of at rest.
+struct Carried {
+  std::string name;
+  float start;
+};
+/// What neurons of these options carry: "v"; the second state variable of some, such as "a" of ALIF; where
+/// they pause after a spike, "refractory", the number of steps that they still do.
+std::vector<Carried> carried_by(const AnyNeuron& options);
+
+/// Neurons of one kind, one per feature, from rest at the start of every pass that
+/// has no state: currents x (N, T, features...)
 /// -> spikes s of the same shape. The kinds, their equations and their options are in neuron_options.hpp;
 /// what they share as layers is here.
 class NeuronLayer : public Layer {
@@ -22,11 +34,13 @@ class NeuronLayer : public Layer {
   std::string_view kind() const override;
   /// Throws ShapeError where the options want another number of channels.
   Shape output_shape(const Shape& features) const override;
+  std::vector<std::string> state_names() const override;
 
  private:
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::optional<Membrane> do_membrane(const Tape& tape) const override;
   std::vector<NamedParameter> own_parameters() override;
   std::vector<NamedTensor> own_buffers() override;
   void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
@@ -91,11 +105,13 @@ class LI final : public Layer {
   const LIOptions& options() const { return options_; }
   std::string_view kind() const override { return LIOptions::kKind; }
   Shape output_shape(const Shape& features) const override { return features; }
+  std::vector<std::string> state_names() const override { return {"v"}; }
 
  private:
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::optional<Membrane> do_membrane(const Tape& tape) const override;
   std::unique_ptr<Layer> do_clone() const override { return std::make_unique<LI>(*this); }
 
   LIOptions options_;
@@ -132,6 +148,7 @@ class SoftLIF final : public Layer {
   const SoftLIFOptions& options() const { return options_; }
   std::string_view kind() const override { return SoftLIFOptions::kKind; }
   Shape output_shape(const Shape& features) const override { return features; }
+  std::vector<std::string> state_names() const override { return {"v"}; }
 
   /// v (N, features) after the last step of the last forward on `tape`.
   static const Tensor& last_potential(Tape& tape);
@@ -140,6 +157,7 @@ class SoftLIF final : public Layer {
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::optional<Membrane> do_membrane(const Tape& tape) const override;
   std::unique_ptr<Layer> do_clone() const override { return std::make_unique<SoftLIF>(*this); }
 
   SoftLIFOptions options_;

@@ -27,8 +27,9 @@ namespace volley {
 // follow IEEE arithmetic (docs/math/lif.md). Derivations: docs/math.
 //
 // Each has kKind, its name in recipes and on the command line, kName, its class in Python, and kDoc, which
-// says there and here what it computes. The members that all share stand in each, and not in a base, so that
-// LIFOptions{.tau = 3, .v_reset = std::nullopt} can name them.
+// says there and here what it computes; kSecondState is what a State calls a second state variable. The
+// members that all share stand in each, and not in a base, so that LIFOptions{.tau = 3, .v_reset =
+// std::nullopt} can name them.
 
 namespace detail {
 /// The fields that all of them have, after their own.
@@ -209,6 +210,7 @@ charge  h = v + (x + v_rest - v + delta_T exp((v - theta_rh) / delta_T)) / tau)"
 struct IzhikevichOptions {
   static constexpr const char* kKind = "izhikevich";
   static constexpr const char* kName = "Izhikevich";
+  static constexpr const char* kSecondState = "w";
   static constexpr const char* kDoc = R"(Izhikevich's neurons, with a recovery current w.
 
 charge  h = v + (x + a0 (v - v_rest) (v - v_c) - w) / tau
@@ -252,6 +254,7 @@ detach_reset holds for the reset of v, not for the b s.)";
 struct CUBALIFOptions {
   static constexpr const char* kKind = "cuba_lif";
   static constexpr const char* kName = "CUBALIF";
+  static constexpr const char* kSecondState = "c";
   static constexpr const char* kDoc = R"(LIF neurons with a synaptic current c.
 
 charge  c = c_decay c + x
@@ -280,6 +283,7 @@ start   c = 0)";
 struct ALIFOptions {
   static constexpr const char* kKind = "alif";
   static constexpr const char* kName = "ALIF";
+  static constexpr const char* kSecondState = "a";
   static constexpr const char* kDoc =
       R"(LIF neurons with an adaptive threshold, after Yin, Corradi and Bohte (2021).
 

@@ -81,6 +81,7 @@ class ParallelNeuron final : public Layer {
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::optional<Membrane> do_membrane(const Tape& tape) const override;
   std::vector<NamedParameter> own_parameters() override;
   void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
   std::unique_ptr<Layer> do_clone() const override { return std::make_unique<ParallelNeuron>(*this); }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -59,16 +61,20 @@ class Recurrent final : public Layer {
   /// Of what comes back.
   std::size_t macs(const Shape&) const override { return weight_.value.size(); }
   bool is_recurrent() const override { return true; }
+  /// What the neuron carries, and "s", its spikes of the last step.
+  std::vector<std::string> state_names() const override;
 
  private:
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::optional<Membrane> do_membrane(const Tape& tape) const override;
   std::vector<NamedLayer> do_children() override;
   std::vector<NamedParameter> own_parameters() override;
   void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
   std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Recurrent>(*this); }
   Shape weight_shape() const;
+  std::vector<Carried> carried() const;
 
   std::size_t features_;
   RecurrentOptions options_;

@@ -26,6 +26,7 @@ struct PassContext {
 };
 
 class Layer;
+class State;
 
 /// What went into a layer and what came out of it. Valid as long as these and the layer are.
 struct Trace {
@@ -68,6 +69,10 @@ class Tape {
   /// a Sequential. Its contents are valid until the layer before has gone backward.
   Tensor& dx_memory();
 
+  /// What the layer of this tape carries from pass to pass, in the pass under way; null where that begins and
+  /// ends at rest. A child's is a part of its container's.
+  State* state() const { return state_; }
+
   /// The tape of a container's child; made at its first use. Its address stays the same. Throws ArgumentError
   /// for an index of 2^20 or more.
   Tape& child(std::size_t index);
@@ -86,6 +91,12 @@ class Tape {
     }
     return *static_cast<Saved*>(saved_.get());
   }
+  /// The same, to be looked at. Throws ArgumentError where the layer keeps no such thing.
+  template <class Saved>
+  const Saved& saved() const {
+    if (saved_ == nullptr || type_ != &kType<Saved>) refuse_saved();
+    return *static_cast<const Saved*>(saved_.get());
+  }
 
  private:
   friend struct TapeAccess;  // src/layers/layer_access.hpp
@@ -96,9 +107,14 @@ class Tape {
   template <class Saved>
   inline static char kType = 0;
 
+  [[noreturn]] static void refuse_saved();
+
   ThreadPool* threads_;
   Tape* root_ = this;
-  PassContext context_;  // the root's is the one that counts
+  Tape* parent_ = nullptr;
+  std::size_t index_ = 0;   // among the parent's children
+  State* state_ = nullptr;  // of the pass under way
+  PassContext context_;     // the root's is the one that counts
   std::uint64_t place_ = 0;
   bool needs_input_gradient_ = true;
   Trace trace_;

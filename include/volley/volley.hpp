@@ -14,6 +14,8 @@
 #include <volley/layer.hpp>
 #include <volley/layers.hpp>
 #include <volley/loss.hpp>
+#include <volley/membrane.hpp>
+#include <volley/metrics.hpp>
 #include <volley/monitor.hpp>
 #include <volley/neuron.hpp>
 #include <volley/optimizer.hpp>
@@ -27,6 +29,7 @@
 #include <volley/rule.hpp>
 #include <volley/schedule.hpp>
 #include <volley/signal.hpp>
+#include <volley/state.hpp>
 #include <volley/surrogate.hpp>
 #include <volley/trainer.hpp>
 #include <volley/upsample.hpp>

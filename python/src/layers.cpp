@@ -5,6 +5,7 @@
 #include <nanobind/stl/unique_ptr.h>
 
 #include <volley/error.hpp>
+#include <volley/membrane.hpp>
 #include <volley/monitor.hpp>
 #include <volley/neuron.hpp>
 #include <volley/rate_penalty.hpp>
@@ -21,7 +22,8 @@ std::string named(const Layer& layer, std::string_view argument) {
   return fmt::format("[{}] {}", layer.kind(), argument);
 }
 
-nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_input_gradient) {
+nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_input_gradient,
+                    State* state) {
   if (pass.owner.get() != self.get()) {
     throw ArgumentError(self->kind(), "tape must be one that this object's forward returned",
                         fmt::format("one of a different {}", pass.owner->kind()));
@@ -29,7 +31,7 @@ nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_
   const Tensor gradient = gradient_from(named(*self, "dy"), dy, pass.y.shape());
   const Signal dx = alone([&] {
     pass.tape.set_needs_input_gradient(needs_input_gradient);
-    return self->backward(pass.tape, gradient);
+    return self->backward(pass.tape, gradient, state);
   });
   if (!needs_input_gradient || dx.empty()) return nb::none();
   return to_array(dx);
@@ -63,6 +65,23 @@ nb::tuple output_shape(const LayerPtr& self, const std::vector<std::size_t>& fea
   return nb::tuple(sizes);
 }
 
+nb::dict membranes_of(const Pass& pass) {
+  const std::vector<NamedMembrane> all = alone([&] { return membranes(*pass.owner, pass.tape); });
+  nb::dict layers;
+  for (const auto& [name, membrane] : all) {
+    nb::dict arrays;
+    const auto add = [&](const char* key, const Tensor& values) {
+      if (values.size() > 0) arrays[key] = to_array(Signal(values));
+    };
+    add("current", membrane.current);
+    add("h", membrane.h);
+    add("v", membrane.v);
+    add("threshold", membrane.threshold);
+    layers[name.c_str()] = arrays;
+  }
+  return layers;
+}
+
 constexpr const char* kBackwardDoc =
     "The gradient of the loss with respect to x, float32 of x's shape, given dy, float32 of the output's "
     "shape.\n\n"
@@ -71,7 +90,9 @@ constexpr const char* kBackwardDoc =
     "it keeps the pass, so several passes can be under way. Raises ArgumentError for the tape of another "
     "object "
     "and\n"
-    "for a dy of another shape.";
+    "for a dy of another shape.\n"
+    "state: takes its gradients as those of the state after the pass, and leaves there those of the state "
+    "before it.";
 
 void bind_layer(nb::module_& m) {
   nb::class_<Pass>(
@@ -87,7 +108,13 @@ void bind_layer(nb::module_& m) {
           },
           nb::sig("def activity(self) -> list[LayerActivity]"),
           "What each layer of a Sequential did in this pass: firing rates, dead and saturated neurons, "
-          "synaptic operations.");
+          "synaptic operations.")
+      .def(
+          "membranes", membranes_of,
+          nb::sig("def membranes(self) -> dict[str, dict[str, numpy.typing.NDArray[numpy.float32]]]"),
+          "The potentials of every layer of neurons in this pass, by name, \"1\", or \"\" of a single layer: "
+          "arrays\n(T, N, features...) \"h\" after charge, \"v\" after the step, \"current\" what came in, "
+          "and \"threshold\" what h had\nto reach, where it fires. They are computed again at each call.");
 
   auto base = nb::class_<Layer>(
       m, "Layer", "A differentiable operation on whole passes: all T steps of all N samples at once.");
@@ -97,15 +124,18 @@ void bind_layer(nb::module_& m) {
           "The name that recipes know this kind of layer by: \"lif\".")
       .def(
           "backward",
-          [](const LayerPtr& self, Pass& tape, nb::handle dy) { return backward(self, tape, dy, true); },
-          nb::arg("tape"), nb::arg("dy"),
-          nb::sig("def backward(self, tape: Tape, dy: numpy.typing.NDArray[numpy.float32]) -> "
-                  "numpy.typing.NDArray[numpy.float32]"),
+          [](const LayerPtr& self, Pass& tape, nb::handle dy, State* state) {
+            return backward(self, tape, dy, true, state);
+          },
+          nb::arg("tape"), nb::arg("dy"), nb::kw_only(), nb::arg("state") = nb::none(),
+          nb::sig("def backward(self, tape: Tape, dy: numpy.typing.NDArray[numpy.float32], *, state: State | "
+                  "None = None) -> numpy.typing.NDArray[numpy.float32]"),
           kBackwardDoc)
       .def("backward", backward, nb::arg("tape"), nb::arg("dy"), nb::kw_only(),
-           nb::arg("needs_input_gradient"),
+           nb::arg("needs_input_gradient"), nb::arg("state") = nb::none(),
            nb::sig("def backward(self, tape: Tape, dy: numpy.typing.NDArray[numpy.float32], *, "
-                   "needs_input_gradient: bool) -> numpy.typing.NDArray[numpy.float32] | None"),
+                   "needs_input_gradient: bool, state: State | None = None) -> "
+                   "numpy.typing.NDArray[numpy.float32] | None"),
            "The same; with needs_input_gradient=False returns None and leaves out the work for x's gradient.")
       .def("output_shape", output_shape, nb::arg("features"),
            nb::sig("def output_shape(self, features: collections.abc.Sequence[int]) -> tuple[int, ...]"),
@@ -188,7 +218,8 @@ void bind_linear(nb::module_& m) {
       m, "Linear",
       "y[t] = W x[t] + b: (T, N, in_features) -> (T, N, out_features), float32; x spikes or float32.\n\n"
       "Parameters: weight (out, in), bias (out). init: how they are drawn, \"uniform\" (U(-1/sqrt(in), "
-      "1/sqrt(in)),\nPyTorch's default) or \"normal\" (N(0, 1)); from seed 0 until initialize() draws others.");
+      "1/sqrt(in)),\nPyTorch's default) or \"normal\" (N(0, 1)); from seed 0 until initialize() draws "
+      "others.");
   def_forward(linear, kAnyInput, kReal);
   linear
       .def(
@@ -246,6 +277,8 @@ const char* const kForwardDoc =
     "seed, epoch, samples: address what dropout draws; samples are the N samples' numbers in the data set, "
     "0, "
     "1, 2, ...\nunless given.\n"
+    "state: the pass goes on from it, and leaves there what the next one goes on from; without, it begins at "
+    "rest.\n"
     "Returns the output, (T, N, features...), float32 or uint8 spikes, and the tape that backward needs.\n"
     "Raises TypeError for another dtype, ShapeError for a shape that does not fit.";
 
@@ -269,7 +302,7 @@ nb::tuple forward(const std::shared_ptr<Layer>& self, nb::handle x, const PassAr
   SignalMemory memory;
   const Signal y = alone([&] {
     self->output_shape(in.shape().from(2));  // refuses what does not fit before anything is computed
-    pass->y = self->forward(in, pass->tape);
+    pass->y = self->forward(in, pass->tape, arguments.state);
     return plain(pass->y, memory, *pass->threads);
   });
   const nb::object array = to_array(y);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <volley/layers.hpp>
+#include <volley/state.hpp>
 #include <volley/tape.hpp>
 
 #include "arrays.hpp"
@@ -46,6 +47,7 @@ struct PassArguments {
   std::int64_t seed;
   std::int64_t epoch;
   std::optional<std::vector<std::int64_t>> samples;
+  State* state = nullptr;
 };
 
 nb::tuple forward(const std::shared_ptr<Layer>& self, nb::handle x, const PassArguments& pass);
@@ -57,16 +59,18 @@ template <class Class>
 void def_forward(Class& bound, std::string_view x, std::string_view y) {
   const std::string signature = fmt::format(
       "def forward(self, x: numpy.typing.NDArray[{}], *, training: bool = False, seed: int = 0, epoch: int = "
-      "0, samples: collections.abc.Sequence[int] | None = None) -> tuple[numpy.typing.NDArray[{}], Tape]",
+      "0, samples: collections.abc.Sequence[int] | None = None, state: State | None = None) -> "
+      "tuple[numpy.typing.NDArray[{}], Tape]",
       x, y);
   bound.def(
       "forward",
       [](const std::shared_ptr<Layer>& self, nb::handle in, bool training, std::int64_t seed,
-         std::int64_t epoch, std::optional<std::vector<std::int64_t>> samples) {
-        return forward(self, in, {training, seed, epoch, std::move(samples)});
+         std::int64_t epoch, std::optional<std::vector<std::int64_t>> samples, State* state) {
+        return forward(self, in, {training, seed, epoch, std::move(samples), state});
       },
       nb::arg("x"), nb::kw_only(), nb::arg("training") = false, nb::arg("seed") = 0, nb::arg("epoch") = 0,
-      nb::arg("samples") = nb::none(), nb::sig(signature.c_str()), kForwardDoc);
+      nb::arg("samples") = nb::none(), nb::arg("state") = nb::none(), nb::sig(signature.c_str()),
+      kForwardDoc);
 }
 inline constexpr std::string_view kReal = "numpy.float32";
 inline constexpr std::string_view kSpikes = "numpy.uint8";

@@ -23,6 +23,7 @@ namespace volley::python {
 namespace nb = nanobind;
 
 // Each area of the module adds its classes and functions; module.cpp calls them in order.
+void bind_state(nb::module_& m);
 void bind_layers(nb::module_& m);
 void bind_conv_and_pools(nb::module_& m);
 void bind_norm(nb::module_& m);
@@ -33,6 +34,7 @@ void bind_sequential(nb::module_& m);
 void bind_data(nb::module_& m);
 void bind_encoders(nb::module_& m);
 void bind_losses(nb::module_& m);
+void bind_metrics(nb::module_& m);
 void bind_optimizers(nb::module_& m);
 void bind_training(nb::module_& m);
 

@@ -105,13 +105,14 @@ struct SpawnPlan {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
 
-  SpawnPlan(const OutputPipe& out, const OutputPipe& err, const std::filesystem::path& folder) {
+  SpawnPlan(const OutputPipe& out, const OutputPipe& err, const ProgramOptions& options) {
+    const char* input = options.input.empty() ? "/dev/null" : options.input.c_str();
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input, O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, out.write_end(), STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, err.write_end(), STDERR_FILENO);
-    if (!folder.empty()) posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
+    if (!options.folder.empty()) posix_spawn_file_actions_addchdir_np(&actions, options.folder.c_str());
     sigset_t none, defaults;
     sigemptyset(&none);
     sigemptyset(&defaults);
@@ -250,7 +251,7 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
   }
   OutputPipe out;
   OutputPipe err;
-  const SpawnPlan plan(out, err, options.folder);
+  const SpawnPlan plan(out, err, options);
   std::vector<std::string> argument_texts = arguments;
   std::vector<std::string> environment_texts = environment_with(options);
   pid_t pid = 0;

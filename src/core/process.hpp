@@ -12,10 +12,11 @@
 
 namespace volley {
 
-/// How to run another program. It gets an argument vector, never a shell; it reads nothing (/dev/null) and
-/// leads a process group of its own, so that ending it ends what it started.
+/// How to run another program. It gets an argument vector, never a shell. It leads a process group of its
+/// own, so that ending it ends what it started.
 struct ProgramOptions {
   std::filesystem::path folder;  // where it runs; empty: here
+  std::filesystem::path input;   // its standard input; empty: nothing
   /// Variables to set, or to unset where there is no value; all others are inherited.
   std::vector<std::pair<std::string, std::optional<std::string>>> environment;
   std::chrono::milliseconds time_limit{0};     // 0: none

@@ -148,25 +148,26 @@ constexpr bool kHasOwnSurrogates<LIFNeuron<Taken::whole>> = true;
 
 template <class Options>
 void forward_any(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
-                 const NeuronShape& shape) {
-  with_neuron(o, p, [&](const auto& neuron) { forward(s, x, neuron, shape); });
+                 const NeuronShape& shape, const NeuronCarry& carry) {
+  with_neuron(o, p, [&](const auto& neuron) { forward(s, x, neuron, shape, carry); });
 }
 
 /// The two surrogates that are used most are compiled into IF and LIF without other options; the rest goes by
 /// tile (docs/decisions/neurons.md).
 template <class Options>
 void backward_any(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
-                  const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
+                  const NeuronParameters& p, const NeuronShape& shape, const NeuronCarry& carry,
+                  float* scratch) {
   with_neuron(o, p, [&]<class Neuron>(const Neuron& neuron) {
     if constexpr (kHasOwnSurrogates<Neuron>) {
       if (const ATan* f = std::get_if<ATan>(&o.surrogate)) {
-        return backward(out, ds, x, neuron, ATanDerivative(*f), shape, scratch);
+        return backward(out, ds, x, neuron, ATanDerivative(*f), shape, carry, scratch);
       }
       if (const Sigmoid* f = std::get_if<Sigmoid>(&o.surrogate)) {
-        return backward(out, ds, x, neuron, SigmoidDerivative(*f), shape, scratch);
+        return backward(out, ds, x, neuron, SigmoidDerivative(*f), shape, carry, scratch);
       }
     }
-    backward(out, ds, x, neuron, TileDerivative{o.surrogate}, shape, scratch);
+    backward(out, ds, x, neuron, TileDerivative{o.surrogate}, shape, carry, scratch);
   });
 }
 

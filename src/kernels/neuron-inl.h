@@ -203,9 +203,18 @@ HWY_INLINE void prefetch_next(const float* slices) {
   for (std::size_t i = 0; i < kCount * kLanes; i += kLine) __builtin_prefetch(slices + kCount * kLanes + i);
 }
 
+/// z of a slice before the first step.
+template <bool kFull, class Neuron>
+HWY_INLINE void begin_slice(VF* z, const Neuron& neuron, const NeuronCarry& carry, const Slice& slice) {
+  if (carry.before[0] == nullptr) return neuron.start(z);
+  for (std::size_t k = 0; k < Neuron::kStates; ++k) {
+    z[k] = load_slice<kFull>(carry.before[k] + slice.neuron, slice.lanes);
+  }
+}
+
 template <std::size_t kCount, bool kFull, class Neuron>
 HWY_INLINE void forward_slices(std::uint64_t* s, const float* x, const Neuron& neuron,
-                               const NeuronShape& shape, std::size_t first) {
+                               const NeuronShape& shape, const NeuronCarry& carry, std::size_t first) {
   const F32 d;
   std::uint8_t* bytes = reinterpret_cast<std::uint8_t*>(s);
   const std::size_t T = shape.T;
@@ -218,7 +227,7 @@ HWY_INLINE void forward_slices(std::uint64_t* s, const float* x, const Neuron& n
   for (std::size_t i = 0; i < kCount; ++i) slice[i] = slice_at(first + i, shape);
   const NeuronsOf<Neuron, kCount> neurons(neuron, slice);
   for (std::size_t i = 0; i < kCount; ++i) {
-    neurons[i].start(z[i]);
+    begin_slice<kFull>(z[i], neurons[i], carry, slice[i]);
     live[i] = hn::FirstN(d, slice[i].lanes);
   }
   for (std::size_t t = 0; t < T; ++t) {
@@ -231,21 +240,28 @@ HWY_INLINE void forward_slices(std::uint64_t* s, const float* x, const Neuron& n
       store_spikes(bytes, slice[i].bits + t * bits_step, bits_from_mask(fired));
     }
   }
+  if (carry.after[0] == nullptr) return;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    for (std::size_t k = 0; k < Neuron::kStates; ++k) {
+      store_slice<kFull>(z[i][k], carry.after[k] + slice[i].neuron, slice[i].lanes);
+    }
+  }
 }
 
 /// Spikes s (N, T, P, words) in step order, padding bits 0, from currents x (N, T or 1, P, F).
 template <class Neuron>
-HWY_NOINLINE void forward(std::uint64_t* s, const float* x, const Neuron& neuron, const NeuronShape& given) {
+HWY_NOINLINE void forward(std::uint64_t* s, const float* x, const Neuron& neuron, const NeuronShape& given,
+                          const NeuronCarry& carry) {
   const NeuronShape shape = rows_of(neuron, given);
   std::memset(s, 0, shape.N * shape.T * shape.P * shape.row_words * sizeof *s);
   const std::size_t slices = slices_of(shape);
   std::size_t j = 0;
   if (shape.F % kLanes == 0) {
-    for (; j + kSlices <= slices; j += kSlices) forward_slices<kSlices, true>(s, x, neuron, shape, j);
-    for (; j < slices; ++j) forward_slices<1, true>(s, x, neuron, shape, j);
+    for (; j + kSlices <= slices; j += kSlices) forward_slices<kSlices, true>(s, x, neuron, shape, carry, j);
+    for (; j < slices; ++j) forward_slices<1, true>(s, x, neuron, shape, carry, j);
   } else {
-    for (; j + kSlices <= slices; j += kSlices) forward_slices<kSlices, false>(s, x, neuron, shape, j);
-    for (; j < slices; ++j) forward_slices<1, false>(s, x, neuron, shape, j);
+    for (; j + kSlices <= slices; j += kSlices) forward_slices<kSlices, false>(s, x, neuron, shape, carry, j);
+    for (; j < slices; ++j) forward_slices<1, false>(s, x, neuron, shape, carry, j);
   }
 }
 
@@ -260,6 +276,7 @@ inline constexpr bool kByTile = std::is_same_v<Derivative, TileDerivative>;
 /// Everything a backward works on.
 struct BackwardArrays {
   NeuronGradients out;
+  NeuronCarry carry;
   const float* ds;
   const float* x;
   float* HWY_RESTRICT z;  // of scratch: (T, slices, states) vectors after charge
@@ -276,7 +293,7 @@ HWY_INLINE void recompute(const BackwardArrays& a, const NeuronsOf<Neuron, kCoun
   const std::size_t T = shape.T;
   const std::size_t current_step = shape.constant ? 0 : shape.P * shape.F;
   VF z[kCount][kStates];
-  for (std::size_t i = 0; i < kCount; ++i) neurons[i].start(z[i]);
+  for (std::size_t i = 0; i < kCount; ++i) begin_slice<kFull>(z[i], neurons[i], a.carry, slice[i]);
   for (std::size_t t = 0; t < T; ++t) {
     prefetch_next<kCount>(a.x + slice[0].current + t * current_step);
     prefetch_next<kCount>(a.ds + slice[0].values + t * shape.P * shape.F);
@@ -310,7 +327,11 @@ HWY_INLINE void backward_slices(const BackwardArrays a, const Neuron& neuron, co
   VF dz[kCount][kStates], dp[kCount][kParameters + 1], sum[kCount];
   for (std::size_t i = 0; i < kCount; ++i) {
     sum[i] = hn::Zero(d);
-    for (std::size_t k = 0; k < kStates; ++k) dz[i][k] = hn::Zero(d);
+    for (std::size_t k = 0; k < kStates; ++k) {
+      dz[i][k] = a.out.state[0] == nullptr
+                     ? hn::Zero(d)
+                     : load_slice<kFull>(a.out.state[k] + slice[i].neuron, slice[i].lanes);
+    }
     for (std::size_t k = 0; k < kParameters; ++k) dp[i][k] = hn::Zero(d);
   }
   for (std::size_t t = shape.T; t-- > 0;) {
@@ -332,7 +353,7 @@ HWY_INLINE void backward_slices(const BackwardArrays a, const Neuron& neuron, co
         }
         neurons[i].reset(before, neurons[i].fired(before));
       } else {
-        neurons[i].start(before);
+        begin_slice<kFull>(before, neurons[i], a.carry, slice[i]);
       }
       const std::size_t current = slice[i].current + (shape.constant ? 0 : t * step);
       const VF x = load_slice<kFull>(a.x + current, slice[i].lanes);
@@ -345,6 +366,9 @@ HWY_INLINE void backward_slices(const BackwardArrays a, const Neuron& neuron, co
     }
   }
   for (std::size_t i = 0; i < kCount; ++i) {
+    for (std::size_t k = 0; k < kStates && a.out.state[0] != nullptr; ++k) {
+      store_slice<kFull>(dz[i][k], a.out.state[k] + slice[i].neuron, slice[i].lanes);
+    }
     if (shape.constant) store_slice<kFull>(sum[i], a.out.dx + slice[i].current, slice[i].lanes);
     for (std::size_t k = 0; k < kParameters; ++k) {
       if (a.out.parameter[k] != nullptr) {
@@ -358,12 +382,15 @@ HWY_INLINE void backward_slices(const BackwardArrays a, const Neuron& neuron, co
 /// neuron_scratch_size(T, refractory) floats.
 template <class Neuron, class Derivative>
 HWY_NOINLINE void backward(const NeuronGradients& out, const float* ds, const float* x, const Neuron& neuron,
-                           const Derivative& derivative, const NeuronShape& given, float* scratch) {
+                           const Derivative& derivative, const NeuronShape& given, const NeuronCarry& carry,
+                           float* scratch) {
   const NeuronShape shape = rows_of(neuron, given);
   constexpr std::size_t kStates = Neuron::kStates > 2 ? 3 : 2;
+  static_assert(kStates <= kMaxNeuronStates);
   static_assert(Neuron::kStates <= kStates && Neuron::kParameters <= kMaxNeuronParameters);
   const std::size_t tile = shape.T * kSlices * kLanes;
-  const BackwardArrays a{out, ds, x, scratch, scratch + kStates * tile, scratch + (kStates + 1) * tile};
+  const BackwardArrays a{
+      out, carry, ds, x, scratch, scratch + kStates * tile, scratch + (kStates + 1) * tile};
   const std::size_t slices = slices_of(shape);
   std::size_t j = 0;
   if (shape.F % kLanes == 0) {
@@ -391,20 +418,21 @@ HWY_INLINE Neuron neuron_from(const Options& o, const NeuronParameters& p) {
 
 template <class Neuron, class Options>
 void forward_of(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
-                const NeuronShape& shape) {
+                const NeuronShape& shape, const NeuronCarry& carry) {
   const Neuron neuron = neuron_from<Neuron>(o, p);
-  if (o.refractory > 0) return forward(s, x, Refractory<Neuron>(neuron, o.refractory), shape);
-  forward(s, x, neuron, shape);
+  if (o.refractory > 0) return forward(s, x, Refractory<Neuron>(neuron, o.refractory), shape, carry);
+  forward(s, x, neuron, shape, carry);
 }
 template <class Neuron, class Options>
 void backward_of(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
-                 const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
+                 const NeuronParameters& p, const NeuronShape& shape, const NeuronCarry& carry,
+                 float* scratch) {
   const Neuron neuron = neuron_from<Neuron>(o, p);
   const TileDerivative derivative{o.surrogate};
   if (o.refractory > 0) {
-    return backward(out, ds, x, Refractory<Neuron>(neuron, o.refractory), derivative, shape, scratch);
+    return backward(out, ds, x, Refractory<Neuron>(neuron, o.refractory), derivative, shape, carry, scratch);
   }
-  backward(out, ds, x, neuron, derivative, shape, scratch);
+  backward(out, ds, x, neuron, derivative, shape, carry, scratch);
 }
 
 /// This target's kernels of a Neuron that its Options describe; every surrogate goes by tile.

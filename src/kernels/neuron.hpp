@@ -34,10 +34,22 @@ struct NeuronParameters {
   bool per_feature = false;  // whether each has F numbers, or one
 };
 
-/// What backward writes: dx (N, T or 1, P, F), and for each parameter the sums over t (N, P, F).
+constexpr std::size_t kMaxNeuronStates = 3;
+
+/// The states of a pass that goes on from another and is gone on from, (N, P, F) each, v first; null where it
+/// begins at rest, and where what it leaves is not kept. The two may be one.
+struct NeuronCarry {
+  std::array<const float*, kMaxNeuronStates> before{};
+  std::array<float*, kMaxNeuronStates> after{};
+};
+
+/// What backward writes: dx (N, T or 1, P, F), and for each parameter the sums over t (N, P, F). `state` are
+/// the gradients (N, P, F) of the states, which come as those after the pass and leave as those before it;
+/// null: zeros come, and nothing leaves.
 struct NeuronGradients {
   float* dx;
   std::array<float*, kMaxNeuronParameters> parameter{};
+  std::array<float*, kMaxNeuronStates> state{};
 };
 
 /// Floats of scratch that a neuron's backward needs for T steps, whatever the target: for each of 4 slices of
@@ -75,9 +87,10 @@ NeuronReset reset_of(const Options& o) {
 template <class Options>
 struct NeuronKernels {
   void (*forward)(std::uint64_t* s, const float* x, const Options& neuron, const NeuronParameters& p,
-                  const NeuronShape& shape);
+                  const NeuronShape& shape, const NeuronCarry& carry);
   void (*backward)(const NeuronGradients& gradients, const float* ds, const float* x, const Options& neuron,
-                   const NeuronParameters& p, const NeuronShape& shape, float* scratch);
+                   const NeuronParameters& p, const NeuronShape& shape, const NeuronCarry& carry,
+                   float* scratch);
 };
 
 /// Those of the instruction set in use. Specialised for each kind in its kernel unit; twins in reference/.
@@ -87,16 +100,18 @@ NeuronKernels<Options> neuron_kernels();
 /// s (N, T, P, row_words) from the currents x (N, T or 1, P, F).
 template <class Options>
 void neuron_forward(std::uint64_t* s, const float* x, const Options& neuron, const NeuronParameters& p,
-                    const NeuronShape& shape) {
-  neuron_kernels<Options>().forward(s, x, neuron, p, shape);
+                    const NeuronShape& shape, const NeuronCarry& carry = {}) {
+  neuron_kernels<Options>().forward(s, x, neuron, p, shape, carry);
 }
 
-/// The gradients from ds (N, T, P, F) and the currents x of the forward pass, from which the potentials are
-/// recomputed. `scratch` has neuron_scratch_size(T, neuron.refractory) floats, 64-byte aligned.
+/// The gradients from ds (N, T, P, F) and the currents x of the forward pass, from which, and from
+/// carry.before, the potentials are recomputed. `scratch` has neuron_scratch_size(T, neuron.refractory)
+/// floats, 64-byte aligned.
 template <class Options>
 void neuron_backward(const NeuronGradients& gradients, const float* ds, const float* x, const Options& neuron,
-                     const NeuronParameters& p, const NeuronShape& shape, float* scratch) {
-  neuron_kernels<Options>().backward(gradients, ds, x, neuron, p, shape, scratch);
+                     const NeuronParameters& p, const NeuronShape& shape, float* scratch,
+                     const NeuronCarry& carry = {}) {
+  neuron_kernels<Options>().backward(gradients, ds, x, neuron, p, shape, carry, scratch);
 }
 
 /// gradient (1 or F) += the sums of `partial` (samples, rows, F) over samples and rows, and over F,

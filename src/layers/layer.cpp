@@ -20,8 +20,8 @@ constexpr std::size_t kDepth = 64;  // of layers in layers
 /// Claims a tape for one call. SAFETY: `busy` is the only thing that two threads touch.
 class TapeInUse {
  public:
-  TapeInUse(TapeAccess::Pass& pass, std::string_view kind) : pass_(pass) {
-    if (pass.busy.exchange(true)) {
+  TapeInUse(Tape& tape, std::string_view kind) : tape_(tape), pass_(TapeAccess::pass(tape)) {
+    if (pass_.busy.exchange(true)) {
       throw ArgumentError(kind,
                           "a tape must serve one pass at a time, and a container must run its children on "
                           "tape.child(i)");
@@ -30,12 +30,14 @@ class TapeInUse {
   ~TapeInUse() {
     pass_.y_by_sample = pass_.dx_by_sample = false;
     pass_.lent_dx = nullptr;
+    TapeAccess::end_state(tape_);
     pass_.busy = false;
   }
   TapeInUse(const TapeInUse&) = delete;
   TapeInUse& operator=(const TapeInUse&) = delete;
 
  private:
+  Tape& tape_;
   TapeAccess::Pass& pass_;
 };
 
@@ -87,6 +89,13 @@ void check_output(std::string_view kind, const Signal& y, const Shape& expected)
   }
 }
 
+/// `layer`: whose forward ended on the tape.
+void check_own_tape(std::string_view kind, const char* call, std::uint64_t layer, std::uint64_t own) {
+  if (layer == own) return;
+  throw ArgumentError(kind, fmt::format("{} must follow a forward of this layer on the same tape", call),
+                      layer == 0 ? "a tape without one" : "the tape of another layer");
+}
+
 void check_gradient(std::string_view kind, const char* name, const Signal& gradient, const Signal& of) {
   if (gradient.empty()) {
     throw ArgumentError(kind, fmt::format("{} must be a signal", name), "an empty one");
@@ -125,16 +134,17 @@ std::uint64_t Layer::Use::next_id() {
   return next.fetch_add(1, std::memory_order_relaxed);
 }
 
-Signal Layer::forward(const Signal& x, Tape& tape) const {
+Signal Layer::forward(const Signal& x, Tape& tape, State* state) const {
   check_input(kind(), x);
   const Shape features = x.shape().from(2);
   const Shape expected = output_shape(features).after({x.samples(), x.steps()});
   const Form form = reads(features);
   check_values(kind(), x, form);
   TapeAccess::Pass& pass = TapeAccess::pass(tape);
-  const TapeInUse tape_in_use(pass, kind());
+  const TapeInUse tape_in_use(tape, kind());
   const LayerInUse layer_in_use(use_.users(), false, kind());
   pass.layer = 0;
+  pass.carried = TapeAccess::begin_state(tape, state);
   pass.given = x;
   pass.x = in_form(x, form, pass.x_memory, tape.threads(), reads_input_by_sample());
   const Signal y = do_forward(pass.x, tape);
@@ -145,15 +155,22 @@ Signal Layer::forward(const Signal& x, Tape& tape) const {
   return y;
 }
 
-Signal Layer::backward(Tape& tape, const Signal& dy) {
+std::optional<Membrane> Layer::membrane(const Tape& tape) const {
+  const TapeAccess::Pass& pass = TapeAccess::pass(tape);
+  check_own_tape(kind(), "membrane", pass.layer, use_.id());
+  check_memory(kind(), "x", pass.given);
+  return do_membrane(tape);
+}
+
+Signal Layer::backward(Tape& tape, const Signal& dy, State* state) {
   TapeAccess::Pass& pass = TapeAccess::pass(tape);
-  const TapeInUse tape_in_use(pass, kind());
-  if (pass.layer != use_.id()) {
-    throw ArgumentError(kind(), "backward must follow a forward of this layer on the same tape",
-                        pass.layer == 0 ? "a tape without one" : "the tape of another layer");
-  }
+  const TapeInUse tape_in_use(tape, kind());
+  check_own_tape(kind(), "backward", pass.layer, use_.id());
   check_gradient(kind(), "dy", dy, pass.y);
   check_memory(kind(), "x", pass.given);
+  if (TapeAccess::begin_state(tape, state) && !pass.carried) {
+    throw ArgumentError(kind(), "backward with a state must follow a forward with one");
+  }
   const LayerInUse layer_in_use(use_.users(), true, kind());
   const bool by_sample = source_of(dy) == nullptr || reads_gradient_by_sample();
   const bool fits = by_sample && dy.layout() == pass.y.layout() && dy.stored_steps() == pass.y.stored_steps();

@@ -6,6 +6,7 @@
 
 #include <volley/error.hpp>
 #include <volley/layer.hpp>
+#include <volley/state.hpp>
 #include <volley/tape.hpp>
 
 namespace volley {
@@ -20,6 +21,8 @@ struct Tape::Pass {
   SignalMemory x_memory, dy_memory, dx_memory;
   Tensor own_dx;
 
+  bool carried = false;  // whether the forward had a state
+
   bool y_by_sample = false;   // whether do_forward may return y as a SampleSource
   bool dx_by_sample = false;  // whether do_backward may return dx so
   Tensor* lent_dx = nullptr;  // memory for dx
@@ -32,6 +35,19 @@ struct TapeAccess {
   using Pass = Tape::Pass;
 
   static Pass& pass(Tape& tape) { return *tape.pass_; }
+  static const Pass& pass(const Tape& tape) { return *tape.pass_; }
+  /// Begins a pass with `given`, or with its part of the parent's state; returns whether there is one.
+  static bool begin_state(Tape& tape, State* given) {
+    const Tape* parent = tape.parent_;
+    if (given == nullptr && parent != nullptr && parent->state_ != nullptr) {
+      given = &parent->state_->child(tape.index_);
+    }
+    tape.state_ = given;
+    return given != nullptr;
+  }
+  static void end_state(Tape& tape) { tape.state_ = nullptr; }
+  /// Whether the last forward had a state.
+  static bool carried(const Tape& tape) { return tape.pass_->carried; }
   static void set_trace(Tape& tape, const Trace& trace) { tape.trace_ = trace; }
 
   static void offer_y_by_sample(Tape& child, bool offered) { child.pass_->y_by_sample = offered; }

@@ -3,15 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include <volley/error.hpp>
 
 #include "core/workspace.hpp"
 #include "kernels/neuron.hpp"
+#include "layers/carry.hpp"
 #include "layers/layer_access.hpp"
+#include "layers/neuron_membrane.hpp"
 #include "layers/neuron_pass.hpp"
 #include "layers/signal_forms.hpp"
+#include "reference/neurons.hpp"
 
 namespace volley {
 namespace {
@@ -34,6 +38,7 @@ struct Saved {
   kernels::NeuronShape shape;
   kernels::NeuronParameters parameters;
   const AnyNeuron* options = nullptr;
+  Carry carry;
   std::vector<Buffer<float>> partial;  // for each parameter that is learned, its gradient by neuron
   Gradient dx;
 
@@ -42,12 +47,16 @@ struct Saved {
   /// and but one where what is made as it is read is not to leave the cache.
   std::size_t piece(bool by_sample) const { return by_sample && neurons() >= 64 ? 1 : 8; }
 
-  void forward(std::uint64_t* words, std::size_t begin, std::size_t end) const {
+  void forward(std::uint64_t* words, std::size_t begin, std::size_t end) {
     SampleValues x_values(x, begin, end);
+    kernels::NeuronCarry states = states_before(begin);
+    for (std::size_t k = 0; k < carry.count(); ++k) {
+      states.after[k] = carry.after(k) + place_of(begin, shape).neuron;
+    }
     std::visit(
         [&](const auto& o) {
           kernels::neuron_forward(words + place_of(begin, shape).words, x_values.data(), o, parameters,
-                                  part_of(shape, begin, end));
+                                  part_of(shape, begin, end), states);
         },
         *options);
   }
@@ -59,13 +68,24 @@ struct Saved {
     for (std::size_t k = 0; k < partial.size(); ++k) {
       if (partial[k].size() > 0) gradients.parameter[k] = partial[k].data() + place_of(begin, shape).neuron;
     }
+    for (std::size_t k = 0; k < carry.count(); ++k) {
+      gradients.state[k] = at(carry.gradient(k), place_of(begin, shape).neuron);
+    }
     std::visit(
         [&](const auto& o) {
           Scratch<float> scratch(kernels::neuron_scratch_size(shape.T, o.refractory));
           kernels::neuron_backward(gradients, ds.data(), x_values.data(), o, parameters,
-                                   part_of(shape, begin, end), scratch.data());
+                                   part_of(shape, begin, end), scratch.data(), states_before(begin));
         },
         *options);
+  }
+
+  kernels::NeuronCarry states_before(std::size_t begin) const {
+    kernels::NeuronCarry states;
+    for (std::size_t k = 0; k < carry.count(); ++k) {
+      states.before[k] = carry.before(k) + place_of(begin, shape).neuron;
+    }
+    return states;
   }
 };
 
@@ -135,6 +155,26 @@ std::vector<NeuronParameter> parameters_of(const AnyNeuron& options) {
       options);
 }
 
+std::vector<Carried> carried_by(const AnyNeuron& options) {
+  std::vector<Carried> all;
+  std::visit(
+      [&](const auto& o) {
+        reference::with_neuron_of<float>(o, [&]<class Neuron>(const Neuron& neuron) {
+          constexpr std::size_t kNamed =
+              1 + (requires { o.kSecondState; } ? 1 : 0) + (requires { neuron.steps; } ? 1 : 0);
+          static_assert(Neuron::kStates == kNamed,
+                        "the options of a neuron name its second state: kSecondState");
+          std::array<float, Neuron::kStates> start{};
+          neuron.start(start.data());
+          all.push_back({"v", start[0]});
+          if constexpr (requires { o.kSecondState; }) all.push_back({o.kSecondState, start[1]});
+          if (o.refractory > 0) all.push_back({"refractory", start.back()});
+        });
+      },
+      options);
+  return all;
+}
+
 NeuronLayer::NeuronLayer(const AnyNeuron& options) : options_(options) {
   std::visit(
       [](const auto& o) {
@@ -153,6 +193,8 @@ NeuronLayer::NeuronLayer(const AnyNeuron& options) : options_(options) {
 std::string_view NeuronLayer::kind() const {
   return std::visit([](const auto& o) { return o.kKind; }, options_);
 }
+
+std::vector<std::string> NeuronLayer::state_names() const { return names_of(carried_by(options_)); }
 
 Shape NeuronLayer::output_shape(const Shape& features) const {
   const std::size_t channels = channels_of(options_);
@@ -194,11 +236,13 @@ Signal NeuronLayer::do_forward(const Signal& x, Tape& tape) const {
   saved.shape = shape_of(saved.x, saved.s);
   saved.parameters = lower(numbers_, channels_of(options_) != 0);
   saved.options = &options_;
+  saved.carry.begin_forward(tape, saved.x, [&] { return carried_by(options_); });
   parallel_for(tape.threads(), x.samples(), saved.piece(source_of(x) != nullptr),
                [&](std::size_t begin, std::size_t end) {
                  for (std::size_t n = begin; n < end; ++n) taken.read(n);
                  saved.forward(words, begin, end);
                });
+  saved.carry.end_forward(tape);
   return saved.s;
 }
 
@@ -214,7 +258,8 @@ Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
   }
   const bool by_sample =
       TapeAccess::dx_by_sample(tape) && TapeAccess::given(tape).layout() == saved.x.layout();
-  if (by_sample && !learns) {
+  saved.carry.begin_backward(tape);
+  if (by_sample && !learns && tape.state() == nullptr) {
     saved.dx.saved = &saved;
     saved.dx.dy = dy;
     return with_source(saved.x, saved.dx);
@@ -226,8 +271,18 @@ Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
                [&](std::size_t begin, std::size_t end) {
                  saved.backward(dx.data() + place_of(begin, saved.shape).current, dy, begin, end);
                });
+  saved.carry.end_backward(tape);
   if (learns) add_gradients(saved.partial, saved.shape.N, saved.shape.P, saved.shape.F);
   return saved.x.with_values(dx);
+}
+
+std::optional<Membrane> NeuronLayer::do_membrane(const Tape& tape) const {
+  const Saved& saved = tape.saved<Saved>();
+  SignalMemory x_memory, s_memory;
+  const Signal x = in_form(saved.x, {.values = Form::Values::any, .layout = {}, .constant = true}, x_memory,
+                           tape.threads());
+  return neuron_membrane(*this, x, real_values(saved.s, s_memory, tape.threads()), saved.carry,
+                         tape.threads());
 }
 
 void NeuronLayer::add_gradients(const std::vector<Buffer<float>>& partial, std::size_t samples,

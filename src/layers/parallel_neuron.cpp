@@ -12,6 +12,7 @@
 #include "kernels/block_tree.hpp"
 #include "kernels/psn.hpp"
 #include "layers/layer_access.hpp"
+#include "layers/neuron_membrane.hpp"
 #include "layers/neuron_pass.hpp"
 #include "reference/psn.hpp"
 
@@ -89,6 +90,10 @@ template <class Options>
 Signal ParallelNeuron<Options>::do_forward(const Signal& x, Tape& tape) const {
   check_steps(options_, x.steps());
   check_parameters();
+  if (tape.state() != nullptr) {
+    throw ArgumentError(kind(), "a parallel neuron must have all T steps at once, and no state",
+                        "a state: its potential is a product over all steps, and not a recursion");
+  }
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
   std::uint64_t* s = SpikeWords::make_steps(saved.s, x.shape(), x.layout());
@@ -134,6 +139,25 @@ Signal ParallelNeuron<Options>::do_backward(Tape& tape, const Signal& dy) {
   kernels::add_to(weight_.gradient.data(), root, weights);
   kernels::add_to(bias_.gradient.data(), root + weights, size - weights);
   return x.with_values(saved.dx);
+}
+
+template <class Options>
+std::optional<Membrane> ParallelNeuron<Options>::do_membrane(const Tape& tape) const {
+  const Saved& saved = tape.saved<Saved>();
+  const Shape& shape = saved.x.shape();
+  Membrane membrane{.current = plain_tensor(saved.x, tape.threads()),
+                    .h = Tensor(shape),
+                    .v = {},
+                    .threshold = Tensor(shape)};
+  const std::size_t T = saved.x.steps(), F = saved.x.features();
+  Scratch<float> s(T * F);
+  for (std::size_t n = 0; n < shape[0]; ++n) {
+    reference::psn_forward(s.data(), membrane.h.data() + n * T * F, membrane.current.data() + n * T * F,
+                           saved.matrix.data(), saved.bias.data(), options_.surrogate, reference::Fire::hard,
+                           T, F);
+  }
+  membrane.v = membrane.h;  // there is no reset
+  return membrane;
 }
 
 template <class Options>

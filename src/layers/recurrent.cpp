@@ -13,7 +13,9 @@
 #include "kernels/block_tree.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/neuron.hpp"
+#include "layers/carry.hpp"
 #include "layers/layer_access.hpp"
+#include "layers/neuron_membrane.hpp"
 #include "layers/neuron_pass.hpp"
 #include "layers/spike_words.hpp"
 #include "reference/neurons.hpp"
@@ -33,6 +35,7 @@ struct Saved {
   Buffer<float> z;  // (N, T, F, states), after charge
   Tensor weight_t;
   Tensor dx;
+  Carry carry;                         // the neuron's, and the spikes of the last step
   std::vector<Buffer<float>> partial;  // for each of the neuron's parameters, its gradient (N, F)
 };
 
@@ -69,47 +72,85 @@ void product(const kernels::MatrixProduct& p) {
   kernels::matrix_product(p, panel.data());
 }
 
+/// z (F, states) of sample n before the first step.
+template <class NeuronOf>
+void start(float* z, const Carry& carry, const NeuronOf& neuron, std::size_t n, std::size_t F) {
+  constexpr std::size_t kStates = reference::NeuronAt<NeuronOf>::kStates;
+  if (carry.count() == 0) return reference::recurrent_start(z, neuron, F);
+  for (std::size_t k = 0; k < kStates; ++k) {
+    for (std::size_t f = 0; f < F; ++f) z[f * kStates + k] = carry.before(k)[n * F + f];
+  }
+}
+
+/// back (count, F) = what the gradients of the currents of a step, (F) each and `row` apart, give to the
+/// spikes of the step before. (Z3)
+void feed_back_adjoint(float* back, const float* di, std::size_t row, const Parameter& weight,
+                       Feedback feedback, std::size_t count, std::size_t F) {
+  if (feedback == Feedback::linear) {
+    product({.a = di,
+             .a_row = row,
+             .a_column = 1,
+             .b = weight.value.data(),
+             .b_row = F,
+             .c = back,
+             .c_row = F,
+             .m = count,
+             .n = F,
+             .k = F});
+    return;
+  }
+  for (std::size_t n = 0; n < count; ++n) {
+    reference::feed_back_adjoint(back + n * F, di + n * row, weight.value.data(), feedback, F);
+  }
+}
+
 /// Time backward for the samples [begin, end): dx is what comes to the currents, partial to the parameters.
 template <class NeuronOf>
 void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, Feedback feedback,
                       const NeuronOf& neuron, const Surrogate& surrogate, std::size_t begin,
                       std::size_t end) {
   using Neuron = reference::NeuronAt<NeuronOf>;
+  constexpr std::size_t kStates = Neuron::kStates;
   const std::size_t T = saved.x.steps();
   const std::size_t F = saved.x.features();
   const std::size_t count = end - begin;
-  Scratch<float> ds(count * F), dz(count * F * Neuron::kStates), dp(count * F * Neuron::kParameters);
+  Scratch<float> ds(F), back(count * F), before(count * F * kStates), dz(count * F * kStates),
+      dp(count * F * Neuron::kParameters);
+  const float* later = at(saved.carry.gradient(kStates), begin * F);  // what comes back after the pass
+  back.zero();
+  if (later != nullptr) std::copy_n(later, count * F, back.data());
   dz.zero();
   dp.zero();
-  for (std::size_t t = T; t-- > 0;) {
-    float* next = saved.dx.data() + (begin * T + t + 1) * F;
-    for (std::size_t n = 0; n < count; ++n) {
-      std::copy_n(dy.values() + ((begin + n) * T + t) * F, F, ds.data() + n * F);
-      if (t + 1 < T && feedback == Feedback::element_wise) {
-        reference::feed_back_adjoint(ds.data() + n * F, next + n * T * F, weight.value.data(), feedback, F);
-      }
-    }
-    if (t + 1 < T && feedback == Feedback::linear) {
-      product({.a = next,
-               .a_row = T * F,
-               .a_column = 1,
-               .b = weight.value.data(),
-               .b_row = F,
-               .c = ds.data(),
-               .c_row = F,
-               .m = count,
-               .n = F,
-               .k = F,
-               .accumulate = true});
-    }
-    for (std::size_t n = 0; n < count; ++n) {
-      const std::size_t first = (begin + n) * T * F;
-      reference::recurrent_step_adjoint(saved.dx.data() + first + t * F, dz.data() + n * F * Neuron::kStates,
-                                        dp.data() + n * F * Neuron::kParameters, ds.data() + n * F,
-                                        saved.s.data() + first, saved.z.data() + first * Neuron::kStates,
-                                        saved.i.data() + first, neuron, surrogate, t, F);
+  for (std::size_t n = 0; n < count; ++n) {
+    start(before.data() + n * F * kStates, saved.carry, neuron, begin + n, F);
+    for (std::size_t k = 0; later != nullptr && k < kStates; ++k) {
+      const float* gradient = saved.carry.gradient(k) + (begin + n) * F;
+      for (std::size_t f = 0; f < F; ++f) dz[(n * F + f) * kStates + k] = gradient[f];
     }
   }
+  for (std::size_t t = T; t-- > 0;) {
+    for (std::size_t n = 0; n < count; ++n) {
+      const std::size_t first = (begin + n) * T * F;
+      for (std::size_t f = 0; f < F; ++f) ds[f] = back[n * F + f] + dy.values()[first + t * F + f];
+      reference::recurrent_step_adjoint(saved.dx.data() + first + t * F, dz.data() + n * F * kStates,
+                                        dp.data() + n * F * Neuron::kParameters, ds.data(),
+                                        saved.s.data() + first, saved.z.data() + first * kStates,
+                                        saved.i.data() + first, before.data() + n * F * kStates, neuron,
+                                        surrogate, t, F);
+    }
+    if (t > 0 || later != nullptr) {
+      back.zero();
+      feed_back_adjoint(back.data(), saved.dx.data() + (begin * T + t) * F, T * F, weight, feedback, count,
+                        F);
+    }
+  }
+  for (std::size_t n = 0; later != nullptr && n < count; ++n) {
+    for (std::size_t k = 0; k < kStates; ++k) {
+      float* gradient = saved.carry.gradient(k) + (begin + n) * F;
+      for (std::size_t f = 0; f < F; ++f) gradient[f] = dz[(n * F + f) * kStates + k];
+    }
+  }
+  if (later != nullptr) std::copy_n(back.data(), count * F, saved.carry.gradient(kStates) + begin * F);
   for (std::size_t k = 0; k < saved.partial.size(); ++k) {
     for (std::size_t f = 0; f < count * F; ++f) {
       saved.partial[k][begin * F + f] = dp[f * Neuron::kParameters + k];
@@ -117,7 +158,7 @@ void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, F
   }
 }
 
-/// Over all samples, and their steps but the first.
+/// Over all samples, and their steps; the first where a state has spikes of the one before it.
 void add_weight_gradient(Saved& saved, Parameter& weight, Feedback feedback, ThreadPool& threads) {
   const std::size_t N = saved.x.samples(), T = saved.x.steps(), F = saved.x.features();
   float* gradient = weight.gradient.data();
@@ -127,13 +168,11 @@ void add_weight_gradient(Saved& saved, Parameter& weight, Feedback feedback, Thr
     Scratch<float> memory(kernels::BlockTree<float>::memory(size, N));
     kernels::BlockTree<float> tree(memory.data(), size, N);
     kernels::for_each_block(N, [&](std::size_t first, std::size_t count) {
-      for (std::size_t n = first; n < first + count; ++n) {
-        const float* later = saved.dx.data() + (n * T + 1) * F;
-        const float* fired = saved.s.data() + n * T * F;
-        for (std::size_t t = 1; !linear && t < T; ++t, later += F, fired += F) {
-          reference::feed_back_gradient(tree.sums(), later, fired, feedback, F);
+      const auto add = [&](const float* later, const float* fired, std::size_t steps) {
+        for (std::size_t t = 0; !linear && t < steps; ++t) {
+          reference::feed_back_gradient(tree.sums(), later + t * F, fired + t * F, feedback, F);
         }
-        if (!linear) continue;
+        if (!linear) return;
         product({.a = later + begin,
                  .a_row = 1,
                  .a_column = F,
@@ -143,8 +182,14 @@ void add_weight_gradient(Saved& saved, Parameter& weight, Feedback feedback, Thr
                  .c_row = F,
                  .m = end - begin,
                  .n = F,
-                 .k = T - 1,
+                 .k = steps,
                  .accumulate = true});
+      };
+      for (std::size_t n = first; n < first + count; ++n) {
+        const float* di = saved.dx.data() + n * T * F;
+        const float* before = saved.carry.count() > 0 ? saved.carry.before(saved.carry.count() - 1) : nullptr;
+        if (before != nullptr) add(di, before + n * F, 1);
+        add(di + F, saved.s.data() + n * T * F, T - 1);
       }
       tree.close_block();
     });
@@ -160,6 +205,19 @@ Recurrent::Recurrent(std::size_t features, const RecurrentOptions& options)
   neuron_.output_shape({features});
   weight_ = Parameter(weight_shape());
   Recurrent::draw_parameters(0, 0);
+}
+
+std::vector<Carried> Recurrent::carried() const {
+  std::vector<Carried> all = carried_by(neuron_.any_options());
+  all.push_back({"s", 0.0f});
+  return all;
+}
+
+std::vector<std::string> Recurrent::state_names() const { return names_of(carried()); }
+
+std::optional<Membrane> Recurrent::do_membrane(const Tape& tape) const {
+  const Saved& saved = tape.saved<Saved>();
+  return neuron_membrane(neuron_, saved.i, saved.s, saved.carry, tape.threads());
 }
 
 std::vector<NamedLayer> Recurrent::do_children() { return {{"neuron", &neuron_}}; }
@@ -205,6 +263,7 @@ Signal Recurrent::do_forward(const Signal& x, Tape& tape) const {
     kernels::transpose(saved.weight_t.data(), weight_t, F, F);
     weight_t = saved.weight_t.data();
   }
+  saved.carry.begin_forward(tape, x, [&] { return carried(); });
   with_neuron(neuron_, [&](const auto& neuron, const Surrogate& surrogate) {
     using Neuron = reference::NeuronAt<decltype(neuron)>;
     saved.z.resize(x.shape().size() * Neuron::kStates);
@@ -212,16 +271,24 @@ Signal Recurrent::do_forward(const Signal& x, Tape& tape) const {
       Scratch<float> now(F * Neuron::kStates);
       for (std::size_t n = begin; n < end; ++n) {
         const std::size_t first = n * T * F;
+        start(now.data(), saved.carry, neuron, n, F);
         reference::recurrent_forward(saved.s.data() + first, saved.z.data() + first * Neuron::kStates,
                                      saved.i.data() + first, saved.x.values() + first, weight_t,
                                      options_.feedback, neuron, surrogate, reference::Fire::hard, T, F,
-                                     now.data());
+                                     now.data(), at(saved.carry.before(Neuron::kStates), n * F));
         for (std::size_t t = 0; t < T; ++t) {
           kernels::values_to_bits(words + (n * T + t) * row_words, saved.s.data() + first + t * F, F);
         }
+        if (saved.carry.count() == 0) continue;
+        for (std::size_t k = 0; k < Neuron::kStates; ++k) {
+          float* after = saved.carry.after(k) + n * F;
+          for (std::size_t f = 0; f < F; ++f) after[f] = now[f * Neuron::kStates + k];
+        }
+        std::copy_n(saved.s.data() + first + (T - 1) * F, F, saved.carry.after(Neuron::kStates) + n * F);
       }
     });
   });
+  saved.carry.end_forward(tape);
   return saved.spikes;
 }
 
@@ -232,11 +299,13 @@ Signal Recurrent::do_backward(Tape& tape, const Signal& dy) {
   saved.dx.resize(saved.x.shape());
   saved.partial.resize(neuron_.numbers().size());
   for (Buffer<float>& partial : saved.partial) partial.resize(saved.x.samples() * features_);
+  saved.carry.begin_backward(tape);
   with_neuron(neuron_, [&](const auto& neuron, const Surrogate& surrogate) {
     parallel_for(tape.threads(), saved.x.samples(), kSamples, [&](std::size_t begin, std::size_t end) {
       backward_in_time(saved, dy, weight_, options_.feedback, neuron, surrogate, begin, end);
     });
   });
+  saved.carry.end_backward(tape);
   add_weight_gradient(saved, weight_, options_.feedback, tape.threads());
   neuron_.add_gradients(saved.partial, saved.x.samples(), 1, features_);
   return saved.dx;

@@ -31,6 +31,11 @@ Tape::~Tape() = default;
 
 Tensor& Tape::dx_memory() { return pass_->lent_dx != nullptr ? *pass_->lent_dx : pass_->own_dx; }
 
+void Tape::refuse_saved() {
+  throw ArgumentError("tape", "the layer must have kept in saved<T>() what is looked at",
+                      "nothing of its type");
+}
+
 Tape& Tape::child(std::size_t index) {
   constexpr std::size_t kMost = 1 << 20;
   if (index >= kMost) {
@@ -41,6 +46,8 @@ Tape& Tape::child(std::size_t index) {
     Tape& made = children_.emplace_back(*threads_);
     const std::uint64_t number = children_.size();
     made.root_ = root_;
+    made.parent_ = this;
+    made.index_ = children_.size() - 1;
     made.place_ = number < 1024 && place_ >> 50 == 0 ? place_ << 10 | number : mixed(place_, number);
   }
   return children_[index];

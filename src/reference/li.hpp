@@ -19,29 +19,29 @@ struct LIParameters {
   Real dv_dv() const { return leak_factor(tau); }
 };
 
-/// v (T, F) from x (T, F), one sample; x (1, F) where it is constant.
+/// v (T, F) from x (T, F), one sample; x (1, F) where it is constant. Begins at `start` (F), or null: at 0.
 template <class Real>
 void li_forward(Real* v, const Real* x, const LIParameters<Real>& p, std::size_t T, std::size_t F,
-                bool constant = false) {
+                bool constant = false, const Real* start = nullptr) {
   const Real decay = p.dv_dv();
   const Real gain = p.dv_dx();
   for (std::size_t t = 0; t < T; ++t) {
     const Real* now = constant ? x : x + t * F;
     for (std::size_t f = 0; f < F; ++f) {
-      const Real before = t == 0 ? Real(0) : v[(t - 1) * F + f];
+      const Real before = t > 0 ? v[(t - 1) * F + f] : start != nullptr ? start[f] : Real(0);
       v[t * F + f] = decay * before + gain * now[f];  // (V1)
     }
   }
 }
 
-/// dx (T, F) from dv (T, F), one sample; dx (1, F), the sum over t, where x was constant. `carry` has F
-/// values.
+/// dx (T, F) from dv (T, F), one sample; dx (1, F), the sum over t, where x was constant. `carry` (F)
+/// is the gradient of the potential: after the pass where it is `carried`, else 0; then before it.
 template <class Real>
 void li_backward(Real* dx, Real* carry, const Real* dv, const LIParameters<Real>& p, std::size_t T,
-                 std::size_t F, bool constant = false) {
+                 std::size_t F, bool constant = false, bool carried = false) {
   const Real decay = p.dv_dv();
   const Real gain = p.dv_dx();
-  for (std::size_t f = 0; f < F; ++f) carry[f] = 0;
+  for (std::size_t f = 0; !carried && f < F; ++f) carry[f] = 0;
   for (std::size_t f = 0; constant && f < F; ++f) dx[f] = 0;
   for (std::size_t t = T; t-- > 0;) {
     Real* now = constant ? dx : dx + t * F;

@@ -21,12 +21,13 @@ Real sigmoid_derivative(Real u) {
   return SigmoidAt<Real>(u).slope;
 }
 
-/// p, h (T, F) and v_last (F), the potential after the last step, from x (T, F); one sample.
+/// p, h (T, F) and v_last (F), the potential after the last step, from x (T, F); one sample. Begins
+/// at `start` (F), or null: at v_reset.
 template <class Real>
 void soft_lif_forward(Real* p, Real* h, Real* v_last, const Real* x, const SoftLIFParameters<Real>& q,
-                      std::size_t T, std::size_t F) {
+                      std::size_t T, std::size_t F, const Real* start = nullptr) {
   for (std::size_t f = 0; f < F; ++f) {
-    Real v = q.v_reset;
+    Real v = start != nullptr ? start[f] : q.v_reset;
     for (std::size_t t = 0; t < T; ++t) {
       const std::size_t i = t * F + f;
       h[i] = v + (x[i] - (v - q.v_reset)) / q.tau;
@@ -38,12 +39,13 @@ void soft_lif_forward(Real* p, Real* h, Real* v_last, const Real* x, const SoftL
   }
 }
 
-/// dx (T, F) from dp (T, F), with h (T, F) as forward left it; p is not read.
+/// dx (T, F) from dp (T, F), with h (T, F) as forward left it; p is not read. `carry`
+/// (F), or null, comes as the gradient of the potential after the pass and leaves as that before it.
 template <class Real>
 void soft_lif_backward(Real* dx, const Real* dp, const Real*, const Real* h, const SoftLIFParameters<Real>& q,
-                       std::size_t T, std::size_t F) {
+                       std::size_t T, std::size_t F, Real* carry = nullptr) {
   for (std::size_t f = 0; f < F; ++f) {
-    Real dv = 0;
+    Real dv = carry != nullptr ? carry[f] : Real(0);
     for (std::size_t t = T; t-- > 0;) {
       const std::size_t i = t * F + f;
       const SigmoidAt<Real> fires(h[i] - q.v_threshold);
@@ -51,6 +53,7 @@ void soft_lif_backward(Real* dx, const Real* dp, const Real*, const Real* h, con
       dx[i] = dh / q.tau;
       dv = dh * leak_factor(q.tau);
     }
+    if (carry != nullptr) carry[f] = dv;
   }
 }
 

@@ -72,8 +72,8 @@ std::vector<WeightsBeforeNeurons> weights_of(Sequential& net, std::string_view o
   std::pair<std::string, Layer*> none;
   find_weights(found, net, "", none);
   if (found.empty()) {
-    throw ArgumentError(operation, "network must have a linear, conv1d or conv2d layer before neurons that fire",
-                        "none");
+    throw ArgumentError(
+        operation, "network must have a linear, conv1d or conv2d layer before neurons that fire", "none");
   }
   return found;
 }
@@ -140,7 +140,8 @@ double deviation_of(const Response& r, std::size_t inputs, double rate, double x
 double rate_of(const Sequential& net, const Signal& x, const Layer& layer, Tape& tape) {
   net.forward(x, tape);
   std::size_t count = 0, all = 0;
-  for_each_trace(tape, [&](const std::string&, const Trace& trace) {
+  for_each_trace(tape, [&](const std::string&, const Tape& traced) {
+    const Trace& trace = traced.trace();
     if (trace.layer != &layer) return;
     count = trace.y.spikes().count();
     all = trace.y.shape().size();

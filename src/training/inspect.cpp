@@ -4,19 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include <volley/error.hpp>
-#include <volley/neuron.hpp>
-#include <volley/parallel_neuron.hpp>
-#include <volley/recurrent.hpp>
 
 #include "layers/signal_forms.hpp"
-#include "reference/li.hpp"
-#include "reference/neurons.hpp"
-#include "reference/psn.hpp"
-#include "reference/recurrent.hpp"
-#include "reference/soft_lif.hpp"
 #include "training/traces.hpp"
 
 namespace volley {
@@ -29,90 +22,6 @@ Tensor values_of_sample(const Signal& x, ThreadPool& threads) {
   Tensor values({x.steps(), x.features()});
   std::copy_n(y.values(), values.size(), values.data());
   return values;
-}
-
-/// Potentials and thresholds of one neuron, by the spikes that it gave.
-template <class Neuron>
-void follow(LayerLife& life, const Neuron& neuron, std::size_t f) {
-  std::array<float, Neuron::kStates> z{};
-  neuron.start(z.data());
-  for (std::size_t t = 0; t < life.steps(); ++t) {
-    const std::size_t i = t * life.neurons() + f;
-    const float s = life.spikes[i];
-    neuron.charge(z.data(), life.current.data()[i]);
-    life.potential.data()[i] = z[0];
-    life.threshold.data()[i] = z[0] - neuron.above(z.data());
-    neuron.reset(z.data(), s, s);
-  }
-}
-
-/// The same of all neurons of a layer, each with its numbers.
-void look(LayerLife& life, const NeuronLayer& layer) {
-  std::visit(
-      [&](const auto& options) {
-        reference::with_neuron_of<float>(options, [&](auto neuron) {
-          for (std::size_t f = 0; f < life.neurons(); ++f) {
-            for (std::size_t k = 0; k < layer.numbers().size(); ++k) {
-              const Tensor& value = layer.numbers()[k].value;
-              neuron.parameter(k) =
-                  value.data()[f * value.size() / life.neurons()];  // of all, a channel, or it
-            }
-            follow(life, neuron, f);
-          }
-        });
-      },
-      layer.any_options());
-}
-
-void look(LayerLife& life, const Recurrent& layer) {
-  const std::size_t F = life.neurons();
-  const bool matrix = layer.options().feedback == Feedback::linear;
-  const float* weight = layer.weight().value.data();
-  std::vector<float> weight_t(weight, weight + layer.weight().value.size());
-  for (std::size_t i = 0; matrix && i < F * F; ++i) weight_t[i] = weight[i % F * F + i / F];
-  const std::vector<float> s(life.spikes.begin(), life.spikes.end());
-  for (std::size_t t = 1; t < life.steps(); ++t) {  // (Z1)
-    reference::feed_back(life.current.data() + t * F, s.data() + (t - 1) * F, weight_t.data(),
-                         layer.options().feedback, F);
-  }
-  look(life, layer.neuron());
-}
-
-template <class Options>
-void look(LayerLife& life, const ParallelNeuron<Options>& layer) {
-  const std::size_t T = life.steps();
-  std::vector<float> matrix(T * T), bias(T), s(life.current.size());
-  reference::psn_expand(matrix.data(), bias.data(), layer.weight().value.data(), layer.bias().value.data(),
-                        layer.options(), T);
-  reference::psn_forward(s.data(), life.potential.data(), life.current.data(), matrix.data(), bias.data(),
-                         layer.options().surrogate, reference::Fire::hard, T, life.neurons());
-  life.threshold.zero();
-}
-
-void look(LayerLife& life, const LI& layer) {
-  const reference::LIParameters<float> p{layer.options().tau, layer.options().decay_input};
-  reference::li_forward(life.potential.data(), life.current.data(), p, life.steps(), life.neurons());
-}
-
-void look(LayerLife& life, const SoftLIF& layer) {
-  const SoftLIFOptions& o = layer.options();
-  std::vector<float> p(life.current.size()), last(life.neurons());
-  reference::soft_lif_forward(p.data(), life.potential.data(), last.data(), life.current.data(),
-                              {o.tau, o.v_threshold, o.v_reset}, life.steps(), life.neurons());
-}
-
-/// Fills the life of a layer that is one of `Layers`; false where it is none of them.
-template <class... Layers>
-bool look_if_any(LayerLife& life, const Layer& layer) {
-  const auto one = [&]<class L>(const L* neurons) {
-    if (neurons != nullptr) look(life, *neurons);
-    return neurons != nullptr;
-  };
-  return (one(dynamic_cast<const Layers*>(&layer)) || ...);
-}
-
-bool look_at_neurons(LayerLife& life, const Layer& layer) {
-  return look_if_any<NeuronLayer, Recurrent, PSN, MaskedPSN, SlidingPSN, LI, SoftLIF>(life, layer);
 }
 
 }  // namespace
@@ -134,18 +43,25 @@ SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Datas
   SampleLife life{.sample = sample, .steps = steps, .input = x.shape().from(2)};
   life.input_values = values_of_sample(x, threads);
   life.input_spikes = x.is_spikes();
-  for_each_trace(tape, [&](const std::string& name, const Trace& trace) {
-    if (trace.x.is_spikes() || trace.y.shape() != trace.x.shape()) return;
+  for_each_trace(tape, [&](const std::string& name, const Tape& of_layer) {
+    const Trace& trace = of_layer.trace();
+    const std::optional<Membrane> membrane = trace.layer->membrane(of_layer);
+    if (!membrane.has_value()) return;
     LayerLife layer{
         .name = name, .kind = std::string(trace.layer->kind()), .features = trace.x.shape().from(2)};
-    layer.current = values_of_sample(trace.x, threads);
-    layer.potential.resize(layer.current.shape());
+    const auto of_sample = [&](const Tensor& values) {
+      Tensor one({steps, trace.x.features()});
+      std::copy_n(values.data(), one.size(), one.data());
+      return one;
+    };
+    layer.current = of_sample(membrane->current);
+    layer.potential = of_sample(membrane->h);
     if (trace.y.is_spikes()) {
-      layer.threshold.resize(layer.current.shape());
+      layer.threshold = of_sample(membrane->threshold);
       layer.spikes.resize(layer.current.size());
       trace.y.spikes().to_bytes(layer.spikes);
     }
-    if (look_at_neurons(layer, *trace.layer)) life.layers.push_back(std::move(layer));
+    life.layers.push_back(std::move(layer));
   });
   Tape loss_tape(threads);
   Tensor scores;

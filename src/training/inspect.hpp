@@ -39,8 +39,7 @@ struct SampleLife {
 };
 
 /// Runs picture `sample` of `data` through `net`, encoded by `draw`, and looks at every layer of neurons.
-/// Spikes are those that the layers gave; potentials, which layers do not keep, are computed from the
-/// currents and these spikes by the plain scalar version of the neuron.
+/// Spikes are those that the layers gave, potentials those of Layer::membrane.
 SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Dataset& data, std::size_t sample,
                    std::size_t steps, const Draw& draw, ThreadPool& threads = ThreadPool::shared());
 

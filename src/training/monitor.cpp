@@ -37,7 +37,7 @@ LayerActivity total_of(std::span<const LayerActivity> layers) {
 
 void Monitor::look(const Tape& tape) {
   place_ = 0;
-  for_each_trace(tape, [&](const std::string& name, const Trace& trace) { count_layer(name, trace); });
+  for_each_trace(tape, [&](const std::string& name, const Tape& layer) { count_layer(name, layer.trace()); });
 }
 
 void Monitor::clear() {

@@ -9,7 +9,7 @@
 
 namespace volley {
 
-/// Calls body(name, trace) for every layer that a network's pass on `tape` ran, in order; a container's
+/// Calls body(name, tape of it) for every layer that a network's pass on `tape` ran, in order; a container's
 /// layers stand for it. The name is the layer's place: "2", or "3.0" in a container.
 template <class Body>
 void for_each_trace(const Tape& tape, const Body& body, const std::string& container = "") {
@@ -20,7 +20,7 @@ void for_each_trace(const Tape& tape, const Body& body, const std::string& conta
     if (std::ranges::any_of(child.children(), traced)) {
       for_each_trace(child, body, name);
     } else if (traced(child)) {
-      body(name, child.trace());
+      body(name, child);
     }
   }
 }

@@ -123,10 +123,11 @@ TEST(Program, SaysWhatTheProcessorLacks) {
 TEST(Program, AnUnknownCommandIsAWrongUse) {
   const ProgramResult result = run_volley({"frobnicate"});
   EXPECT_EQ(result.code, 2);
-  EXPECT_EQ(result.err,
-            "volley: unknown command 'frobnicate'; expected one of 'train', 'eval', 'predict', 'plot', "
-            "'report', 'data', 'encode', 'neuron', "
-            "'compare', 'bench', 'info'\n");
+  EXPECT_EQ(
+      result.err,
+      "volley: unknown command 'frobnicate'; expected one of 'train', 'eval', 'predict', 'stream', 'plot', "
+      "'report', 'data', 'encode', 'neuron', "
+      "'compare', 'bench', 'info'\n");
 }
 
 TEST(Program, OutputThatDoesNotArriveIsAFailure) {

@@ -92,6 +92,7 @@ TEST(Recurrent, IsTheReference) {
                   dz(F * kStates), dweight(weight.size()), dp(F * kParameters);
               for (std::size_t n = 0; n < N; ++n) {
                 const std::size_t at = n * T * F;
+                reference::recurrent_start(now.data(), neuron, F);
                 reference::recurrent_forward(&s[at], &z[at * kStates], &i[at], x.data() + at, weight_t.data(),
                                              feedback, neuron, o.surrogate, reference::Fire::hard, T, F,
                                              now.data());

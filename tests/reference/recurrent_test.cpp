@@ -31,8 +31,10 @@ struct Pass {
   Pass(const Neuron& neuron, const Values& x, const Values& weight, Feedback feedback, Fire fire,
        const Values* reset_spikes = nullptr) {
     Values now(kF * Neuron::kStates);
+    reference::recurrent_start(now.data(), reference::everywhere(neuron), kF);
     reference::recurrent_forward(s.data(), z.data(), i.data(), x.data(), transposed(weight).data(), feedback,
                                  reference::everywhere(neuron), kSurrogate, fire, kT, kF, now.data(),
+                                 static_cast<const double*>(nullptr),
                                  reset_spikes != nullptr ? reset_spikes->data() : nullptr);
   }
 };

@@ -50,9 +50,9 @@ constexpr std::string_view kFunctions[] = {
     "initialize_fluctuations", "initialize_rates",
     // layer.hpp
     "Layer::backward", "Layer::buffers", "Layer::children", "Layer::clone", "Layer::forward",
-    "Layer::initialize", "Layer::is_recurrent", "Layer::kind", "Layer::macs", "Layer::named_tensors",
-    "Layer::output_shape", "Layer::parameters", "Layer::walk", "Parameter::Parameter", "kind_of", "values_of",
-    "zero_gradients",
+    "Layer::initialize", "Layer::is_recurrent", "Layer::kind", "Layer::macs", "Layer::membrane",
+    "Layer::named_tensors", "Layer::output_shape", "Layer::parameters", "Layer::state_names", "Layer::walk",
+    "Parameter::Parameter", "kind_of", "values_of", "zero_gradients",
     // layers.hpp
     "Flatten::Flatten", "Flatten::options", "Linear::Linear", "Linear::bias", "Linear::in", "Linear::options",
     "Linear::out", "Linear::weight", "Sequential::Sequential", "Sequential::add", "Sequential::at",
@@ -66,13 +66,18 @@ constexpr std::string_view kFunctions[] = {
     "MembraneCrossEntropy::options", "MembraneMse::MembraneMse", "MembraneMse::options",
     "RateCrossEntropy::RateCrossEntropy", "RateCrossEntropy::options", "RateMse::RateMse", "RateMse::options",
     "Tet::Tet", "Tet::options", "predict",
+    // membrane.hpp
+    "membranes",
+    // metrics.hpp
+    "macro_accuracy", "macro_f1", "mean_absolute_error", "r_squared", "root_mean_squared_error",
+    "top_k_accuracy",
     // monitor.hpp
     "LayerActivity::dense_energy", "LayerActivity::energy", "Monitor::activity", "Monitor::clear",
     "Monitor::look", "total_of",
     // neuron.hpp
     "LI::LI", "LI::options", "Neuron::Neuron", "Neuron::options", "NeuronLayer::NeuronLayer",
     "NeuronLayer::any_options", "NeuronLayer::numbers", "SoftLIF::SoftLIF", "SoftLIF::last_potential",
-    "SoftLIF::options", "parameters_of",
+    "SoftLIF::options", "carried_by", "parameters_of",
     // optimizer.hpp
     "AdamBy::AdamBy", "AdamBy::options", "Optimizer::Optimizer", "Optimizer::base_lr", "Optimizer::kind",
     "Optimizer::lr", "Optimizer::prepare", "Optimizer::set_lr", "Optimizer::set_steps_taken",
@@ -112,12 +117,15 @@ constexpr std::string_view kFunctions[] = {
     "Spikes::Spikes", "Spikes::count", "Spikes::count_by_feature", "Spikes::features", "Spikes::fired",
     "Spikes::from_bytes", "Spikes::layout", "Spikes::operator=", "Spikes::samples", "Spikes::shape",
     "Spikes::steps", "Spikes::to_bytes",
+    // state.hpp
+    "State::State", "State::at", "State::at_rest", "State::child", "State::named_gradients",
+    "State::named_tensors", "State::reset", "State::set",
     // surrogate.hpp
     "CustomSurrogate::of", "check_surrogate",
     // tape.hpp
     "PassContext::address", "Tape::Tape", "Tape::child", "Tape::children", "Tape::context", "Tape::dx_memory",
     "Tape::needs_input_gradient", "Tape::place", "Tape::saved", "Tape::set_context",
-    "Tape::set_needs_input_gradient", "Tape::threads", "Tape::trace",
+    "Tape::set_needs_input_gradient", "Tape::state", "Tape::threads", "Tape::trace",
     // tensor.hpp
     "Shape::Shape", "Shape::after", "Shape::from", "Shape::operator[]", "Shape::rank", "Shape::size",
     "Shape::sizes", "Shape::text", "Tensor::Tensor", "Tensor::data", "Tensor::operator=", "Tensor::resize",

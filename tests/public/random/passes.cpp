@@ -200,6 +200,9 @@ void pass_scene(Program& p) {
   const bool batch_counts = norm && call.context.training;
   if (!batch_counts && p.random.chance(0.5)) check_samples(p, network.net, x, call, one);
   if (!batch_counts && x.form().constant) check_constant(p, network.net, x, call, one);
+  if (!batch_counts && p.random.chance(0.5)) {
+    check_chunks(p, network.net, x, call, one, has(network.made, "PSN"));
+  }
   if (p.random.chance(0.3)) check_copy(p, network.net, x, call, one);
   if (p.random.chance(0.5)) check_draws(p, network.net);
   if (p.random.chance(0.3)) check_monitor(p, network.net, x, at);

@@ -32,6 +32,13 @@ struct PassCall {
 };
 bool run_pass(Program& p, PassResult& result, Layer& net, const Signal& x, const PassCall& call);
 
+/// Two chunks of x with a State give `whole`; a network with `parallel` neurons refuses the state.
+void check_chunks(Program& p, Layer& net, const Input& x, const PassCall& call, const PassResult& whole,
+                  bool parallel);
+
+/// Metrics of scores (N, K) and of values.
+void check_metrics(Program& p, std::size_t N, std::size_t K);
+
 /// A loss, and the same by another way: of the outputs (T, K) of one sample, in double.
 struct DrawnLoss {
   std::unique_ptr<Loss> loss;

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <volley/buffer.hpp>
+#include <volley/neuron.hpp>
+#include <volley/signal.hpp>
+#include <volley/tape.hpp>
+
+namespace volley {
+
+inline std::vector<std::string> names_of(const std::vector<Carried>& all) {
+  std::vector<std::string> names;
+  for (const Carried& c : all) names.push_back(c.name);
+  return names;
+}
+
+/// The arrays that a layer keeps in a State, as they lie in a pass: (N, features), in the layout of its x. A
+/// layer has one in what it saves on its tape.
+class Carry {
+ public:
+  /// At the beginning of a forward of the layer that carries all(), which is not asked without a state.
+  template <class All>
+  void begin_forward(const Tape& tape, const Signal& x, const All& all) {
+    used_ = tape.state() != nullptr;
+    if (used_) take(tape, x, all());
+  }
+  /// The array before the pass, kept for backward, and the one that it leaves; null where there is no state.
+  const float* before(std::size_t k) const { return used_ ? before_[k].data() : nullptr; }
+  float* after(std::size_t k) { return used_ ? after_[k].data() : nullptr; }
+  /// Arrays; 0 where there is no state.
+  std::size_t count() const { return used_ ? all_.size() : 0; }
+  /// Writes what the pass has left to the state.
+  void end_forward(const Tape& tape);
+
+  /// At the beginning of a backward.
+  void begin_backward(const Tape& tape);
+  /// The gradient of the array after the pass, to be replaced by that of the array before it; null where the
+  /// backward has no state.
+  float* gradient(std::size_t k) { return graded_ ? after_[k].data() : nullptr; }
+  void end_backward(const Tape& tape);
+
+ private:
+  void take(const Tape& tape, const Signal& x, const std::vector<Carried>& all);
+
+  bool used_ = false, graded_ = false;
+  Shape shape_;  // of an array in the state
+  Layout layout_ = Layout::row_major;
+  std::vector<Carried> all_;
+  std::vector<Buffer<float>> before_, after_;
+};
+
+/// The number `offset` of an array, or of none.
+template <class Number>
+Number* at(Number* array, std::size_t offset) {
+  return array != nullptr ? array + offset : nullptr;
+}
+
+}  // namespace volley
