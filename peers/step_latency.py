@@ -2,9 +2,9 @@
 
     python peers/step_latency.py RUN --volley build/volley [--steps 5000] [--threads 1]
 
-RUN is a run folder of a network of linear layers and neurons with a Poisson encoder. Both get the same frames, bytes
-drawn with the density of MNIST, one after the other, and their own spikes; both count from the whole frame to the
-outputs.
+RUN is a run folder of a network of linear layers and neurons with a Poisson encoder. Both get the same
+frames, bytes drawn with the density of MNIST, one after the other, and their own spikes; both count from the
+whole frame to the outputs.
 """
 
 from __future__ import annotations
