@@ -118,8 +118,8 @@ constexpr std::string_view kFunctions[] = {
     "Spikes::from_bytes", "Spikes::layout", "Spikes::operator=", "Spikes::samples", "Spikes::shape",
     "Spikes::steps", "Spikes::to_bytes",
     // state.hpp
-    "State::State", "State::at", "State::at_rest", "State::child", "State::named_gradients",
-    "State::named_tensors", "State::reset", "State::set",
+    "State::at", "State::at_rest", "State::child", "State::named_gradients", "State::named_tensors",
+    "State::reset", "State::set",
     // surrogate.hpp
     "CustomSurrogate::of", "check_surrogate",
     // tape.hpp

@@ -25,9 +25,8 @@ void check_chunks(Program& p, Layer& net, const Input& x, const PassCall& call, 
                   bool parallel) {
   const std::size_t N = x.shape()[0], T = x.shape()[1];
   if (T < 2 || N == 0 || x.shape().size() == 0) return;
-  for (const char* name :
-       {"State::State", "State::at_rest", "State::reset", "State::named_tensors", "State::named_gradients",
-        "State::set", "Layer::state_names", "Tape::state", "carried_by"}) {
+  for (const char* name : {"State::at_rest", "State::reset", "State::named_tensors", "State::named_gradients",
+                           "State::set", "Layer::state_names", "Tape::state", "carried_by"}) {
     p.count(name);
   }
   const AnyNeuron neuron = draw_variant<AnyNeuron>(p, 0);
