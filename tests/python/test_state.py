@@ -13,7 +13,7 @@ import volley
 
 def network() -> volley.Sequential:
     net = volley.Sequential(
-        volley.Linear(5, 12), volley.ALIF(v_threshold=0.4), volley.Linear(12, 3), volley.LIF()
+        volley.Linear(5, 12), volley.ALIF(v_threshold=0.4), volley.Linear(12, 3), volley.LIF(v_threshold=0.1)
     )
     net.initialize(3)
     return net
