@@ -8,7 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <map>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,7 +35,7 @@ struct StreamOptions {
   std::string run;
   std::string checkpoint = "best";
   std::string data_dir;
-  cli::FrameFormat format = cli::FrameFormat::csv;
+  std::string format = "csv";
   bool outputs = false;
   std::uint64_t every = 1;
   std::uint64_t reset_every = 0;
@@ -152,6 +152,11 @@ class Latencies {
   double longest_ = 0;
 };
 
+cli::FrameFormat format_named(const std::string& name) {
+  if (name == "csv") return cli::FrameFormat::csv;
+  return name == "u8" ? cli::FrameFormat::u8 : cli::FrameFormat::f32;
+}
+
 class Stream {
  public:
   Stream(const StreamOptions& options, const cli::LoadedRun& run)
@@ -159,18 +164,22 @@ class Stream {
         pictures_(pictures_of(run.recipe, options.data_dir)),
         net_(cli::trained_network(run, pictures_.shape)),
         threads_(options.threads),
-        encoder_(run, pictures_.shape, options.format, threads_),
+        encoder_(run, pictures_.shape, format_named(options.format), threads_),
         tape_(threads_) {
     const std::size_t outputs =
         net_.output_shape(make_encoder(run.recipe.encoder)->output_shape(pictures_.shape)).size();
     sums_.resize(outputs);
     names_ = cli::output_names(pictures_, outputs);
+    const std::filesystem::path folder = std::filesystem::path(options.save_state).parent_path();
+    if (!folder.empty() && !std::filesystem::is_directory(folder)) {  // before the work
+      throw FileError(options.save_state, "cannot write: its folder is not there");
+    }
     if (!options.state.empty()) state_.set(net_, read_state_dict(options.state));
   }
 
   void run() {
     const cli::Interrupts interrupts;
-    cli::FrameReader reader(STDIN_FILENO, options_.format, encoder_.shape().size(), "stdin");
+    cli::FrameReader reader(STDIN_FILENO, format_named(options_.format), encoder_.shape().size(), "stdin");
     std::string header = "step";
     for (const std::string& name : names_) header += "," + cli::csv_cell(name);
     say("{}\n", header);
@@ -234,10 +243,9 @@ void add_stream_command(CLI::App& app) {
   command
       ->add_option(
           "--format", options->format,
-          "csv: a line of numbers a frame; u8: bytes; f32: little-endian float32, one frame after another")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, cli::FrameFormat>{
-          {"csv", cli::FrameFormat::csv}, {"u8", cli::FrameFormat::u8}, {"f32", cli::FrameFormat::f32}}))
-      ->default_str("csv");
+          "csv: a line of numbers a frame; u8: bytes, f32: little-endian float32, one frame after another")
+      ->check(CLI::IsMember({"csv", "u8", "f32"}))
+      ->capture_default_str();
   command->add_flag("--outputs", options->outputs,
                     "Print what the outputs give at the step (spikes: 0 or 1), and not their mean so far");
   command->add_option("--every", options->every, "Print each so many steps")

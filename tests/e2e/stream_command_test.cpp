@@ -153,6 +153,8 @@ TEST_F(StreamCommand, WrongFramesAreNamed) {
             "volley stream: stdin: frame 1 must be of finite numbers, got inf\n");
   EXPECT_EQ(stream(row, {"--format", "png"}).code, 2);
   EXPECT_EQ(stream(row, {"--every", "0"}).code, 2);
+  EXPECT_EQ(stream(row, {"--save-state", "nowhere/s"}).err,
+            "volley stream: nowhere/s: cannot write: its folder is not there\n");
   result = stream("");
   EXPECT_TRUE(result.ok());
   EXPECT_EQ(result.out, "step,column,diagonal,row\n");
