@@ -286,6 +286,12 @@ nb::object to_array(const Tensor& tensor) {
   return new_array(std::move(values), tensor.shape().sizes());
 }
 
+nb::dict arrays_of(const std::vector<NamedTensor>& tensors) {
+  nb::dict arrays;
+  for (const auto& [name, tensor] : tensors) arrays[name.c_str()] = to_array(*tensor);
+  return arrays;
+}
+
 nb::object array_view(std::span<const std::uint8_t> values, const Shape& shape, nb::handle owner) {
   return view_of(values, shape, owner);
 }

@@ -55,6 +55,8 @@ NamedTensors tensors_from(std::string_view what, nb::handle mapping);
 nb::object to_array(const Signal& signal);
 /// A copy of a tensor in its own shape.
 nb::object to_array(const Tensor& tensor);
+/// Copies by name.
+nb::dict arrays_of(const std::vector<NamedTensor>& tensors);
 /// Values in the shape given, looked at in place and kept by `owner`; not writable.
 nb::object array_view(std::span<const std::uint8_t> values, const Shape& shape, nb::handle owner);
 nb::object array_view(std::span<const std::uint32_t> values, const Shape& shape, nb::handle owner);

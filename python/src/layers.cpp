@@ -37,12 +37,6 @@ nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_
   return to_array(dx);
 }
 
-nb::dict arrays_of(const std::vector<NamedTensor>& tensors) {
-  nb::dict arrays;
-  for (const auto& [name, tensor] : tensors) arrays[name.c_str()] = to_array(*tensor);
-  return arrays;
-}
-
 nb::dict gradients_of(const LayerPtr& self) {
   nb::dict arrays;
   for (const auto& [name, parameter] : self->parameters())

@@ -69,11 +69,7 @@ std::pair<std::vector<std::string>, std::vector<std::string>> load_state(Sequent
   return {std::move(report.missing), std::move(report.unexpected)};
 }
 
-nb::dict state_dict(Sequential& net) {
-  nb::dict state;
-  for (const auto& [name, tensor] : net.named_tensors()) state[nb::cast(name)] = to_array(*tensor);
-  return state;
-}
+nb::dict state_dict(Sequential& net) { return arrays_of(net.named_tensors()); }
 
 std::shared_ptr<Layer> layer_at(const Sequential& net, std::int64_t index) {
   const auto size = static_cast<std::int64_t>(net.size());

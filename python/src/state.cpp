@@ -5,17 +5,6 @@
 #include "module.hpp"
 
 namespace volley::python {
-namespace {
-
-nb::dict arrays_of(const std::vector<NamedTensor>& tensors) {
-  nb::dict arrays;
-  for (const auto& [name, tensor] : tensors) {
-    if (tensor->size() > 0) arrays[name.c_str()] = to_array(*tensor);
-  }
-  return arrays;
-}
-
-}  // namespace
 
 void bind_state(nb::module_& m) {
   nb::class_<State>(
@@ -52,7 +41,12 @@ void bind_state(nb::module_& m) {
           "ArgumentError "
           "for a name\nthat no layer of `net` has.")
       .def(
-          "gradients", [](State& self, Layer& net) { return arrays_of(self.named_gradients(net)); },
+          "gradients",
+          [](State& self, Layer& net) {
+            std::vector<NamedTensor> known = self.named_gradients(net);
+            std::erase_if(known, [](const NamedTensor& t) { return t.tensor->size() == 0; });
+            return arrays_of(known);
+          },
           nb::arg("net"),
           nb::sig("def gradients(self, net: Layer) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
           "Copies of the gradients of its arrays; empty before a backward.")

@@ -4,7 +4,6 @@
 
 #include "core/workspace.hpp"
 #include "layers/carry.hpp"
-#include "layers/neuron_membrane.hpp"
 #include "reference/li.hpp"
 
 namespace volley {
@@ -71,8 +70,8 @@ Signal LI::do_backward(Tape& tape, const Signal& dy) {
 std::optional<Membrane> LI::do_membrane(const Tape& tape) const {
   const Saved& saved = tape.saved<Saved>();
   const Signal& x = saved.x;
-  Tensor v = plain_tensor(Signal(saved.v, x.shape(), x.layout()), tape.threads());
-  return Membrane{.current = plain_tensor(x, tape.threads()), .h = v, .v = v, .threshold = {}};
+  Tensor v = to_tensor(Signal(saved.v, x.shape(), x.layout()));
+  return Membrane{.current = to_tensor(x), .h = v, .v = v, .threshold = {}};
 }
 
 }  // namespace volley

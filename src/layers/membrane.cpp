@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "layers/neuron_membrane.hpp"
-#include "layers/signal_forms.hpp"
 #include "reference/neurons.hpp"
 
 namespace volley {
@@ -44,16 +43,7 @@ std::vector<NamedMembrane> membranes(Layer& net, const Tape& tape) {
   return all;
 }
 
-Tensor plain_tensor(const Signal& x, ThreadPool& threads) {
-  SignalMemory form, values;
-  const Signal y = real_values(plain(x, form, threads), values, threads);
-  Tensor copy(x.shape());
-  std::copy_n(y.values(), copy.size(), copy.data());
-  return copy;
-}
-
-Membrane neuron_membrane(const NeuronLayer& layer, const Signal& x, const Signal& s, const Carry& carry,
-                         ThreadPool& threads) {
+Membrane neuron_membrane(const NeuronLayer& layer, const Signal& x, const Signal& s, const Carry& carry) {
   const std::size_t T = s.steps(), size = s.features();
   const std::size_t x_step = x.constant() ? 0 : size;
   const Shape stored = stored_shape(s.shape(), x.layout(), T);
@@ -80,12 +70,9 @@ Membrane neuron_membrane(const NeuronLayer& layer, const Signal& x, const Signal
       },
       layer.any_options());
   const auto plain_of = [&](const Tensor& values) {
-    return plain_tensor(Signal(values, s.shape(), x.layout()), threads);
+    return to_tensor(Signal(values, s.shape(), x.layout()));
   };
-  return {.current = plain_tensor(x, threads),
-          .h = plain_of(h),
-          .v = plain_of(v),
-          .threshold = plain_of(threshold)};
+  return {.current = to_tensor(x), .h = plain_of(h), .v = plain_of(v), .threshold = plain_of(threshold)};
 }
 
 }  // namespace volley

@@ -281,8 +281,7 @@ std::optional<Membrane> NeuronLayer::do_membrane(const Tape& tape) const {
   SignalMemory x_memory, s_memory;
   const Signal x = in_form(saved.x, {.values = Form::Values::any, .layout = {}, .constant = true}, x_memory,
                            tape.threads());
-  return neuron_membrane(*this, x, real_values(saved.s, s_memory, tape.threads()), saved.carry,
-                         tape.threads());
+  return neuron_membrane(*this, x, real_values(saved.s, s_memory, tape.threads()), saved.carry);
 }
 
 void NeuronLayer::add_gradients(const std::vector<Buffer<float>>& partial, std::size_t samples,

@@ -9,10 +9,6 @@ namespace volley {
 
 /// The membranes of a pass of `layer`, whose currents are x and whose spikes were s, both in memory and in
 /// one layout: computed by the plain scalar version of the neuron, from `carry` on.
-Membrane neuron_membrane(const NeuronLayer& layer, const Signal& x, const Signal& s, const Carry& carry,
-                         ThreadPool& threads);
-
-/// The values of x, row-major, every step.
-Tensor plain_tensor(const Signal& x, ThreadPool& threads);
+Membrane neuron_membrane(const NeuronLayer& layer, const Signal& x, const Signal& s, const Carry& carry);
 
 }  // namespace volley

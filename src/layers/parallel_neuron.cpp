@@ -12,7 +12,6 @@
 #include "kernels/block_tree.hpp"
 #include "kernels/psn.hpp"
 #include "layers/layer_access.hpp"
-#include "layers/neuron_membrane.hpp"
 #include "layers/neuron_pass.hpp"
 #include "reference/psn.hpp"
 
@@ -145,10 +144,7 @@ template <class Options>
 std::optional<Membrane> ParallelNeuron<Options>::do_membrane(const Tape& tape) const {
   const Saved& saved = tape.saved<Saved>();
   const Shape& shape = saved.x.shape();
-  Membrane membrane{.current = plain_tensor(saved.x, tape.threads()),
-                    .h = Tensor(shape),
-                    .v = {},
-                    .threshold = Tensor(shape)};
+  Membrane membrane{.current = to_tensor(saved.x), .h = Tensor(shape), .v = {}, .threshold = Tensor(shape)};
   const std::size_t T = saved.x.steps(), F = saved.x.features();
   Scratch<float> s(T * F);
   for (std::size_t n = 0; n < shape[0]; ++n) {

@@ -217,7 +217,7 @@ std::vector<std::string> Recurrent::state_names() const { return names_of(carrie
 
 std::optional<Membrane> Recurrent::do_membrane(const Tape& tape) const {
   const Saved& saved = tape.saved<Saved>();
-  return neuron_membrane(neuron_, saved.i, saved.s, saved.carry, tape.threads());
+  return neuron_membrane(neuron_, saved.i, saved.s, saved.carry);
 }
 
 std::vector<NamedLayer> Recurrent::do_children() { return {{"neuron", &neuron_}}; }

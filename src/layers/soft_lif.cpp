@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "layers/carry.hpp"
-#include "layers/neuron_membrane.hpp"
 #include "reference/soft_lif.hpp"
 
 namespace volley {
@@ -79,8 +78,7 @@ std::optional<Membrane> SoftLIF::do_membrane(const Tape& tape) const {
     const float h = saved.h.data()[i], p = saved.p.data()[i];
     v.data()[i] = reference::SigmoidAt<float>(h - options_.v_threshold).complement * h + p * options_.v_reset;
   }
-  return Membrane{
-      .current = plain_tensor(saved.x, tape.threads()), .h = saved.h, .v = std::move(v), .threshold = {}};
+  return Membrane{.current = to_tensor(saved.x), .h = saved.h, .v = std::move(v), .threshold = {}};
 }
 
 }  // namespace volley

@@ -9,19 +9,17 @@
 
 #include <volley/error.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "training/traces.hpp"
 
 namespace volley {
 namespace {
 
-/// The one sample of x as (T, F), row-major.
-Tensor values_of_sample(const Signal& x, ThreadPool& threads) {
-  SignalMemory plain_memory, memory;
-  const Signal y = real_values(plain(x, plain_memory, threads), memory, threads);
-  Tensor values({x.steps(), x.features()});
-  std::copy_n(y.values(), values.size(), values.data());
-  return values;
+/// Values (1, T, features...) as (T, F).
+Tensor of_sample(const Tensor& values) {
+  const std::size_t T = values.shape()[1];
+  Tensor one({T, values.size() / T});
+  std::copy_n(values.data(), one.size(), one.data());
+  return one;
 }
 
 }  // namespace
@@ -41,7 +39,7 @@ SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Datas
   const Signal y = net.forward(x, tape);
 
   SampleLife life{.sample = sample, .steps = steps, .input = x.shape().from(2)};
-  life.input_values = values_of_sample(x, threads);
+  life.input_values = of_sample(to_tensor(x));
   life.input_spikes = x.is_spikes();
   for_each_trace(tape, [&](const std::string& name, const Tape& of_layer) {
     const Trace& trace = of_layer.trace();
@@ -49,11 +47,6 @@ SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Datas
     if (!membrane.has_value()) return;
     LayerLife layer{
         .name = name, .kind = std::string(trace.layer->kind()), .features = trace.x.shape().from(2)};
-    const auto of_sample = [&](const Tensor& values) {
-      Tensor one({steps, trace.x.features()});
-      std::copy_n(values.data(), one.size(), one.data());
-      return one;
-    };
     layer.current = of_sample(membrane->current);
     layer.potential = of_sample(membrane->h);
     if (trace.y.is_spikes()) {

@@ -12,18 +12,13 @@
 #include "layers/layer_access.hpp"
 #include "support/error_text.hpp"
 #include "support/random.hpp"
+#include "support/random_tensor.hpp"
 
 namespace volley {
 namespace {
 
 using test::error_text;
-
-Tensor random_tensor(const Shape& shape, std::uint32_t seed) {
-  Tensor t(shape);
-  const std::vector<float> values = test::Random(seed).values<float>(shape.size());
-  std::ranges::copy(values, t.data());
-  return t;
-}
+using test::random_tensor;
 
 std::vector<float> bits_of(const Tensor& t) { return {t.values().begin(), t.values().end()}; }
 

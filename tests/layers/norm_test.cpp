@@ -13,6 +13,7 @@
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
+#include "support/random_tensor.hpp"
 #include "support/temp_folder.hpp"
 
 namespace volley {
@@ -23,9 +24,7 @@ using test::error_text;
 const Shape kPictures{3, 4, 5, 2, 3};  // N T C H W
 
 Tensor random_tensor(const Shape& shape, std::uint32_t seed) {
-  Tensor t(shape);
-  std::ranges::copy(test::Random(seed).values<float>(t.size(), -1, 3), t.data());
-  return t;
+  return test::random_tensor(shape, seed, -1, 3);
 }
 
 struct Result {

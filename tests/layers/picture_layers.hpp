@@ -5,17 +5,11 @@
 
 #include "layers/signal_forms.hpp"
 #include "support/random.hpp"
+#include "support/random_tensor.hpp"
 
 // What tests of the layers on pictures share: one input in every form it can have.
 
 namespace volley::test {
-
-inline Tensor random_tensor(const Shape& shape, std::uint32_t seed) {
-  Tensor tensor(shape);
-  const std::vector<float> values = Random(seed).values<float>(shape.size());
-  std::copy(values.begin(), values.end(), tensor.data());
-  return tensor;
-}
 
 inline std::vector<float> values_of(const Signal& x) {
   return {x.values(), x.values() + x.stored_shape().size()};

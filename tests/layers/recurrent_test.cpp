@@ -12,18 +12,14 @@
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
+#include "support/random_tensor.hpp"
 #include "support/temp_folder.hpp"
 
 namespace volley {
 namespace {
 
 using test::error_text;
-
-Tensor random_tensor(const Shape& shape, std::uint32_t seed, double low, double high) {
-  Tensor t(shape);
-  std::ranges::copy(test::Random(seed).values<float>(t.size(), low, high), t.data());
-  return t;
-}
+using test::random_tensor;
 
 struct Result {
   std::vector<float> s, dx, dweight;

@@ -12,20 +12,15 @@
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
+#include "support/random_tensor.hpp"
 
 namespace volley {
 namespace {
 
 using test::error_text;
+using test::random_tensor;
 
 constexpr std::size_t kN = 3, kT = 5;
-
-Tensor random_tensor(const Shape& shape, std::uint32_t seed) {
-  Tensor tensor(shape);
-  const std::vector<float> values = test::Random(seed).values<float>(shape.size());
-  std::copy(values.begin(), values.end(), tensor.data());
-  return tensor;
-}
 
 std::vector<float> values_of(const Signal& x) { return {x.values(), x.values() + x.stored_shape().size()}; }
 
