@@ -61,7 +61,8 @@ Membrane neuron_membrane(const NeuronLayer& layer, const Signal& x, const Signal
               neuron.parameter(k) = value.data()[f % value.size()];
             }
             neuron.start(z.data());
-            for (std::size_t k = 0; k < carry.count(); ++k) z[k] = carry.before(k)[i];
+            // A recurrent layer carries its spikes too, after what the neuron carries.
+            for (std::size_t k = 0; k < z.size() && k < carry.count(); ++k) z[k] = carry.before(k)[i];
             const std::size_t first = n * T * size + f;
             follow(h.data() + first, v.data() + first, threshold.data() + first, neuron, z.data(),
                    x.values() + n * x.stored_steps() * size + f, x_step, s.values() + first, T, size);

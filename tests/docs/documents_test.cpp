@@ -251,7 +251,7 @@ TEST(Documents, TextsAndCommentsUseNoBannedWord) {
       }
     }
   }
-  EXPECT_EQ(places_of("anew canew anewt anew.", "anew"), (std::vector<std::size_t>{0, 17}));
+  EXPECT_EQ(places_of("word sword words word.", "word"), (std::vector<std::size_t>{0, 17}));
 }
 
 TEST(Documents, SourcesAreAscii) {
