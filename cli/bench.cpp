@@ -245,7 +245,7 @@ std::vector<double> column(const History& history, double EpochRecord::*field) {
 
 void bench(const BenchOptions& options) {
   Recipe recipe = recipe_from(options);
-  Split data = cli::load_data(recipe, options.data_dir);
+  Split data = cli::load_pictures(recipe, options.data_dir);
   recipe = recipe.balanced_by(data.train);
   recipe.training.early_stopping = 0;  // all epochs are measured
   const cli::Interrupts interrupts;

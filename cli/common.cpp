@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <memory>
 
 namespace volley::cli {
 
@@ -78,13 +79,34 @@ void check_picture_name(const std::string& path) {
 
 Theme theme_named(const std::string& name) { return name == "dark" ? Theme::dark : Theme::light; }
 
-Dataset load_test_data(const Recipe& recipe, const std::string& folder) {
+namespace {
+
+void check_pictures(const Recipe& recipe) {
+  if (is_array_path(recipe.data))
+    throw RecipeError(fmt::format("data: expected pictures, got the arrays of '{}'", recipe.data));
+}
+
+}  // namespace
+
+Dataset load_test_pictures(const Recipe& recipe, const std::string& folder) {
+  check_pictures(recipe);
   Dataset data = datasets::load_part(recipe.data, datasets::Part::test, folder);
   return recipe.test_samples > 0 ? data.first(recipe.test_samples) : std::move(data);
 }
 
-Split load_data(const Recipe& recipe, const std::string& folder) {
+std::shared_ptr<const Source> load_test_data(const Recipe& recipe, const std::string& folder) {
+  if (is_array_path(recipe.data)) return load_data(recipe, folder).test;
+  return std::make_shared<PictureSource>(std::make_shared<const Dataset>(load_test_pictures(recipe, folder)));
+}
+
+Split load_pictures(const Recipe& recipe, const std::string& folder) {
+  check_pictures(recipe);
   return recipe.take(datasets::load(recipe.data, folder));
+}
+
+Sources load_data(const Recipe& recipe, const std::string& folder) {
+  if (is_array_path(recipe.data)) return recipe.take(load_sources(recipe.data));
+  return sources_of(load_pictures(recipe, folder));
 }
 
 }  // namespace volley::cli

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -60,9 +61,13 @@ void add_theme_option(CLI::App& command, std::string& theme);
 void check_picture_name(const std::string& path);
 Theme theme_named(const std::string& name);
 
-/// What the recipe uses of its data set.
-Split load_data(const Recipe& recipe, const std::string& folder);
-/// Its test pictures alone; the training set's are not read.
-Dataset load_test_data(const Recipe& recipe, const std::string& folder);
+/// What the recipe uses of its data.
+Sources load_data(const Recipe& recipe, const std::string& folder);
+/// The same of pictures. Throws RecipeError where its data are others.
+Split load_pictures(const Recipe& recipe, const std::string& folder);
+/// Its test samples alone; pictures of the training set are not read.
+std::shared_ptr<const Source> load_test_data(const Recipe& recipe, const std::string& folder);
+/// Its test pictures, as above.
+Dataset load_test_pictures(const Recipe& recipe, const std::string& folder);
 
 }  // namespace volley::cli

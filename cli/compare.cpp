@@ -211,7 +211,11 @@ void compare(const CompareOptions& options) {
                         "the recipe must have no validation and no augmentation, which the peers lack");
   }
   const auto has_weights = [](const auto& loss) {
-    return loss.class_weights.balanced || !loss.class_weights.values.empty();
+    if constexpr (requires { loss.class_weights; }) {
+      return loss.class_weights.balanced || !loss.class_weights.values.empty();
+    } else {
+      return false;
+    }
   };
   const auto has_groups = [](const auto& o) { return o.decay_only_weights || !o.groups.empty(); };
   if (recipe.training.early_stopping > 0 || std::visit(has_weights, recipe.loss) ||

@@ -30,7 +30,7 @@ struct EvalOptions {
   bool json = false;
 };
 
-/// Beside the accuracy. That of the three highest scores, where there are more.
+/// Beside the accuracy of a label a sample. That of the three highest scores, where there are more.
 struct Metrics {
   double macro_accuracy, macro_f1;
   std::optional<double> top_3;
@@ -104,67 +104,127 @@ nlohmann::ordered_json activity_json(const std::vector<LayerActivity>& layers) {
   return json;
 }
 
-void print_text(const EvalOptions& options, const cli::TrainedRun& run, const Evaluation& evaluation,
-                const ClassReport& report) {
-  const Dataset& data = run.data();
+/// "pictures" or "samples".
+const char* noun(const cli::TrainedRun& run) {
+  return run.source().pictures() != nullptr ? "pictures" : "samples";
+}
+
+/// Beside the loss of real targets: over all outputs, where a sample has one target for each.
+struct Errors {
+  double mean_absolute, root_mean_squared, r_squared;
+
+  Errors(const Evaluation& evaluation, const Tensor& targets)
+      : mean_absolute(mean_absolute_error(evaluation.scores, targets)),
+        root_mean_squared(root_mean_squared_error(evaluation.scores, targets)),
+        r_squared(volley::r_squared(evaluation.scores, targets)) {}
+};
+
+std::optional<Errors> errors_of(const cli::TrainedRun& run, const Evaluation& evaluation) {
+  const Source& source = run.source();
+  Tensor targets(evaluation.scores.shape());
+  Samples samples;
+  const std::size_t row = targets.shape().from(1).size();
+  for (std::uint32_t n = 0; n < source.size(); ++n) {
+    source.read({&n, 1}, samples);
+    if (samples.targets.values.size() != row) return {};
+    std::ranges::copy(samples.targets.values.values(), targets.data() + n * row);
+  }
+  return Errors(evaluation, targets);
+}
+
+void print_head(const EvalOptions& options, const cli::TrainedRun& run) {
   say("run       {}, checkpoint {}, epoch {}\n", options.run, options.checkpoint,
       run.checkpoint().epoch().epoch);
   if (run.checkpoint().numerics() != numerics::kVersion) {
     say("numerics  {} (Volley {}), here {}: sums and draws differ, and so may figures from the run's own\n",
         run.checkpoint().numerics(), run.checkpoint().volley_version(), numerics::kVersion);
   }
-  say("data      {}: {} pictures, T {}\n", data.name, data.size(), run.recipe().training.steps);
-  say("loss      {:.5f}\naccuracy  {:.4f}\n", evaluation.loss, evaluation.accuracy);
-  const Metrics metrics(evaluation, data);
-  say("macro     accuracy {:.4f}, F1 {:.4f}\n", metrics.macro_accuracy, metrics.macro_f1);
-  if (metrics.top_3.has_value()) say("top 3     {:.4f}\n", *metrics.top_3);
-  print_undecided(evaluation, data.size());
-  say("speed     {} images/s\n\n", cli::grouped(static_cast<double>(data.size()) / evaluation.seconds));
+  const SourceInfo& info = run.source().info();
+  say("data      {}: {} {}, T {}\n", info.name, info.size, noun(run),
+      has_steps(info.kind) ? fmt::format("<= {}", info.steps)
+                           : fmt::format("{}", run.recipe().training.steps));
+}
+
+void print_speed(const cli::TrainedRun& run, const Evaluation& evaluation) {
+  const char* unit = run.source().pictures() != nullptr ? "images" : "samples";
+  say("speed     {} {}/s\n\n", cli::grouped(static_cast<double>(run.source().size()) / evaluation.seconds),
+      unit);
+}
+
+void print_classes(const Dataset& data, const ClassReport& report) {
   std::size_t name_width = 5;
   std::vector<std::string> names;
-  for (const std::string& name : data.classes) {
-    names.push_back(readable_line(name));
+  const std::size_t classes = report.confusion.size();
+  for (std::size_t k = 0; k < classes; ++k) {
+    names.push_back(data.classes.empty() ? fmt::format("{}", k) : readable_line(data.classes[k]));
     name_width = std::max(name_width, names.back().size());
   }
   say("{:<{}}  {:>6}  {:>5}  taken for\n{:{}}", "class", name_width, "right", "rate", "", name_width + 15);
   const std::size_t columns = report.confusion.front().size();
   for (std::size_t k = 0; k < columns; ++k) say("{:>6}", k);
   say("\n");
-  for (std::size_t k = 0; k < data.classes.size(); ++k) {
+  for (std::size_t k = 0; k < classes; ++k) {
     say("{:<{}}  {}  {}", names[k], name_width, share_text(report.accuracy[k], 6, 4),
         share_text(report.rate[k], 5, 3));
     for (const std::size_t count : report.confusion[k]) say("{:>6}", count);
     say("\n");
   }
+}
+
+void print_text(const EvalOptions& options, const cli::TrainedRun& run, const Evaluation& evaluation) {
+  const Dataset& data = run.data();
+  print_head(options, run);
+  say("loss      {:.5f}\n", evaluation.loss);
+  if (!std::isnan(evaluation.accuracy)) say("accuracy  {:.4f}\n", evaluation.accuracy);
+  if (!data.labels.empty()) {
+    const Metrics metrics(evaluation, data);
+    say("macro     accuracy {:.4f}, F1 {:.4f}\n", metrics.macro_accuracy, metrics.macro_f1);
+    if (metrics.top_3.has_value()) say("top 3     {:.4f}\n", *metrics.top_3);
+  } else if (const auto errors = errors_of(run, evaluation); errors.has_value()) {
+    say("errors    mean absolute {:.6g}, root mean squared {:.6g}, R2 {:.4f}\n", errors->mean_absolute,
+        errors->root_mean_squared, errors->r_squared);
+  }
+  print_undecided(evaluation, run.source().size());
+  print_speed(run, evaluation);
+  if (!data.labels.empty()) print_classes(data, class_report(evaluation, data));
   print_activity(evaluation.activity);
 }
 
-void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Evaluation& evaluation,
-                const ClassReport& report) {
+void print_json(const EvalOptions& options, const cli::TrainedRun& run, const Evaluation& evaluation) {
   const Dataset& data = run.data();
-  const Metrics metrics(evaluation, data);
+  const SourceInfo& info = run.source().info();
   nlohmann::ordered_json json{
       {"run", options.run},
       {"checkpoint", options.checkpoint},
       {"epoch", run.checkpoint().epoch().epoch},
       {"numerics", run.checkpoint().numerics()},
-      {"data", data.name},
-      {"samples", data.size()},
-      {"steps", run.recipe().training.steps},
+      {"data", info.name},
+      {"samples", info.size},
+      {"steps", has_steps(info.kind) ? info.steps : run.recipe().training.steps},
       {"loss", evaluation.loss},
-      {"accuracy", evaluation.accuracy},
-      {"macro_accuracy", metrics.macro_accuracy},
-      {"macro_f1", metrics.macro_f1},
-      {"silent", evaluation.silent},
-      {"tied", evaluation.tied},
-      {"samples_per_second", static_cast<double>(data.size()) / evaluation.seconds},
-      {"classes", data.classes},
-      {"class_accuracy", report.accuracy},  // null, as NaN is written, for a class without pictures
-      {"class_rate", report.rate},
-      {"confusion", report.confusion},
-      {"layers", activity_json(evaluation.activity)},
+      {"accuracy", evaluation.accuracy},  // null, as NaN is written, where nothing is predicted
   };
-  if (metrics.top_3.has_value()) json["top_3_accuracy"] = *metrics.top_3;
+  if (!data.labels.empty()) {
+    const Metrics metrics(evaluation, data);
+    json["macro_accuracy"] = metrics.macro_accuracy;
+    json["macro_f1"] = metrics.macro_f1;
+    if (metrics.top_3.has_value()) json["top_3_accuracy"] = *metrics.top_3;
+  } else if (const auto errors = errors_of(run, evaluation); errors.has_value()) {
+    json["mean_absolute_error"] = errors->mean_absolute;
+    json["root_mean_squared_error"] = errors->root_mean_squared;
+    json["r_squared"] = errors->r_squared;
+  }
+  json["silent"] = evaluation.silent;
+  json["tied"] = evaluation.tied;
+  json["samples_per_second"] = static_cast<double>(info.size) / evaluation.seconds;
+  if (!data.labels.empty()) {
+    const ClassReport report = class_report(evaluation, data);
+    json["classes"] = data.classes;
+    json["class_accuracy"] = report.accuracy;  // null for a class without samples
+    json["class_rate"] = report.rate;
+    json["confusion"] = report.confusion;
+  }
+  json["layers"] = activity_json(evaluation.activity);
   say("{}", cli::json_text(json));
 }
 
@@ -176,8 +236,7 @@ void evaluate(const EvalOptions& options) {
                                     .steps = options.steps,
                                     .threads = options.threads});
   const Evaluation evaluation = run.evaluate();
-  const ClassReport report = class_report(evaluation, run.data());
-  (options.json ? print_json : print_text)(options, run, evaluation, report);
+  (options.json ? print_json : print_text)(options, run, evaluation);
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ Dataset known_pictures(const std::string& name) {
 OwnPictures::OwnPictures(const Recipe& recipe, const std::string& data_dir, const Options& options)
     : options_(options) {
   if (datasets::is_picture_folder(recipe.data)) {
-    const Dataset data = load_test_data(recipe, data_dir);
+    const Dataset data = load_test_pictures(recipe, data_dir);
     if (data.shape[0] == 1) background_ = border_of(data);
     like_ = data.first(1);
     return;

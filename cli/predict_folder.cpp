@@ -70,7 +70,7 @@ struct Row {
 
 /// The file's evaluation alone: its row does not depend on what else is in the folder.
 Row row_of(TrainedRun& run, const OwnPictures::Read& read, const fs::path& folder) {
-  const Evaluation evaluation = run.evaluate(read.picture);
+  const Evaluation evaluation = run.evaluate(PictureSource(read.picture));
   Row row{.file = fs::path(read.picture.name).lexically_relative(folder).string(), .note = read.note};
   const std::span<const float> scores = evaluation.scores.values();
   row.scores.assign(scores.begin(), scores.end());

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -71,8 +72,9 @@ void Progress::iteration(const IterationRecord& record) {
   const auto steps = static_cast<double>(steps_);
   const double rate = steps * static_cast<double>(batch_) / seconds_between(epoch_start_, Clock::now());
   draw(step_, iterations_, step_, fmt::format("batch {}/{}", step_, iterations_),
-       fmt::format("loss {:.4f}  acc {:.3f}  {} images/s", loss_sum_ / steps, acc_sum_ / steps,
-                   grouped(rate)));
+       std::isnan(acc_sum_) ? fmt::format("loss {:.4f}  {} samples/s", loss_sum_ / steps, grouped(rate))
+                            : fmt::format("loss {:.4f}  acc {:.3f}  {} images/s", loss_sum_ / steps,
+                                          acc_sum_ / steps, grouped(rate)));
 }
 
 void Progress::test_batch(std::size_t done, std::size_t total) {
@@ -83,11 +85,16 @@ void Progress::test_batch(std::size_t done, std::size_t total) {
 void Progress::epoch(const EpochRecord& record) {
   clear();
   const int digits = static_cast<int>(fmt::format("{}", epochs_).size());
-  say("epoch {:>{}}/{}  train loss {:.5f} acc {:.4f}  test loss {:.5f} acc {:.4f}  best {:.4f}", record.epoch,
-      digits, epochs_, record.train_loss, record.train_acc, record.test_loss, record.test_acc,
-      record.max_test_acc);
-  if (const auto& v = record.validation; v.has_value()) {
-    say("  validation loss {:.5f} acc {:.4f}  test at best {:.4f}", v->loss, v->acc, v->test_acc_at_best);
+  say("epoch {:>{}}/{}  ", record.epoch, digits, epochs_);
+  const auto& v = record.validation;
+  if (std::isnan(record.test_acc)) {  // a regression
+    say("train loss {:.5f}  test loss {:.5f}", record.train_loss, record.test_loss);
+    if (v.has_value()) say("  validation loss {:.5f}", v->loss);
+  } else {
+    say("train loss {:.5f} acc {:.4f}  test loss {:.5f} acc {:.4f}  best {:.4f}", record.train_loss,
+        record.train_acc, record.test_loss, record.test_acc, record.max_test_acc);
+    if (v.has_value())
+      say("  validation loss {:.5f} acc {:.4f}  test at best {:.4f}", v->loss, v->acc, v->test_acc_at_best);
   }
   say("  {} images/s  {:.2f} s\n", grouped(record.train_samples_per_second), record.seconds);
   std::fflush(stdout);

@@ -36,7 +36,9 @@ report::Tested tested(const std::string& folder, const ReportOptions& options) {
   cli::TrainedRun run(folder, {.data_dir = options.data_dir, .threads = options.threads});
   report::Tested result{
       .data = run.data(), .epoch = run.checkpoint().epoch().epoch, .evaluation = run.evaluate()};
+  if (result.data.labels.empty()) throw Error(fmt::format("{} has no label a sample", result.data.name));
   result.classes = class_report(result.evaluation, result.data);
+  if (run.source().pictures() == nullptr) return result;
   for (const std::size_t sample : report::worth_a_look(result.evaluation, result.data, kRight, kWrong))
     result.examples.push_back(run.inspect(sample));
   return result;

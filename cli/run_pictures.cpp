@@ -51,6 +51,7 @@ void RunPictures::load_network() {
 
 void RunPictures::evaluate() {
   if (classes_.has_value()) return;
+  if (run_->data().labels.empty()) throw Error(fmt::format("{} has no label a sample", run_->data().name));
   StopWhen recorder(cancelled_);
   const Evaluation evaluation = run_->evaluate(&recorder);
   if (evaluation.stopped) throw Error("interrupted");

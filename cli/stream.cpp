@@ -74,22 +74,9 @@ class StepEncoder {
       constexpr std::uint32_t kFirst[] = {0};
       return encoder_->encode(picture_, kFirst, 1, draw_, tape_);
     }
-    if (std::holds_alternative<PoissonOptions>(options_)) {
-      probabilities_.resize(step_.after({1}));
-      std::ranges::copy(values_.values(), probabilities_.data());
-      return Poisson().encode(probabilities_, 1, draw_, tape_);
-    }
-    const DirectOptions& direct = std::get<DirectOptions>(options_);
-    currents_.resize(values_.shape());
-    const auto of = [](const std::vector<float>& all, std::size_t channel, float none) {
-      return all.empty() ? none : all[all.size() == 1 ? 0 : channel];
-    };
-    for (std::size_t i = 0; i < values_.size(); ++i) {
-      const std::size_t channel = i / (values_.size() / step_[0]);
-      currents_.data()[i] =
-          (values_.data()[i] - of(direct.mean, channel, 0)) / of(direct.deviation, channel, 1);
-    }
-    return currents_;
+    sample_.resize(step_.after({1}));
+    std::ranges::copy(values_.values(), sample_.data());
+    return encoder_->encode(sample_, 1, draw_, tape_);
   }
 
  private:
@@ -106,12 +93,16 @@ class StepEncoder {
   Tape tape_;
   Shape step_;
   Dataset picture_;
-  Tensor values_, probabilities_, currents_;
+  Tensor values_, sample_;
 };
 
-/// Name, shape and classes of the pictures that a run was trained on.
+/// Name, shape and classes of the samples that a run was trained on.
 Dataset pictures_of(const Recipe& recipe, const std::string& data_dir) {
-  if (datasets::is_picture_folder(recipe.data)) return cli::load_test_data(recipe, data_dir).first(1);
+  if (is_array_path(recipe.data)) {
+    const SourceInfo& info = load_sources(recipe.data).test->info();
+    return {.name = info.name, .shape = info.shape, .pixels = {}, .labels = {}, .classes = info.classes};
+  }
+  if (datasets::is_picture_folder(recipe.data)) return cli::load_test_pictures(recipe, data_dir).first(1);
   return cli::known_pictures(recipe.data);
 }
 

@@ -36,7 +36,7 @@ void train_one(const TrainOptions& options) {
   cli::TrainJob job;
   if (!options.resume.empty()) job.paused.emplace(run_folder::open(options.resume));
   job.recipe = cli::with_given(job.paused ? job.paused->recipe : load_recipe(options.recipe), options);
-  const Split data = cli::load_and_balance(job.recipe, options);
+  const Sources data = cli::load_and_balance(job.recipe, options);
   job.folder = [name = job.recipe.name, &options] { return run_folder::create(name, options.out); };
   const History history = cli::run_training(options, std::move(job), data);
   if (history.stopped) throw CLI::RuntimeError(130);

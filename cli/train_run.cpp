@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <utility>
 
@@ -47,20 +48,23 @@ std::string place_text(const TrainerPosition& position) {
   return fmt::format("in epoch {}, after {} of its steps", position.epoch, position.iteration);
 }
 
-/// "'rose', 'aster'", the classes that a part has no picture of, as far as a line has room; empty for none.
-std::string missing_classes(const Dataset& data) {
+/// "'rose', 'aster'", the classes that a part has no sample of, as far as a line has room; empty for none.
+std::string missing_classes(const Source& source) {
   constexpr std::size_t kMostNamed = 5;
-  std::vector<bool> has(data.classes.size());
-  for (const std::uint32_t label : data.labels) has[label] = true;
+  const std::vector<std::string>& classes = source.info().classes;
+  std::vector<bool> has(classes.size());
+  for (const std::uint32_t label : labels_of(source)) {
+    if (label < has.size()) has[label] = true;
+  }
   std::vector<std::string> names;
   std::size_t missing = 0;
   for (std::size_t k = 0; k < has.size(); ++k) {
-    if (!has[k] && ++missing <= kMostNamed) names.push_back(readable_line(data.classes[k]));
+    if (!has[k] && ++missing <= kMostNamed) names.push_back(readable_line(classes[k]));
   }
   return quoted_list(names) + (missing > kMostNamed ? fmt::format(" and {} more", missing - kMostNamed) : "");
 }
 
-void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
+void print_header(const Recipe& recipe, const Sources& data, Trainer& trainer,
                   const std::filesystem::path& folder) {
   std::size_t parameters = 0;
   for (const NamedParameter& p : trainer.net().parameters()) parameters += p.parameter->value.size();
@@ -69,14 +73,17 @@ void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
   };
   say("recipe      {}{}{}\n", recipe.name, recipe.description.empty() ? "" : ": ", recipe.description);
   say("network     {} ({} parameters)\n", network_text(recipe), grouped(static_cast<double>(parameters)));
-  say("data        {}: {} training{} and {} test pictures, {}\n", recipe.data, data.train.size(),
-      data.validation.size() > 0 ? fmt::format(", {} validation", data.validation.size()) : "",
-      data.test.size(), kind(recipe.encoder));
-  if (const std::string missing = missing_classes(data.test); !missing.empty())
-    say("warning     no test pictures of {}\n", missing);
+  const char* what = data.train->info().kind == SampleKind::bytes ? "pictures" : "samples";
+  say("data        {}: {} training{} and {} test {}, {}\n", recipe.data, data.train->size(),
+      data.validation != nullptr ? fmt::format(", {} validation", data.validation->size()) : "",
+      data.test->size(), what, kind(recipe.encoder));
+  if (const std::string missing = missing_classes(*data.test); !missing.empty())
+    say("warning     no test {} of {}\n", what, missing);
+  const SourceInfo& info = data.train->info();
+  const std::string steps =
+      has_steps(info.kind) ? fmt::format("<= {}", info.steps) : fmt::format("{}", recipe.training.steps);
   say("training    {}, {}, {}; {} epochs, T {}, batch {}, seed {}\n", recipe.rule, kind(recipe.loss),
-      kind(recipe.optimizer), recipe.epochs, recipe.training.steps, recipe.training.batch,
-      recipe.training.seed);
+      kind(recipe.optimizer), recipe.epochs, steps, recipe.training.batch, recipe.training.seed);
   say("machine     {}, {}, {} thread{}\n", cpu_model(), kernels::active_target(), trainer.threads(),
       trainer.threads() == 1 ? "" : "s");
   say("run folder  {}\n", folder.string());
@@ -88,9 +95,10 @@ void print_header(const Recipe& recipe, const Split& data, Trainer& trainer,
 void print_table(const std::vector<EpochRecord>& epochs) {
   const bool validated = epochs.back().validation.has_value();
   const auto row = [&](const char* what, const EpochRecord& e) {
-    say("{:<6}{:>6}{:>12.5f}{:>12.4f}{:>12.5f}{:>12.4f}", what, e.epoch, e.train_loss, e.train_acc,
-        e.test_loss, e.test_acc);
-    say("{}\n", validated ? fmt::format("{:>16.4f}", e.validation->acc) : "");
+    const auto share = [](double acc) { return std::isnan(acc) ? "-" : fmt::format("{:.4f}", acc); };
+    say("{:<6}{:>6}{:>12.5f}{:>12}{:>12.5f}{:>12}", what, e.epoch, e.train_loss, share(e.train_acc),
+        e.test_loss, share(e.test_acc));
+    say("{}\n", validated ? fmt::format("{:>16}", share(e.validation->acc)) : "");
   };
   const auto lower = [](const EpochRecord& a, const EpochRecord& b) { return a.score() < b.score(); };
   say("\n{:<6}{:>6}{:>12}{:>12}{:>12}{:>12}{}\n", "", "epoch", "train loss", "train acc", "test loss",
@@ -117,9 +125,11 @@ void print_resume(const TrainOptions& options, const TrainJob& job, const RunRec
 void print_early_stop(const std::vector<EpochRecord>& epochs) {
   const std::size_t since = epochs_since_best(epochs);
   const EpochRecord& best = epochs[epochs.size() - 1 - since];
-  say("\nstopped early after epoch {}: {} epoch{} without a better {} accuracy than {:.4f}, of epoch {}\n",
-      epochs.back().epoch, since, since == 1 ? "" : "s", best.validation.has_value() ? "validation" : "test",
-      best.score(), best.epoch);
+  const bool predicts = !std::isnan(best.test_acc);
+  say("\nstopped early after epoch {}: {} epoch{} without a {} {} {} than {}, of epoch {}\n",
+      epochs.back().epoch, since, since == 1 ? "" : "s", predicts ? "better" : "lower",
+      best.validation.has_value() ? "validation" : "test", predicts ? "accuracy" : "loss",
+      predicts ? fmt::format("{:.4f}", best.score()) : fmt::format("{:.5f}", -best.score()), best.epoch);
 }
 
 void print_end(const TrainOptions& options, const TrainJob& job, const History& history,
@@ -154,7 +164,7 @@ void print_end(const TrainOptions& options, const TrainJob& job, const History& 
 /// Hands what a training shows to its run folder and to the user, and a Ctrl-C to the training.
 class TrainRecorder final : public Recorder {
  public:
-  TrainRecorder(const TrainOptions& options, TrainJob job, const Split& data, RunState state,
+  TrainRecorder(const TrainOptions& options, TrainJob job, const Sources& data, RunState state,
                 Trainer& trainer)
       : options_(options),
         job_(std::move(job)),
@@ -191,7 +201,7 @@ class TrainRecorder final : public Recorder {
     progress_.clear();
     run_->end(trainer_);
     if (tensorboard_ != nullptr) tensorboard_->end();
-    print_end(options_, job_, history, *run_, trainer_.position(), data_.test.size());
+    print_end(options_, job_, history, *run_, trainer_.position(), data_.test->size());
   }
   /// After one that failed.
   void failed() {
@@ -206,12 +216,14 @@ class TrainRecorder final : public Recorder {
     tensorboard_ = std::make_unique<TensorBoardRecorder>(run_->folder() / kTensorBoardFolder, trainer_);
     tensorboard_->begin(epochs, iterations, test_batches);
     if (trainer_.position().iterations > 0) return;  // they have been shown
-    tensorboard_->show(data_.train, *job_.recipe.build_parts().encoder, trainer_);
+    const Dataset* pictures = data_.train->pictures();
+    if (pictures == nullptr) return;
+    tensorboard_->show(*pictures, *job_.recipe.build_parts().encoder, trainer_);
   }
 
   const TrainOptions& options_;
   TrainJob job_;
-  const Split& data_;
+  const Sources& data_;
   RunState state_;
   CheckpointEvery every_;
   Trainer& trainer_;
@@ -248,9 +260,9 @@ Recipe with_given(Recipe recipe, const TrainOptions& options) {
   }
 }
 
-Split load_and_balance(Recipe& recipe, const TrainOptions& options) {
-  Split data = load_data(recipe, options.data_dir);
-  recipe = recipe.balanced_by(data.train);
+Sources load_and_balance(Recipe& recipe, const TrainOptions& options) {
+  Sources data = load_data(recipe, options.data_dir);
+  recipe = recipe.balanced_by(*data.train);
   return data;
 }
 
@@ -263,13 +275,13 @@ std::string resume_command(const TrainOptions& options, const std::filesystem::p
   return text;
 }
 
-History run_training(const TrainOptions& options, TrainJob job, const Split& data) {
+History run_training(const TrainOptions& options, TrainJob job, const Sources& data) {
   const Recipe& recipe = job.recipe;
   const std::optional<run_folder::Paused>& paused = job.paused;
   RunState state{.recipe_toml = to_toml(recipe), .data_sha256 = sha256_of(data)};
   if (paused && !options.force) run_folder::check_unchanged(*paused, recipe, state.data_sha256);
   if (paused && paused->checkpoint) paused->checkpoint->check_sizes(recipe);
-  Sequential net = recipe.build_network(data.train);
+  Sequential net = recipe.build_network(*data.train);
   Trainer trainer(net, recipe.build_parts(), recipe.training);
   if (paused && paused->checkpoint) {
     paused->checkpoint->load_into(trainer);

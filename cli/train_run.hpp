@@ -31,7 +31,7 @@ struct TrainOptions {
 /// The recipe with what the words say. Throws RecipeError naming the word.
 Recipe with_given(Recipe recipe, const TrainOptions& options);
 /// What the recipe uses of its data, and the recipe with the class weights that "balanced" means there.
-Split load_and_balance(Recipe& recipe, const TrainOptions& options);
+Sources load_and_balance(Recipe& recipe, const TrainOptions& options);
 /// The command that goes on with the training in `folder`.
 std::string resume_command(const TrainOptions& options, const std::filesystem::path& folder);
 
@@ -46,7 +46,7 @@ struct TrainJob {
 
 /// Trains, writes the run folder, and prints how it goes, until it is done or interrupted. `data` is what the
 /// recipe uses. Nothing is written where the training is refused.
-History run_training(const TrainOptions& options, TrainJob job, const Split& data);
+History run_training(const TrainOptions& options, TrainJob job, const Sources& data);
 
 /// `volley train RECIPE --seeds N`, and --resume of its folder.
 void train_seeds(const TrainOptions& options);

@@ -81,7 +81,7 @@ bool is_done(const Checkpoint& checkpoint, const Recipe& recipe) {
 }
 
 /// Trains the seed at `place` as far as it is not done; false when it was interrupted.
-bool train_seed(Seeds& seeds, std::size_t place, const TrainOptions& options, std::optional<Split>& data) {
+bool train_seed(Seeds& seeds, std::size_t place, const TrainOptions& options, std::optional<Sources>& data) {
   const std::uint32_t seed = seeds.all[place];
   const std::string part =
       fmt::format("{}seed {} ({} of {})", place == 0 ? "" : "\n", seed, place + 1, seeds.all.size());
@@ -92,7 +92,7 @@ bool train_seed(Seeds& seeds, std::size_t place, const TrainOptions& options, st
                .resumed_by = [&] { return seeds.folder(); }};
   job.recipe = job.paused ? with_given(job.paused->recipe, options) : with_seed(seeds.recipe, seed);
   if (!data.has_value() || job.recipe.validation > 0) data = load_data(job.recipe, options.data_dir);
-  job.recipe = job.recipe.balanced_by(data->train);
+  job.recipe = job.recipe.balanced_by(*data->train);
   if (job.paused && !options.force) run_folder::check_unchanged(*job.paused, job.recipe, sha256_of(*data));
   // What the command line changes holds for the seeds that have not begun as well.
   if (seeds.lock.has_value()) write_file_whole(seeds.folder() / run_folder::kRecipe, to_toml(seeds.recipe));
@@ -149,7 +149,7 @@ void print_end(const Seeds& seeds, const TrainOptions& options) {
 
 void train_seeds(const TrainOptions& options) {
   Seeds seeds = options.resume.empty() ? new_ones(options) : begun(options);
-  std::optional<Split> data;
+  std::optional<Sources> data;
   for (std::size_t i = 0; i < seeds.all.size(); ++i) {
     if (!train_seed(seeds, i, options, data)) throw CLI::RuntimeError(130);
     // A Ctrl-C while the figures of a run were drawn: the next one does not begin.

@@ -12,20 +12,36 @@
 namespace volley::cli {
 namespace {
 
-Dataset load_part(const std::filesystem::path& folder, const Recipe& recipe,
-                  const TrainedRunOptions& options) {
+std::shared_ptr<const Source> load_part(const std::filesystem::path& folder, const Recipe& recipe,
+                                        const TrainedRunOptions& options) {
   // The training set is read only where it is wanted: its pictures take longer than the test.
-  Dataset data;
+  std::shared_ptr<const Source> part;
   if (options.split == "test") {
-    data = load_test_data(recipe, options.data_dir);
+    part = load_test_data(recipe, options.data_dir);
   } else {
-    Split split = load_data(recipe, options.data_dir);
-    data = options.split == "train" ? std::move(split.train) : std::move(split.validation);
+    const Sources sources = load_data(recipe, options.data_dir);
+    part = options.split == "train" ? sources.train : sources.validation;
   }
-  if (data.size() == 0) {
+  if (part == nullptr || part->size() == 0) {
     throw FileError(folder.string(), "its recipe holds out nothing for validation");
   }
-  return data;
+  return part;
+}
+
+Dataset names_of(const Source& source) {
+  const SourceInfo& info = source.info();
+  if (source.pictures() != nullptr) return {};
+  return {.name = info.name,
+          .shape = info.shape,
+          .pixels = {},
+          .labels = labels_of(source),
+          .classes = info.classes};
+}
+
+std::shared_ptr<const Source> given_or(std::optional<Dataset> data, const std::filesystem::path& folder,
+                                       const Recipe& recipe, const TrainedRunOptions& options) {
+  if (!data.has_value()) return load_part(folder, recipe, options);
+  return std::make_shared<PictureSource>(std::make_shared<const Dataset>(*std::move(data)));
 }
 
 }  // namespace
@@ -59,18 +75,21 @@ TrainedRun::TrainedRun(const std::filesystem::path& folder, const TrainedRunOpti
                        std::optional<Dataset> data)
     : loaded_(load_run(folder, options)),
       purpose_(options.split == "validation" ? Draw::Purpose::validation : Draw::Purpose::test),
-      data_(data.has_value() ? *std::move(data) : load_part(folder, recipe(), options)),
-      net_(trained_network(loaded_, data_.shape)),
+      source_(given_or(std::move(data), folder, recipe(), options)),
+      names_(names_of(*source_)),
+      net_(trained_network(loaded_, source_->info().shape)),
       parts_(recipe().build_parts()),
       trainer_(net_, recipe().build_parts(), recipe().training) {}
 
-Evaluation TrainedRun::evaluate(const Dataset& data, Recorder* recorder) {
-  return trainer_.evaluate(data, checkpoint().epoch().epoch, recorder, purpose_);
+Evaluation TrainedRun::evaluate(const Source& source, Recorder* recorder) {
+  return trainer_.evaluate(source, checkpoint().epoch().epoch, recorder, purpose_);
 }
 
 SampleLife TrainedRun::inspect(std::size_t sample) const {
   const Draw draw{recipe().training.seed, static_cast<std::uint32_t>(checkpoint().epoch().epoch), purpose_};
-  return volley::inspect(net_, parts_, data_, sample, recipe().training.steps, draw);
+  if (source_->pictures() == nullptr)
+    throw Error(fmt::format("the samples of {} are no pictures", source_->info().name));
+  return volley::inspect(net_, parts_, data(), sample, recipe().training.steps, draw);
 }
 
 }  // namespace volley::cli

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -31,7 +32,7 @@ struct LoadedRun {
 };
 /// Throws Error when `folder` is no run folder, or has no such checkpoint.
 LoadedRun load_run(const std::filesystem::path& folder, const TrainedRunOptions& options);
-/// Its network for pictures of that shape. Throws Error when the checkpoint is not what the recipe asks for.
+/// Its network for samples of that shape. Throws Error when the checkpoint is not what the recipe asks for.
 Sequential trained_network(const LoadedRun& run, const Shape& picture);
 
 /// A trained run with its network, a trainer, and data to look at.
@@ -46,21 +47,24 @@ class TrainedRun {
 
   const Recipe& recipe() const { return loaded_.recipe; }
   const Checkpoint& checkpoint() const { return loaded_.checkpoint; }
-  const Dataset& data() const { return data_; }
+  const Source& source() const { return *source_; }
+  /// Its pictures; of other samples the names, and labels where they have any.
+  const Dataset& data() const { return source_->pictures() != nullptr ? *source_->pictures() : names_; }
   Sequential& net() { return net_; }
 
   /// Of all its data. The encoder draws as it did after the checkpoint's epoch, so that the run's own figures
   /// come out again.
-  Evaluation evaluate(Recorder* recorder = nullptr) { return evaluate(data_, recorder); }
-  /// Of another set of the same shape.
-  Evaluation evaluate(const Dataset& data, Recorder* recorder = nullptr);
-  /// One sample of its data, with the spikes that it has in the evaluation.
+  Evaluation evaluate(Recorder* recorder = nullptr) { return evaluate(*source_, recorder); }
+  /// Of others of the same shape.
+  Evaluation evaluate(const Source& source, Recorder* recorder = nullptr);
+  /// One of its pictures, with the spikes that it has in the evaluation. Throws Error where they are others.
   SampleLife inspect(std::size_t sample) const;
 
  private:
   LoadedRun loaded_;
   Draw::Purpose purpose_;
-  Dataset data_;
+  std::shared_ptr<const Source> source_;
+  Dataset names_;  // where samples are no pictures
   Sequential net_;
   TrainerParts parts_;
   Trainer trainer_;

@@ -14,7 +14,8 @@
 
 namespace volley {
 
-/// Turns pictures into a signal over T steps.
+/// Turns samples into a signal over T steps: pictures of bytes and, where an encoder can, real values; what
+/// has steps of its own, Direct takes.
 ///
 /// encode and encode_ahead check what they are given and what comes out; a new encoder overrides kind(),
 /// do_encode and, where the shape changes, output_shape(). An encoder holds its options alone: several
@@ -39,6 +40,13 @@ class Encoder {
   /// unchanged, until then; one such signal at a time for each pool.
   Signal encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                       const Draw& draw, Tape& tape) const;
+  /// Real values (N, features...) of 1 to 6 feature dimensions, N >= 1, over `steps` steps. The address of
+  /// row n is draw.known_as[n], or n where that is empty, plus draw.first_sample. Throws ArgumentError for an
+  /// encoder that takes bytes alone.
+  Signal encode(const Tensor& values, std::size_t steps, const Draw& draw, Tape& tape) const;
+  /// Samples that have steps, x (N, T, features...): real values or spikes. The signal may look at the memory
+  /// of x. Throws ArgumentError for an encoder that gives samples their steps.
+  Signal encode(const Signal& x, Tape& tape) const;
 
  protected:
   Encoder() = default;
@@ -56,6 +64,10 @@ class Encoder {
                                  std::size_t steps, const Draw& draw, Tape& tape) const {
     return do_encode(data, samples, steps, draw, tape);
   }
+  /// encode() of real values, and of samples with steps; these throw.
+  virtual Signal do_encode_values(const Tensor& values, std::size_t steps, const Draw& draw,
+                                  Tape& tape) const;
+  virtual Signal do_encode_steps(const Signal& x, Tape& tape) const;
 };
 
 /// Poisson has no fields.
@@ -66,8 +78,10 @@ struct PoissonOptions {
 };
 
 /// Rate coding: a pixel k fires at each step with probability k / 255, independently; exactly so, down to
-/// 2^-64. Each bit is a function of (seed, purpose, epoch, sample index, pixel, step) alone, through
-/// Philox4x32 of 7 rounds (Salmon et al., SC 2011); docs/math/poisson.md.
+/// 2^-64. Real values are probabilities as they are: one of at most 0 (or NaN) never fires, one of at least 1
+/// always does, all others with their probability to within 2^-40. Each bit is a function of (seed, purpose,
+/// epoch, sample index, pixel, step) alone, through Philox4x32 of 7 rounds (Salmon et al., SC 2011);
+/// docs/math/poisson.md.
 class Poisson final : public Encoder {
  public:
   using Options = PoissonOptions;
@@ -75,20 +89,17 @@ class Poisson final : public Encoder {
   explicit Poisson(const PoissonOptions& = {}) {}
   PoissonOptions options() const { return {}; }
   std::string_view kind() const override { return PoissonOptions::kKind; }
-  using Encoder::encode;
-  /// From probabilities (N, features...) as they are, of 1 to 6 feature dimensions, N >= 1: a feature of at
-  /// most 0 (or NaN) never fires, one of at least 1 always does, all others with their probability to within
-  /// 2^-40. The address of row n is draw.known_as[n], or n where that is empty, plus draw.first_sample.
-  Signal encode(const Tensor& probabilities, std::size_t steps, const Draw& draw, Tape& tape) const;
 
  private:
   Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                    const Draw& draw, Tape& tape) const override;
   Signal do_encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                          const Draw& draw, Tape& tape) const override;
+  Signal do_encode_values(const Tensor& probabilities, std::size_t steps, const Draw& draw,
+                          Tape& tape) const override;
 };
 
-/// How bytes become currents: (k / 255 - mean) / std.
+/// How bytes become currents, (k / 255 - mean) / std, and real values x, (x - mean) / std.
 struct CurrentOptions {
   std::vector<float> mean;       // one for all channels, or one for each; none: 0
   std::vector<float> deviation;  // "std"; the same; none: 1
@@ -105,8 +116,9 @@ struct DirectOptions : CurrentOptions {
   static constexpr const char* kKind = "direct";
 };
 
-/// The picture itself as a constant current, the same at every step: real values, of which one step is
-/// stored. The first layers compute it once.
+/// The sample itself as a current. A picture, or real values, are the same at every step, of which one is
+/// stored: the first layers compute it once. Samples that have steps give theirs, each its own; spikes stay
+/// spikes, and mean and std are not for them.
 class Direct final : public Encoder {
  public:
   using Options = DirectOptions;
@@ -119,6 +131,9 @@ class Direct final : public Encoder {
  private:
   Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                    const Draw& draw, Tape& tape) const override;
+  Signal do_encode_values(const Tensor& values, std::size_t steps, const Draw& draw,
+                          Tape& tape) const override;
+  Signal do_encode_steps(const Signal& x, Tape& tape) const override;
 
   DirectOptions options_;
 };

@@ -10,6 +10,7 @@
 #include <volley/fields.hpp>
 #include <volley/signal.hpp>
 #include <volley/tape.hpp>
+#include <volley/targets.hpp>
 #include <volley/tensor.hpp>
 
 namespace volley {
@@ -29,12 +30,23 @@ struct ClassWeights {
 /// Throws ArgumentError for a label that is not below `classes`, and for a class without a label.
 std::vector<float> balanced_class_weights(std::span<const std::uint32_t> labels, std::size_t classes);
 
-/// Scores the output of a network and differentiates that: a scalar, the mean over the batch. With class
-/// weights w, the mean is sum_n w[label_n] l_n / sum_n w[label_n], l_n being the loss of one sample.
+/// How many predictions were right, of how many.
+struct Hits {
+  std::size_t right = 0;
+  std::size_t of = 0;  // 0 where nothing is predicted, as in a regression
+};
+
+/// right / of; NaN where nothing is predicted.
+double share_of(const Hits& hits);
+
+/// Scores the output of a network against its targets, and differentiates that: a scalar, the mean over the
+/// batch of the losses l_n of its samples. With weights of the samples s and of the classes w, the mean is
+/// sum_n s_n w[label_n] l_n / sum_n s_n w[label_n]; 0 where all weights are 0. A sample's loss looks at the
+/// steps up to its length alone.
 ///
 /// forward and backward check what they are given and bring y into the plain form; a new loss overrides
-/// kind(), do_forward and do_backward. A loss holds its options alone: several threads may use one at once,
-/// each with a tape of its own.
+/// kind(), do_forward and do_backward, and check_targets where these are no labels. A loss holds its options
+/// alone: several threads may use one at once, each with a tape of its own.
 class Loss {
  public:
   virtual ~Loss() = default;
@@ -45,21 +57,29 @@ class Loss {
   /// Whether do_forward and do_backward take an y of spikes as spikes; otherwise they get 0 and 1 as real
   /// values.
   virtual bool reads_spikes() const { return false; }
+  /// Of the y of shape `y`, (N, T, K): what a prediction is made from, or what is compared with real targets.
+  virtual Shape scores_shape(const Shape& y) const { return {y[0], y[2]}; }
 
   /// One for each output, or none.
   const std::vector<float>& class_weights() const { return class_weights_; }
   /// Throws ArgumentError where there are class weights, and not `outputs` of them.
-  void check_outputs(std::size_t outputs) const;
-  /// The sum of w[label] over `labels`, each below the number of outputs: how much a batch counts in a mean
-  /// over batches. Without class weights their number.
+  virtual void check_outputs(std::size_t outputs) const;
+  /// The sum of s_n w[label_n] over a batch of `samples`: how much it counts in a mean over batches. Where
+  /// steps have labels, w is the mean over a sample's. Labels are below the number of outputs. Without
+  /// weights the number of samples.
+  double total_weight(const Targets& targets, std::size_t samples) const;
   double total_weight(std::span<const std::uint32_t> labels) const;
+  /// How many labels have the highest score of their sample, or of their step.
+  virtual Hits hits(const Tensor& scores, const Targets& targets) const;
 
-  /// The loss of y (N, T, K), in any form, with N, T and K >= 1. `labels` has N entries below K. `scores`
-  /// (N, K) receives what the prediction is made from: the class of the highest.
+  /// The loss of y (N, T, K), in any form, with N, T and K >= 1. `scores`, of scores_shape(), receives what
+  /// the prediction is made from: the class of the highest.
   ///
   /// `tape` keeps what backward needs; it must be the loss's, not that of a network. y must live until
-  /// backward is done; `labels` and `scores` need not. Throws ShapeError or ArgumentError for what does not
+  /// backward is done; `targets` and `scores` need not. Throws ShapeError or ArgumentError for what does not
   /// fit. A loss that is not finite is returned as it is.
+  double forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const;
+  /// The same for one label a sample, below K.
   double forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores, Tape& tape) const;
   /// dy, the gradient of the loss that the last forward on `tape` returned, in the form of its y: where y
   /// stores one step, the sum over the T steps. Lives in `tape` until the next forward or backward on it.
@@ -75,15 +95,20 @@ class Loss {
   /// ArgumentError for a weight that is not > 0, and for the word "balanced".
   void set_class_weights(const ClassWeights& weights);
 
+  /// Throws ArgumentError unless the labels, values and heads of `targets` are what this loss compares y
+  /// (N, T, K) with; as it stands here, a label for each sample. Weights and lengths have been checked.
+  virtual void check_targets(const Signal& y, const Targets& targets) const;
   /// The loss of a plain y, row-major with every step stored: real values, or spikes where reads_spikes().
-  /// `scores` has its shape (N, K) and must be filled. tape.saved<T>() is free for what the loss keeps.
-  virtual double do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
-                            Tape& tape) const = 0;
-  /// Fills dy (N, T, K) after a do_forward of the same y, labels and scores on the same tape.
-  virtual void do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores,
-                           Tensor& dy, Tape& tape) const = 0;
+  /// `scores` has its shape and must be filled. tape.saved<T>() is free for what the loss keeps.
+  virtual double do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const = 0;
+  /// Fills dy (N, T, K) after a do_forward of the same y, targets and scores on the same tape; 0 beyond a
+  /// sample's length.
+  virtual void do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
+                           Tape& tape) const = 0;
 
  private:
+  double run_forward(const Signal& y, Tensor& scores, Tape& tape) const;
+
   std::vector<float> class_weights_;
 };
 
@@ -95,18 +120,17 @@ class ScoreLoss : public Loss {
   bool reads_spikes() const final { return true; }
 
  protected:
-  enum class Over { mean, sum, last };  // of the T steps
+  enum class Over { mean, sum, last };  // of a sample's steps
 
   ScoreLoss(Over over, bool of_membranes) : over_(over), of_membranes_(of_membranes) {}
 
  private:
-  double do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
-                    Tape& tape) const final;
-  void do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores, Tensor& dy,
+  double do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const final;
+  void do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
                    Tape& tape) const final;
   /// The mean over the batch, and its gradient dz (N, K), for scores z (N, K) that were read from T steps.
-  virtual double criterion(const Tensor& z, std::span<const std::uint32_t> labels, std::size_t T) const = 0;
-  virtual void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint32_t> labels,
+  virtual double criterion(const Tensor& z, const Targets& targets, std::size_t T) const = 0;
+  virtual void criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
                                   std::size_t T) const = 0;
 
   Over over_;
@@ -118,22 +142,22 @@ class ScoreLoss : public Loss {
 class ScoreMse : public ScoreLoss {
  protected:
   /// What the scores should be.
-  struct Targets {
+  struct Goals {
     float on = 1;
     float off = 0;
-    bool per_step = false;  // T times as much
+    bool per_step = false;  // as many times as a sample has steps
   };
 
-  ScoreMse(Over over, bool of_membranes, float scale, const Targets& targets)
-      : ScoreLoss(over, of_membranes), scale_(scale), targets_(targets) {}
+  ScoreMse(Over over, bool of_membranes, float scale, const Goals& goals)
+      : ScoreLoss(over, of_membranes), scale_(scale), goals_(goals) {}
 
  private:
-  double criterion(const Tensor& z, std::span<const std::uint32_t> labels, std::size_t T) const final;
-  void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint32_t> labels,
+  double criterion(const Tensor& z, const Targets& targets, std::size_t T) const final;
+  void criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
                           std::size_t T) const final;
 
   float scale_;
-  Targets targets_;
+  Goals goals_;
 };
 
 /// Mean over the batch of -log softmax(scores)[label]. With label smoothing e, the target is 1 - e for the
@@ -144,8 +168,8 @@ class ScoreCrossEntropy : public ScoreLoss {
       : ScoreLoss(over, of_membranes), label_smoothing_(label_smoothing) {}
 
  private:
-  double criterion(const Tensor& z, std::span<const std::uint32_t> labels, std::size_t T) const final;
-  void criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint32_t> labels,
+  double criterion(const Tensor& z, const Targets& targets, std::size_t T) const final;
+  void criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
                           std::size_t T) const final;
 
   float label_smoothing_;
@@ -362,9 +386,8 @@ class Tet final : public Loss {
   bool reads_spikes() const override { return true; }
 
  private:
-  double do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
-                    Tape& tape) const override;
-  void do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores, Tensor& dy,
+  double do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const override;
+  void do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
                    Tape& tape) const override;
 
   TetOptions options_;

@@ -47,7 +47,8 @@ LayerActivity total_of(std::span<const LayerActivity> layers);
 /// the tape; layers know nothing of it.
 class Monitor {
  public:
-  /// Counts the pass that was last run on `tape`, the tape of a whole network.
+  /// Counts the pass that was last run on `tape`, the tape of a whole network; of samples that have lengths,
+  /// which must still live, the steps up to these.
   void look(const Tape& tape);
   /// Forgets everything.
   void clear();
@@ -67,8 +68,9 @@ class Monitor {
     double dense_macs = 0;
   };
 
-  void count_layer(const std::string& name, const Trace& trace);
-  void count_spikes(Counts& counts, const Spikes& spikes);
+  void count_layer(const std::string& name, const Trace& trace, std::span<const std::uint32_t> lengths);
+  void count_spikes(Counts& counts, const Spikes& spikes, std::span<const std::uint32_t> lengths);
+  std::size_t count_all(const Spikes& spikes, std::span<const std::uint32_t> lengths);
   Counts& next(const std::string& name, std::string_view kind);
 
   std::vector<Counts> places_;

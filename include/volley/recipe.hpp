@@ -22,7 +22,9 @@
 #include <volley/pool.hpp>
 #include <volley/rate_penalty.hpp>
 #include <volley/recurrent.hpp>
+#include <volley/regression_loss.hpp>
 #include <volley/residual.hpp>
+#include <volley/step_loss.hpp>
 #include <volley/trainer.hpp>
 #include <volley/type_list.hpp>
 #include <volley/upsample.hpp>
@@ -165,7 +167,8 @@ std::vector<LayerRecipe> recipes_of(const Sequential& net);
 using EncoderRecipe = EncoderOptions;
 
 using Losses =
-    TypeList<RateMse, RateCrossEntropy, CountMse, CountCrossEntropy, MembraneMse, MembraneCrossEntropy, Tet>;
+    TypeList<RateMse, RateCrossEntropy, CountMse, CountCrossEntropy, MembraneMse, MembraneCrossEntropy, Tet,
+             StepCrossEntropy, FirstSpikeCrossEntropy, FirstSpikeMse, Mse, L1, Huber>;
 using LossRecipe = VariantOf<MappedList<OptionsOf, Losses>>;
 
 using Optimizers = TypeList<Adam, AdamW, Sgd>;
@@ -232,12 +235,16 @@ struct Recipe {
   /// of a picture of shape `picture`. Weights of RateInitialization are not scaled yet.
   Sequential build_network(const Shape& picture) const;
   /// The same for the training set `train`, with the weights that the training begins with.
-  Sequential build_network(const Dataset& train) const;
+  Sequential build_network(const Source& train) const;
+  Sequential build_network(const Dataset& train) const { return build_network(PictureSource(train)); }
   /// What this recipe uses of its data: the first train_samples and test_samples, less what is held out for
   /// validation, drawn from training.seed. Throws Error when there is too little of it.
   Split take(Split whole) const;
+  /// The same of any samples; those that are held out are drawn from all alike.
+  Sources take(Sources whole) const;
   /// With the class weights "balanced" as numbers, by the labels and classes of `train`; otherwise itself.
-  Recipe balanced_by(const Dataset& train) const;
+  Recipe balanced_by(const Source& train) const;
+  Recipe balanced_by(const Dataset& train) const { return balanced_by(PictureSource(train)); }
   /// Optimizer, loss, encoder, augmentation, rule and schedule. Throws ArgumentError for class weights that
   /// are still the word "balanced".
   TrainerParts build_parts() const;

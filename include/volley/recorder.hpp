@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -29,7 +30,7 @@ struct ValidationRecord {
   double test_acc_at_best = 0;  // the test accuracy of the epoch, up to this one, with the highest acc
 };
 
-/// What one epoch showed. Accuracies are shares, 0 to 1.
+/// What one epoch showed. Accuracies are shares, 0 to 1, and NaN where nothing is predicted.
 struct EpochRecord {
   std::size_t epoch = 0;  // from 1
   double train_loss = 0;
@@ -44,8 +45,12 @@ struct EpochRecord {
   std::optional<ValidationRecord> validation;  // where a part of the training set was held out
   std::vector<LayerActivity> activity;         // of the evaluation on the test set, where monitors are on
 
-  /// What tells which epoch is best: the accuracy on what was held out, or else on the test set.
-  double score() const { return validation.has_value() ? validation->acc : test_acc; }
+  /// What tells which epoch is best: the accuracy on what was held out, or else on the test set; where
+  /// nothing is predicted, the loss there, negated.
+  double score() const {
+    if (std::isnan(test_acc)) return -(validation.has_value() ? validation->loss : test_loss);
+    return validation.has_value() ? validation->acc : test_acc;
+  }
 };
 
 /// How many epochs there are after the first with the highest score: 0 where the last is the best.
@@ -61,13 +66,14 @@ struct History {
 /// What an evaluation found.
 struct Evaluation {
   double loss = 0;
-  double accuracy = 0;  // share, 0 to 1
+  double accuracy = 0;  // share, 0 to 1; NaN where nothing is predicted, as in a regression
   double seconds = 0;
   bool stopped = false;    // before all batches were done, at the recorder's word
   std::size_t silent = 0;  // samples whose scores are all 0: no output fired. Prediction: 0
   std::size_t tied = 0;    // others whose highest score several outputs have: the first counts
-  Tensor scores;           // (samples, outputs)
-  std::vector<std::uint32_t> predictions;  // (samples), each below the number of outputs
+  /// (samples, outputs), or (samples, steps, outputs) where the loss scores every step, 0 beyond lengths.
+  Tensor scores;
+  std::vector<std::uint32_t> predictions;  // of each row of scores, below the number of outputs; or none
   std::vector<LayerActivity> activity;     // where monitors are on
 };
 

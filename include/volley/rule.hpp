@@ -15,9 +15,9 @@ namespace volley {
 /// What a learning rule may look at after the forward pass of a batch. All of it lives until the rule
 /// returns.
 struct BatchResult {
-  const Dataset& data;                     // has the pictures as the network was shown them
+  const Dataset& data;                     // has the pictures as the network was shown them; or is empty
   std::span<const std::uint32_t> samples;  // their indices in it
-  std::span<const std::uint32_t> labels;   // of those samples
+  std::span<const std::uint32_t> labels;   // of those samples; none where the targets are others
   const Signal& y;                         // (N, T, K), the network's output, in the form that it came in
   const Tensor& scores;                    // (N, K), as the loss gave them
   Tape& loss_tape;                         // of the loss's forward

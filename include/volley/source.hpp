@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <volley/dataset.hpp>
@@ -92,16 +94,22 @@ class Source {
   SourceInfo info_;
 };
 
-/// Labelled pictures in memory, which must outlive the source and pass their check.
+/// Labelled pictures in memory.
 class PictureSource final : public Source {
  public:
+  /// Of pictures that must outlive the source. Throws where the set does not pass its check.
   explicit PictureSource(const Dataset& pictures);
+  /// Of pictures that it keeps.
+  explicit PictureSource(std::shared_ptr<const Dataset> pictures) : PictureSource(*pictures) {
+    owner_ = std::move(pictures);
+  }
   const Dataset* pictures() const override { return &pictures_; }
 
  private:
   void do_read(std::span<const std::uint32_t> ids, Samples& samples) const override;
 
   const Dataset& pictures_;
+  std::shared_ptr<const Dataset> owner_;
 };
 
 /// Some samples of another source.
@@ -123,5 +131,27 @@ struct Sources {
   std::shared_ptr<const Source> test;
   std::shared_ptr<const Source> validation;  // held out of the training set
 };
+
+/// The label of every sample; none where samples have other targets. Reads all of the source, but for
+/// pictures in memory.
+std::vector<std::uint32_t> labels_of(const Source& source);
+
+/// The sources that pictures are; an empty part becomes null.
+Sources sources_of(Split&& pictures);
+
+/// What Recipe::data names: a set that is known by name, or a folder of pictures, as datasets::load has it;
+/// or a path, with a slash, of a file of arrays (read_arrays), or of a folder of .npy files by their names:
+///
+///     x, y, lengths, weights               the parts of an ArraySource (also X, labels, targets, length)
+///     x_train, y_train, ..., x_test, ...   of the two sets
+///     test                                 (N) without these: 1 for a sample of the test, 0 for the others
+///     classes                              one line each in a file of that name, classes.txt, in a folder
+///
+/// In a .csv with names, y is the column "y", "label" or "target", and all other columns are x. Where nothing
+/// says which samples are for the test, every fifth of each class is, or every fifth where there are no
+/// labels. Throws Error when a file is missing or wrong, and never touches the network.
+Sources load_sources(const std::string& data, const std::filesystem::path& folder = {});
+/// Whether `data` is the path of arrays.
+bool is_array_path(const std::string& data);
 
 }  // namespace volley

@@ -42,6 +42,8 @@ class Spikes {
   std::size_t count() const;
   /// `counts` (features) receives how often each fired in a sample: T times the firing rate.
   void count_by_feature(std::size_t sample, std::span<std::uint32_t> counts) const;
+  /// The same over the first `steps` steps, at most all.
+  void count_by_feature(std::size_t sample, std::span<std::uint32_t> counts, std::size_t steps) const;
   /// One byte, 0 or 1, per spike, row-major in shape(); `bytes` has shape().size() elements.
   void to_bytes(std::span<std::uint8_t> bytes) const;
 

@@ -19,6 +19,9 @@ struct PassContext {
   Draw draw;
   std::span<const std::uint32_t>
       samples;  // indices in the data set; none: 0, 1, 2, ... Lives until forward is done
+  /// The steps that each sample has, 1 to T; none: all T. What lies beyond is nothing's input: no layer
+  /// counts it in a mean over the batch. Lives until forward is done.
+  std::span<const std::uint32_t> lengths{};
 
   /// The number that addresses the random draws of the n-th sample of the batch. Throws ArgumentError where
   /// `samples` has fewer.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,7 @@
 #include <volley/recorder.hpp>
 #include <volley/rule.hpp>
 #include <volley/schedule.hpp>
+#include <volley/source.hpp>
 
 namespace volley {
 
@@ -31,7 +33,7 @@ enum class OnNonFinite {
 
 /// How a training goes, apart from its parts.
 struct TrainerOptions {
-  std::size_t steps = 100;          // T
+  std::size_t steps = 100;          // T, where samples have no steps of their own
   std::size_t batch = 64;           // samples
   std::uint32_t seed = 0;           // of the shuffling and of the encoder; the weights are the network's own
   std::size_t threads = 0;          // 0: one per processor
@@ -64,12 +66,14 @@ struct TrainerPosition {
   std::size_t iteration = 0;   // its steps that are done
   std::size_t iterations = 0;  // the steps of all epochs that are done
   double loss_sum = 0;         // over the samples that this epoch has seen
-  double weight_sum = 0;       // of their class weights, where the loss has any
-  std::size_t right = 0;       // of them
+  double weight_sum = 0;       // of their weights, where they have any
+  std::size_t right = 0;       // of their predictions
+  std::size_t predictions = 0;
   std::size_t seen = 0;
   double max_test_acc = 0;                 // of the epochs before
   double max_validation_acc = 0;           // of the epochs before, where a part is held out
   double test_acc_at_best_validation = 0;  // of the first epoch that had it
+  double min_loss = 0;                     // of the epochs before, by what is best where nothing is predicted
   std::size_t epochs_since_best = 0;       // the last of the epochs before that have no better score
   double seconds = 0;                      // that the steps of this epoch took
 
@@ -81,26 +85,34 @@ struct TrainerPosition {
     visit("loss_sum", self.loss_sum, any());
     visit("weight_sum", self.weight_sum, at_least(0));
     visit("right", self.right, at_least(0));
+    visit("predictions", self.predictions, at_least(0));
     visit("seen", self.seen, at_least(0));
     visit("max_test_acc", self.max_test_acc, between(0, 1));
     visit("max_validation_acc", self.max_validation_acc, between(0, 1));
     visit("test_acc_at_best_validation", self.test_acc_at_best_validation, between(0, 1));
+    visit("min_loss", self.min_loss, any());
     visit("epochs_since_best", self.epochs_since_best, at_least(0));
     visit("seconds", self.seconds, at_least(0));
   }
 };
 
-/// The parts a trainer is made of; none may be null.
+/// The parts a trainer is made of, which may be shared with its caller; none may be null. An optimizer and a
+/// rule serve one trainer at a time.
 struct TrainerParts {
-  std::unique_ptr<Optimizer> optimizer;
-  std::unique_ptr<Loss> loss;
-  std::unique_ptr<Encoder> encoder;
+  std::shared_ptr<Optimizer> optimizer;
+  std::shared_ptr<const Loss> loss;
+  std::shared_ptr<const Encoder> encoder = std::make_shared<Direct>();
   Augment augment{};
-  std::unique_ptr<LearningRule> rule = std::make_unique<Bptt>();
+  std::shared_ptr<LearningRule> rule = std::make_shared<Bptt>();
   Schedule schedule = ConstantSchedule{};
 };
 
-/// Trains a network on a data set. Knows no file format and prints nothing: it reports to a Recorder.
+/// Trains a network on a source of samples. Knows no file format and prints nothing: it reports to a
+/// Recorder.
+///
+/// Samples that have steps of their own go through the encoder Direct, a batch as long as its longest; their
+/// lengths go to the network, the loss and the monitors, so that each sample gives the bits that it gives
+/// alone. Where nothing is predicted, as in a regression, accuracies are NaN, and the lowest loss is best.
 ///
 /// The network is the caller's and must outlive the trainer. Between two fits it may be replaced by one that
 /// has parameters of the same names and shapes (`net = Sequential{...}`), or of others for an evaluation; fit
@@ -113,13 +125,17 @@ class Trainer {
   Trainer(Layer& net, TrainerParts parts, const TrainerOptions& options = {});
 
   /// Trainer trainer{net, Adam{1e-3f}, RateMse{}, Poisson{}, {.steps = 100}};
-  template <class O, class L, class E>
+  template <class O, class L, std::derived_from<Encoder> E>
   Trainer(Layer& net, O optimizer, L loss, E encoder, const TrainerOptions& options = {})
       : Trainer(net,
                 TrainerParts{.optimizer = std::make_unique<O>(std::move(optimizer)),
                              .loss = std::make_unique<L>(std::move(loss)),
                              .encoder = std::make_unique<E>(std::move(encoder))},
                 options) {}
+  /// The same with the encoder Direct.
+  template <class O, class L>
+  Trainer(Layer& net, O optimizer, L loss, const TrainerOptions& options = {})
+      : Trainer(net, std::move(optimizer), std::move(loss), Direct{}, options) {}
   ~Trainer();
 
   /// Trains for `epochs` more epochs, the one under way included; after each, evaluates on `test`. Every
@@ -129,21 +145,28 @@ class Trainer {
   /// nothing where they were before. The
   /// sets must not change until it returns. Throws ArgumentError for sets that do not fit the network, and
   /// within a fit or an evaluation.
+  History fit(const Source& train, const Source& test, std::size_t epochs, Recorder* recorder = nullptr) {
+    return fit(Sets{train, test, nullptr}, epochs, recorder);
+  }
+  /// The same; where there is a `validation`, each epoch is evaluated on it too, and best is the epoch that
+  /// does best on it. Throws ArgumentError where `train` or `test` is null.
+  History fit(const Sources& data, std::size_t epochs, Recorder* recorder = nullptr);
+  /// The same of pictures in memory.
   History fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder = nullptr) {
-    return fit(Sets{train, test, Dataset{}}, epochs, recorder);
+    return fit(PictureSource(train), PictureSource(test), epochs, recorder);
   }
-  /// The same; where `data.validation` has pictures, each epoch is evaluated on these too, and best is the
-  /// epoch that does best on them.
-  History fit(const Split& data, std::size_t epochs, Recorder* recorder = nullptr) {
-    return fit(Sets{data.train, data.test, data.validation}, epochs, recorder);
-  }
+  History fit(const Split& data, std::size_t epochs, Recorder* recorder = nullptr);
 
   /// Loss, accuracy and scores of the network as it is now, over all of `data` in order. `epoch`, below 2^24,
   /// and `purpose` address the encoder's draw. A Recorder may call it between two steps of a fit, which then
   /// goes on as if it had not. Throws ArgumentError for a set that does not fit the network, and within a
   /// step or another evaluation.
-  Evaluation evaluate(const Dataset& data, std::size_t epoch = 0, Recorder* recorder = nullptr,
+  Evaluation evaluate(const Source& data, std::size_t epoch = 0, Recorder* recorder = nullptr,
                       Draw::Purpose purpose = Draw::Purpose::test);
+  Evaluation evaluate(const Dataset& data, std::size_t epoch = 0, Recorder* recorder = nullptr,
+                      Draw::Purpose purpose = Draw::Purpose::test) {
+    return evaluate(PictureSource(data), epoch, recorder, purpose);
+  }
 
   const TrainerOptions& options() const { return options_; }
   Layer& net() { return net_; }
@@ -162,38 +185,39 @@ class Trainer {
   /// What the trainer is at: what it may be asked depends on it.
   enum class Stage { idle, working, listening };  // listening: a recorder's callback between two steps
   class StageGuard;
-  /// The data of a fit; `validation` may be empty.
+  /// The data of a fit.
   struct Sets {
-    const Dataset& train;
-    const Dataset& test;
-    const Dataset& validation;
+    const Source& train;
+    const Source& test;
+    const Source* validation;  // or null
   };
   struct StepResult {
     double loss;
-    std::size_t right;
+    Hits hits;
     double grad_norm;
     double weight;  // of the batch in a mean of losses
+    bool weighted;  // whether it is another than the number of its samples
   };
 
   // fit.cpp: in which order what happens.
   History fit(const Sets& data, std::size_t epochs, Recorder* recorder);
   void check_fit(const Sets& data, std::size_t epochs) const;
   bool fit_epoch(const Sets& data, Recorder& report, History& history);
-  bool train_steps(const Dataset& train, std::size_t batches, Recorder& report);
+  bool train_steps(const Source& train, std::size_t batches, Recorder& report);
   bool is_good(const StepResult& step);
   bool is_stalled() const;
   // trainer.cpp: what happens.
   template <class Call>
   auto tell(const Call& call);
   void begin_fit();
-  std::span<const std::uint32_t> shuffled(const Dataset& train, std::uint32_t epoch);
-  BatchWalk walk(const Dataset& train, std::span<const std::uint32_t> order, const Draw& draw);
-  StepResult compute_gradients(const Dataset& train, const Batch& batch, const Draw& draw);
+  std::span<const std::uint32_t> shuffled(const Source& train, std::uint32_t epoch);
+  BatchWalk walk(const Source& train, std::span<const std::uint32_t> order, const Draw& draw);
+  StepResult compute_gradients(const Batch& batch, const Draw& draw);
   void restore_buffers();
   void update(const StepResult& step);
-  Evaluation run_evaluation(const Dataset& data, const Draw& draw, Recorder* recorder);
+  Evaluation run_evaluation(const Source& data, const Draw& draw, Recorder* recorder);
   std::size_t batches_of(std::size_t samples, bool drop_last) const;
-  void check_data(const Dataset& data) const;
+  void check_data(const Source& data) const;
 
   Layer& net_;
   TrainerParts parts_;

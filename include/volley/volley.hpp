@@ -2,6 +2,7 @@
 
 // Everything: spiking neural networks trained by surrogate-gradient backpropagation through time.
 
+#include <volley/array.hpp>
 #include <volley/augment.hpp>
 #include <volley/batch_norm.hpp>
 #include <volley/conv.hpp>
@@ -10,6 +11,7 @@
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
 #include <volley/group_norm.hpp>
+#include <volley/heads.hpp>
 #include <volley/initialization.hpp>
 #include <volley/layer.hpp>
 #include <volley/layers.hpp>
@@ -25,12 +27,16 @@
 #include <volley/recipe.hpp>
 #include <volley/recorder.hpp>
 #include <volley/recurrent.hpp>
+#include <volley/regression_loss.hpp>
 #include <volley/residual.hpp>
 #include <volley/rule.hpp>
 #include <volley/schedule.hpp>
 #include <volley/signal.hpp>
+#include <volley/source.hpp>
 #include <volley/state.hpp>
+#include <volley/step_loss.hpp>
 #include <volley/surrogate.hpp>
+#include <volley/targets.hpp>
 #include <volley/trainer.hpp>
 #include <volley/upsample.hpp>
 #include <volley/version.hpp>

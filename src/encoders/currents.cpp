@@ -6,6 +6,7 @@
 #include <volley/error.hpp>
 
 #include "encoders/checks.hpp"
+#include "layers/signal_forms.hpp"
 #include "reference/encoders.hpp"
 
 namespace volley {
@@ -29,19 +30,35 @@ void check_channels(std::string_view kind, const CurrentOptions& options, const 
   check("std", options.deviation.size());
 }
 
+/// The number of a channel; `otherwise` where there is none.
+float value_of(const std::vector<float>& values, std::size_t channel, float otherwise) {
+  return values.empty() ? otherwise : values[values.size() == 1 ? 0 : channel];
+}
+
+/// `to` = the currents of `rows` samples, or steps of samples, of `features`.
+void scale_values(float* to, const float* values, const CurrentOptions& options, std::size_t rows,
+                  const Shape& features, ThreadPool& threads) {
+  const std::size_t F = features.size(), C = features[0], P = F / C;
+  parallel_for(threads, rows, 16, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin * F; i < end * F; ++i) {
+      const std::size_t c = i % F / P;
+      to[i] = reference::current_of(values[i], value_of(options.mean, c, 0),
+                                    value_of(options.deviation, c, 1));  // (E1)
+    }
+  });
+}
+
 /// What a tape keeps: the current that each byte becomes, by channel, and a batch of these.
 struct Saved {
   Buffer<float> table;  // (channels, 256)
   Tensor currents;
+  SignalMemory given;
 
   void fill_table(const CurrentOptions& options, std::size_t channels) {
-    const auto value = [](const std::vector<float>& values, std::size_t c, float otherwise) {
-      return values.empty() ? otherwise : values[values.size() == 1 ? 0 : c];
-    };
     table.resize(channels * 256);
     for (std::size_t c = 0; c < channels; ++c) {
-      const float mean = value(options.mean, c, 0);
-      const float deviation = value(options.deviation, c, 1);
+      const float mean = value_of(options.mean, c, 0);
+      const float deviation = value_of(options.deviation, c, 1);
       for (std::size_t k = 0; k < 256; ++k) {
         table[c * 256 + k] = reference::current_of(static_cast<std::uint8_t>(k), mean, deviation);  // (E1)
       }
@@ -81,6 +98,27 @@ Signal Direct::do_encode(const Dataset& data, std::span<const std::uint32_t> sam
     }
   });
   return {out, data.shape.after({samples.size(), steps})};
+}
+
+Signal Direct::do_encode_values(const Tensor& values, std::size_t steps, const Draw&, Tape& tape) const {
+  const std::size_t N = values.shape()[0];
+  const Shape features = values.shape().from(1);
+  Tensor& out = tape.saved<Saved>().currents;
+  out.resize(features.after({N, 1}));
+  scale_values(out.data(), values.data(), options_, N, features, tape.threads());
+  return {out, features.after({N, steps})};
+}
+
+Signal Direct::do_encode_steps(const Signal& x, Tape& tape) const {
+  const bool as_they_are = options_.mean.empty() && options_.deviation.empty();
+  if (as_they_are) return x;
+  if (x.is_spikes()) throw ArgumentError(kind(), "mean and std are for real values", "spikes");
+  Saved& saved = tape.saved<Saved>();
+  const Signal values = plain(x, saved.given, tape.threads());
+  saved.currents.resize(x.shape());
+  scale_values(saved.currents.data(), values.values(), options_, x.samples() * x.steps(), x.shape().from(2),
+               tape.threads());
+  return saved.currents;
 }
 
 Rows::Rows(const RowsOptions& options) : options_(options) { check_options(kind(), options); }

@@ -59,14 +59,10 @@ Signal Poisson::do_encode_ahead(const Dataset& data, std::span<const std::uint32
   return saved.spikes;
 }
 
-Signal Poisson::encode(const Tensor& probabilities, std::size_t steps, const Draw& draw, Tape& tape) const {
-  check_steps(PoissonOptions::kKind, steps);
+Signal Poisson::do_encode_values(const Tensor& probabilities, std::size_t steps, const Draw& draw,
+                                 Tape& tape) const {
   const Shape& shape = probabilities.shape();
-  if (shape.rank() < 2 || shape.rank() > Shape::kMaxRank - 1 || shape.size() == 0) {
-    throw ShapeError(kind(), "probabilities must be (N, features...)", shape);
-  }
   const std::size_t N = shape[0];
-  check_draw(kind(), draw, N, static_cast<std::uint32_t>(N - 1));
   Spikes& spikes = tape.saved<Saved>().spikes;
   SpikeWords::make_trains(spikes, shape.from(1).after({N, steps}));
   const std::size_t F = spikes.features();

@@ -84,6 +84,8 @@ Figure loss_figure(const FigureSource& source) {
 
 Figure accuracy_figure(const FigureSource& source) {
   const std::vector<EpochRecord>& epochs = epochs_of(source);
+  if (std::isnan(epochs.back().test_acc))
+    throw Error("this run has no accuracy: its network predicts nothing");
   Plot plot = epoch_plot("accuracy (%)");
   plot.series.push_back(by_epoch("training", epochs, [](const EpochRecord& e) { return 100 * e.train_acc; }));
   plot.series.push_back(by_epoch("test", epochs, [](const EpochRecord& e) { return 100 * e.test_acc; }));

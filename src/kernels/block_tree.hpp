@@ -98,10 +98,12 @@ class RowSums {
         memory_(BlockTree<float>::memory(columns, samples)),
         tree_(memory_.data(), columns, samples) {}
 
-  /// The next block: x begins at its first sample.
-  void add_block(const float* x, std::size_t samples, std::size_t sample_rows, std::size_t row) {
+  /// The next block: x begins at its first sample. Of each sample all rows, or the first `lengths`.
+  void add_block(const float* x, std::size_t samples, std::size_t sample_rows, std::size_t row,
+                 const std::uint32_t* lengths = nullptr) {
     for (std::size_t n = 0; n < samples; ++n) {
-      add_rows(tree_.sums(), x + n * sample_rows * row, sample_rows, columns_, row);
+      const std::size_t count = lengths != nullptr ? lengths[n] : sample_rows;
+      add_rows(tree_.sums(), x + n * sample_rows * row, count, columns_, row);
     }
     tree_.close_block();
   }
@@ -116,10 +118,11 @@ class RowSums {
 
 /// sums (columns) += RowSums of all samples.
 inline void add_samples(float* sums, const float* x, std::size_t samples, std::size_t sample_rows,
-                        std::size_t columns, std::size_t row) {
+                        std::size_t columns, std::size_t row, const std::uint32_t* lengths = nullptr) {
   RowSums rows(columns, samples);
   for_each_block(samples, [&](std::size_t first, std::size_t count) {
-    rows.add_block(x + first * sample_rows * row, count, sample_rows, row);
+    rows.add_block(x + first * sample_rows * row, count, sample_rows, row,
+                   lengths != nullptr ? lengths + first : nullptr);
   });
   rows.add_root_to(sums);
 }

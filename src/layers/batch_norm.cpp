@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include <volley/error.hpp>
 
@@ -47,17 +48,35 @@ struct Saved {
   Gradient dx;
   std::size_t channels = 0;
   std::vector<reference::ChannelStatistics> statistics;
-  bool batch = false;          // whether they are the batch's
-  bool counted = false;        // whether the running ones have been updated by them
-  Buffer<double> sample_sums;  // (N, 2, C)
-  Buffer<double> sums;         // (2, C), of all samples
+  bool batch = false;                  // whether they are the batch's
+  bool counted = false;                // whether the running ones have been updated by them
+  Buffer<double> sample_sums;          // (N, 2, C)
+  Buffer<double> sums;                 // (2, C), of all samples
+  std::vector<std::uint32_t> lengths;  // the steps of each sample; none: all T
+  Buffer<float> zeros;                 // (C), where there are lengths
 
   const double* sum() const { return sums.data(); }
   const double* dot() const { return sums.data() + channels; }
 
   std::size_t sample_size() const { return x.stored_steps() * x.features(); }
   std::size_t sample_rows() const { return sample_size() / channels; }
-  double rows() const { return static_cast<double>(x.samples() * sample_rows()); }
+  /// Those of sample n that are not beyond its length.
+  std::size_t rows_of(std::size_t n) const {
+    return lengths.empty() ? sample_rows() : sample_rows() / x.stored_steps() * lengths[n];
+  }
+  double rows() const {
+    if (lengths.empty()) return static_cast<double>(x.samples() * sample_rows());
+    const auto steps = std::accumulate(lengths.begin(), lengths.end(), std::size_t{0});
+    return static_cast<double>(sample_rows() / x.stored_steps() * steps);
+  }
+  /// For a forward over `x`.
+  void set_lengths(std::span<const std::uint32_t> of_samples) {
+    lengths.clear();
+    if (of_samples.empty() || x.constant()) return;
+    lengths.assign(of_samples.begin(), of_samples.end());
+    zeros.resize(channels);
+    zeros.zero();
+  }
 
   /// body(n, where sample n begins in memory), for every sample.
   template <class Body>
@@ -70,8 +89,7 @@ struct Saved {
   /// The sums of y and x y over the rows of sample n.
   void sum_sample(std::size_t n, const float* y_values) {
     double* to = sample_sums.data() + n * 2 * channels;
-    kernels::channel_sums(to, to + channels, x.values() + n * sample_size(), y_values, sample_rows(),
-                          channels);
+    kernels::channel_sums(to, to + channels, x.values() + n * sample_size(), y_values, rows_of(n), channels);
   }
   /// sum and dot, the sums of all samples.
   void sum_samples() {
@@ -98,8 +116,14 @@ const Signal& Normalised::made_from() const { return saved->x; }
 
 void Gradient::read(float* to, std::size_t n) const {
   const std::size_t first = n * saved->sample_size();
+  const std::size_t C = saved->channels, rows = saved->rows_of(n), beyond = rows * C;
   kernels::batch_norm_backward(to, dy.values() + first, saved->x.values() + first, scale.data(), slope.data(),
-                               offset.data(), saved->sample_rows(), saved->channels);
+                               offset.data(), rows, C);
+  if (rows == saved->sample_rows()) return;
+  // What lies beyond a sample's length has no part in the statistics.
+  const float* none = saved->zeros.data();
+  kernels::batch_norm_backward(to + beyond, dy.values() + first + beyond, saved->x.values() + first + beyond,
+                               scale.data(), none, none, saved->sample_rows() - rows, C);
 }
 
 }  // namespace
@@ -179,6 +203,7 @@ Signal BatchNorm::do_forward(const Signal& x, Tape& tape) const {
   const Taken taken = take(x, saved.x_memory);
   saved.x = taken.values;
   saved.channels = channels_;
+  saved.set_lengths(tape.context().lengths);
   saved.counted = false;
   saved.sample_sums.resize(x.samples() * 2 * channels_);
   saved.for_each_sample(tape.threads(), [&](std::size_t n, std::size_t first) {
@@ -213,7 +238,9 @@ Signal BatchNorm::do_backward(Tape& tape, const Signal& dy) {
   check_state();
   Saved& saved = tape.saved<Saved>();
   if (saved.batch && !saved.counted) {
-    const double n = static_cast<double>(saved.x.shape().size()) / static_cast<double>(channels_);
+    const double n = saved.lengths.empty()
+                         ? static_cast<double>(saved.x.shape().size()) / static_cast<double>(channels_)
+                         : saved.rows();
     const float batches = count_batch();
     const double momentum = static_cast<double>(options_.momentum.value_or(1 / batches));
     for (std::size_t c = 0; c < channels_; ++c) {

@@ -114,6 +114,22 @@ void check_gradient(std::string_view kind, const char* name, const Signal& gradi
   check_memory(kind, name, gradient);
 }
 
+/// Throws unless `lengths` is empty, or has the steps of each sample of x.
+void check_lengths(std::string_view kind, const Signal& x, std::span<const std::uint32_t> lengths,
+                   bool with_state) {
+  if (lengths.empty()) return;
+  if (with_state) throw ArgumentError(kind, "a pass with lengths must have no state");
+  if (lengths.size() != x.samples()) {
+    throw ArgumentError(kind, fmt::format("lengths must be one for each of {} samples", x.samples()),
+                        fmt::format("{}", lengths.size()));
+  }
+  for (const std::uint32_t length : lengths) {
+    if (length < 1 || length > x.steps()) {
+      throw ArgumentError(kind, fmt::format("lengths must be 1 to {}", x.steps()), fmt::format("{}", length));
+    }
+  }
+}
+
 }  // namespace
 
 std::uint32_t place_of(std::string_view path) {
@@ -136,6 +152,7 @@ std::uint64_t Layer::Use::next_id() {
 
 Signal Layer::forward(const Signal& x, Tape& tape, State* state) const {
   check_input(kind(), x);
+  check_lengths(kind(), x, tape.context().lengths, state != nullptr);
   const Shape features = x.shape().from(2);
   const Shape expected = output_shape(features).after({x.samples(), x.steps()});
   const Form form = reads(features);

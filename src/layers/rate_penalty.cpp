@@ -13,11 +13,20 @@ constexpr std::size_t kFeatures = 256;  // of one piece of work
 
 struct Saved {
   Signal x;
-  Tensor rates;                  // (F), as the features lie in memory
-  Buffer<std::uint32_t> counts;  // (samples, F), as they are numbered
-  Buffer<std::uint64_t> totals;  // (F), as they are numbered
-  Tensor dr;                     // (F)
+  std::vector<std::uint32_t> lengths;  // the steps of each sample; none: all that are stored
+  Tensor rates;                        // (F), as the features lie in memory
+  Buffer<std::uint32_t> counts;        // (samples, F), as they are numbered
+  Buffer<std::uint64_t> totals;        // (F), as they are numbered
+  Tensor dr;                           // (F)
   Tensor dx;
+
+  std::size_t steps_of(std::size_t n) const { return lengths.empty() ? x.stored_steps() : lengths[n]; }
+  /// Over which a rate is the mean.
+  std::size_t rows() const {
+    std::size_t sum = 0;
+    for (std::size_t n = 0; n < x.samples(); ++n) sum += steps_of(n);
+    return sum;
+  }
 };
 
 /// Where feature f lies in a step of x.
@@ -39,7 +48,8 @@ void count_spikes(Saved& saved, ThreadPool& threads) {
     const std::size_t size = std::min(kSamples, N - first);
     parallel_for(threads, size, 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) {
-        x.spikes().count_by_feature(first + i, saved.counts.span().subspan(i * F, F));
+        const std::size_t n = first + i;
+        x.spikes().count_by_feature(n, saved.counts.span().subspan(i * F, F), saved.steps_of(n));
       }
     });
     parallel_for(threads, F, kFeatures, [&](std::size_t begin, std::size_t end) {
@@ -54,7 +64,7 @@ void count_spikes(Saved& saved, ThreadPool& threads) {
 void compute_rates(Saved& saved, ThreadPool& threads) {
   const Signal& x = saved.x;
   const std::size_t F = x.features();
-  const std::size_t rows = x.samples() * x.stored_steps();
+  const std::size_t rows = saved.rows();
   saved.rates.resize({F});
   float* rates = saved.rates.data();
   if (x.is_spikes()) {
@@ -67,7 +77,8 @@ void compute_rates(Saved& saved, ThreadPool& threads) {
   }
   parallel_for(threads, F, kFeatures, [&](std::size_t begin, std::size_t end) {
     std::fill(rates + begin, rates + end, 0.0f);
-    kernels::add_samples(rates + begin, x.values() + begin, x.samples(), x.stored_steps(), end - begin, F);
+    kernels::add_samples(rates + begin, x.values() + begin, x.samples(), x.stored_steps(), end - begin, F,
+                         saved.lengths.empty() ? nullptr : saved.lengths.data());
     for (std::size_t i = begin; i < end; ++i) rates[i] /= static_cast<float>(rows);
   });
 }
@@ -83,7 +94,10 @@ Form RatePenalty::reads(const Shape&) const {
 }
 
 Signal RatePenalty::do_forward(const Signal& x, Tape& tape) const {
-  tape.saved<Saved>().x = x;
+  Saved& saved = tape.saved<Saved>();
+  saved.x = x;
+  const std::span<const std::uint32_t> lengths = tape.context().lengths;
+  saved.lengths.assign(lengths.begin(), x.constant() ? lengths.begin() : lengths.end());
   return x;
 }
 
@@ -92,19 +106,23 @@ Signal RatePenalty::do_backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   compute_rates(saved, tape.threads());
   const std::size_t F = dy.features();
-  const std::size_t rows = dy.samples() * dy.stored_steps();
   saved.dr.resize({F});
   // A rate is a mean over the rows: each has that share of its gradient, (G4).
   reference::rate_penalty_backward(saved.dr.data(), saved.rates.data(),
-                                   options_.weight / static_cast<float>(rows), options_.target,
+                                   options_.weight / static_cast<float>(saved.rows()), options_.target,
                                    options_.norm == Norm::l2, F);
   saved.dx.resize(dy.stored_shape());
-  parallel_for(tape.threads(), rows, std::max<std::size_t>(1, 4096 / F),
+  const std::size_t steps = dy.stored_steps();
+  parallel_for(tape.threads(), dy.samples(), std::max<std::size_t>(1, 4096 / (F * steps)),
                [&](std::size_t begin, std::size_t end) {
-                 for (std::size_t row = begin; row < end; ++row) {
-                   const float* from = dy.values() + row * F;
-                   float* to = saved.dx.data() + row * F;
-                   for (std::size_t i = 0; i < F; ++i) to[i] = from[i] + saved.dr.data()[i];
+                 for (std::size_t n = begin; n < end; ++n) {
+                   const float* from = dy.values() + n * steps * F;
+                   float* to = saved.dx.data() + n * steps * F;
+                   const std::size_t counted = saved.steps_of(n);
+                   for (std::size_t t = 0; t < counted; ++t) {
+                     for (std::size_t i = 0; i < F; ++i) to[t * F + i] = from[t * F + i] + saved.dr.data()[i];
+                   }
+                   std::copy(from + counted * F, from + steps * F, to + counted * F);
                  }
                });
   return dy.with_values(saved.dx);

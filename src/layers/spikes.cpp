@@ -249,6 +249,28 @@ void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> count
   }
 }
 
+void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> counts, std::size_t steps) const {
+  if (steps == this->steps()) return count_by_feature(sample, counts);
+  check_index("sample", sample, samples());
+  check_size("counts", counts.size(), features_);
+  if (steps > this->steps()) {
+    throw ArgumentError("spikes", fmt::format("steps must be at most {}", this->steps()),
+                        fmt::format("{}", steps));
+  }
+  std::ranges::fill(counts, 0u);
+  if (order_ == Order::train) {
+    const std::uint64_t* row = SpikeWords::trains(*this, sample);
+    for (const std::uint32_t feature : SpikeWords::active(*this, sample)) {
+      kernels::for_each_bit_from(row, 0, steps, [&](std::size_t) { ++counts[feature]; });
+      row += row_words_;
+    }
+    return;
+  }
+  for (std::size_t t = 0; t < steps; ++t) {
+    for_each_fired(sample, t, [&](std::size_t feature) { ++counts[feature]; });
+  }
+}
+
 void Spikes::to_bytes(std::span<std::uint8_t> bytes) const {
   check_size("bytes", bytes.size(), shape_.size());
   std::ranges::fill(bytes, std::uint8_t{0});

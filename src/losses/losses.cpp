@@ -3,26 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include <volley/error.hpp>
 
 #include "core/tree_sum.hpp"
-#include "core/workspace.hpp"
 #include "layers/signal_forms.hpp"
+#include "losses/loss_parts.hpp"
 #include "reference/loss.hpp"
 
 namespace volley {
 namespace {
-
-constexpr std::size_t kSamples = 8;  // of one piece of work
 
 /// The forward of a loss that a tape has run last, and the memory of both passes.
 struct Pass {
   const Loss* loss = nullptr;  // null until a forward is done
   Signal given;                // y as it came
   Signal y;                    // as the loss reads it
-  std::vector<std::uint32_t> labels;
+  Targets targets;
+  bool counts = false;  // whether any sample does
   Tensor scores;
   Tensor dy;
   SignalMemory plain_y, real_y, dy_as_given;
@@ -40,59 +40,34 @@ void check_output(std::string_view kind, const Signal& y) {
   }
 }
 
-void check_labels(std::string_view kind, const Signal& y, std::span<const std::uint32_t> labels) {
-  if (labels.size() != y.samples()) {
-    throw ArgumentError(kind, fmt::format("needs one label for each of {} samples", y.samples()),
-                        fmt::format("{}", labels.size()));
-  }
-  for (const std::uint32_t label : labels) {
-    if (label >= y.features()) {
-      throw ArgumentError(kind, fmt::format("labels must be < {}, the number of outputs", y.features()),
-                          fmt::format("{}", label));
-    }
-  }
-}
-
-/// body(n) for every sample, shared out.
-template <class Body>
-void for_samples(std::size_t N, ThreadPool& threads, const Body& body) {
-  parallel_for(threads, N, kSamples, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) body(n);
-  });
-}
-
-/// z (K) = the sum over T of sample n of y (N, T, K), divided by `divisor`.
-void sum_over_time(float* z, const Signal& y, std::size_t n, float divisor) {
-  const std::size_t T = y.steps();
-  const std::size_t K = y.features();
-  if (y.is_spikes()) {
-    Scratch<std::uint32_t> counts(K);
-    y.spikes().count_by_feature(n, counts.span());
-    for (std::size_t k = 0; k < K; ++k) z[k] = static_cast<float>(counts[k]) / divisor;
-    return;
-  }
-  for (std::size_t k = 0; k < K; ++k) {
-    double sum = 0;
-    for (std::size_t t = 0; t < T; ++t) sum += static_cast<double>(y.values()[(n * T + t) * K + k]);
-    z[k] = static_cast<float>(sum / static_cast<double>(divisor));
+/// Throws unless the weights and lengths are those of the samples of y.
+void check_samples(std::string_view kind, const Signal& y, const Targets& targets) {
+  const auto check_size = [&](const char* name, std::size_t size) {
+    if (size == 0 || size == y.samples()) return;
+    throw ArgumentError(kind, fmt::format("{} must be one for each of {} samples", name, y.samples()),
+                        fmt::format("{}", size));
+  };
+  check_size("weights", targets.weights.size());
+  check_size("lengths", targets.lengths.size());
+  for (const float weight : targets.weights)
+    check_range(kind, "weights", static_cast<double>(weight), at_least(0));
+  for (const std::uint32_t length : targets.lengths) {
+    if (length >= 1 && length <= y.steps()) continue;
+    throw ArgumentError(kind, fmt::format("lengths must be 1 to {}", y.steps()), fmt::format("{}", length));
   }
 }
 
-/// The outputs (T, K) of sample n, spikes as 0 and 1, which are then in `values` (T, K).
-const float* outputs_of(const Signal& y, std::size_t n, std::size_t T, std::size_t K,
-                        Scratch<float>& values) {
-  if (!y.is_spikes()) return y.values() + n * T * K;
-  for (std::size_t t = 0; t < T; ++t) {
-    for (std::size_t k = 0; k < K; ++k) values[t * K + k] = y.spikes().fired(n, t, k) ? 1.0f : 0.0f;
+/// The steps of each sample as numbers; none where all have T.
+struct Units {
+  explicit Units(const Targets& targets) : memory(targets.lengths.size()) {
+    for (std::size_t n = 0; n < targets.lengths.size(); ++n)
+      memory[n] = static_cast<float>(targets.lengths[n]);
   }
-  return values.data();
-}
+  /// Of a loss whose goals are `per_step`.
+  const float* of(bool per_step) { return per_step && memory.size() > 0 ? memory.data() : nullptr; }
 
-/// How much the samples of a batch count in `loss`.
-reference::SampleWeights weights_of(const Loss& loss, std::span<const std::uint32_t> labels) {
-  if (loss.class_weights().empty()) return {};
-  return {loss.class_weights().data(), labels.data(), loss.total_weight(labels)};
-}
+  Scratch<float> memory;
+};
 
 reference::TetParameters<float> lower(const TetOptions& o) {
   return {.lamb = o.lamb, .means = o.means, .smoothing = o.label_smoothing};
@@ -103,6 +78,11 @@ reference::TetParameters<float> lower(const TetOptions& o) {
 std::size_t predict(std::span<const float> scores) {
   if (scores.empty()) return 0;
   return static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin());
+}
+
+double share_of(const Hits& hits) {
+  if (hits.of == 0) return std::numeric_limits<double>::quiet_NaN();
+  return static_cast<double>(hits.right) / static_cast<double>(hits.of);
 }
 
 std::vector<float> balanced_class_weights(std::span<const std::uint32_t> labels, std::size_t classes) {
@@ -135,10 +115,86 @@ void Loss::set_class_weights(const ClassWeights& weights) {
   class_weights_ = weights.values;
 }
 
+void check_labels(std::string_view kind, const Signal& y, const Targets& targets, bool per_step) {
+  const std::size_t N = y.samples(), count = targets.labels.size();
+  if (targets.values.size() > 0 || !targets.heads.empty()) {
+    throw ArgumentError(kind, "targets must be labels", targets.heads.empty() ? "real values" : "heads");
+  }
+  if (count != N && !(per_step && count == N * y.steps())) {
+    const std::string or_steps = per_step ? fmt::format(", or each of {} steps", N * y.steps()) : "";
+    throw ArgumentError(kind, fmt::format("needs one label for each of {} samples{}", N, or_steps),
+                        fmt::format("{}", count));
+  }
+  const bool of_steps = count != N;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (of_steps && i % y.steps() >= targets.steps_of(i / y.steps(), y.steps())) continue;
+    if (targets.labels[i] >= y.features()) {
+      throw ArgumentError(kind, fmt::format("labels must be < {}, the number of outputs", y.features()),
+                          fmt::format("{}", targets.labels[i]));
+    }
+  }
+}
+
+void sum_over_time(float* z, const Signal& y, std::size_t n, std::size_t steps, float divisor) {
+  const std::size_t T = y.steps();
+  const std::size_t K = y.features();
+  if (y.is_spikes()) {
+    Scratch<std::uint32_t> counts(K);
+    y.spikes().count_by_feature(n, counts.span(), steps);
+    for (std::size_t k = 0; k < K; ++k) z[k] = static_cast<float>(counts[k]) / divisor;
+    return;
+  }
+  for (std::size_t k = 0; k < K; ++k) {
+    double sum = 0;
+    for (std::size_t t = 0; t < steps; ++t) sum += static_cast<double>(y.values()[(n * T + t) * K + k]);
+    z[k] = static_cast<float>(sum / static_cast<double>(divisor));
+  }
+}
+
+const float* outputs_of(const Signal& y, std::size_t n, Scratch<float>& values) {
+  const std::size_t T = y.steps(), K = y.features();
+  if (!y.is_spikes()) return y.values() + n * T * K;
+  for (std::size_t t = 0; t < T; ++t) {
+    for (std::size_t k = 0; k < K; ++k) values[t * K + k] = y.spikes().fired(n, t, k) ? 1.0f : 0.0f;
+  }
+  return values.data();
+}
+
+reference::SampleWeights weights_of(const Loss& loss, const Targets& targets, std::size_t samples) {
+  const bool of_classes = !loss.class_weights().empty() && targets.labels.size() == samples;
+  if (!of_classes && targets.weights.empty()) return {};
+  return {.of_class = of_classes ? loss.class_weights().data() : nullptr,
+          .labels = targets.labels.data(),
+          .total = loss.total_weight(targets, samples),
+          .of_sample = targets.weights.empty() ? nullptr : targets.weights.data()};
+}
+
+double weight_of(const Loss& loss, const Targets& targets, std::size_t n, std::size_t samples) {
+  const double own = targets.weights.empty() ? 1 : static_cast<double>(targets.weights[n]);
+  const std::vector<float>& w = loss.class_weights();
+  if (w.empty() || targets.labels.empty()) return own;
+  const std::size_t T = targets.labels.size() / samples, steps = T == 1 ? 1 : targets.steps_of(n, T);
+  double sum = 0;
+  for (std::size_t t = 0; t < steps; ++t) sum += static_cast<double>(w[targets.labels[n * T + t]]);
+  return own * (sum / static_cast<double>(steps));
+}
+
+double mean_of_samples(const Loss& loss, const Targets& targets, std::span<const float> losses) {
+  const std::size_t N = losses.size();
+  const double sum = tree_sum(
+      N, [&](std::size_t n) { return weight_of(loss, targets, n, N) * static_cast<double>(losses[n]); });
+  return sum / loss.total_weight(targets, N);
+}
+
 void Loss::check_outputs(std::size_t outputs) const {
   if (class_weights_.empty() || class_weights_.size() == outputs) return;
   throw ArgumentError(kind(), fmt::format("class_weights must be one for each of {} outputs", outputs),
                       fmt::format("{}", class_weights_.size()));
+}
+
+double Loss::total_weight(const Targets& targets, std::size_t samples) const {
+  if (class_weights_.empty() && targets.weights.empty()) return static_cast<double>(samples);
+  return tree_sum(samples, [&](std::size_t n) { return weight_of(*this, targets, n, samples); });
 }
 
 double Loss::total_weight(std::span<const std::uint32_t> labels) const {
@@ -147,27 +203,66 @@ double Loss::total_weight(std::span<const std::uint32_t> labels) const {
                   [&](std::size_t n) { return static_cast<double>(class_weights_[labels[n]]); });
 }
 
+Hits Loss::hits(const Tensor& scores, const Targets& targets) const {
+  const Shape& shape = scores.shape();
+  const std::size_t N = shape[0], K = shape[shape.rank() - 1], T = shape.rank() == 3 ? shape[1] : 1;
+  if (targets.labels.empty()) return {};
+  Hits hits;
+  for (std::size_t n = 0; n < N; ++n) {
+    const std::size_t steps = T == 1 ? 1 : targets.steps_of(n, T);
+    hits.of += steps;
+    for (std::size_t t = 0; t < steps; ++t) {
+      const std::uint32_t label = targets.labels[targets.labels.size() == N ? n : n * T + t];
+      hits.right += predict({scores.data() + (n * T + t) * K, K}) == label;
+    }
+  }
+  return hits;
+}
+
+void Loss::check_targets(const Signal& y, const Targets& targets) const {
+  check_labels(kind(), y, targets, false);
+}
+
+double Loss::forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
+  check_tape(kind(), tape);
+  check_output(kind(), y);
+  Pass& pass = tape.saved<Pass>();
+  pass.loss = nullptr;
+  pass.targets = targets;
+  return run_forward(y, scores, tape);
+}
+
 double Loss::forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
                      Tape& tape) const {
   check_tape(kind(), tape);
   check_output(kind(), y);
-  check_outputs(y.features());
-  check_labels(kind(), y, labels);
   Pass& pass = tape.saved<Pass>();
   pass.loss = nullptr;
+  if (pass.targets.values.size() > 0 || !pass.targets.heads.empty()) pass.targets = {};
+  pass.targets.weights.clear();
+  pass.targets.lengths.clear();
+  pass.targets.labels.assign(labels.begin(), labels.end());
+  return run_forward(y, scores, tape);
+}
+
+double Loss::run_forward(const Signal& y, Tensor& scores, Tape& tape) const {
+  Pass& pass = tape.saved<Pass>();
+  check_outputs(y.features());
+  check_samples(kind(), y, pass.targets);
+  check_targets(y, pass.targets);
   pass.given = y;
   pass.y = plain(y, pass.plain_y, tape.threads());
   if (!reads_spikes()) pass.y = real_values(pass.y, pass.real_y, tape.threads());
-  pass.labels.assign(labels.begin(), labels.end());
-  const Shape expected{y.samples(), y.features()};
+  const Shape expected = scores_shape(y.shape());
   scores.resize(expected);
-  const double loss = do_forward(pass.y, pass.labels, scores, tape.child(0));
+  const double loss = do_forward(pass.y, pass.targets, scores, tape.child(0));
   if (scores.shape() != expected) {
     throw ShapeError(kind(), fmt::format("scores of do_forward must be {}", expected.text()), scores.shape());
   }
   pass.scores = scores;
   pass.loss = this;
-  return loss;
+  pass.counts = pass.targets.weights.empty() || total_weight(pass.targets, y.samples()) > 0;
+  return pass.counts ? loss : 0;
 }
 
 Signal Loss::backward(Tape& tape) const {
@@ -181,15 +276,18 @@ Signal Loss::backward(Tape& tape) const {
   }
   const Shape shape = pass.y.shape();
   pass.dy.resize(shape);
-  do_backward(pass.y, pass.labels, pass.scores, pass.dy, tape.child(0));
+  if (pass.counts) {
+    do_backward(pass.y, pass.targets, pass.scores, pass.dy, tape.child(0));
+  } else {
+    pass.dy.zero();
+  }
   if (pass.dy.shape() != shape) {
     throw ShapeError(kind(), fmt::format("dy of do_backward must be {}", shape.text()), pass.dy.shape());
   }
   return in_form_of(pass.given, pass.dy, pass.dy_as_given, tape.threads());
 }
 
-double ScoreLoss::do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
-                             Tape& tape) const {
+double ScoreLoss::do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
   if (of_membranes_ && y.is_spikes()) {
     throw ArgumentError(kind(), "y must be real-valued, potentials", "spikes");
   }
@@ -197,59 +295,68 @@ double ScoreLoss::do_forward(const Signal& y, std::span<const std::uint32_t> lab
   const std::size_t K = y.features();
   for_samples(y.samples(), tape.threads(), [&](std::size_t n) {
     float* z = scores.data() + n * K;
+    const std::size_t steps = targets.steps_of(n, T);
     if (over_ == Over::last) {
-      std::copy_n(y.values() + (n * T + T - 1) * K, K, z);
+      std::copy_n(y.values() + (n * T + steps - 1) * K, K, z);
     } else {
-      sum_over_time(z, y, n, over_ == Over::mean ? static_cast<float>(T) : 1.0f);  // (R1), (R6)
+      sum_over_time(z, y, n, steps, over_ == Over::mean ? static_cast<float>(steps) : 1.0f);  // (R1), (R6)
     }
   });
-  return criterion(scores, labels, T);
+  return criterion(scores, targets, T);
 }
 
-void ScoreLoss::do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores,
-                            Tensor& dy, Tape& tape) const {
+void ScoreLoss::do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
+                            Tape& tape) const {
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
   Buffer<float>& dz = tape.saved<Buffer<float>>();
   dz.resize(scores.size());
-  criterion_gradient(dz.span(), scores, labels, T);
-  const float share = over_ == Over::mean ? 1 / static_cast<float>(T) : 1.0f;
+  criterion_gradient(dz.span(), scores, targets, T);
   for_samples(y.samples(), tape.threads(), [&](std::size_t n) {  // (R7)
     float* first = dy.data() + n * T * K;
+    const std::size_t steps = targets.steps_of(n, T);
+    std::fill(first + steps * K, first + T * K, 0.0f);
     if (over_ == Over::last) {
-      std::fill_n(first, (T - 1) * K, 0.0f);
-      std::copy_n(dz.data() + n * K, K, first + (T - 1) * K);
+      std::fill_n(first, (steps - 1) * K, 0.0f);
+      std::copy_n(dz.data() + n * K, K, first + (steps - 1) * K);
       return;
     }
+    const float share = over_ == Over::mean ? 1 / static_cast<float>(steps) : 1.0f;
     for (std::size_t k = 0; k < K; ++k) first[k] = dz[n * K + k] * share;
-    for (std::size_t t = 1; t < T; ++t) std::copy_n(first, K, first + t * K);
+    for (std::size_t t = 1; t < steps; ++t) std::copy_n(first, K, first + t * K);
   });
 }
 
-double ScoreMse::criterion(const Tensor& z, std::span<const std::uint32_t> labels, std::size_t T) const {
-  const float unit = targets_.per_step ? static_cast<float>(T) : 1.0f;
-  return static_cast<double>(reference::mse_forward(z.data(), labels.data(), scale_, targets_.on * unit,
-                                                    targets_.off * unit, z.shape()[0], z.shape()[1],
-                                                    weights_of(*this, labels)));
+double ScoreMse::criterion(const Tensor& z, const Targets& targets, std::size_t T) const {
+  const std::size_t N = z.shape()[0];
+  const float unit = goals_.per_step && targets.lengths.empty() ? static_cast<float>(T) : 1.0f;
+  Units units(targets);
+  return static_cast<double>(
+      reference::mse_forward(z.data(), targets.labels.data(), scale_, goals_.on * unit, goals_.off * unit, N,
+                             z.shape()[1], weights_of(*this, targets, N), units.of(goals_.per_step)));
 }
 
-void ScoreMse::criterion_gradient(std::span<float> dz, const Tensor& z, std::span<const std::uint32_t> labels,
+void ScoreMse::criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
                                   std::size_t T) const {
-  const float unit = targets_.per_step ? static_cast<float>(T) : 1.0f;
-  reference::mse_backward(dz.data(), z.data(), labels.data(), scale_, targets_.on * unit, targets_.off * unit,
-                          z.shape()[0], z.shape()[1], weights_of(*this, labels));
+  const std::size_t N = z.shape()[0];
+  const float unit = goals_.per_step && targets.lengths.empty() ? static_cast<float>(T) : 1.0f;
+  Units units(targets);
+  reference::mse_backward(dz.data(), z.data(), targets.labels.data(), scale_, goals_.on * unit,
+                          goals_.off * unit, N, z.shape()[1], weights_of(*this, targets, N),
+                          units.of(goals_.per_step));
 }
 
-double ScoreCrossEntropy::criterion(const Tensor& z, std::span<const std::uint32_t> labels,
-                                    std::size_t) const {
+double ScoreCrossEntropy::criterion(const Tensor& z, const Targets& targets, std::size_t) const {
+  const std::size_t N = z.shape()[0];
   return static_cast<double>(reference::mean_cross_entropy_forward(
-      z.data(), labels.data(), label_smoothing_, z.shape()[0], z.shape()[1], weights_of(*this, labels)));
+      z.data(), targets.labels.data(), label_smoothing_, N, z.shape()[1], weights_of(*this, targets, N)));
 }
 
-void ScoreCrossEntropy::criterion_gradient(std::span<float> dz, const Tensor& z,
-                                           std::span<const std::uint32_t> labels, std::size_t) const {
-  reference::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), label_smoothing_, z.shape()[0],
-                                         z.shape()[1], weights_of(*this, labels));
+void ScoreCrossEntropy::criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
+                                           std::size_t) const {
+  const std::size_t N = z.shape()[0];
+  reference::mean_cross_entropy_backward(dz.data(), z.data(), targets.labels.data(), label_smoothing_, N,
+                                         z.shape()[1], weights_of(*this, targets, N));
 }
 
 RateMse::RateMse(const RateMseOptions& options)
@@ -298,33 +405,33 @@ Tet::Tet(const TetOptions& options) : options_(options) {
   set_class_weights(options.class_weights);
 }
 
-double Tet::do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
-                       Tape& tape) const {
+double Tet::do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
   const std::size_t N = y.samples();
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
   Buffer<float>& losses = tape.saved<Buffer<float>>();
   losses.resize(N);
   for_samples(N, tape.threads(), [&](std::size_t n) {
-    sum_over_time(scores.data() + n * K, y, n, static_cast<float>(T));
+    const std::size_t steps = targets.steps_of(n, T);
+    sum_over_time(scores.data() + n * K, y, n, steps, static_cast<float>(steps));
     Scratch<float> values(y.is_spikes() ? T * K : 0);
-    losses[n] = reference::tet_forward(outputs_of(y, n, T, K, values), labels[n], lower(options_), T, K);
+    losses[n] =
+        reference::tet_forward(outputs_of(y, n, values), targets.labels[n], lower(options_), steps, K);
   });
-  const reference::SampleWeights weights = weights_of(*this, labels);
-  const double sum =
-      tree_sum(N, [&](std::size_t n) { return weights.of(n) * static_cast<double>(losses[n]); });
-  return sum / weights.sum(N);
+  return mean_of_samples(*this, targets, losses.span());
 }
 
-void Tet::do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor&, Tensor& dy,
-                      Tape& tape) const {
+void Tet::do_backward(const Signal& y, const Targets& targets, const Tensor&, Tensor& dy, Tape& tape) const {
   const std::size_t T = y.steps();
   const std::size_t K = y.features();
-  const reference::SampleWeights weights = weights_of(*this, labels);
+  const reference::SampleWeights weights = weights_of(*this, targets, y.samples());
   for_samples(y.samples(), tape.threads(), [&](std::size_t n) {
+    const std::size_t steps = targets.steps_of(n, T);
     Scratch<float> values(y.is_spikes() ? T * K : 0);
-    reference::tet_backward(dy.data() + n * T * K, outputs_of(y, n, T, K, values), labels[n], lower(options_),
-                            weights.count(n, y.samples()), T, K);
+    float* first = dy.data() + n * T * K;
+    reference::tet_backward(first, outputs_of(y, n, values), targets.labels[n], lower(options_),
+                            weights.count(n, y.samples()), steps, K);
+    std::fill(first + steps * K, first + T * K, 0.0f);
   });
 }
 

@@ -58,10 +58,14 @@ inline int delta_least(float threshold) {
   return least;
 }
 
-/// (E1) (k / 255 - mean) / deviation
+/// (E1) (x - mean) / deviation; a byte k is x = k / 255.
+template <class Real>
+Real current_of(Real x, Real mean, Real deviation) {
+  return (x - mean) / deviation;
+}
 template <class Real>
 Real current_of(std::uint8_t k, Real mean, Real deviation) {
-  return (static_cast<Real>(k) / 255 - mean) / deviation;
+  return current_of(static_cast<Real>(k) / 255, mean, deviation);
 }
 
 }  // namespace volley::reference

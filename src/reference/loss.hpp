@@ -15,28 +15,34 @@ namespace volley::reference {
 
 /// (R10) How much each sample of a batch counts.
 struct SampleWeights {
-  const float* of_class = nullptr;  // (K) w; null: all samples count alike
+  const float* of_class = nullptr;  // (K) w; null: all classes count alike
   const std::uint32_t* labels = nullptr;
-  double total = 0;  // the sum of w[label]
+  double total = 0;                  // the sum of s w[label], where there are weights
+  const float* of_sample = nullptr;  // (N) s; null: all samples count alike
 
   double of(std::size_t n) const {
-    return of_class == nullptr ? 1 : static_cast<double>(of_class[labels[n]]);
+    const double w = of_class == nullptr ? 1 : static_cast<double>(of_class[labels[n]]);
+    return of_sample == nullptr ? w : w * static_cast<double>(of_sample[n]);
   }
-  /// What the sum of w[label] l is divided by.
-  double sum(std::size_t N) const { return of_class == nullptr ? static_cast<double>(N) : total; }
+  /// What the sum of s w[label] l is divided by.
+  double sum(std::size_t N) const {
+    return of_class == nullptr && of_sample == nullptr ? static_cast<double>(N) : total;
+  }
   /// (R11) How many samples there would be, did all count alike, for sample n to have the share that it has.
   double count(std::size_t n, std::size_t N) const { return sum(N) / of(n); }
 };
 
 /// (R2) scale times the mean over batch and classes of (z - target)^2 for scores z (N, K); the target is `on`
-/// for the label, `off` for the others.
+/// for the label, `off` for the others; with `units` (N), these times the sample's.
 template <class Real>
 Real mse_forward(const Real* z, const std::uint32_t* labels, Real scale, Real on, Real off, std::size_t N,
-                 std::size_t K, const SampleWeights& weights = {}) {
+                 std::size_t K, const SampleWeights& weights = {}, const Real* units = nullptr) {
   const double sum = tree_sum(N, [&](std::size_t n) {
+    const Real unit = units == nullptr ? 1 : units[n];
     double squares = 0;
     for (std::size_t k = 0; k < K; ++k) {
-      const double e = static_cast<double>(z[n * K + k]) - static_cast<double>(labels[n] == k ? on : off);
+      const double e =
+          static_cast<double>(z[n * K + k]) - static_cast<double>((labels[n] == k ? on : off) * unit);
       squares += e * e;
     }
     return weights.of(n) * squares;
@@ -46,10 +52,13 @@ Real mse_forward(const Real* z, const std::uint32_t* labels, Real scale, Real on
 /// (R3) dz (N, K)
 template <class Real>
 void mse_backward(Real* dz, const Real* z, const std::uint32_t* labels, Real scale, Real on, Real off,
-                  std::size_t N, std::size_t K, const SampleWeights& weights = {}) {
+                  std::size_t N, std::size_t K, const SampleWeights& weights = {},
+                  const Real* units = nullptr) {
   for (std::size_t n = 0; n < N; ++n) {
+    const Real unit = units == nullptr ? 1 : units[n];
     const Real factor = 2 * scale / static_cast<Real>(weights.count(n, N) * static_cast<double>(K));
-    for (std::size_t k = 0; k < K; ++k) dz[n * K + k] = factor * (z[n * K + k] - (labels[n] == k ? on : off));
+    for (std::size_t k = 0; k < K; ++k)
+      dz[n * K + k] = factor * (z[n * K + k] - (labels[n] == k ? on : off) * unit);
   }
 }
 
@@ -145,6 +154,64 @@ void tet_backward(Real* dy, const Real* y, std::uint32_t label, const TetParamet
     cross_entropy_backward(dy + t * K, y + t * K, label, p.smoothing, entropy_share, K);
     for (std::size_t k = 0; k < K; ++k) dy[t * K + k] += square_share * (y[t * K + k] - p.means);
   }
+}
+
+// (R13) What an error e of a real output is worth, and the slope of that.
+
+struct SquaredError {
+  double value(double e) const { return e * e; }
+  double slope(double e) const { return 2 * e; }
+};
+
+struct AbsoluteError {
+  double value(double e) const { return e < 0 ? -e : e; }
+  double slope(double e) const { return e < 0 ? -1 : e > 0 ? 1 : 0 * e; }  // NaN stays NaN
+};
+
+/// e^2 / 2 up to delta, and from there on straight (Huber, Annals of Mathematical Statistics 35, 1964).
+struct HuberError {
+  double delta;
+  double value(double e) const {
+    const double size = e < 0 ? -e : e;
+    return size <= delta ? 0.5 * e * e : delta * (size - 0.5 * delta);
+  }
+  double slope(double e) const { return e < -delta ? -delta : e > delta ? delta : e; }
+};
+
+/// (R14) The mean over `count` outputs z and their targets of what their errors are worth.
+template <class Real, class Worth>
+double regression_forward(const Real* z, const Real* targets, const Worth& worth, std::size_t count) {
+  double sum = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    sum += worth.value(static_cast<double>(z[i]) - static_cast<double>(targets[i]));
+  return sum / static_cast<double>(count);
+}
+/// (R15) dz (count), times `factor`
+template <class Real, class Worth>
+void regression_backward(Real* dz, const Real* z, const Real* targets, const Worth& worth, double factor,
+                         std::size_t count) {
+  const double share = factor / static_cast<double>(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    dz[i] =
+        static_cast<Real>(worth.slope(static_cast<double>(z[i]) - static_cast<double>(targets[i])) * share);
+  }
+}
+
+/// (R16) The step of the first spike of each output of y (T, K), 0 and 1; that of the last step where there
+/// is none.
+template <class Real>
+void first_spikes(Real* times, const Real* y, std::size_t T, std::size_t K) {
+  for (std::size_t k = 0; k < K; ++k) {
+    std::size_t t = 0;
+    while (t + 1 < T && y[t * K + k] == 0) ++t;
+    times[k] = static_cast<Real>(t);
+  }
+}
+/// (R17) dy (T, K) for the gradient of these times: a spike there would have been earlier, -1.
+template <class Real>
+void first_spikes_backward(Real* dy, const Real* dtimes, const Real* times, std::size_t T, std::size_t K) {
+  std::fill_n(dy, T * K, Real{0});
+  for (std::size_t k = 0; k < K; ++k) dy[static_cast<std::size_t>(times[k]) * K + k] = -dtimes[k];
 }
 
 }  // namespace volley::reference

@@ -21,17 +21,26 @@ constexpr std::size_t kMostPoints = 300;  // of a curve over steps
 constexpr std::size_t kMostClasses = 30;  // of a confusion matrix that a person can read
 constexpr std::size_t kMostConfusions = 20;
 
+/// Whether its network predicts something, which is right or not.
+bool predicts(const RunRecord& run) { return run.epochs.empty() || !std::isnan(run.epochs.back().test_acc); }
+
 std::vector<Fact> headline(const RunRecord& run) {
   std::vector<Fact> facts;
   if (const auto best = best_epoch(run.epochs)) {
     const EpochRecord& epoch = run.epochs[*best];
     const bool validated = epoch.validation.has_value();
-    facts.push_back({"best test accuracy", percent(epoch.test_acc),
-                     fmt::format("epoch {}, {}", epoch.epoch,
-                                 validated ? "chosen on pictures held out of the training"
-                                           : "chosen on the test set, so too high")});
+    const std::string chosen = fmt::format(
+        "epoch {}, {}", epoch.epoch,
+        validated ? "chosen on samples held out of the training" : "chosen on the test set, so too high");
     const EpochRecord& last = run.epochs.back();
-    facts.push_back({"last test accuracy", percent(last.test_acc), fmt::format("epoch {}", last.epoch)});
+    const std::string of_last = fmt::format("epoch {}", last.epoch);
+    if (predicts(run)) {
+      facts.push_back({"best test accuracy", percent(epoch.test_acc), chosen});
+      facts.push_back({"last test accuracy", percent(last.test_acc), of_last});
+    } else {
+      facts.push_back({"best test loss", shown(epoch.test_loss), chosen});
+      facts.push_back({"last test loss", shown(last.test_loss), of_last});
+    }
     facts.push_back(
         {"training speed", grouped(last.train_samples_per_second), "samples per second, last epoch"});
     double seconds = 0;
@@ -123,7 +132,7 @@ void add_epochs(Html& page, const std::vector<EpochRecord>& epochs) {
 void add_curves(Html& page, const RunRecord& run) {
   page.open("div", {{"class", "charts"}});
   draw(page, loss_chart(run));
-  draw(page, accuracy_chart(run));
+  if (predicts(run)) draw(page, accuracy_chart(run));
   draw(page, {.title = "Loss of each iteration (mean and range of neighbours)",
               .x_label = "iteration",
               .y_label = "loss",
@@ -238,7 +247,7 @@ void add_confusions(Html& page, const Tested& tested) {
 }
 
 void add_test(Html& page, const Tested& tested) {
-  page.leaf("p", fmt::format("The checkpoint of epoch {} on {} pictures of {}: accuracy {}, loss {}.",
+  page.leaf("p", fmt::format("The checkpoint of epoch {} on {} samples of {}: accuracy {}, loss {}.",
                              tested.epoch, grouped(static_cast<double>(tested.data.size())), tested.data.name,
                              percent(tested.evaluation.accuracy), shown(tested.evaluation.loss)));
   if (tested.classes.confusion[0].size() > kMostClasses) {

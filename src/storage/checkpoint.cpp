@@ -65,7 +65,8 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(r
   read_number("optimizer_steps", optimizer_steps_);
   position_.epochs_since_best = epochs_since_best(run_.epochs);
   TrainerPosition::fields(position_, [&](std::string_view name, auto& value, const Range& range) {
-    const bool newer = name == "weight_sum" || name == "epochs_since_best";  // 0.1 does not write them
+    constexpr std::string_view kNewer[] = {"weight_sum", "predictions", "min_loss", "epochs_since_best"};
+    const bool newer = std::ranges::find(kNewer, name) != std::end(kNewer);  // 0.1 does not write them
     if (newer && !file_.metadata.contains(position_key(name))) return;
     read_number(position_key(name), value);
     if (!range.contains(static_cast<double>(value))) {
@@ -73,6 +74,7 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(r
                       fmt::format("{}", value));
     }
   });
+  if (!file_.metadata.contains(position_key("predictions"))) position_.predictions = position_.seen;
   if (run_.epochs.size() != position_.epoch - 1) {
     throw FileError(path.string(), fmt::format("metrics of the {} epochs that are done", position_.epoch - 1),
                     std::to_string(run_.epochs.size()));

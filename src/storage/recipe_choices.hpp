@@ -21,6 +21,9 @@ constexpr std::array<std::string_view, 2> choices(Init) { return {"uniform", "no
 constexpr std::array<std::string_view, 2> choices(OnNonFinite) { return {"stop", "skip"}; }
 constexpr std::array<std::string_view, 2> choices(ScheduleUnit) { return {"epoch", "step"}; }
 constexpr std::array<std::string_view, 2> choices(Readout) { return {"last", "mean"}; }
+constexpr std::array<std::string_view, 4> choices(ValueReadout) {
+  return {"mean", "last", "sum", "each_step"};
+}
 constexpr std::array<std::string_view, 2> choices(LatencyFunction) { return {"linear", "log"}; }
 constexpr std::array<std::string_view, 2> choices(PopulationMode) { return {"deterministic", "random"}; }
 constexpr std::array<std::string_view, 2> choices(UpsampleMode) { return {"nearest", "bilinear"}; }

@@ -176,15 +176,73 @@ std::vector<std::uint8_t> bytes_of(std::span<const std::uint32_t> labels, std::s
   return bytes;
 }
 
+void add_text(Sha256& sum, const std::string& text) {
+  sum.add({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+}
+
+void add_pictures(Sha256& sum, const Dataset& part) {
+  add_text(sum, fmt::format("{} {} ", part.shape.text(), part.size()));
+  sum.add(part.pixels);
+  sum.add(bytes_of(part.labels, part.classes.size()));
+}
+
+template <class T>
+void add_values(Sha256& sum, std::span<const T> values) {
+  add_text(sum, fmt::format("{} ", values.size()));
+  sum.add({reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()});
+}
+
+void add_targets(Sha256& sum, const Targets& targets) {
+  add_values(sum, std::span(targets.labels));
+  add_values(sum, targets.values.values());
+  add_values(sum, std::span(targets.weights));
+  add_values(sum, std::span(targets.lengths));
+  for (const Targets& head : targets.heads) add_targets(sum, head);
+}
+
+/// Of samples one after another, so that neither batches nor padding can be seen.
+void add_samples(Sha256& sum, const Source& source) {
+  const SourceInfo& info = source.info();
+  add_text(sum, fmt::format("{} {} ", info.shape.text(), info.size));
+  Samples samples;
+  std::vector<std::uint8_t> bytes;
+  for (std::uint32_t n = 0; n < info.size; ++n) {
+    source.read({&n, 1}, samples);
+    switch (info.kind) {
+      case SampleKind::bytes: sum.add(samples.bytes); break;
+      case SampleKind::values:
+      case SampleKind::sequences: add_values(sum, std::as_const(samples.values).values()); break;
+      case SampleKind::spikes:
+        bytes.resize(samples.spikes.shape().size());
+        samples.spikes.to_bytes(bytes);
+        sum.add(bytes);
+        break;
+      case SampleKind::events:
+        for (const Event& e : samples.events.front())
+          add_text(sum, fmt::format("{} {} {} {} ", e.t, e.x, e.y, e.channel));
+        break;
+    }
+    add_targets(sum, samples.targets);
+  }
+}
+
 }  // namespace
 
 std::string sha256_of(const Split& data) {
   Sha256 sum;
-  for (const Dataset* part : {&data.train, &data.test, &data.validation}) {
-    const std::string shape = fmt::format("{} {} ", part->shape.text(), part->size());
-    sum.add({reinterpret_cast<const std::uint8_t*>(shape.data()), shape.size()});
-    sum.add(part->pixels);
-    sum.add(bytes_of(part->labels, part->classes.size()));
+  for (const Dataset* part : {&data.train, &data.test, &data.validation}) add_pictures(sum, *part);
+  return sum.hex();
+}
+
+std::string sha256_of(const Sources& data) {
+  Sha256 sum;
+  for (const auto& part : {data.train, data.test, data.validation}) {
+    const Dataset* pictures = part != nullptr ? part->pictures() : nullptr;
+    if (part == nullptr || pictures != nullptr) {
+      add_pictures(sum, pictures != nullptr ? *pictures : Dataset{});
+    } else {
+      add_samples(sum, *part);
+    }
   }
   return sum.hex();
 }

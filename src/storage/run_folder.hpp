@@ -95,5 +95,7 @@ void check_unchanged(const Paused& run, const Recipe& recipe, const std::string&
 
 /// The SHA-256 of a data set as it is trained on.
 std::string sha256_of(const Split& data);
+/// The same; of samples that are no pictures in memory, of each by itself.
+std::string sha256_of(const Sources& data);
 
 }  // namespace volley

@@ -45,10 +45,21 @@ std::string non_finite_text(const TrainerPosition& position, double loss,
 }
 
 /// Whether one sample of one step can be trained on: a batch-norm layer refuses one value per channel.
-std::string problem_of_one_sample(const Layer& net, const Encoder& encoder, const Dataset& train) {
-  Tape encoder_tape, tape;
+std::string problem_of_one_sample(const Layer& net, const Encoder& encoder, const Source& train) {
+  Tape tape;
   const std::array<std::uint32_t, 1> samples{0};
-  const Signal x = encoder.encode(train, samples, 1, {}, encoder_tape);
+  ThreadPool& threads = ThreadPool::shared();
+  WalkMemory memory(threads);
+  BatchWalk walk({.source = train,
+                  .order = samples,
+                  .batch = 1,
+                  .steps = 1,
+                  .draw = {},
+                  .encoder = encoder,
+                  .ahead = false},
+                 memory);
+  static_cast<void>(walk.next());
+  const Signal x = walk.batch().x;
   tape.set_context({.training = true, .draw = {}, .samples = samples});
   try {
     static_cast<void>(net.forward(x, tape));
@@ -68,27 +79,32 @@ std::size_t epochs_since_best(const std::vector<EpochRecord>& epochs) {
 
 /// Throws where `data` cannot be trained on for `epochs` epochs from here.
 void Trainer::check_fit(const Sets& data, std::size_t epochs) const {
-  const Dataset& train = data.train;
+  const Source& train = data.train;
+  const SourceInfo& info = train.info();
   check_data(train);
   check_data(data.test);
-  if (data.validation.size() > 0) check_data(data.validation);
-  parts_.augment.check(train.shape);
+  if (data.validation != nullptr) check_data(*data.validation);
+  if (parts_.augment.active() && info.kind != SampleKind::bytes) {
+    throw ArgumentError("trainer", fmt::format("{}: augmentation is for pictures", info.name));
+  }
+  if (info.kind == SampleKind::bytes) parts_.augment.check(info.shape);
   check_range("trainer", "epochs", static_cast<double>(epochs),
               between(0, static_cast<double>(kMaxEpoch - position_.epoch + 1)));
   const std::size_t batches = batches_of(train.size(), options_.drop_last);
   if (batches == 0) {
-    throw ArgumentError("trainer", fmt::format("{}: {} samples do not fill one batch of {}", train.name,
+    throw ArgumentError("trainer", fmt::format("{}: {} samples do not fill one batch of {}", info.name,
                                                train.size(), options_.batch));
   }
   const std::size_t rest = options_.drop_last ? 0 : train.size() % options_.batch;
-  if (options_.steps == 1 && (rest == 0 ? options_.batch : rest) == 1) {
+  const std::size_t T = has_steps(info.kind) ? info.steps : options_.steps;
+  if (T == 1 && (rest == 0 ? options_.batch : rest) == 1) {
     const std::string problem = problem_of_one_sample(net_, *parts_.encoder, train);
     if (!problem.empty()) {
       throw ArgumentError(
           "trainer",
           fmt::format(
               "{}: no batch may have a single sample of a single step; set another batch, or drop_last",
-              train.name),
+              info.name),
           fmt::format("{} = 1 ({})",
                       rest == 1 ? fmt::format("{} mod {}", train.size(), options_.batch) : "batch", problem));
     }
@@ -96,7 +112,7 @@ void Trainer::check_fit(const Sets& data, std::size_t epochs) const {
   if (position_.iteration > batches) {
     throw ArgumentError("trainer",
                         fmt::format("{}: the epoch under way must have at least the {} batches that are done",
-                                    train.name, position_.iteration),
+                                    info.name, position_.iteration),
                         std::to_string(batches));
   }
 }
@@ -111,7 +127,8 @@ History Trainer::fit(const Sets& data, std::size_t epochs, Recorder* recorder) {
   Recorder& report = recorder != nullptr ? *recorder : silent;
   tell([&] {
     report.begin(position_.epoch - 1 + epochs, batches_of(data.train.size(), options_.drop_last),
-                 batches_of(data.validation.size(), false) + batches_of(data.test.size(), false));
+                 batches_of(data.validation != nullptr ? data.validation->size() : 0, false) +
+                     batches_of(data.test.size(), false));
   });
   History history;
   while (history.epochs.size() < epochs && !history.stopped && !history.stopped_early) {
@@ -135,7 +152,7 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
   const Clock::time_point start = Clock::now();
   Evaluation held_out;
   Draw draw{options_.seed, static_cast<std::uint32_t>(position_.epoch), Draw::Purpose::validation};
-  if (validation.size() > 0) held_out = run_evaluation(validation, draw, &report);
+  if (validation != nullptr) held_out = run_evaluation(*validation, draw, &report);
   if (held_out.stopped) return false;
   draw.purpose = Draw::Purpose::test;
   Evaluation evaluation = run_evaluation(test, draw, &report);
@@ -145,31 +162,37 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
   EpochRecord record{
       .epoch = position_.epoch,
       .train_loss = position_.loss_sum / (position_.weight_sum > 0 ? position_.weight_sum : seen),
-      .train_acc = static_cast<double>(position_.right) / seen,
+      .train_acc = share_of({position_.right, position_.predictions}),
       .test_loss = evaluation.loss,
       .test_acc = evaluation.accuracy,
-      .max_test_acc = std::max(position_.max_test_acc, evaluation.accuracy),
+      .max_test_acc = std::isnan(evaluation.accuracy) ? evaluation.accuracy
+                                                      : std::max(position_.max_test_acc, evaluation.accuracy),
       .train_samples_per_second = samples / position_.seconds,
       .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
       .seconds = position_.seconds + seconds_since(start),
       .test_silent = evaluation.silent};
   record.activity = std::move(evaluation.activity);
-  const double best_before = validation.size() > 0 ? position_.max_validation_acc : position_.max_test_acc;
   double max_validation_acc = position_.max_validation_acc;
   double test_acc_at_best = position_.test_acc_at_best_validation;
-  if (validation.size() > 0) {
+  if (validation != nullptr) {
     if (position_.epoch == 1 || held_out.accuracy > max_validation_acc) {
       max_validation_acc = held_out.accuracy;
       test_acc_at_best = evaluation.accuracy;
     }
     record.validation = {held_out.loss, held_out.accuracy, test_acc_at_best};
   }
-  const bool best = position_.epoch == 1 || record.score() > best_before;
+  const double accuracy_before =
+      validation != nullptr ? position_.max_validation_acc : position_.max_test_acc;
+  const bool predicts = !std::isnan(record.test_acc);
+  const bool best =
+      position_.epoch == 1 || record.score() > (predicts ? accuracy_before : -position_.min_loss);
+  const double min_loss = !predicts && best ? -record.score() : position_.min_loss;
   position_ = {.epoch = position_.epoch + 1,
                .iterations = position_.iterations,
-               .max_test_acc = record.max_test_acc,
-               .max_validation_acc = max_validation_acc,
-               .test_acc_at_best_validation = test_acc_at_best,
+               .max_test_acc = predicts ? record.max_test_acc : 0,
+               .max_validation_acc = predicts ? max_validation_acc : 0,
+               .test_acc_at_best_validation = predicts ? test_acc_at_best : 0,
+               .min_loss = min_loss,
                .epochs_since_best = best ? 0 : position_.epochs_since_best + 1};
   history.epochs.push_back(record);
   tell([&] { report.epoch(record, *this); });
@@ -177,7 +200,7 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
 }
 
 /// The steps of the epoch that are left; false when the recorder stopped them.
-bool Trainer::train_steps(const Dataset& train, std::size_t batches, Recorder& report) {
+bool Trainer::train_steps(const Source& train, std::size_t batches, Recorder& report) {
   const Draw draw{options_.seed, static_cast<std::uint32_t>(position_.epoch), Draw::Purpose::train};
   const std::span<const std::uint32_t> order = shuffled(train, draw.epoch);
   const Clock::time_point start = Clock::now();
@@ -187,23 +210,23 @@ bool Trainer::train_steps(const Dataset& train, std::size_t batches, Recorder& r
   BatchWalk walk = this->walk(train, order.subspan(done, all - std::min(done, all)), draw);
   while (walk.next()) {
     const std::span<const std::uint32_t> samples = walk.batch().samples;
-    const StepResult step = compute_gradients(train, walk.batch(), draw);
+    const StepResult step = compute_gradients(walk.batch(), draw);
     if (is_good(step)) {
       update(step);
       position_.loss_sum += step.loss * step.weight;
-      if (!parts_.loss->class_weights().empty()) position_.weight_sum += step.weight;
-      position_.right += step.right;
+      if (step.weighted) position_.weight_sum += step.weight;
+      position_.right += step.hits.right;
+      position_.predictions += step.hits.of;
       position_.seen += samples.size();
     }
     ++position_.iteration;
     ++position_.iterations;
     position_.seconds = seconds_before + seconds_since(start);
-    const IterationRecord record{
-        .epoch = position_.epoch,
-        .iteration = position_.iterations,
-        .loss = step.loss,
-        .batch_acc = static_cast<double>(step.right) / static_cast<double>(samples.size()),
-        .grad_norm = step.grad_norm};
+    const IterationRecord record{.epoch = position_.epoch,
+                                 .iteration = position_.iterations,
+                                 .loss = step.loss,
+                                 .batch_acc = share_of(step.hits),
+                                 .grad_norm = step.grad_norm};
     const bool stopped = tell([&] {
       report.iteration(record, *this);
       return report.stop();

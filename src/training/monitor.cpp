@@ -1,5 +1,7 @@
 #include <volley/monitor.hpp>
 
+#include <numeric>
+
 #include <volley/layer.hpp>
 
 #include "training/traces.hpp"
@@ -7,11 +9,23 @@
 namespace volley {
 namespace {
 
+/// The steps of sample n that count.
+std::size_t steps_of(std::span<const std::uint32_t> lengths, std::size_t n, std::size_t T) {
+  return lengths.empty() ? T : lengths[n];
+}
+
+std::size_t steps_of_all(std::span<const std::uint32_t> lengths, std::size_t N, std::size_t T) {
+  std::size_t sum = 0;
+  for (std::size_t n = 0; n < N; ++n) sum += steps_of(lengths, n, T);
+  return sum;
+}
+
 /// These do not come back any more.
-std::size_t count_at_last_step(const Spikes& s) {
+std::size_t count_at_last_step(const Spikes& s, std::span<const std::uint32_t> lengths) {
   std::size_t count = 0;
   for (std::size_t n = 0; n < s.samples(); ++n) {
-    for (std::size_t f = 0; f < s.features(); ++f) count += s.fired(n, s.steps() - 1, f);
+    const std::size_t last = steps_of(lengths, n, s.steps()) - 1;
+    for (std::size_t f = 0; f < s.features(); ++f) count += s.fired(n, last, f);
   }
   return count;
 }
@@ -37,7 +51,9 @@ LayerActivity total_of(std::span<const LayerActivity> layers) {
 
 void Monitor::look(const Tape& tape) {
   place_ = 0;
-  for_each_trace(tape, [&](const std::string& name, const Tape& layer) { count_layer(name, layer.trace()); });
+  const std::span<const std::uint32_t> lengths = tape.context().lengths;
+  for_each_trace(
+      tape, [&](const std::string& name, const Tape& layer) { count_layer(name, layer.trace(), lengths); });
 }
 
 void Monitor::clear() {
@@ -68,12 +84,13 @@ std::vector<LayerActivity> Monitor::activity() const {
   return layers;
 }
 
-void Monitor::count_layer(const std::string& name, const Trace& trace) {
+void Monitor::count_layer(const std::string& name, const Trace& trace,
+                          std::span<const std::uint32_t> lengths) {
   const Signal& x = trace.x;
   if (place_ == 0) {
     samples_ += x.samples();
     Counts& input = next(kInputLayer, "spikes");
-    if (x.is_spikes()) count_spikes(input, x.spikes());
+    if (x.is_spikes()) count_spikes(input, x.spikes(), lengths);
   }
   Counts& counts = next(name, trace.layer->kind());
   const auto macs = static_cast<double>(trace.layer->macs(x.shape().from(2)));
@@ -81,23 +98,38 @@ void Monitor::count_layer(const std::string& name, const Trace& trace) {
     counts.dense_macs = macs;
     if (trace.layer->is_recurrent()) {
       const Spikes& s = trace.y.spikes();
-      counts.synops +=
-          static_cast<double>(s.count() - count_at_last_step(s)) * (macs / static_cast<double>(s.features()));
+      counts.synops += static_cast<double>(count_all(s, lengths) - count_at_last_step(s, lengths)) *
+                       (macs / static_cast<double>(s.features()));
     } else if (x.is_spikes()) {
-      counts.synops += static_cast<double>(x.spikes().count()) * (macs / static_cast<double>(x.features()));
+      counts.synops +=
+          static_cast<double>(count_all(x.spikes(), lengths)) * (macs / static_cast<double>(x.features()));
     } else {
-      counts.macs += static_cast<double>(x.samples() * x.stored_steps()) * macs;
+      const bool cut = !lengths.empty() && !x.constant();
+      const std::size_t rows =
+          cut ? steps_of_all(lengths, x.samples(), x.steps()) : x.samples() * x.stored_steps();
+      counts.macs += static_cast<double>(rows) * macs;
     }
   }
-  if (trace.y.is_spikes() && !x.is_spikes()) count_spikes(counts, trace.y.spikes());
+  if (trace.y.is_spikes() && !x.is_spikes()) count_spikes(counts, trace.y.spikes(), lengths);
 }
 
-void Monitor::count_spikes(Counts& counts, const Spikes& spikes) {
-  counts.sample_steps += spikes.samples() * spikes.steps();
+std::size_t Monitor::count_all(const Spikes& spikes, std::span<const std::uint32_t> lengths) {
+  if (lengths.empty()) return spikes.count();
+  std::size_t sum = 0;
+  scratch_.resize(spikes.features());
+  for (std::size_t n = 0; n < spikes.samples(); ++n) {
+    spikes.count_by_feature(n, scratch_, lengths[n]);
+    sum += std::accumulate(scratch_.begin(), scratch_.end(), std::size_t{0});
+  }
+  return sum;
+}
+
+void Monitor::count_spikes(Counts& counts, const Spikes& spikes, std::span<const std::uint32_t> lengths) {
+  counts.sample_steps += steps_of_all(lengths, spikes.samples(), spikes.steps());
   counts.fired.resize(spikes.features());
   scratch_.resize(spikes.features());
   for (std::size_t n = 0; n < spikes.samples(); ++n) {
-    spikes.count_by_feature(n, scratch_);
+    spikes.count_by_feature(n, scratch_, steps_of(lengths, n, spikes.steps()));
     for (std::size_t f = 0; f < scratch_.size(); ++f) counts.fired[f] += scratch_[f];
   }
 }

@@ -9,6 +9,9 @@
 #include <volley/error.hpp>
 #include <volley/recipe.hpp>
 
+#include "core/philox.hpp"
+#include "training/batch_walk.hpp"
+
 namespace volley {
 namespace {
 
@@ -151,42 +154,91 @@ Sequential Recipe::build_network(const Shape& picture) const {
   return net;
 }
 
-Sequential Recipe::build_network(const Dataset& train) const {
-  Sequential net = build_network(train.shape);
+Sequential Recipe::build_network(const Source& train) const {
+  Sequential net = build_network(train.info().shape);
   const auto* own = std::get_if<RateInitialization>(&initialization);
   if (own == nullptr) return net;
   ThreadPool threads(training.threads);
-  Tape tape(threads);
-  std::vector<std::uint32_t> samples(std::min(own->samples, train.size()));
-  std::iota(samples.begin(), samples.end(), 0u);
-  const Draw draw{.seed = training.seed};
-  initialize_rates(net, make_encoder(encoder)->encode(train, samples, training.steps, draw, tape), *own,
-                   threads);
+  WalkMemory memory(threads);
+  memory.order.resize(std::min(own->samples, train.size()));
+  std::iota(memory.order.begin(), memory.order.end(), 0u);
+  const std::unique_ptr<Encoder> of = make_encoder(encoder);
+  BatchWalk walk({.source = train,
+                  .order = memory.order,
+                  .batch = memory.order.size(),
+                  .steps = training.steps,
+                  .draw = {.seed = training.seed},
+                  .encoder = *of,
+                  .ahead = false},
+                 memory);
+  if (walk.next()) initialize_rates(net, walk.batch().x, *own, threads);
   return net;
 }
+
+namespace {
+
+/// How many of `samples` a recipe's `validation` holds out.
+std::size_t held_out_of(double validation, std::size_t samples) {
+  const double held_out = validation < 1 ? std::round(validation * static_cast<double>(samples)) : validation;
+  if (held_out == std::floor(held_out)) return static_cast<std::size_t>(held_out);
+  throw RecipeError(fmt::format(
+      "[recipe] validation must be a whole number of samples, or a share < 1, got {}", validation));
+}
+
+std::shared_ptr<const Source> first_of(const std::shared_ptr<const Source>& source, std::size_t samples) {
+  if (source == nullptr || samples == 0 || samples >= source->size()) return source;
+  std::vector<std::uint32_t> ids(samples);
+  std::iota(ids.begin(), ids.end(), 0u);
+  return std::make_shared<Subset>(source, std::move(ids), source->info().name);
+}
+
+}  // namespace
 
 Split Recipe::take(Split whole) const {
   if (train_samples > 0) whole.train = whole.train.first(train_samples);
   if (test_samples > 0) whole.test = whole.test.first(test_samples);
   if (validation == 0) return whole;
-  const double held_out =
-      validation < 1 ? std::round(validation * static_cast<double>(whole.train.size())) : validation;
-  if (held_out != std::floor(held_out)) {
-    throw RecipeError(fmt::format(
-        "[recipe] validation must be a whole number of pictures, or a share < 1, got {}", validation));
-  }
-  hold_out(whole, static_cast<std::size_t>(held_out), training.seed);
+  hold_out(whole, held_out_of(validation, whole.train.size()), training.seed);
   return whole;
 }
 
-Recipe Recipe::balanced_by(const Dataset& train) const {
+Sources Recipe::take(Sources whole) const {
+  whole.train = first_of(whole.train, train_samples);
+  whole.test = first_of(whole.test, test_samples);
+  if (validation == 0 || whole.train == nullptr) return whole;
+  const std::size_t size = whole.train->size(), held_out = held_out_of(validation, size);
+  const std::string of = whole.train->info().name;
+  if (held_out == 0 || held_out >= size) {
+    throw ArgumentError("data",
+                        fmt::format("{}: 1 to {} of its {} samples can be held out", of,
+                                    std::max<std::size_t>(size, 1) - 1, size),
+                        fmt::format("{}", held_out));
+  }
+  std::vector<std::uint32_t> order(size);
+  shuffle(order, PhiloxSequence(philox_key(training.seed, Purpose::hold_out, 0)));
+  std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(held_out));
+  std::sort(order.begin() + static_cast<std::ptrdiff_t>(held_out), order.end());
+  const auto cut = order.begin() + static_cast<std::ptrdiff_t>(held_out);
+  whole.validation =
+      std::make_shared<Subset>(whole.train, std::vector(order.begin(), cut), of + ", held out");
+  whole.train = std::make_shared<Subset>(whole.train, std::vector(cut, order.end()), of);
+  return whole;
+}
+
+Recipe Recipe::balanced_by(const Source& train) const {
   Recipe result = *this;
   const auto resolve = [&](auto& options) {
-    if (!options.class_weights.balanced) return;
-    train.check();
-    std::size_t classes = train.classes.size();
-    if (classes == 0) classes = std::size_t{*std::ranges::max_element(train.labels)} + 1;
-    options.class_weights = balanced_class_weights(train.labels, classes);
+    if constexpr (requires { options.class_weights; }) {
+      if (!options.class_weights.balanced) return;
+      const std::vector<std::uint32_t> labels = labels_of(train);
+      if (labels.empty()) {
+        throw RecipeError(fmt::format(
+            "[recipe] class_weights \"balanced\" needs a label for each sample of {}", train.info().name));
+      }
+      std::size_t classes = train.info().outputs;
+      if (classes == 0) classes = std::size_t{*std::ranges::max_element(labels)} + 1;
+      options.class_weights = balanced_class_weights(labels, classes);
+    }
   };
   std::visit(resolve, result.loss);
   return result;

@@ -32,19 +32,13 @@ bool changes_lr(const Schedule& schedule) {
   return constant == nullptr || constant->warmup > 0;
 }
 
-std::size_t count_right(const Tensor& scores, std::span<const std::uint32_t> labels) {
-  const std::size_t K = scores.shape()[1];
-  std::size_t right = 0;
-  for (std::size_t n = 0; n < labels.size(); ++n) right += predict({scores.data() + n * K, K}) == labels[n];
-  return right;
-}
-
-/// Of sample n, by its scores.
-void count_prediction(Evaluation& evaluation, std::size_t n) {
-  const std::size_t K = evaluation.scores.shape()[1];
-  const std::span<const float> scores(evaluation.scores.data() + n * K, K);
+/// What row i of the scores predicts.
+void count_prediction(Evaluation& evaluation, std::size_t i) {
+  const Shape& shape = evaluation.scores.shape();
+  const std::size_t K = shape[shape.rank() - 1];
+  const std::span<const float> scores(evaluation.scores.data() + i * K, K);
   const std::size_t prediction = predict(scores);
-  evaluation.predictions[n] = static_cast<std::uint32_t>(prediction);
+  evaluation.predictions[i] = static_cast<std::uint32_t>(prediction);
   const bool silent = std::ranges::count(scores, 0.0f) == static_cast<std::ptrdiff_t>(K);
   evaluation.silent += silent;
   evaluation.tied += !silent && std::ranges::count(scores, scores[prediction]) > 1;
@@ -65,26 +59,27 @@ struct Trainer::Pass {
   Tape tape;                     // free between two steps: an evaluation has it too
   Tape loss_tape;
   Monitor monitor;
-  std::vector<std::uint32_t> labels;
   std::vector<NamedParameter> parameters;  // of the network that is in training
   std::vector<NamedTensor> buffers;
   std::vector<Tensor> buffers_before;  // the step under way
   Tensor scores;
   double loss = 0;
   double weight = 0;  // of the batch in a mean of losses
-  std::size_t right = 0;
+  bool weighted = false;
+  Hits hits;
+  Dataset no_pictures;
 
-  /// Runs the network on a batch of `data`: fills labels, scores, loss, weight and right.
-  Signal forward(const Layer& net, const Loss& loss_function, const Dataset& data, const Batch& batch,
-                 const Draw& draw, bool training) {
-    labels.resize(batch.samples.size());
-    std::ranges::transform(batch.samples, labels.begin(),
-                           [&](std::uint32_t sample) { return data.labels[sample]; });
-    tape.set_context({.training = training, .draw = draw, .samples = batch.samples});
+  /// Runs the network on a batch: fills scores, loss, weight and hits.
+  Signal forward(const Layer& net, const Loss& loss_function, const Batch& batch, const Draw& draw,
+                 bool training) {
+    const Targets& targets = *batch.targets;
+    tape.set_context(
+        {.training = training, .draw = draw, .samples = batch.samples, .lengths = targets.lengths});
     const Signal y = net.forward(batch.x, tape);
-    loss = loss_function.forward(y, labels, scores, loss_tape);
-    weight = loss_function.total_weight(labels);
-    right = count_right(scores, labels);
+    loss = loss_function.forward(y, targets, scores, loss_tape);
+    weight = loss_function.total_weight(targets, batch.samples.size());
+    weighted = !loss_function.class_weights().empty() || !targets.weights.empty();
+    hits = loss_function.hits(scores, targets);
     return y;
   }
 };
@@ -109,6 +104,19 @@ Trainer::Trainer(Layer& net, TrainerParts parts, const TrainerOptions& options)
 
 Trainer::~Trainer() = default;
 
+History Trainer::fit(const Sources& data, std::size_t epochs, Recorder* recorder) {
+  if (data.train == nullptr || data.test == nullptr)
+    throw ArgumentError("trainer", "train and test must not be null");
+  return fit(Sets{*data.train, *data.test, data.validation.get()}, epochs, recorder);
+}
+
+History Trainer::fit(const Split& data, std::size_t epochs, Recorder* recorder) {
+  const PictureSource train(data.train), test(data.test);
+  if (data.validation.size() == 0) return fit(Sets{train, test, nullptr}, epochs, recorder);
+  const PictureSource validation(data.validation);
+  return fit(Sets{train, test, &validation}, epochs, recorder);
+}
+
 std::size_t Trainer::threads() const { return pass_->pool.size(); }
 
 void Trainer::set_position(const TrainerPosition& position) {
@@ -128,15 +136,15 @@ void Trainer::begin_fit() {
 }
 
 /// The samples in the order in which an epoch visits them.
-std::span<const std::uint32_t> Trainer::shuffled(const Dataset& train, std::uint32_t epoch) {
+std::span<const std::uint32_t> Trainer::shuffled(const Source& train, std::uint32_t epoch) {
   std::vector<std::uint32_t>& order = pass_->walk.order;
   order.resize(train.size());
   shuffle(order, PhiloxSequence(philox_key(options_.seed, Purpose::shuffle, epoch)));
   return order;
 }
 
-BatchWalk Trainer::walk(const Dataset& train, std::span<const std::uint32_t> order, const Draw& draw) {
-  return {{.data = train,
+BatchWalk Trainer::walk(const Source& train, std::span<const std::uint32_t> order, const Draw& draw) {
+  return {{.source = train,
            .order = order,
            .batch = options_.batch,
            .steps = options_.steps,
@@ -146,14 +154,16 @@ BatchWalk Trainer::walk(const Dataset& train, std::span<const std::uint32_t> ord
           pass_->walk};
 }
 
-Trainer::StepResult Trainer::compute_gradients(const Dataset& train, const Batch& batch, const Draw& draw) {
+Trainer::StepResult Trainer::compute_gradients(const Batch& batch, const Draw& draw) {
   Pass& pass = *pass_;
-  const Signal y = pass.forward(net_, *parts_.loss, train, batch, draw, true);
+  const Signal y = pass.forward(net_, *parts_.loss, batch, draw, true);
   zero_gradients(pass.parameters);
   for (std::size_t i = 0; i < pass.buffers.size(); ++i) pass.buffers_before[i] = *pass.buffers[i].tensor;
+  const Dataset& pictures = batch.data != nullptr ? *batch.data : pass.no_pictures;
   parts_.rule->gradients(net_, *parts_.loss,
-                         {*batch.data, batch.places, pass.labels, y, pass.scores, pass.loss_tape}, pass.tape);
-  return {pass.loss, pass.right, gradient_norm(pass.parameters, pass.pool), pass.weight};
+                         {pictures, batch.places, batch.targets->labels, y, pass.scores, pass.loss_tape},
+                         pass.tape);
+  return {pass.loss, pass.hits, gradient_norm(pass.parameters, pass.pool), pass.weight, pass.weighted};
 }
 
 /// Takes back what the batch has changed in the layers' buffers.
@@ -172,7 +182,7 @@ void Trainer::update(const StepResult& step) {
   parts_.optimizer->step(pass.parameters, pass.pool);
 }
 
-Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* recorder,
+Evaluation Trainer::evaluate(const Source& data, std::size_t epoch, Recorder* recorder,
                              Draw::Purpose purpose) {
   if (stage_ == Stage::working) {
     throw ArgumentError("trainer", "evaluate must not be called within a step or another evaluation");
@@ -186,7 +196,7 @@ Evaluation Trainer::evaluate(const Dataset& data, std::size_t epoch, Recorder* r
 
 /// An evaluation of data that fits. A training that walks keeps its memory, and the one job that threads do
 /// ahead.
-Evaluation Trainer::run_evaluation(const Dataset& data, const Draw& draw, Recorder* recorder) {
+Evaluation Trainer::run_evaluation(const Source& data, const Draw& draw, Recorder* recorder) {
   const Clock::time_point start = Clock::now();
   Pass& pass = *pass_;
   const bool ahead = !pass.walk.walked;
@@ -197,12 +207,16 @@ Evaluation Trainer::run_evaluation(const Dataset& data, const Draw& draw, Record
 
   pass.monitor.clear();
   Evaluation result;
-  const std::size_t K = net_.output_shape(parts_.encoder->output_shape(data.shape))[0];
-  result.scores.resize({data.size(), K});
-  result.predictions.resize(data.size());
-  std::size_t right = 0;
+  const SourceInfo& info = data.info();
+  const std::size_t T = has_steps(info.kind) ? info.steps : options_.steps;
+  const std::size_t K = net_.output_shape(parts_.encoder->output_shape(info.shape))[0];
+  const Shape scores = parts_.loss->scores_shape({data.size(), T, K});
+  const std::size_t row = scores.from(1).size();  // of a sample
+  result.scores.resize(scores);
+  result.scores.zero();
+  Hits hits;
   double weight = 0;
-  BatchWalk walk({.data = data,
+  BatchWalk walk({.source = data,
                   .order = memory.order,
                   .batch = options_.batch,
                   .steps = options_.steps,
@@ -212,26 +226,34 @@ Evaluation Trainer::run_evaluation(const Dataset& data, const Draw& draw, Record
                  memory);
   for (std::size_t b = 0; walk.next(); ++b) {
     const std::size_t samples = walk.batch().samples.size();
-    pass.forward(net_, *parts_.loss, data, walk.batch(), draw, false);
-    if (pass.scores.shape() != Shape{samples, K}) {
+    const Signal y = pass.forward(net_, *parts_.loss, walk.batch(), draw, false);
+    if (y.features() != K) {
       throw ShapeError("trainer",
                        fmt::format("the network's output must be of {} scores, as its output_shape says", K),
-                       pass.scores.shape());
+                       Shape{samples, y.features()});
     }
     if (options_.monitors) pass.monitor.look(pass.tape);
-    std::ranges::copy(pass.scores.values(), result.scores.data() + b * options_.batch * K);
+    const std::size_t of_batch = pass.scores.size() / samples;  // fewer steps where all samples are shorter
+    for (std::size_t n = 0; n < samples; ++n) {
+      std::copy_n(pass.scores.data() + n * of_batch, of_batch,
+                  result.scores.data() + (b * options_.batch + n) * row);
+    }
     result.loss += pass.loss * pass.weight;
     weight += pass.weight;
-    right += pass.right;
+    hits.right += pass.hits.right;
+    hits.of += pass.hits.of;
     if (recorder != nullptr) {
       recorder->test_batch(b + 1, batches);
       result.stopped = recorder->stop();
       if (result.stopped) return result;
     }
   }
-  for (std::size_t n = 0; n < data.size(); ++n) count_prediction(result, n);
-  result.loss /= weight;
-  result.accuracy = static_cast<double>(right) / static_cast<double>(data.size());
+  if (hits.of > 0) {
+    result.predictions.resize(result.scores.size() / K);
+    for (std::size_t i = 0; i < result.predictions.size(); ++i) count_prediction(result, i);
+  }
+  result.loss = weight > 0 ? result.loss / weight : 0;
+  result.accuracy = share_of(hits);
   result.activity = pass.monitor.activity();
   result.seconds = seconds_since(start);
   return result;
@@ -241,17 +263,21 @@ std::size_t Trainer::batches_of(std::size_t samples, bool drop_last) const {
   return drop_last ? samples / options_.batch : (samples + options_.batch - 1) / options_.batch;
 }
 
-void Trainer::check_data(const Dataset& data) const {
-  if (data.size() == 0)
-    throw ArgumentError("trainer", fmt::format("{}: must have at least one sample", data.name), "none");
-  data.check();
-  const std::size_t classes =
-      data.classes.empty() ? std::size_t{*std::ranges::max_element(data.labels)} + 1 : data.classes.size();
-  const Shape out = net_.output_shape(parts_.encoder->output_shape(data.shape));
-  if (out.rank() != 1 || out[0] < classes) {
+void Trainer::check_data(const Source& data) const {
+  const SourceInfo& info = data.info();
+  const auto fail = [&](const std::string& rule, const std::string& got) {
+    throw ArgumentError("trainer", fmt::format("{}: {}", info.name, rule), got);
+  };
+  if (data.size() == 0) fail("must have at least one sample", "none");
+  if (info.kind == SampleKind::events) fail("samples must be bytes, values, sequences or spikes", "events");
+  std::size_t outputs = info.outputs;
+  if (const Dataset* pictures = data.pictures(); pictures != nullptr && pictures->classes.empty())
+    outputs = std::size_t{*std::ranges::max_element(pictures->labels)} + 1;
+  const Shape out = net_.output_shape(parts_.encoder->output_shape(info.shape));
+  if (out.rank() != 1 || out[0] < outputs) {
     throw ShapeError(
         "trainer",
-        fmt::format("{}: the network's output must be one score for each of {} classes", data.name, classes),
+        fmt::format("{}: the network's output must be one score for each of {} classes", info.name, outputs),
         out);
   }
   parts_.loss->check_outputs(out[0]);

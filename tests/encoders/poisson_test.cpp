@@ -68,7 +68,7 @@ TEST(Poisson, TakesProbabilitiesAsTheyAre) {
               Tape other;
               Poisson().encode(Tensor(Shape{3}), 5, {}, other);
             }),
-            "[poisson] probabilities must be (N, features...), got (3)");
+            "[poisson] values must be (N, features...), got (3)");
 }
 
 // A byte k and the probability k / 255 differ by the rounding of a float, so their trains differ hardly ever.

@@ -31,23 +31,22 @@ class Distance final : public Loss {
   std::string_view kind() const override { return "distance"; }
 
  private:
-  double do_forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
-                    Tape&) const override {
+  double do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape&) const override {
     double sum = 0;
     for (std::size_t n = 0; n < y.samples(); ++n) {
       for (std::size_t k = 0; k < y.features(); ++k) {
         float& z = scores.data()[n * y.features() + k] = 0;
         for (std::size_t t = 0; t < y.steps(); ++t) z += y.values()[(n * y.steps() + t) * y.features() + k];
-        sum += std::abs(z - (labels[n] == k ? 1.0f : 0.0f));
+        sum += std::abs(z - (targets.labels[n] == k ? 1.0f : 0.0f));
       }
     }
     return sum / static_cast<double>(y.samples());
   }
-  void do_backward(const Signal& y, std::span<const std::uint32_t> labels, const Tensor& scores, Tensor& dy,
+  void do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
                    Tape&) const override {
     for (std::size_t i = 0; i < dy.size(); ++i) {
       const std::size_t n = i / (y.steps() * y.features()), k = i % y.features();
-      const float e = scores.data()[n * y.features() + k] - (labels[n] == k ? 1.0f : 0.0f);
+      const float e = scores.data()[n * y.features() + k] - (targets.labels[n] == k ? 1.0f : 0.0f);
       dy.data()[i] = (e > 0 ? 1.0f : e < 0 ? -1.0f : 0.0f) / static_cast<float>(y.samples());
     }
   }

@@ -166,7 +166,7 @@ struct Steps : Recorder {
 TEST(ClassWeights, TheTrainingLossOfAnEpochWeighsBatchesByTheirWeights) {
   const Recipe recipe = toy_recipe({"loss.class_weights=[0.5, 4, 1]", "epochs=1", "network.2.v_threshold=0.2",
                                     "network.4.v_threshold=0.2"});
-  const std::unique_ptr<Loss> loss = recipe.build_parts().loss;
+  const std::shared_ptr<const Loss> loss = recipe.build_parts().loss;
   ToyTraining toy(recipe);
   Steps steps;
   const double shown = toy.fit(&steps).epochs.at(0).train_loss;
