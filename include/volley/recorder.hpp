@@ -45,10 +45,13 @@ struct EpochRecord {
   std::optional<ValidationRecord> validation;  // where a part of the training set was held out
   std::vector<LayerActivity> activity;         // of the evaluation on the test set, where monitors are on
 
-  /// What tells which epoch is best: the accuracy on what was held out, or else on the test set; where
-  /// nothing is predicted, the loss there, negated.
+  /// Whether the network predicts something that is right or not, on what tells which epoch is best: what was
+  /// held out, or else the test set.
+  bool predicts() const { return !std::isnan(validation.has_value() ? validation->acc : test_acc); }
+  /// What tells which epoch is best: the accuracy there, or else the loss, negated; NaN where there is
+  /// neither.
   double score() const {
-    if (std::isnan(test_acc)) return -(validation.has_value() ? validation->loss : test_loss);
+    if (!predicts()) return -(validation.has_value() ? validation->loss : test_loss);
     return validation.has_value() ? validation->acc : test_acc;
   }
 };

@@ -146,10 +146,11 @@ class Trainer {
   /// sets must not change until it returns. Throws ArgumentError for sets that do not fit the network, and
   /// within a fit or an evaluation.
   History fit(const Source& train, const Source& test, std::size_t epochs, Recorder* recorder = nullptr) {
-    return fit(Sets{train, test, nullptr}, epochs, recorder);
+    return fit(Sets{train, &test, nullptr}, epochs, recorder);
   }
   /// The same; where there is a `validation`, each epoch is evaluated on it too, and best is the epoch that
-  /// does best on it. Throws ArgumentError where `train` or `test` is null.
+  /// does best on it. Without `test` the test's figures are NaN, and without both there is no best epoch and
+  /// no early stopping. Throws ArgumentError where `train` is null.
   History fit(const Sources& data, std::size_t epochs, Recorder* recorder = nullptr);
   /// The same of pictures in memory.
   History fit(const Dataset& train, const Dataset& test, std::size_t epochs, Recorder* recorder = nullptr) {
@@ -188,7 +189,7 @@ class Trainer {
   /// The data of a fit.
   struct Sets {
     const Source& train;
-    const Source& test;
+    const Source* test;        // or null
     const Source* validation;  // or null
   };
   struct StepResult {

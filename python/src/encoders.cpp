@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <nanobind/stl/shared_ptr.h>
 
 #include <numeric>
 
@@ -241,6 +242,16 @@ void bind_periodic(nb::module_& m) {
 }
 
 }  // namespace
+
+std::shared_ptr<const Encoder> encoder_from(nb::handle object) {
+  if (!nb::isinstance<EncoderWithSeed>(object)) {
+    throw nb::type_error(fmt::format("encoder must be an encoder, such as volley.Poisson(), got {}",
+                                     nb::cast<std::string>(nb::str(object.type().attr("__name__"))))
+                             .c_str());
+  }
+  const auto held = nb::cast<std::shared_ptr<EncoderWithSeed>>(object);
+  return {held, held->encoder.get()};
+}
 
 void bind_encoders(nb::module_& m) {
   nb::class_<EncoderWithSeed> base(m, "Encoder", "Turns images into a signal over T steps.");

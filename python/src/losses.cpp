@@ -1,9 +1,13 @@
 #include <fmt/format.h>
+#include <nanobind/stl/shared_ptr.h>
 
 #include <cstring>
 
 #include <volley/error.hpp>
+#include <volley/heads.hpp>
 #include <volley/loss.hpp>
+#include <volley/regression_loss.hpp>
+#include <volley/step_loss.hpp>
 
 #include "arrays.hpp"
 #include "module.hpp"
@@ -21,21 +25,74 @@ OwnedSignal output_from(const Loss& loss, nb::handle y) {
   return signal;
 }
 
-nb::tuple loss_forward(const Loss& self, nb::handle y, nb::handle labels) {
+/// What y (N, T, K) is compared with: `targets` are integers (N,) or (T, N), real values (N, K) or (T, N, K),
+/// or a tuple of those of several heads.
+Targets targets_of(const Loss& loss, const Signal& y, nb::handle targets) {
+  const std::string what = fmt::format("[{}] targets", loss.kind());
+  Targets result;
+  if (nb::isinstance<nb::tuple>(targets)) {
+    for (const nb::handle head : targets) result.heads.push_back(targets_of(loss, y, head));
+    return result;
+  }
+  const nb::object numpy = nb::module_::import_("numpy");
+  const nb::object array = numpy.attr("asarray")(targets);
+  const auto rank = nb::cast<std::size_t>(array.attr("ndim"));
+  if (nb::cast<std::string>(array.attr("dtype").attr("kind")) == "f") {
+    const Tensor values = tensor_from(what, rank == 1 ? nb::object(array.attr("reshape")(-1, 1)) : array);
+    if (rank < 3) {
+      result.values = values;
+    } else {
+      result.values = tensor_from(what, numpy.attr("ascontiguousarray")(array.attr("swapaxes")(0, 1)));
+    }
+    return result;
+  }
+  const bool of_steps = rank == 2;
+  result.labels = labels_from(
+      fmt::format("[{}] labels", loss.kind()),
+      of_steps ? nb::object(numpy.attr("ascontiguousarray")(array.attr("swapaxes")(0, 1)).attr("reshape")(-1))
+               : nb::borrow(targets));
+  return result;
+}
+
+Targets targets_from(const Loss& loss, const Signal& y, nb::handle targets, nb::handle lengths,
+                     nb::handle weights) {
+  Targets result = targets_of(loss, y, targets);
+  if (!lengths.is_none()) result.lengths = labels_from(fmt::format("[{}] lengths", loss.kind()), lengths);
+  if (!weights.is_none()) {
+    const Tensor values = tensor_from(fmt::format("[{}] weights", loss.kind()), weights);
+    result.weights.assign(values.values().begin(), values.values().end());
+  }
+  return result;
+}
+
+/// Scores as Python has them, time first where they have steps.
+nb::object scores_array(const Tensor& scores) {
+  nb::object array = to_array(scores);
+  return scores.shape().rank() == 3 ? array.attr("swapaxes")(0, 1) : array;
+}
+
+nb::tuple loss_forward(const Loss& self, nb::handle y, nb::handle targets, nb::handle lengths,
+                       nb::handle weights) {
   const OwnedSignal signal = output_from(self, y);
-  const std::vector<std::uint32_t> values = labels_from(fmt::format("[{}] labels", self.kind()), labels);
+  const Targets of = targets_from(self, view(signal), targets, lengths, weights);
   const std::shared_ptr<ThreadPool> pool = threads();
   Tape tape(*pool);
   Tensor scores;
-  const double loss = alone([&] { return self.forward(view(signal), values, scores, tape); });
-  return nb::make_tuple(loss, to_array(scores));
+  const double loss = alone([&] { return self.forward(view(signal), of, scores, tape); });
+  return nb::make_tuple(loss, scores_array(scores));
 }
 
-nb::object loss_backward(const Loss& self, nb::handle y, nb::handle labels, nb::handle scores) {
+nb::object loss_backward(const Loss& self, nb::handle y, nb::handle targets, nb::handle scores,
+                         nb::handle lengths, nb::handle weights) {
   const OwnedSignal signal = output_from(self, y);
-  const std::vector<std::uint32_t> values = labels_from(fmt::format("[{}] labels", self.kind()), labels);
-  const Tensor given = tensor_from(fmt::format("[{}] scores", self.kind()), scores);
-  const Shape expected{view(signal).samples(), view(signal).features()};
+  const Targets of = targets_from(self, view(signal), targets, lengths, weights);
+  Tensor given = tensor_from(fmt::format("[{}] scores", self.kind()), scores);
+  const Shape expected = self.scores_shape(view(signal).shape());
+  if (expected.rank() == 3 && given.shape().rank() == 3) {
+    given = tensor_from(
+        fmt::format("[{}] scores", self.kind()),
+        nb::module_::import_("numpy").attr("ascontiguousarray")(nb::borrow(scores).attr("swapaxes")(0, 1)));
+  }
   if (!(given.shape() == expected)) {
     throw ShapeError(self.kind(),
                      fmt::format("scores must be those that forward returned, of shape {}", expected.text()),
@@ -45,9 +102,9 @@ nb::object loss_backward(const Loss& self, nb::handle y, nb::handle labels, nb::
   Tape tape(*pool);
   const Signal dy = alone([&] {
     Tensor scores_of_y;
-    self.forward(view(signal), values, scores_of_y, tape);
+    self.forward(view(signal), of, scores_of_y, tape);
     if (std::memcmp(scores_of_y.data(), given.data(), given.size() * sizeof(float)) != 0) {
-      throw ArgumentError(self.kind(), "scores must be those that forward returned for y and labels");
+      throw ArgumentError(self.kind(), "scores must be those that forward returned for y and targets");
     }
     return self.backward(tape);
   });
@@ -72,18 +129,26 @@ void bind_loss(nb::module_& m) {
           "class_weights", [](const Loss& self) { return self.class_weights(); },
           "One for each output; empty: every class has the weight 1.")
       .def(
-          "forward", loss_forward, nb::arg("y"), nb::arg("labels"),
+          "forward", loss_forward, nb::arg("y"), nb::arg("labels"), nb::arg("lengths").none() = nb::none(),
+          nb::arg("weights").none() = nb::none(),
           nb::sig(
               "def forward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_], labels: "
-              "numpy.typing.ArrayLike) -> tuple[float, numpy.typing.NDArray[numpy.float32]]"),
-          "y: (T, N, K), spikes or float32; labels: integers (N,), 0 to K - 1.\n\n"
-          "Returns the loss and the scores, float32 (N, K): the class of the highest is the prediction. "
-          "Raises "
-          "ArgumentError\nfor labels that do not fit.")
+              "numpy.typing.ArrayLike | tuple, lengths: numpy.typing.ArrayLike | None = None, weights: "
+              "numpy.typing.ArrayLike | None = None) -> tuple[float, numpy.typing.NDArray[numpy.float32]]"),
+          "y: (T, N, K), spikes or float32. labels, the targets: integers (N,), 0 to K - 1, or (T, N), one "
+          "for each "
+          "step; for a\nregression floats (N, K) or (T, N, K); a tuple of these for Heads. lengths: (N,), "
+          "the steps "
+          "that each sample has, all T unless\ngiven. weights: (N,), how much each sample counts.\n\n"
+          "Returns the loss and the scores, float32 (N, K), or (T, N, K) where every step is scored: the "
+          "class of "
+          "the highest is the\nprediction. Raises ArgumentError for targets that do not fit.")
       .def("backward", loss_backward, nb::arg("y"), nb::arg("labels"), nb::arg("scores"),
+           nb::arg("lengths").none() = nb::none(), nb::arg("weights").none() = nb::none(),
            nb::sig("def backward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_], "
                    "labels: "
-                   "numpy.typing.ArrayLike, scores: numpy.typing.NDArray[numpy.float32]) -> "
+                   "numpy.typing.ArrayLike | tuple, scores: numpy.typing.NDArray[numpy.float32], lengths: "
+                   "numpy.typing.ArrayLike | None = None, weights: numpy.typing.ArrayLike | None = None) -> "
                    "numpy.typing.NDArray[numpy.float32]"),
            "dy, float32 (T, N, K): the gradient of the loss with respect to y, given the scores of forward.");
 }
@@ -196,12 +261,122 @@ void bind_losses_of_membranes(nb::module_& m) {
       .def("__repr__", &repr_of_loss<Tet>);
 }
 
+template <class L>
+void bind_regression(nb::module_& m, const char* name, const char* doc) {
+  nb::class_<L, Loss>(
+      m, name,
+      fmt::format("{}\n\nscale: > 0. readout: what is compared, \"mean\" over the sample's steps, "
+                  "\"last\", \"sum\" or \"each_step\".",
+                  doc)
+          .c_str())
+      .def(
+          "__init__",
+          [](L* self, float scale, const std::string& readout) {
+            typename L::Options options;
+            options.scale = scale;
+            options.readout = choice_from<ValueReadout>(L::Options::kKind, "readout", readout);
+            new (self) L(options);
+          },
+          nb::arg("scale") = 1.0f, nb::arg("readout") = "mean")
+      .def("__repr__", &repr_of_loss<L>);
+}
+
+void bind_losses_of_values(nb::module_& m) {
+  bind_regression<Mse>(m, "Mse",
+                       "scale times the mean over batch and outputs of (y - target)^2: a regression.");
+  bind_regression<L1>(m, "L1", "scale times the mean over batch and outputs of |y - target|: a regression.");
+  nb::class_<Huber, Loss>(m, "Huber",
+                          "scale times the mean over batch and outputs of e^2 / 2 for an error e of at most "
+                          "delta, delta (|e| - delta / 2) "
+                          "beyond: a\nregression, as torch.nn.HuberLoss.\n\nscale, delta: > 0. readout: what "
+                          "is compared, \"mean\" over "
+                          "the sample's steps, \"last\", \"sum\" or \"each_step\".")
+      .def(
+          "__init__",
+          [](Huber* self, float scale, const std::string& readout, float delta) {
+            new (self) Huber({.scale = scale,
+                              .readout = choice_from<ValueReadout>("huber", "readout", readout),
+                              .delta = delta});
+          },
+          nb::arg("scale") = 1.0f, nb::arg("readout") = "mean", nb::arg("delta") = 1.0f)
+      .def("__repr__", &repr_of_loss<Huber>);
+}
+
+template <class L>
+void bind_entropy(nb::module_& m, const char* name, const char* doc) {
+  nb::class_<L, Loss>(m, name, doc)
+      .def(
+          "__init__",
+          [](L* self, float label_smoothing, const Weights& w) {
+            typename L::Options options;
+            options.label_smoothing = label_smoothing;
+            options.class_weights = class_weights(w);
+            new (self) L(options);
+          },
+          nb::arg("label_smoothing") = 0.0f, nb::arg("class_weights") = nb::none())
+      .def("__repr__", &repr_of_loss<L>);
+}
+
+void bind_losses_of_steps(nb::module_& m) {
+  bind_entropy<StepCrossEntropy>(
+      m, "StepCrossEntropy",
+      "Classifies every step: the mean over a sample's steps of -log softmax(y[t])[label[t]]. "
+      "Labels are (T, N), or (N,) where a\nsample has one for all its steps.\n\n"
+      "label_smoothing: 0 to 1, PyTorch's.");
+  bind_entropy<FirstSpikeCrossEntropy>(
+      m, "FirstSpikeCrossEntropy",
+      "-log softmax(-t)[label] of the steps t at which the outputs, spikes, fire first: snnTorch's "
+      "ce_temporal_loss. An output that\ndoes not fire counts as if it fired at the last step.\n\n"
+      "label_smoothing: 0 to 1, PyTorch's.");
+  nb::class_<FirstSpikeMse, Loss>(
+      m, "FirstSpikeMse",
+      "scale times the mean over the outputs of (t - target)^2, t being the step of the first spike: "
+      "snnTorch's "
+      "mse_temporal_loss.\nThe label should fire at on_step, the others at off_step (None: the last); or the "
+      "targets are steps, floats (N, K).")
+      .def(
+          "__init__",
+          [](FirstSpikeMse* self, float scale, float on_step, std::optional<float> off_step,
+             const Weights& w) {
+            new (self) FirstSpikeMse({.scale = scale,
+                                      .on_step = on_step,
+                                      .off_step = off_step,
+                                      .class_weights = class_weights(w)});
+          },
+          nb::arg("scale") = 1.0f, nb::arg("on_step") = 0.0f, nb::arg("off_step") = nb::none(),
+          nb::arg("class_weights") = nb::none())
+      .def("__repr__", &repr_of_loss<FirstSpikeMse>);
+  nb::class_<Heads, Loss>(m, "Heads",
+                          "Several losses, each of its own part of the outputs: the sum of weight times "
+                          "loss. Each head is a tuple "
+                          "(loss, outputs) or\n(loss, outputs, weight), in the order of the outputs; its "
+                          "targets come as a tuple.")
+      .def(
+          "__init__",
+          [](Heads* self, const nb::list& given) {
+            std::vector<Head> heads;
+            for (const nb::handle item : given) {
+              const nb::tuple head = nb::cast<nb::tuple>(item);
+              if (head.size() < 2 || head.size() > 3)
+                throw ArgumentError("heads", "a head must be (loss, outputs) or (loss, outputs, weight)");
+              heads.push_back({nb::cast<std::shared_ptr<Loss>>(head[0]), nb::cast<std::size_t>(head[1]),
+                               head.size() == 3 ? nb::cast<float>(head[2]) : 1.0f});
+            }
+            new (self) Heads(std::move(heads));
+          },
+          nb::arg("heads"), nb::sig("def __init__(self, heads: list[tuple]) -> None"))
+      .def("__repr__",
+           [](const Heads& self) { return fmt::format("<Heads of {} losses>", self.heads().size()); });
+}
+
 }  // namespace
 
 void bind_losses(nb::module_& m) {
   bind_loss(m);
   bind_losses_of_spikes(m);
   bind_losses_of_membranes(m);
+  bind_losses_of_values(m);
+  bind_losses_of_steps(m);
   m.def("balanced_class_weights", balanced, nb::arg("labels"), nb::arg("classes"),
         nb::sig("def balanced_class_weights(labels: numpy.typing.ArrayLike, classes: int) -> list[float]"),
         "Class weights N / (K count[k]) of N labels of K classes: scikit-learn's class_weight=\"balanced\". "

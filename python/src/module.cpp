@@ -128,6 +128,8 @@ NB_MODULE(_volley, m) {
   bind_metrics(m);
   bind_optimizers(m);
   bind_training(m);
+  bind_sources(m);
+  bind_trainer(m);
 
   m.def(
       "set_threads",

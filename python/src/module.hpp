@@ -18,6 +18,11 @@
 #include "storage/recipe_choices.hpp"
 #include "surrogate_caster.hpp"
 
+namespace volley {
+class Encoder;
+class Optimizer;
+}  // namespace volley
+
 namespace volley::python {
 
 namespace nb = nanobind;
@@ -37,6 +42,12 @@ void bind_losses(nb::module_& m);
 void bind_metrics(nb::module_& m);
 void bind_optimizers(nb::module_& m);
 void bind_training(nb::module_& m);
+void bind_sources(nb::module_& m);
+void bind_trainer(nb::module_& m);
+
+/// The encoder, and the optimizer, that an object of Python holds. Throws TypeError for another object.
+std::shared_ptr<const Encoder> encoder_from(nb::handle object);
+std::shared_ptr<Optimizer> optimizer_from(nb::handle object);
 
 /// The pool that passes share out their work to; volley.set_threads makes another.
 std::shared_ptr<ThreadPool> threads();

@@ -227,6 +227,16 @@ void clip_value(const std::shared_ptr<Layer>& net, float most) {
 
 }  // namespace
 
+std::shared_ptr<Optimizer> optimizer_from(nb::handle object) {
+  if (!nb::isinstance<Stepper>(object)) {
+    throw nb::type_error(fmt::format("optimizer must be an optimizer, such as volley.Adam(), got {}",
+                                     nb::cast<std::string>(nb::str(object.type().attr("__name__"))))
+                             .c_str());
+  }
+  const auto held = nb::cast<std::shared_ptr<Stepper>>(object);
+  return {held, &held->optimizer()};
+}
+
 void bind_optimizers(nb::module_& m) {
   bind_optimizer_classes(m);
   bind_schedules(m);

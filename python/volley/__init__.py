@@ -22,10 +22,12 @@ from .errors import Error as Error
 from .errors import FileError as FileError
 from .errors import RecipeError as RecipeError
 from .errors import ShapeError as ShapeError
+from .sources import as_source as as_source
+from .trainer import Trainer as Trainer
 
 _volley._use_environment_target()
 
 # All that the module has, so that a new neuron is a name here without another line; what is about data sets
 # is in `datasets`.
-__all__ = ["__version__", "datasets", "errors", *errors.__all__]
+__all__ = ["__version__", "Trainer", "as_source", "datasets", "errors", *errors.__all__]
 __all__ += [name for name in dir(_volley) if not name.startswith("_") and "_dataset" not in name]

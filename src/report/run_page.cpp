@@ -22,7 +22,7 @@ constexpr std::size_t kMostClasses = 30;  // of a confusion matrix that a person
 constexpr std::size_t kMostConfusions = 20;
 
 /// Whether its network predicts something, which is right or not.
-bool predicts(const RunRecord& run) { return run.epochs.empty() || !std::isnan(run.epochs.back().test_acc); }
+bool predicts(const RunRecord& run) { return run.epochs.empty() || run.epochs.back().predicts(); }
 
 std::vector<Fact> headline(const RunRecord& run) {
   std::vector<Fact> facts;

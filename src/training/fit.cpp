@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include <volley/error.hpp>
@@ -17,6 +18,8 @@ namespace volley {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -82,7 +85,9 @@ void Trainer::check_fit(const Sets& data, std::size_t epochs) const {
   const Source& train = data.train;
   const SourceInfo& info = train.info();
   check_data(train);
-  check_data(data.test);
+  if (data.test != nullptr) check_data(*data.test);
+  if (options_.early_stopping > 0 && data.test == nullptr && data.validation == nullptr)
+    throw ArgumentError("trainer", "early_stopping needs a test or a validation set", "none");
   if (data.validation != nullptr) check_data(*data.validation);
   if (parts_.augment.active() && info.kind != SampleKind::bytes) {
     throw ArgumentError("trainer", fmt::format("{}: augmentation is for pictures", info.name));
@@ -128,7 +133,7 @@ History Trainer::fit(const Sets& data, std::size_t epochs, Recorder* recorder) {
   tell([&] {
     report.begin(position_.epoch - 1 + epochs, batches_of(data.train.size(), options_.drop_last),
                  batches_of(data.validation != nullptr ? data.validation->size() : 0, false) +
-                     batches_of(data.test.size(), false));
+                     batches_of(data.test != nullptr ? data.test->size() : 0, false));
   });
   History history;
   while (history.epochs.size() < epochs && !history.stopped && !history.stopped_early) {
@@ -155,7 +160,8 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
   if (validation != nullptr) held_out = run_evaluation(*validation, draw, &report);
   if (held_out.stopped) return false;
   draw.purpose = Draw::Purpose::test;
-  Evaluation evaluation = run_evaluation(test, draw, &report);
+  Evaluation evaluation{.loss = kNotKnown, .accuracy = kNotKnown};
+  if (test != nullptr) evaluation = run_evaluation(*test, draw, &report);
   if (evaluation.stopped) return false;
   const auto seen = static_cast<double>(position_.seen);
   const auto samples = static_cast<double>(std::min(batches * options_.batch, train.size()));
@@ -168,7 +174,7 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
       .max_test_acc = std::isnan(evaluation.accuracy) ? evaluation.accuracy
                                                       : std::max(position_.max_test_acc, evaluation.accuracy),
       .train_samples_per_second = samples / position_.seconds,
-      .test_samples_per_second = static_cast<double>(test.size()) / evaluation.seconds,
+      .test_samples_per_second = test != nullptr ? static_cast<double>(test->size()) / evaluation.seconds : 0,
       .seconds = position_.seconds + seconds_since(start),
       .test_silent = evaluation.silent};
   record.activity = std::move(evaluation.activity);
@@ -183,15 +189,16 @@ bool Trainer::fit_epoch(const Sets& data, Recorder& report, History& history) {
   }
   const double accuracy_before =
       validation != nullptr ? position_.max_validation_acc : position_.max_test_acc;
-  const bool predicts = !std::isnan(record.test_acc);
+  const bool predicts = record.predicts();
   const bool best =
       position_.epoch == 1 || record.score() > (predicts ? accuracy_before : -position_.min_loss);
+  const auto known = [](double acc) { return std::isnan(acc) ? 0 : acc; };
   const double min_loss = !predicts && best ? -record.score() : position_.min_loss;
   position_ = {.epoch = position_.epoch + 1,
                .iterations = position_.iterations,
-               .max_test_acc = predicts ? record.max_test_acc : 0,
-               .max_validation_acc = predicts ? max_validation_acc : 0,
-               .test_acc_at_best_validation = predicts ? test_acc_at_best : 0,
+               .max_test_acc = known(record.max_test_acc),
+               .max_validation_acc = known(max_validation_acc),
+               .test_acc_at_best_validation = known(test_acc_at_best),
                .min_loss = min_loss,
                .epochs_since_best = best ? 0 : position_.epochs_since_best + 1};
   history.epochs.push_back(record);

@@ -105,16 +105,15 @@ Trainer::Trainer(Layer& net, TrainerParts parts, const TrainerOptions& options)
 Trainer::~Trainer() = default;
 
 History Trainer::fit(const Sources& data, std::size_t epochs, Recorder* recorder) {
-  if (data.train == nullptr || data.test == nullptr)
-    throw ArgumentError("trainer", "train and test must not be null");
-  return fit(Sets{*data.train, *data.test, data.validation.get()}, epochs, recorder);
+  if (data.train == nullptr) throw ArgumentError("trainer", "train must not be null");
+  return fit(Sets{*data.train, data.test.get(), data.validation.get()}, epochs, recorder);
 }
 
 History Trainer::fit(const Split& data, std::size_t epochs, Recorder* recorder) {
   const PictureSource train(data.train), test(data.test);
-  if (data.validation.size() == 0) return fit(Sets{train, test, nullptr}, epochs, recorder);
+  if (data.validation.size() == 0) return fit(Sets{train, &test, nullptr}, epochs, recorder);
   const PictureSource validation(data.validation);
-  return fit(Sets{train, test, &validation}, epochs, recorder);
+  return fit(Sets{train, &test, &validation}, epochs, recorder);
 }
 
 std::size_t Trainer::threads() const { return pass_->pool.size(); }
