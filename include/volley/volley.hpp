@@ -2,6 +2,7 @@
 
 // Everything: spiking neural networks trained by surrogate-gradient backpropagation through time.
 
+#include <volley/array.hpp>
 #include <volley/augment.hpp>
 #include <volley/batch_norm.hpp>
 #include <volley/conv.hpp>
@@ -29,8 +30,10 @@
 #include <volley/rule.hpp>
 #include <volley/schedule.hpp>
 #include <volley/signal.hpp>
+#include <volley/source.hpp>
 #include <volley/state.hpp>
 #include <volley/surrogate.hpp>
+#include <volley/targets.hpp>
 #include <volley/trainer.hpp>
 #include <volley/upsample.hpp>
 #include <volley/version.hpp>
