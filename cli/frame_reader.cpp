@@ -15,7 +15,7 @@
 #include <volley/error.hpp>
 
 #include "core/text.hpp"
-#include "data/current_csv.hpp"
+#include "data/csv_text.hpp"
 
 namespace volley::cli {
 namespace {

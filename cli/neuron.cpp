@@ -23,6 +23,7 @@
 #include "common.hpp"
 #include "core/files.hpp"
 #include "core/nearest.hpp"
+#include "data/csv_text.hpp"
 #include "data/current_csv.hpp"
 #include "figures/figure.hpp"
 #include "reference/neurons.hpp"

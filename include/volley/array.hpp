@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -56,10 +57,18 @@ class Array {
   std::shared_ptr<const void> owner_;
 };
 
-/// The arrays of a file, by name. .npy (one, named ""), .npz, .safetensors, and .csv (a line a row, numbers
-/// between commas; a first line of names gives one array for each column, otherwise all are one, named "").
-/// What a file has uncompressed is mapped. Throws FileError for a file that is missing, damaged, or of a kind
-/// or an element type that is not known.
+/// The arrays of a file, by name.
+///
+/// | file             | arrays                                                                          |
+/// |------------------|---------------------------------------------------------------------------------|
+/// | .npy             | one, named ""                                                                   |
+/// | .npz             | all; each is read once, for its checksum                                        |
+/// | .safetensors     | all; BF16 as float32                                                            |
+/// | .csv with names  | one per column: int64 where no number has a point or an exponent, else float64  |
+/// | .csv without     | one, named "", (lines, columns), float64                                        |
+///
+/// Elements that the file has uncompressed, and aligned to their size, are mapped. Throws FileError for a
+/// file that is missing, damaged, or of a kind or an element type that is not known.
 std::map<std::string, Array> read_arrays(const std::filesystem::path& path);
 
 /// The parts of an ArraySource.
@@ -68,8 +77,9 @@ struct ArrayParts {
   /// One row a sample: (N, shape...), and (N, T, shape...) where samples have steps. Or, with lengths, the
   /// steps of all samples one after another: (sum of the lengths, shape...).
   Array x;
-  /// Whole numbers: a class for each sample (N), or for each step (N, T). Real: (N), (N, K), (N, T, K). None:
-  /// no targets.
+  /// Whole numbers: a class for each sample (N), or for each step (N, T). Real: (N), (N, K), (N, T, K). Where
+  /// x has the steps of all samples one after another, those for steps have too: (sum), and (sum, K). None:
+  /// no targets. What padding has is not read.
   Array targets;
   Array lengths;  // (N): the steps of each sample
   Array weights;  // (N): how much each counts
@@ -85,12 +95,20 @@ class ArraySource final : public Source {
   explicit ArraySource(const ArrayParts& parts);
 
  private:
+  struct Contents;
+  ArraySource(const ArrayParts& parts, Contents&& contents);
   void do_read(std::span<const std::uint32_t> ids, Samples& samples) const override;
+  void read_x(std::span<const std::uint32_t> ids, std::size_t T, Samples& samples) const;
+  void read_spikes(std::span<const std::uint32_t> ids, std::size_t T, Spikes& spikes) const;
+  void read_targets(std::span<const std::uint32_t> ids, std::size_t T, Targets& targets) const;
+  std::size_t length_of(std::size_t id) const { return lengths_.empty() ? info().steps : lengths_[id]; }
+  std::size_t first_step_of(std::size_t id) const;
 
   ArrayParts parts_;
   std::vector<std::uint32_t> lengths_;  // none: all have info().steps
   std::vector<std::size_t> first_;      // the first row of each sample, where x has the steps of all
-  std::vector<std::uint32_t> labels_;   // (N), or (N, T)
+  std::vector<std::uint32_t> labels_;   // as parts_.targets
+  bool targets_have_steps_ = false;
 };
 
 }  // namespace volley

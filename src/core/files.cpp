@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -95,26 +96,50 @@ void flush_folder(const std::filesystem::path& folder, const std::filesystem::pa
   if (flush_to_disk(fd.get()) != 0 && errno != EINVAL) fail("flush the folder", path, errno);
 }
 
+/// A regular file, open for reading.
+struct RegularFile {
+  // O_NONBLOCK, so that a pipe given by mistake is refused below and not waited for.
+  explicit RegularFile(const std::filesystem::path& path)
+      : fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    if (fd.get() < 0) fail("read", path, errno);
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0) fail("read", path, errno);
+    if (S_ISDIR(status.st_mode)) fail("read", path, EISDIR);
+    if (!S_ISREG(status.st_mode)) {
+      throw FileError(path.string(), "cannot read: must be a regular file");
+    }
+    size = static_cast<std::size_t>(status.st_size);
+  }
+
+  Descriptor fd;
+  std::size_t size = 0;
+};
+
 }  // namespace
 
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  const RegularFile file(path);
+  if (file.size == 0) return;  // mmap refuses 0 bytes
+  void* const data = ::mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, file.fd.get(), 0);
+  if (data == MAP_FAILED) fail("map", path, errno);
+  data_ = static_cast<const char*>(data);
+  size_ = file.size;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+}
+
 std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) {
-  // O_NONBLOCK, so that a pipe given by mistake is refused below and not waited for.
-  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (fd.get() < 0) fail("read", path, errno);
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) fail("read", path, errno);
-  if (S_ISDIR(status.st_mode)) fail("read", path, EISDIR);
-  if (!S_ISREG(status.st_mode)) {
-    throw FileError(path.string(), "cannot read: must be a regular file");
-  }
-  const auto size = static_cast<std::size_t>(status.st_size);
+  const RegularFile file(path);
+  const std::size_t size = file.size;
   if (size > max_bytes) {
     throw FileError(path.string(), fmt::format("must be at most {} bytes, got {}", max_bytes, size));
   }
   std::string bytes(size, '\0');
   std::size_t filled = 0;
   while (filled < size) {
-    const ssize_t count = ::read(fd.get(), bytes.data() + filled, size - filled);
+    const ssize_t count = ::read(file.fd.get(), bytes.data() + filled, size - filled);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail("read", path, errno);
     if (count == 0) break;  // the file has shrunk since

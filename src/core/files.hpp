@@ -8,6 +8,25 @@
 
 namespace volley {
 
+/// A file as memory that is only read; its pages are loaded when they are read. Throws FileError as read_file
+/// does. A file that another program shortens afterwards ends this process at a read beyond its new end.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path);
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  const std::filesystem::path& path() const { return path_; }
+  /// Begins at a page's begin, unless it is empty.
+  std::string_view bytes() const { return {data_, size_}; }
+
+ private:
+  std::filesystem::path path_;
+  const char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
 /// The bytes of a file. Throws a FileError when it is missing, not a regular file, unreadable, or
 /// larger than `max_bytes`.
 std::string read_file(const std::filesystem::path& path, std::size_t max_bytes);

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -12,26 +10,12 @@
 #include <volley/error.hpp>
 
 #include "core/files.hpp"
+#include "data/csv_text.hpp"
 
 namespace volley {
 namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{1} << 28;
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r";
-  const std::size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
-
-/// What was found, fit for a message: short, and without bytes that a terminal would obey.
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kLength = 40;
-  std::string shown = "'";
-  for (const char c : text.substr(0, kLength)) shown += c >= ' ' && c <= '~' ? c : '?';
-  return shown + (text.size() > kLength ? "...'" : "'");
-}
 
 class Parser {
  public:
@@ -43,14 +27,14 @@ class Parser {
     const std::size_t comma = text.find(',');
     const std::size_t columns = comma == std::string_view::npos ? 1 : 2;
     if (columns == 2 && text.find(',', comma + 1) != std::string_view::npos) {
-      fail("expected one column, or two columns t,x, got " + quoted(trimmed(text)));
+      fail("expected one column, or two columns t,x, got " + quoted_text(trimmed(text)));
     }
     if (columns_ == 0) {
       columns_ = columns;
       if (is_header(text, comma)) return;
     } else if (columns != columns_) {
       fail(fmt::format("expected {} as in the lines above, got {}",
-                       columns_ == 1 ? "one column" : "two columns", quoted(trimmed(text))));
+                       columns_ == 1 ? "one column" : "two columns", quoted_text(trimmed(text))));
     }
     if (columns == 1) {
       result_.x.push_back(number(text));
@@ -86,7 +70,7 @@ class Parser {
 
   double number(std::string_view text) const {
     double value = 0;
-    if (!parse_number(text, value)) fail("expected a finite number, got " + quoted(trimmed(text)));
+    if (!parse_number(text, value)) fail("expected a finite number, got " + quoted_text(trimmed(text)));
     return value;
   }
 
@@ -106,24 +90,10 @@ class Parser {
 
 }  // namespace
 
-bool parse_number(std::string_view text, double& value) {
-  text = trimmed(text);
-  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size() && std::isfinite(value);
-}
-
 CurrentCsv read_current_csv(const std::filesystem::path& path) {
   const std::string bytes = read_file(path, kMaxBytes);
-  std::string_view rest = bytes;
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
   Parser parser(path);
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    parser.line(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
+  for_each_line(bytes, [&](std::string_view line) { parser.line(line); });
   return parser.finish();
 }
 

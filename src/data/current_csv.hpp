@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <string_view>
 #include <vector>
 
 namespace volley {
@@ -15,8 +14,5 @@ struct CurrentCsv {
 /// Reads one column of numbers, or two columns t,x, with or without a header line. Throws a FileError with
 /// the line for anything else: "wave.csv:3: expected a finite number, got 'abc'".
 CurrentCsv read_current_csv(const std::filesystem::path& path);
-
-/// A finite number that is all of `text`, but for spaces around it. False when it is not one.
-bool parse_number(std::string_view text, double& value);
 
 }  // namespace volley

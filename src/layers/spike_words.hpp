@@ -55,6 +55,9 @@ struct SpikeWords {
     return spikes.active_count_[sample];
   }
 
+  /// Makes the row-major row of a (sample, step) from one byte per feature, anything but 0 being a spike.
+  static void pack_row(std::uint64_t* row, std::span<const std::uint8_t> bytes);
+
   /// All samples of spikes in train order.
   static kernels::TrainBatch batch(const Spikes& spikes) {
     return {spikes.words_.data(), spikes.active_.data(), spikes.active_count_.data(),

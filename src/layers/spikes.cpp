@@ -95,6 +95,12 @@ void SpikeWords::make_trains(Spikes& spikes, Shape shape) {
   spikes.shape_ = shape;
 }
 
+void SpikeWords::pack_row(std::uint64_t* row, std::span<const std::uint8_t> bytes) {
+  for (std::size_t f = 0; f < bytes.size(); f += 64) {
+    row[f / 64] = pack_bytes(bytes.data() + f, std::min<std::size_t>(64, bytes.size() - f));
+  }
+}
+
 void SpikeWords::to_trains(Spikes& out, const Spikes& in, ThreadPool& threads) {
   make_trains(out, in.shape());
   parallel_for(threads, in.samples(), 1, [&](std::size_t begin, std::size_t end) {
@@ -180,9 +186,7 @@ Spikes Spikes::from_bytes(const Shape& shape, std::span<const std::uint8_t> byte
   const std::uint8_t* row = bytes.data();
   std::uint64_t* words = spikes.words_.data();
   for (std::size_t r = 0; r < shape[0] * shape[1]; ++r, row += spikes.features_, words += spikes.row_words_) {
-    for (std::size_t f = 0; f < spikes.features_; f += 64) {
-      words[f / 64] = pack_bytes(row + f, std::min<std::size_t>(64, spikes.features_ - f));
-    }
+    SpikeWords::pack_row(words, {row, spikes.features_});
   }
   return spikes;
 }

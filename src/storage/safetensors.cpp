@@ -3,28 +3,27 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include <volley/error.hpp>
 
 #include "core/files.hpp"
+#include "core/half.hpp"
+#include "core/load.hpp"
 #include "core/sha256.hpp"
 
 namespace volley {
 namespace {
 
 using Json = nlohmann::json;
-
-static_assert(std::endian::native == std::endian::little,
-              "the format is little-endian, and is copied as it is");
 
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kMaxFileBytes = std::size_t{1} << 36;
@@ -35,30 +34,14 @@ constexpr int kMaxDepth = 3;                          // {"name": {"shape": [
 constexpr const char* kChecksum = "sha256";
 
 template <class T>
-T number_at(const char* from) {
-  T number;
-  std::memcpy(&number, from, sizeof number);
-  return number;
-}
-template <class T>
 double read_number(const char* from) {
-  return static_cast<double>(number_at<T>(from));
+  return static_cast<double>(load<T>(from));
 }
-double read_bf16(const char* from) {
-  return static_cast<double>(std::bit_cast<float>(std::uint32_t{number_at<std::uint16_t>(from)} << 16));
-}
-double read_f16(const char* from) {
-  const auto bits = number_at<std::uint16_t>(from);
-  const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
-  double size = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(mantissa + 1024, exponent - 25);
-  if (exponent == 31) size = mantissa == 0 ? HUGE_VAL : std::nan("");
-  return (bits & 0x8000) != 0 ? -size : size;
-}
+double read_bf16(const char* from) { return static_cast<double>(bfloat16_value(load<std::uint16_t>(from))); }
+double read_f16(const char* from) { return static_cast<double>(half_value(load<std::uint16_t>(from))); }
 
-/// A type of numbers in a file.
-struct Dtype {
-  const char* name;
-  std::size_t bytes;
+/// How numbers of a dtype become a float.
+struct Conversion {
   double (*read)(const char* from);
   bool integer = false;
 
@@ -70,25 +53,21 @@ struct Dtype {
   }
 };
 
-constexpr Dtype kDtypes[] = {
-    {"F32", 4, read_number<float>},
-    {"F64", 8, read_number<double>},
-    {"F16", 2, read_f16},
-    {"BF16", 2, read_bf16},
-    {"I64", 8, read_number<std::int64_t>, true},
-    {"I32", 4, read_number<std::int32_t>, true},
-    {"I16", 2, read_number<std::int16_t>, true},
-    {"I8", 1, read_number<std::int8_t>, true},
-    {"U8", 1, read_number<std::uint8_t>, true},
-    {"BOOL", 1, read_number<std::uint8_t>, true},
+constexpr SafetensorsDtype kDtypes[] = {{"F32", 4}, {"F64", 8}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
+                                        {"I32", 4}, {"I16", 2}, {"I8", 1},  {"U8", 1},   {"BOOL", 1}};
+constexpr Conversion kConversions[] = {
+    {read_number<float>},
+    {read_number<double>},
+    {read_f16},
+    {read_bf16},
+    {read_number<std::int64_t>, true},
+    {read_number<std::int32_t>, true},
+    {read_number<std::int16_t>, true},
+    {read_number<std::int8_t>, true},
+    {read_number<std::uint8_t>, true},
+    {read_number<std::uint8_t>, true},
 };
-
-struct Extent {
-  std::size_t begin;
-  std::size_t end;
-  std::string name;
-  const Dtype* dtype;
-};
+static_assert(std::size(kDtypes) == std::size(kConversions));
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& text) {
   constexpr std::size_t kLongest = 500;  // what a hostile file says can be of any length
@@ -138,51 +117,54 @@ std::vector<std::size_t> read_sizes(const std::filesystem::path& path, const std
   return sizes;
 }
 
-const Dtype& read_dtype(const std::filesystem::path& path, const std::string& name, const Json& tensor) {
+/// Its index in `dtypes`.
+std::size_t read_dtype(const std::filesystem::path& path, const std::string& name, const Json& tensor,
+                       std::span<const SafetensorsDtype> dtypes) {
   const auto dtype = tensor.find("dtype");
   std::string known;
-  for (const Dtype& one : kDtypes) {
-    if (dtype != tensor.end() && *dtype == one.name) return one;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
+  for (std::size_t i = 0; i < dtypes.size(); ++i) {
+    if (dtype != tensor.end() && *dtype == dtypes[i].name) return i;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", dtypes[i].name);
   }
   fail(path, fmt::format("tensor '{}': expected a dtype of {}, found {}", name, known,
                          dtype == tensor.end() ? "none" : dtype->dump()));
 }
 
 /// Where the tensor's bytes lie, its dtype, shape and length having been held against each other.
-Extent read_extent(const std::filesystem::path& path, const std::string& name, const Json& tensor,
-                   Shape& shape) {
+SafetensorsExtent read_extent(const std::filesystem::path& path, const std::string& name, const Json& tensor,
+                              std::span<const SafetensorsDtype> dtypes) {
   if (!tensor.is_object())
     fail(path, fmt::format("tensor '{}': expected a table, found {}", name, tensor.type_name()));
-  const Dtype& dtype = read_dtype(path, name, tensor);
+  const std::size_t dtype = read_dtype(path, name, tensor, dtypes);
   const std::vector<std::size_t> sizes = read_sizes(path, name, tensor, "shape");
   if (sizes.size() > Shape::kMaxRank) {
     fail(path, fmt::format("tensor '{}': expected at most {} dimensions, found {}", name, Shape::kMaxRank,
                            sizes.size()));
   }
-  std::size_t bytes = dtype.bytes;
+  std::size_t bytes = dtypes[dtype].bytes;
   for (const std::size_t size : sizes) {
     if (__builtin_mul_overflow(bytes, size, &bytes)) {
       fail(path, fmt::format("tensor '{}': expected a shape that fits in memory, found {}", name,
                              Shape(sizes).text()));
     }
   }
-  shape = Shape(sizes);
+  const Shape shape(sizes);
   const std::vector<std::size_t> offsets = read_sizes(path, name, tensor, "data_offsets");
   if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] - offsets[0] != bytes) {
     fail(path, fmt::format("tensor '{}': expected two data_offsets {} bytes apart for its shape {}, found {}",
                            name, bytes, shape.text(), tensor["data_offsets"].dump()));
   }
-  return {offsets[0], offsets[1], name, &dtype};
+  return {name, dtype, shape, offsets[0], offsets[1]};
 }
 
 /// The tensors' bytes must follow one another without overlap or gap, and end where the file does.
-void check_extents(const std::filesystem::path& path, std::vector<Extent> extents, std::size_t data_bytes) {
-  std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) {
+void check_extents(const std::filesystem::path& path, std::vector<SafetensorsExtent> extents,
+                   std::size_t data_bytes) {
+  std::ranges::sort(extents, [](const SafetensorsExtent& a, const SafetensorsExtent& b) {
     return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
   });
   std::size_t end = 0;
-  for (const Extent& extent : extents) {
+  for (const SafetensorsExtent& extent : extents) {
     if (extent.begin != end) {
       fail(path,
            fmt::format("tensor '{}': expected its data at offset {}, after that of the one before, found {}",
@@ -193,30 +175,34 @@ void check_extents(const std::filesystem::path& path, std::vector<Extent> extent
   if (end != data_bytes) fail(path, fmt::format("expected {} bytes of data, found {}", end, data_bytes));
 }
 
-void read_metadata(const std::filesystem::path& path, const Json& header, SafetensorsFile& file) {
+std::map<std::string, std::string> read_metadata(const std::filesystem::path& path, const Json& header) {
+  std::map<std::string, std::string> texts;
   const auto metadata = header.find("__metadata__");
-  if (metadata == header.end()) return;
+  if (metadata == header.end()) return texts;
   if (!metadata->is_object()) fail(path, "expected a table of texts as __metadata__, found something else");
   for (const auto& [key, value] : metadata->items()) {
     if (!value.is_string()) {
       fail(path, fmt::format("__metadata__ '{}': expected a text, found {}", key, value.type_name()));
     }
-    file.metadata[key] = value.get<std::string>();
+    texts[key] = value.get<std::string>();
   }
+  return texts;
 }
 
-Tensor read_tensor(const std::filesystem::path& path, const Extent& extent, const Shape& shape,
-                   std::string_view data) {
-  Tensor tensor(shape);
-  const char* from = data.data() + extent.begin;
+Tensor read_tensor(const std::filesystem::path& path, const SafetensorsExtent& extent,
+                   std::string_view bytes) {
+  Tensor tensor(extent.shape);
+  const SafetensorsDtype& dtype = kDtypes[extent.dtype];
+  const Conversion& conversion = kConversions[extent.dtype];
+  const char* from = bytes.data() + extent.begin;
   for (float& value : tensor.values()) {
-    const double number = extent.dtype->read(from);
-    if (!extent.dtype->keeps(number)) {
+    const double number = conversion.read(from);
+    if (!conversion.keeps(number)) {
       fail(path, fmt::format("tensor '{}': expected {} numbers that a float can hold, found {}", extent.name,
-                             extent.dtype->name, number));
+                             dtype.name, number));
     }
     value = static_cast<float>(number);
-    from += extent.dtype->bytes;
+    from += dtype.bytes;
   }
   return tensor;
 }
@@ -288,30 +274,36 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Safe
   write_file_whole(path, pieces);
 }
 
-SafetensorsFile read_safetensors(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path, kMaxFileBytes);
+SafetensorsIndex read_safetensors_index(const std::filesystem::path& path, std::string_view bytes,
+                                        std::span<const SafetensorsDtype> dtypes) {
   if (bytes.size() < kLengthBytes) {
     fail(path, fmt::format("expected at least {} bytes, found {}", kLengthBytes, bytes.size()));
   }
-  std::uint64_t length = 0;
-  std::memcpy(&length, bytes.data(), kLengthBytes);
+  const auto length = load<std::uint64_t>(bytes.data());
   const std::size_t limit = std::min(bytes.size() - kLengthBytes, kMaxHeaderBytes);
   if (length > limit)
     fail(path, fmt::format("expected a header of at most {} bytes, found {}", limit, length));
-  const Json header = parse_header(path, std::string_view(bytes).substr(kLengthBytes, length));
-  const std::string_view data = std::string_view(bytes).substr(kLengthBytes + length);
+  const Json header = parse_header(path, bytes.substr(kLengthBytes, length));
 
-  SafetensorsFile file;
-  read_metadata(path, header, file);
-  std::vector<Extent> extents;
-  std::vector<Shape> shapes;
+  SafetensorsIndex index{read_metadata(path, header), {}};
   for (const auto& [name, tensor] : header.items()) {
-    if (name == "__metadata__") continue;
-    extents.push_back(read_extent(path, name, tensor, shapes.emplace_back()));
+    if (name != "__metadata__") index.tensors.push_back(read_extent(path, name, tensor, dtypes));
   }
-  check_extents(path, extents, data.size());
-  for (std::size_t i = 0; i < extents.size(); ++i) {
-    file.tensors.emplace(extents[i].name, read_tensor(path, extents[i], shapes[i], data));
+  const std::size_t data_begin = kLengthBytes + length;
+  check_extents(path, index.tensors, bytes.size() - data_begin);
+  for (SafetensorsExtent& extent : index.tensors) {
+    extent.begin += data_begin;
+    extent.end += data_begin;
+  }
+  return index;
+}
+
+SafetensorsFile read_safetensors(const std::filesystem::path& path) {
+  const std::string bytes = read_file(path, kMaxFileBytes);
+  SafetensorsIndex index = read_safetensors_index(path, bytes, kDtypes);
+  SafetensorsFile file{std::move(index.metadata), {}};
+  for (const SafetensorsExtent& extent : index.tensors) {
+    file.tensors.emplace(extent.name, read_tensor(path, extent, bytes));
   }
   check_sum(path, file);
   return file;

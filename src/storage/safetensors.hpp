@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <volley/tensor.hpp>
@@ -34,5 +37,30 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Safe
 /// was found, unless lengths, offsets, shapes and sizes agree to the last byte, and the checksum where there
 /// is one.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
+
+/// A dtype that a reader knows.
+struct SafetensorsDtype {
+  std::string_view name;
+  std::size_t bytes;
+};
+
+/// Where a tensor lies.
+struct SafetensorsExtent {
+  std::string name;
+  std::size_t dtype;  // index in the reader's list
+  Shape shape;
+  std::size_t begin;  // of its bytes, in the file
+  std::size_t end;
+};
+
+struct SafetensorsIndex {
+  std::map<std::string, std::string> metadata;
+  std::vector<SafetensorsExtent> tensors;
+};
+
+/// What the header of a file of these bytes says, checked as read_safetensors checks it; `path` is for
+/// messages. The tensors' bytes are not read.
+SafetensorsIndex read_safetensors_index(const std::filesystem::path& path, std::string_view bytes,
+                                        std::span<const SafetensorsDtype> dtypes);
 
 }  // namespace volley

@@ -58,6 +58,20 @@ TEST(Files, AFileThatCannotBeReadIsNamed) {
              "pipe: cannot read: must be a regular file");
 }
 
+TEST(Files, AMappedFileHasItsBytes) {
+  const TempFolder folder;
+  write_file_whole(folder / "file", std::string(5000, 'a') + "b");
+  write_file_whole(folder / "empty", "");
+  const MappedFile file(folder / "file");
+  EXPECT_EQ(file.path(), folder / "file");
+  EXPECT_EQ(file.bytes(), std::string(5000, 'a') + "b");
+  EXPECT_EQ(MappedFile(folder / "empty").bytes(), "");
+  expect_has(error_text([&] { MappedFile(folder / "none"); }), "none: cannot read: No such file");
+  expect_has(error_text([&] { MappedFile(folder.path()); }), "Is a directory");
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  expect_has(error_text([&] { MappedFile(folder / "pipe"); }), "pipe: cannot read: must be a regular file");
+}
+
 TEST(Files, AFileLargerThanExpectedIsRefused) {
   const TempFolder folder;
   write_file_whole(folder / "file", "12345");

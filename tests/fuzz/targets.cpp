@@ -5,15 +5,19 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <volley/error.hpp>
 #include <volley/recipe.hpp>
 #include <volley/weights.hpp>
 
 #include "commands.hpp"
+#include "data/array_file.hpp"
 #include "data/cifar.hpp"
 #include "data/current_csv.hpp"
 #include "data/idx.hpp"
@@ -104,6 +108,23 @@ void read_setting_bytes(std::string_view bytes) {
   refusing([&] { check_written(with_settings(base, settings)); });
 }
 
+/// Of each format; what is read is mapped memory, whose every element is there.
+void read_array_bytes(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  for (const ArrayFormat format :
+       {ArrayFormat::npy, ArrayFormat::npz, ArrayFormat::safetensors, ArrayFormat::csv}) {
+    refusing([&] {
+      for (const auto& [name, array] : read_arrays_as(format, file.path())) {
+        const std::size_t size = array.shape().size();
+        std::vector<float> piece(4096);
+        for (std::size_t i = 0; i < size; i += piece.size()) {
+          array.floats(std::span(piece).first(std::min(piece.size(), size - i)), i);
+        }
+      }
+    });
+  }
+}
+
 void read_safetensors_bytes(std::string_view bytes) {
   const MemoryFile file(bytes);
   refusing([&] { read_safetensors(file.path()); });
@@ -153,6 +174,7 @@ const std::vector<FuzzTarget>& fuzz_targets() {
       {"image", read_image_bytes},
       {"cifar", read_cifar_bytes},
       {"current", read_current_bytes},
+      {"arrays", read_array_bytes},
       {"recipe", read_recipe_bytes},
       {"settings", read_setting_bytes},
       {"network", read_safetensors_bytes},

@@ -215,6 +215,7 @@ void core_scene(Program& p) {
       default: use_neurons(p);
     }
   }
+  check_arrays(p);
 }
 
 }  // namespace volley::test

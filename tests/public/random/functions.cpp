@@ -11,6 +11,10 @@ namespace {
 // Every public function, by header. A function that is not here cannot be counted; one that no program calls
 // fails the run.
 constexpr std::string_view kFunctions[] = {
+    // array.hpp
+    "Array::Array", "Array::bytes", "Array::empty", "Array::floats", "Array::of", "Array::row_size",
+    "Array::rows", "Array::shape", "Array::type", "Array::whole", "ArraySource::ArraySource", "is_integer",
+    "name_of", "read_arrays", "size_of",
     // augment.hpp
     "Augment::Augment", "Augment::active", "Augment::apply", "Augment::check", "Augment::options",
     // batch_norm.hpp
@@ -113,6 +117,9 @@ constexpr std::string_view kFunctions[] = {
     "Signal::layout", "Signal::reshaped", "Signal::samples", "Signal::shape", "Signal::spikes",
     "Signal::steps", "Signal::stored_shape", "Signal::stored_steps", "Signal::values", "Signal::with_values",
     "stored_shape", "to_tensor",
+    // source.hpp
+    "PictureSource::PictureSource", "Source::info", "Source::pictures", "Source::read", "Source::size",
+    "Subset::Subset", "has_steps",
     // spikes.hpp
     "Spikes::Spikes", "Spikes::count", "Spikes::count_by_feature", "Spikes::features", "Spikes::fired",
     "Spikes::from_bytes", "Spikes::layout", "Spikes::operator=", "Spikes::samples", "Spikes::shape",
@@ -126,6 +133,8 @@ constexpr std::string_view kFunctions[] = {
     "PassContext::address", "Tape::Tape", "Tape::child", "Tape::children", "Tape::context", "Tape::dx_memory",
     "Tape::needs_input_gradient", "Tape::place", "Tape::saved", "Tape::set_context",
     "Tape::set_needs_input_gradient", "Tape::state", "Tape::threads", "Tape::trace",
+    // targets.hpp
+    "Targets::steps_of",
     // tensor.hpp
     "Shape::Shape", "Shape::after", "Shape::from", "Shape::operator[]", "Shape::rank", "Shape::size",
     "Shape::sizes", "Shape::text", "Tensor::Tensor", "Tensor::data", "Tensor::operator=", "Tensor::resize",

@@ -39,6 +39,9 @@ void check_chunks(Program& p, Layer& net, const Input& x, const PassCall& call, 
 /// Metrics of scores (N, K) and of values.
 void check_metrics(Program& p, std::size_t N, std::size_t K);
 
+/// Arrays, their files, and sources of samples.
+void check_arrays(Program& p);
+
 /// A loss, and the same by another way: of the outputs (T, K) of one sample, in double.
 struct DrawnLoss {
   std::unique_ptr<Loss> loss;
