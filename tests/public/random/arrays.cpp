@@ -135,6 +135,12 @@ void read_pictures(Program& p) {
     const PictureSource source(data);
     p.check(source.pictures() == &data, "the pictures of a source are its data set");
     read_source(p, source);
+    p.count("labels_of");
+    p.check(labels_of(source) == data.labels, "the labels of pictures");
+  });
+  p.must("sources_of", "sources_of(Split{data, Dataset{}});", [&] {
+    const Sources sources = sources_of(Split{data, Dataset{}});
+    p.check(sources.train->size() == data.size() && sources.test == nullptr, "an empty part is null");
   });
 }
 
@@ -146,6 +152,12 @@ void read_file(Program& p) {
     for (const auto& [name, array] : read_arrays(file.path())) {
       p.check(array.rows() >= 1 && array.rows() <= 2, "a table has an array of its lines");
     }
+  });
+  p.count("is_array_path");
+  p.check(is_array_path(file.path().string()) && !is_array_path("mnist"), "what is the path of arrays");
+  p.may("load_sources", "load_sources(path);", [&] {
+    const Sources sources = load_sources(file.path().string());
+    p.check(sources.train->size() > 0 && sources.test->size() > 0, "both sets have samples");
   });
 }
 

@@ -160,7 +160,7 @@ void use_probabilities(Program& p) {
   std::copy_n(rates.plain().data(), 18, probabilities.data());
   const std::size_t steps = p.random.between(1, 70);
   Tape tape(pool_of(p.random.between(1, p.threads())));
-  p.must("Poisson::encode", cat("poisson.encode(probabilities, ", steps, ", draw, tape);"), [&] {
+  p.must("Encoder::encode", cat("poisson.encode(probabilities, ", steps, ", draw, tape);"), [&] {
     const Signal x = poisson.encode(probabilities, steps, {.seed = 1}, tape);
     const std::vector<float> spikes = plain_values(p, x);
     for (std::size_t i = 0; i < spikes.size(); ++i) {
@@ -170,7 +170,7 @@ void use_probabilities(Program& p) {
     }
   });
   Tensor none;
-  p.may("Poisson::encode", "poisson.encode(Tensor{}, 4, draw, tape);",
+  p.may("Encoder::encode", "poisson.encode(Tensor{}, 4, draw, tape);",
         [&] { plain_values(p, poisson.encode(none, 4, {}, tape)); });
 }
 

@@ -37,7 +37,7 @@ constexpr std::string_view kFunctions[] = {
     // encoder.hpp
     "Delta::Delta", "Delta::options", "Direct::Direct", "Direct::options", "Encoder::encode",
     "Encoder::encode_ahead", "Encoder::kind", "Encoder::output_shape", "Latency::Latency", "Latency::options",
-    "Periodic::Periodic", "Periodic::options", "Poisson::Poisson", "Poisson::encode", "Poisson::options",
+    "Periodic::Periodic", "Periodic::options", "Poisson::Poisson", "Poisson::options",
     "Population::Population", "Population::options", "Rows::Rows", "Rows::options",
     "WeightedPhase::WeightedPhase", "WeightedPhase::options", "make_encoder",
     // error.hpp
@@ -66,10 +66,10 @@ constexpr std::string_view kFunctions[] = {
     "CountCrossEntropy::CountCrossEntropy", "CountCrossEntropy::options", "CountMse::CountMse",
     "CountMse::options", "ClassWeights::ClassWeights", "Loss::backward", "Loss::check_outputs",
     "Loss::class_weights", "Loss::forward", "Loss::kind", "Loss::reads_spikes", "Loss::scores_are_rates",
-    "Loss::total_weight", "balanced_class_weights", "MembraneCrossEntropy::MembraneCrossEntropy",
-    "MembraneCrossEntropy::options", "MembraneMse::MembraneMse", "MembraneMse::options",
-    "RateCrossEntropy::RateCrossEntropy", "RateCrossEntropy::options", "RateMse::RateMse", "RateMse::options",
-    "Tet::Tet", "Tet::options", "predict",
+    "Loss::total_weight", "Loss::hits", "Loss::scores_shape", "share_of", "balanced_class_weights",
+    "MembraneCrossEntropy::MembraneCrossEntropy", "MembraneCrossEntropy::options", "MembraneMse::MembraneMse",
+    "MembraneMse::options", "RateCrossEntropy::RateCrossEntropy", "RateCrossEntropy::options",
+    "RateMse::RateMse", "RateMse::options", "Tet::Tet", "Tet::options", "predict",
     // membrane.hpp
     "membranes",
     // metrics.hpp
@@ -100,8 +100,8 @@ constexpr std::string_view kFunctions[] = {
     "load_recipe", "make_layer", "make_network", "parse_recipe", "recipe_of", "recipes_of", "to_toml",
     "with_settings",
     // recorder.hpp
-    "EpochRecord::score", "Recorder::begin", "Recorder::epoch", "Recorder::iteration", "Recorder::stop",
-    "Recorder::test_batch", "epochs_since_best",
+    "EpochRecord::predicts", "EpochRecord::score", "Recorder::begin", "Recorder::epoch",
+    "Recorder::iteration", "Recorder::stop", "Recorder::test_batch", "epochs_since_best",
     // recurrent.hpp
     "Recurrent::Recurrent", "Recurrent::features", "Recurrent::neuron", "Recurrent::options",
     "Recurrent::weight",
@@ -119,7 +119,7 @@ constexpr std::string_view kFunctions[] = {
     "stored_shape", "to_tensor",
     // source.hpp
     "PictureSource::PictureSource", "Source::info", "Source::pictures", "Source::read", "Source::size",
-    "Subset::Subset", "has_steps",
+    "Subset::Subset", "has_steps", "is_array_path", "labels_of", "load_sources", "sources_of",
     // spikes.hpp
     "Spikes::Spikes", "Spikes::count", "Spikes::count_by_feature", "Spikes::features", "Spikes::fired",
     "Spikes::from_bytes", "Spikes::layout", "Spikes::operator=", "Spikes::samples", "Spikes::shape",
@@ -157,12 +157,19 @@ constexpr std::string_view kFunctions[] = {
     // window.hpp
     "Size2::Size2", "Size2::area", "Size2::text", "Window::check_outputs", "Window::extent",
     "Window::outputs", "check_picture",
+    // heads.hpp, regression_loss.hpp, step_loss.hpp
+    "FirstSpikeCrossEntropy::FirstSpikeCrossEntropy", "FirstSpikeCrossEntropy::options",
+    "FirstSpikeMse::FirstSpikeMse", "FirstSpikeMse::options", "Heads::Heads", "Heads::heads", "Huber::Huber",
+    "Huber::options", "L1::L1", "L1::options", "Mse::Mse", "Mse::options",
+    "StepCrossEntropy::StepCrossEntropy", "StepCrossEntropy::options",
     // kinds: encoder
     "encoder poisson", "encoder direct", "encoder rows", "encoder delta", "encoder latency",
     "encoder weighted_phase", "encoder population", "encoder periodic",
     // kinds: loss
     "loss rate_mse", "loss count_mse", "loss membrane_mse", "loss rate_cross_entropy",
-    "loss count_cross_entropy", "loss membrane_cross_entropy", "loss tet",
+    "loss count_cross_entropy", "loss membrane_cross_entropy", "loss tet", "loss mse", "loss l1",
+    "loss huber", "loss step_cross_entropy", "loss first_spike_cross_entropy", "loss first_spike_mse",
+    "loss heads",
     // kinds: neuron
     "neuron IF", "neuron LIF", "neuron PLIF", "neuron QIF", "neuron EIF", "neuron Izhikevich",
     "neuron CUBALIF", "neuron ALIF", "neuron KLIF", "neuron GLIF", "neuron PSN", "neuron MaskedPSN",

@@ -238,6 +238,7 @@ void loss_scene(Program& p) {
   const DrawnLoss drawn = draw_loss(p, 0);
   check_loss(p, drawn, y.x(), y.plain());
   check_metrics(p, N, K);
+  check_target_losses(p);
   const bool small = std::ranges::all_of(y.plain(), [](float v) { return std::abs(v) < 1e2f; });
   if (small && p.random.chance(0.5)) check_class_weights<RateMse>(p, "RateMse", y.x());
   if (small && p.random.chance(0.5)) check_class_weights<CountCrossEntropy>(p, "CountCrossEntropy", y.x());

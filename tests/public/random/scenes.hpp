@@ -42,6 +42,9 @@ void check_metrics(Program& p, std::size_t N, std::size_t K);
 /// Arrays, their files, and sources of samples.
 void check_arrays(Program& p);
 
+/// Losses of targets that are not a label a sample, with weights and lengths.
+void check_target_losses(Program& p);
+
 /// A loss, and the same by another way: of the outputs (T, K) of one sample, in double.
 struct DrawnLoss {
   std::unique_ptr<Loss> loss;
