@@ -1,4 +1,4 @@
-"""Writes tests/golden/parts.json: what torch and SpikingJelly compute for losses, optimizers, clipping, schedules
+"""Writes tests/golden/parts.json: what torch, snnTorch and SpikingJelly compute for losses, optimizers, clipping, schedules
 and encoders, for tests/parity/parts_parity_test.cpp to hold Volley to.
 
     python peers/golden_parts.py [FOLDER]
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
+import snntorch.functional as SF
 import torch
 import torch.nn.functional as F
 from spikingjelly.activation_based import encoding, neuron
@@ -86,6 +87,47 @@ def losses(rng: np.random.Generator) -> dict[str, Any]:
         "s": listed(spikes),
         "labels": labels.tolist(),
         "class_weights": weight.tolist(),
+        "cases": cases,
+    }
+
+
+def target_losses(rng: np.random.Generator) -> dict[str, Any]:
+    """Regression, labels of steps, steps of first spikes (snnTorch's)."""
+    y = torch.from_numpy(rng.normal(0, 2, (N, T, K)).astype(np.float32))
+    spikes = (y > 1.5).float()
+    values = torch.from_numpy(rng.normal(0, 1, (N, K)).astype(np.float32))
+    step_values = torch.from_numpy(rng.normal(0, 1, (N, T, K)).astype(np.float32))
+    labels = torch.from_numpy(rng.integers(0, K, N))
+    step_labels = torch.from_numpy(rng.integers(0, K, (N, T)))
+    ce_temporal, mse_temporal = SF.ce_temporal_loss(), SF.mse_temporal_loss(on_target=1, off_target=-1)
+    of_membranes: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "mse": lambda v: F.mse_loss(v.mean(1), values),
+        "mse each_step": lambda v: F.mse_loss(v, step_values),
+        "l1 last": lambda v: F.l1_loss(v[:, -1], values),
+        "huber sum": lambda v: F.huber_loss(v.sum(1), values, delta=0.7),
+        "step_cross_entropy": lambda v: F.cross_entropy(
+            v.reshape(N * T, K), step_labels.reshape(-1), label_smoothing=0.1
+        ),
+    }
+    of_spikes: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "first_spike_cross_entropy": lambda s: ce_temporal(s.swapaxes(0, 1), labels),
+        "first_spike_mse": lambda s: mse_temporal(s.swapaxes(0, 1), labels),
+    }
+    cases = {}
+    for given, group in ((spikes, of_spikes), (y, of_membranes)):
+        for name, function in group.items():
+            x = given.clone().requires_grad_()
+            loss = function(x)
+            loss.backward()
+            cases[name] = {"loss": loss.item(), "dy": listed(x.grad)}
+    return {
+        "shape": [N, T, K],
+        "y": listed(y),
+        "s": listed(spikes),
+        "values": listed(values),
+        "step_values": listed(step_values),
+        "labels": labels.tolist(),
+        "step_labels": step_labels.reshape(-1).tolist(),
         "cases": cases,
     }
 
@@ -206,7 +248,7 @@ def main() -> None:
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     rng = np.random.default_rng(SEED)
-    modules = {"torch": torch, "spikingjelly": sys.modules["spikingjelly"], "numpy": np}
+    modules = {"snntorch": sys.modules["snntorch"], "torch": torch, "spikingjelly": sys.modules["spikingjelly"], "numpy": np}
     versions = {name: common.version_of(name, module) for name, module in modules.items()}
     golden = {
         "made_by": "peers/golden_parts.py",
@@ -215,6 +257,7 @@ def main() -> None:
         "optimizers": optimizers(rng),
         "schedules": schedules(),
         "encoders": encoders(),
+        "target_losses": target_losses(rng),
     }
     (folder / "parts.json").write_text(json.dumps(golden) + "\n", encoding="utf-8")
 

@@ -6,7 +6,7 @@
 #include "parity/agreement.hpp"
 #include "parity/golden.hpp"
 
-// Losses, optimizers, clipping and schedules against torch, encoders against SpikingJelly:
+// Losses, optimizers, clipping and schedules against torch and snnTorch, encoders against SpikingJelly:
 // tests/golden/parts.json, written by peers/golden_parts.py.
 
 namespace volley::test {
@@ -77,6 +77,48 @@ TEST(PartsParity, LossesAndTheirGradientsAgreeWithTorch) {
     const Signal dy = c.loss->backward(tape);
     EXPECT_LE(scaled_error({dy.values(), y.size()}, floats(expected.at("dy"))), kRounding);
   }
+}
+
+/// Regression, labels of steps, and the steps of first spikes, of snnTorch.
+TEST(PartsParity, LossesOfTargetsAgreeWithTorchAndSnnTorch) {
+  const nlohmann::json g = golden().at("target_losses");
+  const auto sizes = g.at("shape").get<std::vector<std::size_t>>();
+  const Shape shape{std::span<const std::size_t>(sizes)};
+  const auto tensor = [&](const char* name, const Shape& of) {
+    Tensor values(of);
+    std::ranges::copy(floats(g.at(name)), values.data());
+    return values;
+  };
+  const Tensor y = tensor("y", shape), s = tensor("s", shape);
+  const Targets values{.values = tensor("values", {shape[0], shape[2]})};
+  const Targets step_values{.values = tensor("step_values", shape)};
+  const Targets labels{.labels = g.at("labels").get<std::vector<std::uint32_t>>()};
+  const Targets step_labels{.labels = g.at("step_labels").get<std::vector<std::uint32_t>>()};
+  std::size_t cases = 0;
+  const auto expect = [&](const std::string& name, const Loss& loss, const Tensor& in,
+                          const Targets& targets) {
+    SCOPED_TRACE(name);
+    const nlohmann::json& expected = g.at("cases").at(name);
+    Tape tape;
+    Tensor scores;
+    const double value = loss.forward(in, targets, scores, tape);
+    EXPECT_NEAR(value, expected.at("loss").get<double>(), kRounding * std::abs(value));
+    const Signal dy = loss.backward(tape);
+    EXPECT_LE(scaled_error({dy.values(), in.size()}, floats(expected.at("dy"))), kRounding);
+    ++cases;
+  };
+  L1Options l1;
+  l1.readout = ValueReadout::last;
+  StepCrossEntropyOptions smoothed;
+  smoothed.label_smoothing = 0.1f;
+  expect("mse", Mse{}, y, values);
+  expect("mse each_step", Mse{{.readout = ValueReadout::each_step}}, y, step_values);
+  expect("l1 last", L1{l1}, y, values);
+  expect("huber sum", Huber{{.readout = ValueReadout::sum, .delta = 0.7f}}, y, values);
+  expect("step_cross_entropy", StepCrossEntropy{smoothed}, y, step_labels);
+  expect("first_spike_cross_entropy", FirstSpikeCrossEntropy{}, s, labels);
+  expect("first_spike_mse", FirstSpikeMse{{.on_step = 1}}, s, labels);
+  EXPECT_EQ(cases, g.at("cases").size());
 }
 
 /// Six steps of `optimizer` under CosineAnnealingLR(4, 0.001), a step counting as an epoch.
