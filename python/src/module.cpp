@@ -114,6 +114,7 @@ NB_MODULE(_volley, m) {
   // cycle that Python does not see. What it keeps to the end is no leak to complain of.
   nb::set_leak_warnings(false);
 
+  bind_spikes(m);
   bind_state(m);
   bind_layers(m);
   bind_conv_and_pools(m);

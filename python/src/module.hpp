@@ -23,6 +23,7 @@ namespace volley::python {
 namespace nb = nanobind;
 
 // Each area of the module adds its classes and functions; module.cpp calls them in order.
+void bind_spikes(nb::module_& m);
 void bind_state(nb::module_& m);
 void bind_layers(nb::module_& m);
 void bind_conv_and_pools(nb::module_& m);
