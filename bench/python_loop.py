@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A training loop written in Python against volley.train(): bench/python_loop.py [RUNS].
 
-Both train the network of the recipe lif_fc_mnist (784-10, T = 100, batches of 64, Poisson) on random pictures that are
-as dark as digits, and the two take turns. Shows the median of the samples per second of each, and their quotient. The
-loop runs with packed spikes, and with arrays of bytes.
+Both train the network of the recipe lif_fc_mnist (784-10, T = 100, batches of 64, Poisson) on random pictures
+that are as dark as digits, and take turns. Shows the median samples per second of each, and its time in
+multiples of that of volley.train(). The loop runs with packed spikes, and with arrays of bytes.
 """
 
 import statistics

@@ -7,6 +7,7 @@
 #include <volley/error.hpp>
 
 #include "arrays.hpp"
+#include "copies.hpp"
 #include "layers/signal_forms.hpp"
 #include "module.hpp"
 
@@ -167,6 +168,21 @@ nb::class_<EncoderOf<E>, EncoderWithSeed> bind(nb::module_& m, const char* name,
                                                const char* doc) {
   nb::class_<EncoderOf<E>, EncoderWithSeed> bound(m, name, doc);
   bind_encode(bound, "encode", "images", "numpy.uint8", out, encode, kEncodeDoc);
+  using Bound = EncoderOf<E>;
+  constexpr const char* kKind = E::Options::kKind;
+  def_copies<Bound>(
+      [](const Bound& self) {
+        nb::dict state;
+        state["options"] = fields_of(kKind, self.own());
+        state["seed"] = self.seed;
+        return state;
+      },
+      [](Bound* place, const nb::dict& state) {
+        std::int64_t seed = 0;
+        detail::read_plain(kKind, "seed", part_of(state, kKind, "seed"), seed);
+        new (place) Bound(fields_from<typename E::Options>(kKind, part_of(state, kKind, "options")), seed);
+      },
+      [](Bound* place, const Bound& other, const nb::dict&) { new (place) Bound(other.own(), other.seed); });
   if constexpr (!std::is_same_v<E, Poisson> && !std::is_same_v<E, Periodic>) {
     bound.def("__repr__", [name](const EncoderOf<E>& self) { return repr_of(name, self.own()); });
   }

@@ -129,6 +129,8 @@ NB_MODULE(_volley, m) {
   bind_metrics(m);
   bind_optimizers(m);
   bind_training(m);
+  bind_views(m);
+  bind_copies(m);
 
   m.def(
       "set_threads",

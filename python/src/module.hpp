@@ -38,6 +38,8 @@ void bind_losses(nb::module_& m);
 void bind_metrics(nb::module_& m);
 void bind_optimizers(nb::module_& m);
 void bind_training(nb::module_& m);
+void bind_copies(nb::module_& m);
+void bind_views(nb::module_& m);
 
 /// The pool that passes share out their work to; volley.set_threads makes another.
 std::shared_ptr<ThreadPool> threads();
