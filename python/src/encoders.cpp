@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <mutex>
 #include <numeric>
 
@@ -19,6 +20,7 @@ struct Encoded {
   explicit Encoded(std::shared_ptr<ThreadPool> pool) : threads(std::move(pool)), tape(*threads) {}
   std::shared_ptr<ThreadPool> threads;
   Tape tape;
+  std::size_t spikes = 0;  // how many it has room for, about
 };
 
 /// What is free of them. SAFETY: Spikes may be let go of by any thread.
@@ -44,8 +46,10 @@ class FreeMemory : public std::enable_shared_from_this<FreeMemory> {
 
  private:
   static constexpr std::size_t kMost = 2;  // of a loop: the batch under way, and the next one
+  static constexpr std::size_t kMostSpikes = std::size_t{1} << 28;  // 32 MiB: a batch, not a data set
 
   void give_back(std::unique_ptr<Encoded> memory) {
+    if (memory->spikes > kMostSpikes) return;
     const std::lock_guard lock(mutex_);
     if (free_.size() < kMost) free_.push_back(std::move(memory));
   }
@@ -98,6 +102,7 @@ nb::object encoded(const EncoderWithSeed& self, bool packed, const Run& run) {
   SignalMemory plain_memory;
   const Signal signal = alone([&] {
     const Signal x = run(memory->tape);
+    memory->spikes = std::max(memory->spikes, x.shape().size());
     return packed && x.is_spikes() ? x : plain(x, plain_memory, *pool);
   });
   if (!packed || !signal.is_spikes()) return to_array(signal);

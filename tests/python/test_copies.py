@@ -264,6 +264,17 @@ def test_a_function_that_pickle_cannot_find_is_refused() -> None:
     np.testing.assert_array_equal(copy.deepcopy(net)(x), net(x))  # a copy shares the function
 
 
+def test_a_layer_of_pythons_own_says_what_it_must_define() -> None:
+    class Own(volley.Layer):
+        pass
+
+    for way in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(
+            volley.ArgumentError, match=r"\[layer\] a class that Python derives from Layer must"
+        ):
+            way(Own.__new__(Own))
+
+
 def test_what_has_no_pickle_says_what_has() -> None:
     with pytest.raises(volley.ArgumentError, match=r"\[state\] a State is pickled by its values"):
         pickle.dumps(volley.State())
