@@ -26,6 +26,7 @@ std::string str_of(nb::handle object) {
 
 /// What a message calls the type of `object`: "float64", or "a list".
 std::string type_text(nb::handle object) {
+  if (nb::isinstance<PackedSpikes>(object)) return "volley.Spikes";
   if (nb::hasattr(object, "dtype")) return str_of(object.attr("dtype"));
   return fmt::format("a {}", str_of(object.type().attr("__name__")));
 }
@@ -124,7 +125,8 @@ Tensor turned_values(const Array& array) {
   return values;
 }
 
-Spikes turned_spikes(std::string_view what, const Array& array) {
+PackedSpikes turned_spikes(std::string_view what, const Array& array) {
+  check_signal_shape(what, array);
   const nb::gil_scoped_release unlocked;
   const Shape shape = turned(array.shape);
   const std::uint8_t* bytes = static_cast<const std::uint8_t*>(array.data);
@@ -137,7 +139,7 @@ Spikes turned_spikes(std::string_view what, const Array& array) {
   }
   Buffer<std::uint8_t> turned_bytes(size);
   turn_rows(turned_bytes.data(), bytes, array.shape[0], array.shape[1], shape.from(2).size());
-  return Spikes::from_bytes(shape, turned_bytes.span());
+  return {std::make_shared<const Spikes>(Spikes::from_bytes(shape, turned_bytes.span()))};
 }
 
 template <class T>
@@ -163,15 +165,22 @@ nb::object as_numpy(nb::handle object) { return nb::module_::import_("numpy").at
 }  // namespace
 
 Signal view(const OwnedSignal& signal) {
-  return std::visit([](const auto& owned) { return Signal(owned); }, signal);
+  if (const auto* packed = std::get_if<PackedSpikes>(&signal)) return Signal(*packed->spikes);
+  return Signal(std::get<Tensor>(signal));
 }
 
 OwnedSignal signal_from(std::string_view what, nb::handle object) {
+  if (nb::isinstance<PackedSpikes>(object)) return nb::cast<PackedSpikes>(object);
   const Array array =
       array_from(what, "a NumPy array of float32 values, or of uint8 or bool spikes", "fu", object);
+  if (array.kind == 'u') return turned_spikes(what, array);
   check_signal_shape(what, array);
-  if (array.kind == 'f') return turned_values(array);
-  return turned_spikes(what, array);
+  return turned_values(array);
+}
+
+PackedSpikes spikes_from(std::string_view what, nb::handle object) {
+  if (nb::isinstance<PackedSpikes>(object)) return nb::cast<PackedSpikes>(object);
+  return turned_spikes(what, array_from(what, "a NumPy array of uint8 or bool spikes", "u", object));
 }
 
 Tensor gradient_from(std::string_view what, nb::handle object, const Shape& like) {
@@ -203,6 +212,35 @@ Dataset dataset_from(std::string_view what, nb::handle pixels) {
   return data;
 }
 
+namespace {
+
+/// Copies a one-dimensional array of T, every element of which is >= 0 and < 2^32; false for another.
+template <class T>
+bool copy_labels(const AnyArray& array, std::vector<std::uint32_t>& labels) {
+  const T* values = static_cast<const T*>(array.data());
+  for (std::size_t i = 0; i < array.shape(0); ++i) {
+    const auto value = static_cast<std::int64_t>(values[static_cast<std::ptrdiff_t>(i) * array.stride(0)]);
+    if (value < 0 || value > 4294967295) return false;
+    labels[i] = static_cast<std::uint32_t>(value);
+  }
+  return true;
+}
+
+/// The labels of an array of the usual widths; false where there is something to refuse, or another dtype.
+bool fits_in_place(nb::handle object, std::vector<std::uint32_t>& labels) {
+  AnyArray array;
+  if (!nb::try_cast(object, array, false) || array.ndim() != 1) return false;
+  labels.resize(array.shape(0));
+  bool fits = false;
+  if (is_dtype(array, nb::dlpack::dtype_code::UInt, 8)) fits = copy_labels<std::uint8_t>(array, labels);
+  if (is_dtype(array, nb::dlpack::dtype_code::UInt, 32)) fits = copy_labels<std::uint32_t>(array, labels);
+  if (is_dtype(array, nb::dlpack::dtype_code::Int, 64)) fits = copy_labels<std::int64_t>(array, labels);
+  if (!fits) labels.clear();
+  return fits;
+}
+
+}  // namespace
+
 std::vector<std::uint32_t> labels_from(std::string_view what, nb::handle object) {
   const nb::object array = as_numpy(object);
   const std::string kind = str_of(array.attr("dtype").attr("kind"));
@@ -212,6 +250,7 @@ std::vector<std::uint32_t> labels_from(std::string_view what, nb::handle object)
   }
   constexpr std::int64_t kHighest = 4294967295;
   std::vector<std::uint32_t> labels;
+  if (fits_in_place(array, labels)) return labels;
   for (const nb::handle label : nb::list(array.attr("tolist")())) {
     std::int64_t value = -1;
     if (!nb::try_cast(label, value) || value < 0 || value > kHighest) {
@@ -280,6 +319,17 @@ nb::object to_array(const Signal& signal) {
   return new_array(std::move(bytes), shape.sizes());
 }
 
+nb::object counts_of(const Spikes& spikes) {
+  const std::size_t N = spikes.samples();
+  const std::size_t F = spikes.features();
+  std::unique_ptr<std::uint32_t[]> counts = new_values<std::uint32_t>(N * F);
+  {
+    const nb::gil_scoped_release unlocked;
+    for (std::size_t n = 0; n < N; ++n) spikes.count_by_feature(n, {counts.get() + n * F, F});
+  }
+  return new_array(std::move(counts), spikes.shape().from(2).after({N}).sizes());
+}
+
 nb::object to_array(const Tensor& tensor) {
   std::unique_ptr<float[]> values = new_values<float>(tensor.size());
   std::ranges::copy(tensor.values(), values.get());
@@ -303,6 +353,17 @@ nb::object array_view(std::span<const std::uint32_t> values, const Shape& shape,
 std::uint32_t number_from(std::string_view op, std::string_view name, std::int64_t value) {
   check_range(op, name, static_cast<double>(value), between(0, 4294967295.0));
   return static_cast<std::uint32_t>(value);
+}
+
+std::vector<std::size_t> turned_sizes(const Shape& shape) {
+  const Shape other = turned(shape.sizes());
+  return {other.sizes().begin(), other.sizes().end()};
+}
+
+nb::tuple tuple_of(std::span<const std::size_t> sizes) {
+  nb::list list;
+  for (const std::size_t size : sizes) list.append(size);
+  return nb::tuple(list);
 }
 
 std::string text_of(std::span<const std::size_t> sizes) {

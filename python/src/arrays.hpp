@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,12 +32,17 @@ struct Array {
   std::vector<std::size_t> shape;
 };
 
+/// Spikes as Python holds them, volley.Spikes: never changed, so that passes share them.
+struct PackedSpikes {
+  std::shared_ptr<const Spikes> spikes;
+};
+
 /// A signal that came in, in the library's order.
-using OwnedSignal = std::variant<Tensor, Spikes>;
+using OwnedSignal = std::variant<Tensor, PackedSpikes>;
 Signal view(const OwnedSignal& signal);
 
-/// `array` (T, N, features...) of float32, or of spikes (uint8 0 or 1, or bool). `what` is how messages name
-/// it: "[lif] x".
+/// `array` (T, N, features...) of float32, or of spikes (uint8 0 or 1, or bool), or a volley.Spikes, which is
+/// shared. `what` is how messages name it: "[lif] x".
 OwnedSignal signal_from(std::string_view what, nb::handle array);
 /// `array` (T, N, features...) of float32, of the shape of `like`, a signal of (N, T, features...).
 Tensor gradient_from(std::string_view what, nb::handle array, const Shape& like);
@@ -51,8 +57,13 @@ Tensor tensor_from(std::string_view what, nb::handle array);
 /// A mapping of names to arrays.
 NamedTensors tensors_from(std::string_view what, nb::handle mapping);
 
+/// `array` (T, N, features...) of uint8 or bool.
+PackedSpikes spikes_from(std::string_view what, nb::handle array);
+
 /// A plain signal (N, T, features...) as an array (T, N, features...), float32 or uint8.
 nb::object to_array(const Signal& signal);
+/// Counts (N, features...) of the spikes of each feature over T, uint32.
+nb::object counts_of(const Spikes& spikes);
 /// A copy of a tensor in its own shape.
 nb::object to_array(const Tensor& tensor);
 /// Copies by name.
@@ -63,6 +74,9 @@ nb::object array_view(std::span<const std::uint32_t> values, const Shape& shape,
 
 /// `value` as an unsigned number, or an ArgumentError "[op] name must be >= 0 and <= 4294967295, got -1".
 std::uint32_t number_from(std::string_view op, std::string_view name, std::int64_t value);
+/// The sizes as Python shows them at the door: (T, N, features...) of (N, T, features...).
+std::vector<std::size_t> turned_sizes(const Shape& shape);
+nb::tuple tuple_of(std::span<const std::size_t> sizes);
 /// "(64, 100, 10)"
 std::string text_of(std::span<const std::size_t> sizes);
 

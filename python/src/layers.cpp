@@ -28,10 +28,11 @@ nb::object backward(const LayerPtr& self, Pass& pass, nb::handle dy, bool needs_
     throw ArgumentError(self->kind(), "tape must be one that this object's forward returned",
                         fmt::format("one of a different {}", pass.owner->kind()));
   }
-  const Tensor gradient = gradient_from(named(*self, "dy"), dy, pass.y.shape());
+  const Shape shape = alone([&] { return pass.y.shape(); });
+  const Tensor gradient = gradient_from(named(*self, "dy"), dy, shape);
   const Signal dx = alone([&] {
-    pass.tape.set_needs_input_gradient(needs_input_gradient);
-    return self->backward(pass.tape, gradient, state);
+    pass.tape->set_needs_input_gradient(needs_input_gradient);
+    return self->backward(*pass.tape, gradient, state);
   });
   if (!needs_input_gradient || dx.empty()) return nb::none();
   return to_array(dx);
@@ -54,13 +55,11 @@ void set_arrays(const LayerPtr& self, const char* argument, const std::vector<Na
 
 nb::tuple output_shape(const LayerPtr& self, const std::vector<std::size_t>& features) {
   const Shape shape = self->output_shape(Shape(features));
-  nb::list sizes;
-  for (const std::size_t size : shape.sizes()) sizes.append(size);
-  return nb::tuple(sizes);
+  return tuple_of(shape.sizes());
 }
 
 nb::dict membranes_of(const Pass& pass) {
-  const std::vector<NamedMembrane> all = alone([&] { return membranes(*pass.owner, pass.tape); });
+  const std::vector<NamedMembrane> all = alone([&] { return membranes(*pass.owner, *pass.tape); });
   nb::dict layers;
   for (const auto& [name, membrane] : all) {
     nb::dict arrays;
@@ -97,7 +96,7 @@ void bind_layer(nb::module_& m) {
           "activity",
           [](const Pass& self) {
             Monitor monitor;
-            alone([&] { monitor.look(self.tape); });
+            alone([&] { monitor.look(*self.tape); });
             return monitor.activity();
           },
           nb::sig("def activity(self) -> list[LayerActivity]"),
@@ -255,7 +254,7 @@ void bind_rate_penalty(nb::module_& m) {
           [](const RatePenalty& self, Pass& tape) {
             if (tape.owner.get() != &self)
               throw ArgumentError("rate_penalty", "tape must be one that this object's forward returned");
-            return alone([&] { return self.penalty(tape.tape); });
+            return alone([&] { return self.penalty(*tape.tape); });
           },
           nb::arg("tape"), "The penalty of the pass that `tape` keeps.")
       .def("__repr__", [](const RatePenalty& self) { return repr_of("RatePenalty", self.options()); });
@@ -265,42 +264,97 @@ void bind_rate_penalty(nb::module_& m) {
 
 const char* const kForwardDoc =
     "Runs a whole pass of T steps, from rest.\n\n"
-    "x: array (T, N, features...), float32, or spikes as uint8 (0 or 1) or bool; copied if it is not in C "
-    "order.\n"
+    "x: array (T, N, features...), float32, or spikes as uint8 (0 or 1) or bool, copied if it is not in C "
+    "order; or Spikes.\n"
     "training: whether the pass belongs to a training, which is what batch normalisation and dropout ask.\n"
     "seed, epoch, samples: address what dropout draws; samples are the N samples' numbers in the data set, "
     "0, "
     "1, 2, ...\nunless given.\n"
     "state: the pass goes on from it, and leaves there what the next one goes on from; without, it begins at "
     "rest.\n"
-    "Returns the output, (T, N, features...), float32 or uint8 spikes, and the tape that backward needs.\n"
+    "tape: one that this object's forward returned, whose memory is used again; its pass is then over. It is "
+    "the tape\nthat is returned.\n"
+    "Returns the output, (T, N, features...), float32 or uint8 spikes, and the tape that backward needs. "
+    "Spikes "
+    "are\nreturned as Spikes where x is Spikes.\n"
     "Raises TypeError for another dtype, ShapeError for a shape that does not fit.";
 
-nb::tuple forward(const std::shared_ptr<Layer>& self, nb::handle x, const PassArguments& arguments) {
-  auto pass = std::make_unique<Pass>(self, signal_from(named(*self, "x"), x), threads());
-  const Signal in = view(pass->x);
-  if (arguments.samples.has_value()) {
-    if (arguments.samples->size() != in.samples()) {
-      throw ArgumentError(self->kind(),
-                          fmt::format("samples must be one number for each of {} samples", in.samples()),
-                          std::to_string(arguments.samples->size()));
-    }
-    for (const std::int64_t sample : *arguments.samples)
-      pass->samples.push_back(number_from(self->kind(), "samples", sample));
+const char* const kCallDoc =
+    "The output of an evaluation, as forward(x)[0].\n\n"
+    "state: the pass goes on from it, as in forward. tape: one that this object's forward returned, whose "
+    "memory "
+    "is used\nagain; its pass is then over.\nRaises what forward raises.";
+
+namespace {
+
+std::vector<std::uint32_t> samples_from(const Layer& layer, const PassArguments& arguments, std::size_t N) {
+  std::vector<std::uint32_t> samples;
+  if (!arguments.samples.has_value()) return samples;
+  if (arguments.samples->size() != N) {
+    throw ArgumentError(layer.kind(), fmt::format("samples must be one number for each of {} samples", N),
+                        std::to_string(arguments.samples->size()));
   }
+  for (const std::int64_t sample : *arguments.samples)
+    samples.push_back(number_from(layer.kind(), "samples", sample));
+  return samples;
+}
+
+Pass& pass_of(const LayerPtr& self, nb::handle tape) {
+  Pass* pass = nullptr;
+  if (!nb::try_cast(tape, pass) || pass == nullptr) {
+    throw nb::type_error(
+        fmt::format("{} must be a volley.Tape, got {}", named(*self, "tape"), nb::repr(tape.type()).c_str())
+            .c_str());
+  }
+  if (pass->owner.get() != self.get()) {
+    throw ArgumentError(self->kind(), "tape must be one that this object's forward returned",
+                        fmt::format("one of a different {}", pass->owner->kind()));
+  }
+  return *pass;
+}
+
+/// Makes the tape ready for `x`. Threads may have changed since the pass before, or died in a fork.
+const OwnedSignal& begin(Pass& pass, OwnedSignal&& x, std::vector<std::uint32_t>&& samples,
+                         const std::shared_ptr<ThreadPool>& pool) {
+  pass.x.push_back(std::make_unique<const OwnedSignal>(std::move(x)));
+  pass.samples = std::move(samples);
+  if (pass.threads != pool) {
+    pass.tape.emplace(*pool);
+    pass.threads = pool;
+  }
+  return *pass.x.back();
+}
+
+}  // namespace
+
+nb::tuple forward(const std::shared_ptr<Layer>& self, nb::handle array, const PassArguments& arguments,
+                  nb::object tape) {
+  OwnedSignal x = signal_from(named(*self, "x"), array);
+  const bool packed = nb::isinstance<PackedSpikes>(array);
+  const Shape shape = view(x).shape();
+  std::vector<std::uint32_t> samples = samples_from(*self, arguments, shape[0]);
   check_range(self->kind(), "epoch", static_cast<double>(arguments.epoch), between(0, (1 << 24) - 1));
-  pass->tape.set_context({.training = arguments.training,
-                          .draw = {.seed = number_from(self->kind(), "seed", arguments.seed),
-                                   .epoch = static_cast<std::uint32_t>(arguments.epoch)},
-                          .samples = pass->samples});
+  const Draw draw{.seed = number_from(self->kind(), "seed", arguments.seed),
+                  .epoch = static_cast<std::uint32_t>(arguments.epoch)};
+  if (tape.is_none()) tape = nb::cast(std::make_unique<Pass>(self));
+  Pass& pass = pass_of(self, tape);
+  const std::shared_ptr<ThreadPool> pool = threads();
   SignalMemory memory;
+  std::shared_ptr<const Spikes> y_packed;
   const Signal y = alone([&] {
-    self->output_shape(in.shape().from(2));  // refuses what does not fit before anything is computed
-    pass->y = self->forward(in, pass->tape, arguments.state);
-    return plain(pass->y, memory, *pass->threads);
+    self->output_shape(shape.from(2));  // refuses what does not fit before anything is computed
+    const Signal in = view(begin(pass, std::move(x), std::move(samples), pool));
+    pass.tape->set_context({.training = arguments.training, .draw = draw, .samples = pass.samples});
+    pass.y = self->forward(in, *pass.tape, arguments.state);
+    pass.x.erase(pass.x.begin(), pass.x.end() - 1);
+    if (packed && pass.y.is_spikes()) {
+      y_packed = std::make_shared<const Spikes>(pass.y.spikes());  // the tape's memory may be used again
+      return Signal{};
+    }
+    return plain(pass.y, memory, *pool);
   });
-  const nb::object array = to_array(y);
-  return nb::make_tuple(array, nb::cast(std::move(pass)));
+  if (y_packed != nullptr) return nb::make_tuple(PackedSpikes{std::move(y_packed)}, tape);
+  return nb::make_tuple(to_array(y), tape);
 }
 
 void bind_layers(nb::module_& m) {

@@ -114,6 +114,7 @@ NB_MODULE(_volley, m) {
   // cycle that Python does not see. What it keeps to the end is no leak to complain of.
   nb::set_leak_warnings(false);
 
+  bind_spikes(m);
   bind_state(m);
   bind_layers(m);
   bind_conv_and_pools(m);
@@ -130,6 +131,8 @@ NB_MODULE(_volley, m) {
   bind_training(m);
   bind_sources(m);
   bind_trainer(m);
+  bind_views(m);
+  bind_copies(m);
 
   m.def(
       "set_threads",

@@ -28,6 +28,7 @@ namespace volley::python {
 namespace nb = nanobind;
 
 // Each area of the module adds its classes and functions; module.cpp calls them in order.
+void bind_spikes(nb::module_& m);
 void bind_state(nb::module_& m);
 void bind_layers(nb::module_& m);
 void bind_conv_and_pools(nb::module_& m);
@@ -48,6 +49,8 @@ void bind_trainer(nb::module_& m);
 /// The encoder, and the optimizer, that an object of Python holds. Throws TypeError for another object.
 std::shared_ptr<const Encoder> encoder_from(nb::handle object);
 std::shared_ptr<Optimizer> optimizer_from(nb::handle object);
+void bind_copies(nb::module_& m);
+void bind_views(nb::module_& m);
 
 /// The pool that passes share out their work to; volley.set_threads makes another.
 std::shared_ptr<ThreadPool> threads();

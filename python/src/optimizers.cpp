@@ -7,13 +7,22 @@
 #include <volley/optimizer.hpp>
 #include <volley/schedule.hpp>
 
+#include "arrays.hpp"
+#include "copies.hpp"
 #include "layers.hpp"
 #include "module.hpp"
 
 namespace volley::python {
 namespace {
 
-/// An optimizer, and the network whose state it has.
+/// What an optimizer knows of a parameter.
+struct KnownParameter {
+  std::string name;
+  Shape shape;
+  ParameterKind kind;
+};
+
+/// An optimizer, and the network whose state it has; null after a copy, until its first step.
 struct Stepper {
   virtual ~Stepper() = default;
   virtual Optimizer& optimizer() = 0;
@@ -24,11 +33,28 @@ struct Stepper {
                           "another; make an optimizer for each");
     }
     const std::shared_ptr<ThreadPool> pool = threads();
-    alone([&] { optimizer().step(layer->parameters(), *pool); });
+    alone([&] {
+      const std::vector<NamedParameter> parameters = layer->parameters();
+      optimizer().step(parameters, *pool);
+      if (known.empty()) {
+        for (const NamedParameter& p : parameters)
+          known.push_back({p.name, p.parameter->value.shape(), kind_of(p)});
+      }
+    });
     net = layer;
   }
 
+  /// Makes room for the state of the known parameters, without them.
+  void prepare() {
+    std::vector<Parameter> like;
+    std::vector<NamedParameter> parameters;
+    for (const KnownParameter& p : known) like.emplace_back(p.shape, p.kind);
+    for (std::size_t i = 0; i < known.size(); ++i) parameters.push_back({known[i].name, &like[i]});
+    optimizer().prepare(parameters);
+  }
+
   std::shared_ptr<Layer> net;
+  std::vector<KnownParameter> known;  // since the first step
 };
 
 template <class O>
@@ -39,6 +65,66 @@ struct StepperOf final : Stepper {
 
   O own;
 };
+
+nb::list list_of(const std::vector<KnownParameter>& known) {
+  nb::list list;
+  for (const KnownParameter& p : known)
+    list.append(nb::make_tuple(p.name, tuple_of(p.shape.sizes()), static_cast<int>(p.kind)));
+  return list;
+}
+
+std::vector<KnownParameter> known_from(std::string_view kind, nb::handle state) {
+  std::vector<KnownParameter> known;
+  for (const nb::handle item : nb::list(state)) {
+    std::string name;
+    std::vector<std::size_t> sizes;
+    int what = 0;
+    const nb::tuple parts(item);
+    if (nb::len(parts) != 3) detail::refuse_plain(kind, "parameters", item);
+    detail::read_plain(kind, "parameters", parts[0], name);
+    detail::read_plain(kind, "parameters", parts[1], sizes);
+    detail::read_plain(kind, "parameters", parts[2], what);
+    if (sizes.size() > Shape::kMaxRank || what < 0 || what > static_cast<int>(ParameterKind::neuron))
+      detail::refuse_plain(kind, "parameters", item);
+    known.push_back({name, Shape(sizes), static_cast<ParameterKind>(what)});
+  }
+  return known;
+}
+
+/// Options, state and the number of steps. The network is left out: the copy takes the one of its first step.
+template <class O>
+void def_optimizer_copies() {
+  using Own = StepperOf<O>;
+  constexpr const char* kKind = O::Options::kKind;
+  def_copies<Own>(
+      [](Own& self) {
+        nb::dict state;
+        state["options"] = fields_of(kKind, self.options());
+        state["lr"] = self.own.lr();
+        state["steps_taken"] = self.own.steps_taken();
+        state["parameters"] = list_of(self.known);
+        state["tensors"] = arrays_of(self.own.state());
+        return state;
+      },
+      [](Own* place, const nb::dict& state) {
+        Own made(fields_from<typename O::Options>(kKind, part_of(state, kKind, "options")));
+        float lr = 0;
+        std::uint64_t steps = 0;
+        detail::read_plain(kKind, "lr", part_of(state, kKind, "lr"), lr);
+        detail::read_plain(kKind, "steps_taken", part_of(state, kKind, "steps_taken"), steps);
+        made.known = known_from(kKind, part_of(state, kKind, "parameters"));
+        if (!made.known.empty()) made.prepare();
+        set_tensors(made.own.state(), tensors_from("[pickle] tensors", part_of(state, kKind, "tensors")),
+                    kKind);
+        made.own.set_lr(lr);
+        made.own.set_steps_taken(steps);
+        new (place) Own(std::move(made));
+      },
+      [](Own* place, const Own& other, const nb::dict&) {
+        alone([&] { new (place) Own(other); });
+        place->net = nullptr;
+      });
+}
 
 using Groups = std::vector<ParameterGroup>;
 
@@ -94,6 +180,7 @@ void bind_adam(nb::module_& m, const char* name, const std::string& doc) {
           nb::arg("eps") = defaults.eps, nb::arg("weight_decay") = defaults.weight_decay,
           nb::arg("decay_only_weights") = defaults.decay_only_weights, nb::arg("groups") = Groups{})
       .def("__repr__", [name](const StepperOf<Optimizer>& self) { return repr_of(name, self.options()); });
+  def_optimizer_copies<Optimizer>();
 }
 
 void bind_optimizer_classes(nb::module_& m) {
@@ -138,6 +225,7 @@ void bind_optimizer_classes(nb::module_& m) {
           nb::arg("nesterov") = false, nb::arg("decay_only_weights") = false, nb::arg("groups") = Groups{})
       .def("__repr__", [](const StepperOf<Sgd>& self) { return repr_of("Sgd", self.options()); });
 
+  def_optimizer_copies<Sgd>();
   bind_adam<Adam>(m, "Adam",
                   "Adam as PyTorch computes it; weight_decay is added to the gradient (not AdamW).");
   bind_adam<AdamW>(m, "AdamW",

@@ -1,3 +1,4 @@
+#include <volley/error.hpp>
 #include <volley/state.hpp>
 
 #include "arrays.hpp"
@@ -50,6 +51,15 @@ void bind_state(nb::module_& m) {
           nb::arg("net"),
           nb::sig("def gradients(self, net: Layer) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
           "Copies of the gradients of its arrays; empty before a backward.")
+      .def(
+          "__getstate__",
+          [](const State&) {
+            throw ArgumentError(
+                "state",
+                "a State is pickled by its values: values(net), and set_values(net, values) of "
+                "a new one");
+          },
+          nb::sig("def __getstate__(self) -> typing.NoReturn"))
       .def("__copy__", [](const State& self) { return State(self); })
       .def(
           "__deepcopy__", [](const State& self, const nb::dict&) { return State(self); }, nb::arg("memo"));

@@ -15,6 +15,7 @@ ValueError) with the operation, the rule and what arrived, or TypeError; see `er
 from . import _volley
 from . import datasets as datasets
 from . import errors as errors
+from . import figures as figures
 from ._volley import *  # noqa: F403
 from ._volley import __version__ as __version__
 from .errors import ArgumentError as ArgumentError
@@ -22,6 +23,7 @@ from .errors import Error as Error
 from .errors import FileError as FileError
 from .errors import RecipeError as RecipeError
 from .errors import ShapeError as ShapeError
+from .progress import Progress as Progress
 from .sources import as_source as as_source
 from .trainer import Trainer as Trainer
 
@@ -29,5 +31,5 @@ _volley._use_environment_target()
 
 # All that the module has, so that a new neuron is a name here without another line; what is about data sets
 # is in `datasets`.
-__all__ = ["__version__", "Trainer", "as_source", "datasets", "errors", *errors.__all__]
+__all__ = ["Progress", "Trainer", "__version__", "as_source", "datasets", "errors", "figures", *errors.__all__]
 __all__ += [name for name in dir(_volley) if not name.startswith("_") and "_dataset" not in name]

@@ -27,6 +27,15 @@ def main() -> float:
     dy = volley.RateMse().backward(y, [3, 4], scores)
     net.backward(net_tape, dy)
     volley.Adam(lr=1e-3).step(net)
+    packed: volley.Spikes = volley.Poisson(seed=0).encode(images, steps=100, packed=True)
+    counts: npt.NDArray[np.uint32] = packed.counts()
+    currents: npt.NDArray[np.float32] | volley.Spikes = net(packed, tape=net_tape)
+    again, _ = lif.forward(x, tape=tape)
+    called: npt.NDArray[np.uint8] = lif(x)
+    assert counts.shape == (2, 28, 28) and len(currents) == 100 and (again == called).all()
+    views: dict[str, volley.Parameter] = net.parameter_views()
+    weight: npt.NDArray[np.float32] = views["1.weight"].value
+    assert weight.shape == views["1.weight"].shape
     gradients: dict[str, npt.NDArray[np.float32]] = net.gradients()
     try:
         volley.LIF(tau=0.5)
