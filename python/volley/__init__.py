@@ -31,5 +31,14 @@ _volley._use_environment_target()
 
 # All that the module has, so that a new neuron is a name here without another line; what is about data sets
 # is in `datasets`.
-__all__ = ["Progress", "Trainer", "__version__", "as_source", "datasets", "errors", "figures", *errors.__all__]
+__all__ = [
+    "Progress",
+    "Trainer",
+    "__version__",
+    "as_source",
+    "datasets",
+    "errors",
+    "figures",
+    *errors.__all__,
+]
 __all__ += [name for name in dir(_volley) if not name.startswith("_") and "_dataset" not in name]

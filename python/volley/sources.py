@@ -12,7 +12,9 @@ from . import _volley
 __all__ = ["as_source"]
 
 
-def as_source(data: Any, *, kind: str | None = None, name: str | None = None, classes: Any = None) -> _volley.Source:
+def as_source(
+    data: Any, *, kind: str | None = None, name: str | None = None, classes: Any = None
+) -> _volley.Source:
     """`data` as a Source.
 
     A Source or a Dataset is itself one. Otherwise `data` is
@@ -62,7 +64,8 @@ def _from_mapping(data: Mapping, options: dict) -> _volley.Source:
     unknown = set(data) - {"x", "targets", "lengths", "weights"}
     if unknown or "x" not in data:
         raise _argument_error(
-            'a dict must have "x", and may have "targets", "lengths" and "weights"', f"{sorted(map(str, data))}"
+            'a dict must have "x", and may have "targets", "lengths" and "weights"',
+            f"{sorted(map(str, data))}",
         )
     return _volley.ArraySource(
         data["x"], data.get("targets"), data.get("lengths"), data.get("weights"), **options
@@ -117,7 +120,9 @@ def _from_reader(data: Any, options: dict) -> _volley.Source:
     classes = options["classes"] if options["classes"] is not None else getattr(data, "classes", None)
     missing = [name for name in ("kind", "shape") if not hasattr(data, name)]
     if missing:
-        raise _argument_error("an object with read must have the attributes kind and shape", f"no {missing[0]}")
+        raise _argument_error(
+            "an object with read must have the attributes kind and shape", f"no {missing[0]}"
+        )
     return _volley._PythonSource(
         data.read,
         len(data),
