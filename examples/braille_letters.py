@@ -2,12 +2,12 @@
 
     python examples/braille_letters.py tutorial5_braille_spiking_data.pkl.gz [letters.npz]
 
-The data are those of Mueller-Cleve et al., "Braille letter reading: A benchmark for spatio-temporal pattern recognition
-on neuromorphic hardware", Frontiers in Neuroscience 16, 2022 (CC BY 4.0); the file is in the folder notebooks/data of
-the repository fzenke/spytorch on GitHub. It is a pickle: load it from there alone. As in that tutorial, four taxels of
-the twelve are kept, a value v is 1 - v / 255, and there are two steps for each of the sensor's; the standardisation is
-that of the training letters. Every fifth repetition of a letter is for the test: 270 letters.
-"""
+The data are those of Mueller-Cleve et al., "Braille letter reading: A benchmark for spatio-temporal pattern
+recognition on neuromorphic hardware", Frontiers in Neuroscience 16, 2022 (CC BY 4.0); the file is in the
+folder notebooks/data of the repository fzenke/spytorch on GitHub. It is a pickle: load it from there alone.
+As in that tutorial, four taxels of the twelve are kept, a value v is 1 - v / 255, and there are two steps
+for each of the sensor's; the standardisation is that of the training letters. Every fifth repetition of a
+letter is for the test: 270 letters."""
 
 import gzip
 import pickle

