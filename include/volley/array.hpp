@@ -67,7 +67,7 @@ class Array {
 /// | .csv with names  | one per column: int64 where no number has a point or an exponent, else float64  |
 /// | .csv without     | one, named "", (lines, columns), float64                                        |
 ///
-/// Elements that the file has uncompressed, and aligned to their size, are mapped. Throws FileError for a
+/// Elements that the file has uncompressed are mapped, and may lie at any address. Throws FileError for a
 /// file that is missing, damaged, or of a kind or an element type that is not known.
 std::map<std::string, Array> read_arrays(const std::filesystem::path& path);
 

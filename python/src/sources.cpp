@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -82,7 +83,16 @@ Array array_from(std::string_view what, nb::handle object) {
   return {Shape(sizes), *type, array.data(), keep(std::move(ordered))};
 }
 
-nb::object dtype_array(const Array& array) {
+/// The same elements, at an address that numpy can compute with.
+Array aligned(const Array& array) {
+  const std::size_t size = array.shape().size() * size_of(array.type());
+  if (reinterpret_cast<std::uintptr_t>(array.bytes()) % size_of(array.type()) == 0) return array;
+  auto copy = std::make_shared<std::vector<std::byte>>(array.bytes(), array.bytes() + size);
+  return {array.shape(), array.type(), copy->data(), copy};
+}
+
+nb::object dtype_array(const Array& given) {
+  const Array array = aligned(given);
   // numpy looks at the memory in place, and keeps the owner.
   const auto wrap = [&](nb::dlpack::dtype dtype) {
     const std::span<const std::size_t> sizes = array.shape().sizes();

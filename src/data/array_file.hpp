@@ -30,8 +30,7 @@ struct ReadPlace {
   [[noreturn]] void fail(std::string_view expected, std::string_view found) const;
 };
 
-/// The array whose elements begin at `offset` of `file`, which reaches to their end: mapped where they are
-/// aligned, otherwise copied.
+/// The array whose elements begin at `offset` of `file`, which reaches to their end. They are mapped.
 Array array_in(std::shared_ptr<const MappedFile> file, std::size_t offset, const Shape& shape,
                ElementType type);
 /// The array of `bytes`, which has its elements, and may be larger.

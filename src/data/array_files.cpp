@@ -108,10 +108,7 @@ void ReadPlace::fail(std::string_view expected, std::string_view found) const {
 Array array_in(std::shared_ptr<const MappedFile> file, std::size_t offset, const Shape& shape,
                ElementType type) {
   const char* const data = file->bytes().data() + offset;
-  if (offset % size_of(type) == 0) return {shape, type, data, std::move(file)};
-  Buffer<std::byte> bytes(shape.size() * size_of(type));
-  if (bytes.size() > 0) std::memcpy(bytes.data(), data, bytes.size());
-  return array_of(std::move(bytes), shape, type);
+  return {shape, type, data, std::move(file)};
 }
 
 Array array_of(Buffer<std::byte> bytes, const Shape& shape, ElementType type) {

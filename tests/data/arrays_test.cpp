@@ -310,15 +310,14 @@ TEST_F(ArraysTest, EveryFormOfNpzIsRead) {
             Floats{});
 }
 
-TEST_F(ArraysTest, StoredMembersAreMappedWhereTheyAreAligned) {
+TEST_F(ArraysTest, StoredMembersAreMappedWhereverTheyLie) {
   const std::string x = npy_bytes("<f4", "(3,)", bytes_of<float>({1, 2, 3}));
   // The member's header has 30 bytes and a name of 5; a field in front of the .npy has 4 and its padding.
   for (const std::size_t padding : {25u, 26u}) {
     const Array array = read("x.npz", zip_bytes({{"x.npy", x, false, false, false, padding}})).at("x");
     EXPECT_EQ(floats_of(array), (Floats{1, 2, 3}));
     const auto address = reinterpret_cast<std::uintptr_t>(array.bytes());
-    EXPECT_EQ(address % sizeof(float), 0u);
-    EXPECT_EQ(address % 4096 == 64 + 128, padding == 25);  // the file's own offset: not a copy
+    EXPECT_EQ(address % 4096, 64 + 103 + padding);  // the file's own offset: not a copy
   }
 }
 
