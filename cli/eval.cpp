@@ -156,7 +156,7 @@ void print_classes(const Dataset& data, const ClassReport& report) {
   std::vector<std::string> names;
   const std::size_t classes = report.confusion.size();
   for (std::size_t k = 0; k < classes; ++k) {
-    names.push_back(data.classes.empty() ? fmt::format("{}", k) : readable_line(data.classes[k]));
+    names.push_back(readable_line(data.classes[k]));
     name_width = std::max(name_width, names.back().size());
   }
   say("{:<{}}  {:>6}  {:>5}  taken for\n{:{}}", "class", name_width, "right", "rate", "", name_width + 15);

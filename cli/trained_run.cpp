@@ -31,11 +31,14 @@ std::shared_ptr<const Source> load_part(const std::filesystem::path& folder, con
 Dataset names_of(const Source& source) {
   const SourceInfo& info = source.info();
   if (source.pictures() != nullptr) return {};
-  return {.name = info.name,
-          .shape = info.shape,
-          .pixels = {},
-          .labels = labels_of(source),
-          .classes = info.classes};
+  Dataset names{.name = info.name,
+                .shape = info.shape,
+                .pixels = {},
+                .labels = labels_of(source),
+                .classes = info.classes};
+  if (names.labels.empty() || !names.classes.empty()) return names;
+  for (std::size_t k = 0; k < info.outputs; ++k) names.classes.push_back(fmt::format("{}", k));
+  return names;
 }
 
 std::shared_ptr<const Source> given_or(std::optional<Dataset> data, const std::filesystem::path& folder,
