@@ -128,24 +128,25 @@ void bind_loss(nb::module_& m) {
       .def_prop_ro(
           "class_weights", [](const Loss& self) { return self.class_weights(); },
           "One for each output; empty: every class has the weight 1.")
-      .def(
-          "forward", loss_forward, nb::arg("y"), nb::arg("labels"), nb::arg("lengths").none() = nb::none(),
-          nb::arg("weights").none() = nb::none(),
-          nb::sig(
-              "def forward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_], labels: "
-              "numpy.typing.ArrayLike | tuple, lengths: numpy.typing.ArrayLike | None = None, weights: "
-              "numpy.typing.ArrayLike | None = None) -> tuple[float, numpy.typing.NDArray[numpy.float32]]"),
-          "y: (T, N, K), spikes or float32. labels, the targets: integers (N,), 0 to K - 1, or (T, N), one "
-          "for each "
-          "step; for a\nregression floats (N, K) or (T, N, K); a tuple of these for Heads. lengths: (N,), "
-          "the steps "
-          "that each sample has, all T unless\ngiven. weights: (N,), how much each sample counts.\n\n"
-          "Returns the loss and the scores, float32 (N, K), or (T, N, K) where every step is scored: the "
-          "class of "
-          "the highest is the\nprediction. Raises ArgumentError for targets that do not fit.")
+      .def("forward", loss_forward, nb::arg("y"), nb::arg("labels"), nb::arg("lengths").none() = nb::none(),
+           nb::arg("weights").none() = nb::none(),
+           nb::sig(
+               "def forward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_] | "
+               "Spikes, labels: "
+               "numpy.typing.ArrayLike | tuple, lengths: numpy.typing.ArrayLike | None = None, weights: "
+               "numpy.typing.ArrayLike | None = None) -> tuple[float, numpy.typing.NDArray[numpy.float32]]"),
+           "y: (T, N, K), spikes or float32. labels, the targets: integers (N,), 0 to K - 1, or (T, N), one "
+           "for each "
+           "step; for a\nregression floats (N, K) or (T, N, K); a tuple of these for Heads. lengths: (N,), "
+           "the steps "
+           "that each sample has, all T unless\ngiven. weights: (N,), how much each sample counts.\n\n"
+           "Returns the loss and the scores, float32 (N, K), or (T, N, K) where every step is scored: the "
+           "class of "
+           "the highest is the\nprediction. Raises ArgumentError for targets that do not fit.")
       .def("backward", loss_backward, nb::arg("y"), nb::arg("labels"), nb::arg("scores"),
            nb::arg("lengths").none() = nb::none(), nb::arg("weights").none() = nb::none(),
-           nb::sig("def backward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_], "
+           nb::sig("def backward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_] | "
+                   "Spikes, "
                    "labels: "
                    "numpy.typing.ArrayLike | tuple, scores: numpy.typing.NDArray[numpy.float32], lengths: "
                    "numpy.typing.ArrayLike | None = None, weights: numpy.typing.ArrayLike | None = None) -> "

@@ -11,7 +11,7 @@ from .sources import as_source
 __all__ = ["History", "Trainer"]
 
 
-class History(list[Any]):
+class History(list[_volley.EpochRecord]):
     """The records of the epochs of a fit, in order.
 
     stopped: whether a callback ended the fit before all epochs were done. stopped_early: whether
@@ -24,7 +24,7 @@ class History(list[Any]):
         self.stopped_early = stopped_early
 
     @property
-    def epochs(self) -> list[Any]:
+    def epochs(self) -> list[_volley.EpochRecord]:
         return list(self)
 
 
@@ -148,7 +148,7 @@ class Trainer:
         """For a callback: ends the fit after the step under way."""
         self._stop = True
 
-    def evaluate(self, source: Any = None) -> Any:
+    def evaluate(self, source: Any = None) -> _volley.Evaluation:
         """Loss, accuracy and scores of the network as it is now, on what as_source takes; unless given, on
         `test`, or else on the training samples. A callback of `begin`, `iteration` or `epoch` may call
         it."""

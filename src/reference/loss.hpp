@@ -186,7 +186,7 @@ double regression_forward(const Real* z, const Real* targets, const Worth& worth
     sum += worth.value(static_cast<double>(z[i]) - static_cast<double>(targets[i]));
   return sum / static_cast<double>(count);
 }
-/// (R15) dz (count), times `factor`
+/// (R14) dz (count), times `factor`
 template <class Real, class Worth>
 void regression_backward(Real* dz, const Real* z, const Real* targets, const Worth& worth, double factor,
                          std::size_t count) {

@@ -61,10 +61,11 @@ class BatchWalk {
  public:
   BatchWalk(const WalkPlan& plan, WalkMemory& memory)
       : plan_(plan), memory_(memory), pictures_(plan.source.pictures()) {
+    if (plan.ahead) {
+      read_next();
+      begin();
+    }
     memory.walked = true;
-    if (!plan.ahead) return;
-    read_next();
-    begin();
   }
   ~BatchWalk() {
     if (reading_.valid()) reading_.wait();

@@ -36,6 +36,12 @@ def main() -> float:
     views: dict[str, volley.Parameter] = net.parameter_views()
     weight: npt.NDArray[np.float32] = views["1.weight"].value
     assert weight.shape == views["1.weight"].shape
+    trainer = volley.Trainer(
+        net, (images, [3, 4]), volley.RateMse(), volley.Adam(), volley.Poisson(), steps=4, batch=2, threads=1
+    )
+    records: list[volley.EpochRecord] = trainer.fit(1).epochs
+    evaluation: volley.Evaluation = trainer.evaluate(volley.ArraySource(images, np.array([3, 4])))
+    assert records[0].epoch == 1 and evaluation.scores.shape == (2, 10)
     gradients: dict[str, npt.NDArray[np.float32]] = net.gradients()
     try:
         volley.LIF(tau=0.5)
