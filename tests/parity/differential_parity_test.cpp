@@ -104,7 +104,7 @@ void expect_pass(Case& c) {
 }
 
 void expect_loss(Case& c) {
-  const std::unique_ptr<Loss> loss = c.recipe.build_parts().loss;
+  const std::shared_ptr<const Loss> loss = c.recipe.build_parts().loss;
   const Input y(c, "y");
   const std::vector<std::uint32_t> labels(c["labels"].values().begin(), c["labels"].values().end());
   Tape tape;
@@ -116,7 +116,7 @@ void expect_loss(Case& c) {
 
 /// Steps of two parameters with given gradients and rates.
 void expect_optimizer(Case& c) {
-  const std::unique_ptr<Optimizer> optimizer = c.recipe.build_parts().optimizer;
+  const std::shared_ptr<Optimizer> optimizer = c.recipe.build_parts().optimizer;
   Parameter w0(c["w0"].shape()), w1(c["w1"].shape());
   w0.value = c["w0"];
   w1.value = c["w1"];

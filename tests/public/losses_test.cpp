@@ -205,12 +205,11 @@ class Careless final : public Loss {
   bool spoils_scores = true;
 
  private:
-  double do_forward(const Signal&, std::span<const std::uint32_t>, Tensor& scores, Tape&) const override {
+  double do_forward(const Signal&, const Targets&, Tensor& scores, Tape&) const override {
     if (spoils_scores) scores.resize({1});
     return 0;
   }
-  void do_backward(const Signal&, std::span<const std::uint32_t>, const Tensor&, Tensor& dy,
-                   Tape&) const override {
+  void do_backward(const Signal&, const Targets&, const Tensor&, Tensor& dy, Tape&) const override {
     dy.resize({1});
   }
 };

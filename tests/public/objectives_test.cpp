@@ -50,7 +50,7 @@ TEST(PublicObjectives, OutputsWithoutSizeAreRefused) {
     }
     Tape tape;
     Tensor scores;
-    EXPECT_FALSE(works_or_throws([&] { loss->forward(Signal{}, {}, scores, tape); }, name));
+    EXPECT_FALSE(works_or_throws([&] { loss->forward(Signal{}, Targets{}, scores, tape); }, name));
   }
 }
 
