@@ -14,25 +14,28 @@ import pickle
 import sys
 
 import numpy as np
+import numpy.typing as npt
 
 TAXELS = [1, 2, 6, 10]
 UPSAMPLED = 2
 
 
-def upsampled(values):
+def upsampled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(T, taxels) -> (2 T, taxels), linearly."""
     T = len(values)
     t = np.minimum(np.arange(T * UPSAMPLED) / UPSAMPLED, T - 1)
     return np.stack([np.interp(t, np.arange(T), values[:, k]) for k in range(values.shape[1])], axis=1)
 
 
-def main():
+def main() -> None:
     source, target = sys.argv[1], (sys.argv[2:] or ["letters.npz"])[0]
     with gzip.open(source) as file:
         trials = pickle.load(file)
     letters = sorted({trial["letter"] for trial in trials}, key=lambda letter: (letter != "Space", letter))
-    seen = {letter: 0 for letter in letters}
-    x, y, test = [], [], []
+    seen = dict.fromkeys(letters, 0)
+    x: list[npt.NDArray[np.float64]] = []
+    y: list[int] = []
+    test: list[bool] = []
     for trial in trials:
         x.append(upsampled(1 - trial["taxel_data"][:, TAXELS] / 255))
         y.append(letters.index(trial["letter"]))

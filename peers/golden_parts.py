@@ -99,7 +99,7 @@ def target_losses(rng: np.random.Generator) -> dict[str, Any]:
     step_values = torch.from_numpy(rng.normal(0, 1, (N, T, K)).astype(np.float32))
     labels = torch.from_numpy(rng.integers(0, K, N))
     step_labels = torch.from_numpy(rng.integers(0, K, (N, T)))
-    ce_temporal, mse_temporal = SF.ce_temporal_loss(), SF.mse_temporal_loss(on_target=1, off_target=-1)
+    ce_temporal, mse_temporal = SF.ce_temporal_loss(), SF.mse_temporal_loss(on_target=1, off_target=T - 1)
     of_membranes: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         "mse": lambda v: F.mse_loss(v.mean(1), values),
         "mse each_step": lambda v: F.mse_loss(v, step_values),

@@ -107,6 +107,7 @@ class Loss {
                            Tape& tape) const = 0;
 
  private:
+  void check_forward(const Signal& y, const Targets& targets, const Tape& tape) const;
   double run_forward(const Signal& y, Tensor& scores, Tape& tape) const;
 
   std::vector<float> class_weights_;

@@ -100,8 +100,8 @@ struct FirstSpikeMseOptions {
   }
 };
 
-/// scale times the mean over the outputs of (time - target)^2: snnTorch's mse_temporal_loss. The targets are
-/// the steps that the fields say for the label, or Targets::values (N, K).
+/// scale times the mean over the outputs of (time - target)^2, with the scale 1 / T^2 snnTorch's
+/// mse_temporal_loss. The targets are the steps that the fields say for the label, or Targets::values (N, K).
 class FirstSpikeMse final : public FirstSpikeLoss {
  public:
   using Options = FirstSpikeMseOptions;

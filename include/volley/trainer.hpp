@@ -219,6 +219,7 @@ class Trainer {
   Evaluation run_evaluation(const Source& data, const Draw& draw, Recorder* recorder);
   std::size_t batches_of(std::size_t samples, bool drop_last) const;
   void check_data(const Source& data) const;
+  void try_one_sample(const Source& data, std::size_t outputs) const;
 
   Layer& net_;
   TrainerParts parts_;

@@ -25,32 +25,42 @@ OwnedSignal output_from(const Loss& loss, nb::handle y) {
   return signal;
 }
 
+bool takes_values(const Loss& loss) {
+  return dynamic_cast<const RegressionLoss*>(&loss) != nullptr ||
+         dynamic_cast<const FirstSpikeMse*>(&loss) != nullptr;
+}
+
+/// (T, N, ...) as (N, T, ...), or the other way.
+nb::object turned(const nb::object& array) {
+  return nb::module_::import_("numpy").attr("ascontiguousarray")(array.attr("swapaxes")(0, 1));
+}
+
 /// What y (N, T, K) is compared with: `targets` are integers (N,) or (T, N), real values (N, K) or (T, N, K),
-/// or a tuple of those of several heads.
+/// or a tuple of those of the heads of a loss.
 Targets targets_of(const Loss& loss, const Signal& y, nb::handle targets) {
-  const std::string what = fmt::format("[{}] targets", loss.kind());
   Targets result;
-  if (nb::isinstance<nb::tuple>(targets)) {
-    for (const nb::handle head : targets) result.heads.push_back(targets_of(loss, y, head));
-    return result;
-  }
-  const nb::object numpy = nb::module_::import_("numpy");
-  const nb::object array = numpy.attr("asarray")(targets);
-  const auto rank = nb::cast<std::size_t>(array.attr("ndim"));
-  if (nb::cast<std::string>(array.attr("dtype").attr("kind")) == "f") {
-    const Tensor values = tensor_from(what, rank == 1 ? nb::object(array.attr("reshape")(-1, 1)) : array);
-    if (rank < 3) {
-      result.values = values;
-    } else {
-      result.values = tensor_from(what, numpy.attr("ascontiguousarray")(array.attr("swapaxes")(0, 1)));
+  if (const auto* heads = dynamic_cast<const Heads*>(&loss); heads != nullptr) {
+    if (!nb::isinstance<nb::tuple>(targets) || nb::len(targets) != heads->heads().size()) {
+      throw ArgumentError(loss.kind(),
+                          fmt::format("targets must be a tuple of those of {} heads", heads->heads().size()));
     }
+    for (std::size_t h = 0; h < heads->heads().size(); ++h)
+      result.heads.push_back(targets_of(*heads->heads()[h].loss, y, nb::cast<nb::tuple>(targets)[h]));
     return result;
   }
-  const bool of_steps = rank == 2;
-  result.labels = labels_from(
-      fmt::format("[{}] labels", loss.kind()),
-      of_steps ? nb::object(numpy.attr("ascontiguousarray")(array.attr("swapaxes")(0, 1)).attr("reshape")(-1))
-               : nb::borrow(targets));
+  const nb::object array = nb::module_::import_("numpy").attr("asarray")(targets);
+  const auto shape = nb::cast<std::vector<std::size_t>>(array.attr("shape"));
+  const bool real = nb::cast<std::string>(array.attr("dtype").attr("kind")) == "f";
+  if (real && takes_values(loss)) {
+    const nb::object values = shape.size() == 1   ? nb::object(array.attr("reshape")(-1, 1))
+                              : shape.size() == 3 ? turned(array)
+                                                  : array;
+    result.values = tensor_from(fmt::format("[{}] targets", loss.kind()), values);
+    return result;
+  }
+  const bool of_steps = shape == std::vector{y.steps(), y.samples()};
+  const nb::object labels = of_steps ? nb::object(turned(array).attr("reshape")(-1)) : nb::borrow(targets);
+  result.labels = labels_from(fmt::format("[{}] labels", loss.kind()), labels);
   return result;
 }
 
@@ -59,7 +69,9 @@ Targets targets_from(const Loss& loss, const Signal& y, nb::handle targets, nb::
   Targets result = targets_of(loss, y, targets);
   if (!lengths.is_none()) result.lengths = labels_from(fmt::format("[{}] lengths", loss.kind()), lengths);
   if (!weights.is_none()) {
-    const Tensor values = tensor_from(fmt::format("[{}] weights", loss.kind()), weights);
+    const nb::object numpy = nb::module_::import_("numpy");
+    const Tensor values = tensor_from(fmt::format("[{}] weights", loss.kind()),
+                                      numpy.attr("asarray")(weights, numpy.attr("float32")));
     result.weights.assign(values.values().begin(), values.values().end());
   }
   return result;
@@ -104,7 +116,7 @@ nb::object loss_backward(const Loss& self, nb::handle y, nb::handle targets, nb:
     Tensor scores_of_y;
     self.forward(view(signal), of, scores_of_y, tape);
     if (std::memcmp(scores_of_y.data(), given.data(), given.size() * sizeof(float)) != 0) {
-      throw ArgumentError(self.kind(), "scores must be those that forward returned for y and targets");
+      throw ArgumentError(self.kind(), "scores must be those that forward returned for y and labels");
     }
     return self.backward(tape);
   });
@@ -329,12 +341,12 @@ void bind_losses_of_steps(nb::module_& m) {
       "-log softmax(-t)[label] of the steps t at which the outputs, spikes, fire first: snnTorch's "
       "ce_temporal_loss. An output that\ndoes not fire counts as if it fired at the last step.\n\n"
       "label_smoothing: 0 to 1, PyTorch's.");
-  nb::class_<FirstSpikeMse, Loss>(
-      m, "FirstSpikeMse",
-      "scale times the mean over the outputs of (t - target)^2, t being the step of the first spike: "
-      "snnTorch's "
-      "mse_temporal_loss.\nThe label should fire at on_step, the others at off_step (None: the last); or the "
-      "targets are steps, floats (N, K).")
+  nb::class_<FirstSpikeMse, Loss>(m, "FirstSpikeMse",
+                                  "scale times the mean over the outputs of (t - target)^2, t being the step "
+                                  "of the first spike; with the "
+                                  "scale 1 / T^2 snnTorch's mse_temporal_loss.\nThe label should fire at "
+                                  "on_step, the others at off_step (None: the last); or the "
+                                  "targets are steps, floats (N, K).")
       .def(
           "__init__",
           [](FirstSpikeMse* self, float scale, float on_step, std::optional<float> off_step,

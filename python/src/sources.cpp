@@ -63,7 +63,7 @@ std::optional<ElementType> element_type_of(const nb::dlpack::dtype& dtype) {
 }
 
 /// `object`, looked at in place where its memory is in order, as an array of the library; empty for None.
-Array array_from(std::string_view what, nb::handle object) {
+volley::Array array_from(std::string_view what, nb::handle object) {
   if (object.is_none()) return {};
   nb::object ordered = nb::module_::import_("numpy").attr("ascontiguousarray")(object);
   AnyArray array;
@@ -84,20 +84,20 @@ Array array_from(std::string_view what, nb::handle object) {
 }
 
 /// The same elements, at an address that numpy can compute with.
-Array aligned(const Array& array) {
+volley::Array aligned(const volley::Array& array) {
   const std::size_t size = array.shape().size() * size_of(array.type());
   if (reinterpret_cast<std::uintptr_t>(array.bytes()) % size_of(array.type()) == 0) return array;
   auto copy = std::make_shared<std::vector<std::byte>>(array.bytes(), array.bytes() + size);
   return {array.shape(), array.type(), copy->data(), copy};
 }
 
-nb::object dtype_array(const Array& given) {
-  const Array array = aligned(given);
+nb::object dtype_array(const volley::Array& given) {
+  const volley::Array array = aligned(given);
   // numpy looks at the memory in place, and keeps the owner.
   const auto wrap = [&](nb::dlpack::dtype dtype) {
     const std::span<const std::size_t> sizes = array.shape().sizes();
-    auto* held = new Array(array);
-    nb::capsule owner(held, [](void* p) noexcept { delete static_cast<Array*>(p); });
+    auto* held = new volley::Array(array);
+    nb::capsule owner(held, [](void* p) noexcept { delete static_cast<volley::Array*>(p); });
     return nb::cast(nb::ndarray<nb::numpy, nb::ro>(const_cast<std::byte*>(array.bytes()), sizes.size(),
                                                    sizes.data(), owner, nullptr, dtype));
   };
@@ -135,12 +135,12 @@ class PythonSource final : public Source {
     fill_x(samples, array_from("x", part("x")));
     samples.targets = {};
     fill_targets(samples.targets, array_from("targets", part("targets")), ids.size());
-    const Array lengths = array_from("lengths", part("lengths"));
+    const volley::Array lengths = array_from("lengths", part("lengths"));
     if (!lengths.empty()) {
       samples.targets.lengths.resize(lengths.shape().size());
       lengths.whole(samples.targets.lengths, 0);
     }
-    const Array weights = array_from("weights", part("weights"));
+    const volley::Array weights = array_from("weights", part("weights"));
     if (!weights.empty()) {
       samples.targets.weights.resize(weights.shape().size());
       weights.floats(samples.targets.weights, 0);
@@ -153,7 +153,7 @@ class PythonSource final : public Source {
     }
   }
 
-  void fill_x(Samples& samples, const Array& x) const {
+  void fill_x(Samples& samples, const volley::Array& x) const {
     if (x.empty()) throw ArgumentError("source", fmt::format("{}: read must return 'x'", info().name));
     switch (info().kind) {
       case SampleKind::bytes:
@@ -177,7 +177,7 @@ class PythonSource final : public Source {
     }
   }
 
-  static void fill_targets(Targets& targets, const Array& given, std::size_t samples) {
+  static void fill_targets(Targets& targets, const volley::Array& given, std::size_t samples) {
     if (given.empty()) return;
     if (is_integer(given.type())) {
       targets.labels.resize(given.shape().size());
@@ -336,12 +336,12 @@ void bind_sources(nb::module_& m) {
       "the steps of each sample. weights: (N), how much each counts.\n"
       "kind: \"bytes\", \"values\", \"sequences\" or \"spikes\"; unless given, bytes for uint8, else values; "
       "with lengths, sequences.\nclasses: what each label is called.")
-      .def(nb::new_(make_array_source), nb::arg("x"), nb::arg("targets").none() = nb::none(),
+      .def(nb::new_(&make_array_source), nb::arg("x"), nb::arg("targets").none() = nb::none(),
            nb::arg("lengths").none() = nb::none(), nb::arg("weights").none() = nb::none(),
            nb::arg("kind").none() = nb::none(), nb::arg("classes").none() = nb::none(),
            nb::arg("name") = "arrays");
   nb::class_<PythonSource, Source>(m, "_PythonSource")
-      .def(nb::new_(make_python_source), nb::arg("read"), nb::arg("size"), nb::arg("kind"), nb::arg("shape"),
+      .def(nb::new_(&make_python_source), nb::arg("read"), nb::arg("size"), nb::arg("kind"), nb::arg("shape"),
            nb::arg("steps"), nb::arg("outputs"), nb::arg("classes").none(), nb::arg("name"));
   m.def(
       "_source_of", [](nb::handle data) { return std::const_pointer_cast<Source>(source_from(data)); },

@@ -161,7 +161,7 @@ void bind_trainer(nb::module_& m) {
         return fmt::format("<Evaluation: loss {:.6g}{}>", self.loss, accuracy);
       });
   nb::class_<PyTrainer>(m, "_Trainer")
-      .def(nb::new_(make_trainer), nb::arg("net"), nb::arg("loss"), nb::arg("optimizer"),
+      .def(nb::new_(&make_trainer), nb::arg("net"), nb::arg("loss"), nb::arg("optimizer"),
            nb::arg("encoder").none(), nb::arg("steps"), nb::arg("batch"), nb::arg("seed"), nb::arg("threads"),
            nb::arg("drop_last"), nb::arg("clip_norm").none(), nb::arg("clip_value").none(),
            nb::arg("on_non_finite"), nb::arg("monitors"), nb::arg("early_stopping"), nb::arg("crop_padding"),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <volley/error.hpp>
@@ -22,6 +23,7 @@ struct Pass {
   Signal given;                // y as it came
   Signal y;                    // as the loss reads it
   Targets targets;
+  Targets asked;        // labels that are checked
   bool counts = false;  // whether any sample does
   Tensor scores;
   Tensor dy;
@@ -224,32 +226,35 @@ void Loss::check_targets(const Signal& y, const Targets& targets) const {
 }
 
 double Loss::forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
-  check_tape(kind(), tape);
-  check_output(kind(), y);
+  check_forward(y, targets, tape);
   Pass& pass = tape.saved<Pass>();
-  pass.loss = nullptr;
   pass.targets = targets;
   return run_forward(y, scores, tape);
 }
 
 double Loss::forward(const Signal& y, std::span<const std::uint32_t> labels, Tensor& scores,
                      Tape& tape) const {
-  check_tape(kind(), tape);
-  check_output(kind(), y);
   Pass& pass = tape.saved<Pass>();
-  pass.loss = nullptr;
+  pass.asked.labels.assign(labels.begin(), labels.end());
+  check_forward(y, pass.asked, tape);
   if (pass.targets.values.size() > 0 || !pass.targets.heads.empty()) pass.targets = {};
   pass.targets.weights.clear();
   pass.targets.lengths.clear();
-  pass.targets.labels.assign(labels.begin(), labels.end());
+  std::swap(pass.targets.labels, pass.asked.labels);
   return run_forward(y, scores, tape);
+}
+
+void Loss::check_forward(const Signal& y, const Targets& targets, const Tape& tape) const {
+  check_tape(kind(), tape);
+  check_output(kind(), y);
+  check_outputs(y.features());
+  check_samples(kind(), y, targets);
+  check_targets(y, targets);
 }
 
 double Loss::run_forward(const Signal& y, Tensor& scores, Tape& tape) const {
   Pass& pass = tape.saved<Pass>();
-  check_outputs(y.features());
-  check_samples(kind(), y, pass.targets);
-  check_targets(y, pass.targets);
+  pass.loss = nullptr;
   pass.given = y;
   pass.y = plain(y, pass.plain_y, tape.threads());
   if (!reads_spikes()) pass.y = real_values(pass.y, pass.real_y, tape.threads());

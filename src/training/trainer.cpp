@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <numeric>
 
@@ -280,6 +281,27 @@ void Trainer::check_data(const Source& data) const {
         out);
   }
   parts_.loss->check_outputs(out[0]);
+  if (data.pictures() == nullptr) try_one_sample(data, out[0]);
+}
+
+/// Reads one sample, encodes it, and shows the loss an output that it might have: what does not fit is
+/// refused before anything is done.
+void Trainer::try_one_sample(const Source& data, std::size_t outputs) const {
+  const std::array<std::uint32_t, 1> first{0};
+  WalkMemory memory(pass_->pool);
+  BatchWalk walk({.source = data,
+                  .order = first,
+                  .batch = 1,
+                  .steps = options_.steps,
+                  .draw = {.seed = options_.seed},
+                  .encoder = *parts_.encoder,
+                  .ahead = false},
+                 memory);
+  if (!walk.next()) return;
+  const Tensor y(Shape{1, walk.batch().x.steps(), outputs});
+  Tensor scores;
+  Tape tape(pass_->pool);
+  static_cast<void>(parts_.loss->forward(y, *walk.batch().targets, scores, tape));
 }
 
 }  // namespace volley

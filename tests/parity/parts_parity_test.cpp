@@ -117,7 +117,8 @@ TEST(PartsParity, LossesOfTargetsAgreeWithTorchAndSnnTorch) {
   expect("huber sum", Huber{{.readout = ValueReadout::sum, .delta = 0.7f}}, y, values);
   expect("step_cross_entropy", StepCrossEntropy{smoothed}, y, step_labels);
   expect("first_spike_cross_entropy", FirstSpikeCrossEntropy{}, s, labels);
-  expect("first_spike_mse", FirstSpikeMse{{.on_step = 1}}, s, labels);
+  const float T = static_cast<float>(shape[1]);  // its steps are shares of T
+  expect("first_spike_mse", FirstSpikeMse{{.scale = 1 / (T * T), .on_step = 1}}, s, labels);
   EXPECT_EQ(cases, g.at("cases").size());
 }
 

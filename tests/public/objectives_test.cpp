@@ -1,5 +1,6 @@
 // Losses, optimizers and schedules with what they cannot take.
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -8,9 +9,12 @@
 namespace volley::test {
 namespace {
 
+/// Those of recipes, with what else some can be told.
 std::vector<std::unique_ptr<Loss>> all_losses() {
   std::vector<std::unique_ptr<Loss>> all;
   for_each_type(Losses{}, [&]<class L>() { all.push_back(std::make_unique<L>()); });
+  for (const ValueReadout readout : {ValueReadout::last, ValueReadout::sum, ValueReadout::each_step})
+    all.push_back(std::make_unique<Huber>(HuberOptions{.readout = readout}));
   all.push_back(std::make_unique<MembraneMse>(MembraneMseOptions{.readout = Readout::mean}));
   all.push_back(
       std::make_unique<MembraneCrossEntropy>(MembraneCrossEntropyOptions{.readout = Readout::mean}));
@@ -18,7 +22,15 @@ std::vector<std::unique_ptr<Loss>> all_losses() {
   return all;
 }
 
-const std::vector<std::uint32_t> kLabels{2, 0};
+bool is_regression(const Loss& loss) { return dynamic_cast<const RegressionLoss*>(&loss) != nullptr; }
+bool is_of_first_spikes(const Loss& loss) { return dynamic_cast<const FirstSpikeLoss*>(&loss) != nullptr; }
+
+/// Labels 2 and 0 at the most, or real values, of K outputs.
+Targets targets_for(const Loss& loss, std::size_t K) {
+  if (!is_regression(loss))
+    return {.labels = {static_cast<std::uint32_t>(std::min<std::size_t>(2, K - 1)), 0}};
+  return {.values = some_values({2, K})};
+}
 
 TEST(PublicObjectives, SpikesAreZerosAndOnes) {
   const Spikes spikes = some_spikes({2, 5, 4});
@@ -27,8 +39,9 @@ TEST(PublicObjectives, SpikesAreZerosAndOnes) {
     SCOPED_TRACE(loss->kind());
     Tape one, two;
     Tensor scores;
-    const double expected = loss->forward(values, kLabels, scores, one);
-    if (works_or_throws([&] { EXPECT_NEAR(loss->forward(spikes, kLabels, scores, two), expected, 1e-6); },
+    const Targets targets = targets_for(*loss, 4);
+    const double expected = loss->forward(values, targets, scores, one);
+    if (works_or_throws([&] { EXPECT_NEAR(loss->forward(spikes, targets, scores, two), expected, 1e-6); },
                         "spikes")) {
       EXPECT_EQ(values_of(loss->backward(two)), values_of(loss->backward(one)));
     } else {
@@ -59,10 +72,13 @@ TEST(PublicObjectives, WhatIsNotFiniteIsReturnedAsItIs) {
   y.data()[5] = kNaN;
   for (const auto& loss : all_losses()) {
     SCOPED_TRACE(loss->kind());
+    if (is_of_first_spikes(*loss)) continue;  // of spikes alone
     Tape tape;
     Tensor scores;
-    const double value = loss->forward(y, kLabels, scores, tape);
-    const bool last = loss->kind() == "membrane_mse" || loss->kind() == "membrane_cross_entropy";
+    const double value = loss->forward(y, targets_for(*loss, 4), scores, tape);
+    const auto* huber = dynamic_cast<const Huber*>(loss.get());
+    const bool last = loss->kind() == "membrane_mse" || loss->kind() == "membrane_cross_entropy" ||
+                      (huber != nullptr && huber->options().readout == ValueReadout::last);
     if (!last) {
       EXPECT_TRUE(std::isnan(value));
     }
@@ -74,12 +90,15 @@ TEST(PublicObjectives, WhatIsNotFiniteIsReturnedAsItIs) {
 
 TEST(PublicObjectives, OneClassAndManyClasses) {
   for (const std::size_t K : {1u, 1000u}) {
-    const Tensor y = some_values({2, 3, K});
-    const std::vector<std::uint32_t> labels{0, static_cast<std::uint32_t>(K - 1)};
+    const Tensor values = some_values({2, 3, K});
+    const Tensor zeros_and_ones = to_tensor(some_spikes({2, 3, K}));
     for (const auto& loss : all_losses()) {
+      const Tensor& y = is_of_first_spikes(*loss) ? zeros_and_ones : values;
+      Targets targets = targets_for(*loss, K);
+      if (!targets.labels.empty()) targets.labels = {0, static_cast<std::uint32_t>(K - 1)};
       Tape tape;
       Tensor scores;
-      EXPECT_TRUE(std::isfinite(loss->forward(y, labels, scores, tape))) << loss->kind();
+      EXPECT_TRUE(std::isfinite(loss->forward(y, targets, scores, tape))) << loss->kind();
       for (const float g : values_of(loss->backward(tape))) EXPECT_TRUE(std::isfinite(g));
     }
   }

@@ -1,5 +1,7 @@
 """volley.Trainer on arrays, sequences, a user's own class and generators; sources; losses of targets."""
 
+# mypy: ignore-errors
+
 import threading
 
 import numpy as np
@@ -23,9 +25,7 @@ def waves(samples, seed):
 
 
 def wave_net(seed=0):
-    net = volley.Sequential(
-        volley.Linear(5, 24), volley.Recurrent(24, volley.LIF()), volley.Linear(24, 2), volley.LI()
-    )
+    net = volley.Sequential(volley.Linear(5, 24), volley.Recurrent(24), volley.Linear(24, 2), volley.LI())
     net.initialize(seed)
     return net
 
@@ -198,14 +198,16 @@ def test_pictures_and_rates_of_a_network_built_in_python():
         pixels[n].reshape(-1)[8 * label : 8 * label + 8] += 120
     net = volley.Sequential(volley.Flatten(), volley.Linear(24, 3), volley.LIF())
     data = volley.Dataset(pixels, labels)
-    trainer = volley.Trainer(net, data, volley.RateMse(), volley.Adam(), volley.Poisson(), steps=20, batch=15)
+    trainer = volley.Trainer(
+        net, data, volley.RateMse(), volley.Adam(lr=0.05), volley.Poisson(), steps=20, batch=15
+    )
     loss = [e.train_loss for e in trainer.fit(8)]
     assert loss[-1] < loss[0]
     a, b = weights_of(net), weights_of(net)
     # The same pictures as arrays.
     other = volley.Sequential(volley.Flatten(), volley.Linear(24, 3), volley.LIF())
     volley.Trainer(
-        other, (pixels, labels), volley.RateMse(), volley.Adam(), volley.Poisson(), steps=20, batch=15
+        other, (pixels, labels), volley.RateMse(), volley.Adam(lr=0.05), volley.Poisson(), steps=20, batch=15
     ).fit(8)
     a.update(weights_of(other))
     assert same(a, b)

@@ -279,7 +279,9 @@ TEST(Recipe, WhatCannotBeObeyedIsRefusedWithLineAndKey) {
       {"[loss]\nkind = \"rate_m\\te\\nmy.toml:9: well\"\n" + kNetwork,
        "my.toml:2: key 'loss.kind': 'rate_m\\x09e\\x0amy.toml:9: well' is unknown; expected one of "
        "'rate_mse', 'rate_cross_entropy', 'count_mse', 'count_cross_entropy', 'membrane_mse', "
-       "'membrane_cross_entropy', 'tet'"},
+       "'membrane_cross_entropy', 'tet', 'step_cross_entropy', 'first_spike_cross_entropy', "
+       "'first_spike_mse', "
+       "'mse', 'l1', 'huber'"},
       {"description = '''a'b\\n'''\n\na" + many(".a", 200000) + " = 3\n",
        "my.toml:3: expected a key of at most 16 parts, found more"},
       {"x = [1.5, 2.5, { a" + many(".\"#=\" ", 200000) + " = 3 }]\n",
@@ -425,7 +427,7 @@ TEST(Recipe, HoldsOutWhatItIsTold) {
   EXPECT_EQ(test::error_text([&] { held_out("0.001"); }),
             "[data] t: 1 to 39 of its 40 pictures can be held out, got 0");
   EXPECT_EQ(test::error_text([&] { held_out("1.5"); }),
-            "[recipe] validation must be a whole number of pictures, or a share < 1, got 1.5");
+            "[recipe] validation must be a whole number of samples, or a share < 1, got 1.5");
 }
 
 TEST(Recipe, DataCanBeAFolderOfPictures) {
