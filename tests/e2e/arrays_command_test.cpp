@@ -186,36 +186,37 @@ TEST_F(ArraysCommand, WhatIsWrongIsSaid) {
 TEST_F(ArraysCommand, BrailleLettersAreLearned) {
   VOLLEY_NEEDS_FILE("derived/braille_letters.npz");
   write_recipe(test::test_file("derived/braille_letters.npz").string(), kClasses, 12, 27);
-  const ProgramResult trained = volley({"train",
-                                        "own.toml",
-                                        "--out",
-                                        "run",
-                                        "--epochs",
-                                        "6",
-                                        "--no-figures",
-                                        "--set",
-                                        "encoder.mean=[200.0]",
-                                        "--set",
-                                        "encoder.std=[60.0]",
-                                        "--set",
-                                        "network.1.features=64",
-                                        "--set",
-                                        "network.0.out=64",
-                                        "--set",
-                                        "network.2.in=64",
-                                        "--set",
-                                        "optimizer.lr=0.004",
-                                        "--set",
-                                        "network.1.neuron.kind=cuba_lif",
-                                        "--set",
-                                        "network.3.tau=20.0"});
+  const ProgramResult trained =
+      volley({"train",
+              "own.toml",
+              "--out",
+              "run",
+              "--epochs",
+              "6",
+              "--no-figures",
+              "--set",
+              "encoder.mean=[255, 233, 255, 255, 255, 255, 90, 255, 255, 255, 248, 255]",
+              "--set",
+              "encoder.std=[1, 20, 1, 1, 1, 1, 13, 1, 1, 1, 1, 1]",
+              "--set",
+              "network.1.features=64",
+              "--set",
+              "network.0.out=64",
+              "--set",
+              "network.2.in=64",
+              "--set",
+              "optimizer.lr=0.004",
+              "--set",
+              "network.1.neuron.kind=cuba_lif",
+              "--set",
+              "network.3.tau=20.0"});
   ASSERT_TRUE(trained.ok()) << trained.err;
   expect_has(trained.out, "1080 training and 270 test samples");
   const std::size_t at = trained.out.rfind("test loss");
   const std::string rest = trained.out.substr(trained.out.rfind("last "));
   SCOPED_TRACE(trained.out.substr(at));
   // epoch, training loss, accuracy, test loss, accuracy: a guess has 0.037
-  EXPECT_GT(std::stod(rest.substr(rest.find_last_of(' ', rest.find('\n')))), 0.4);
+  EXPECT_GT(std::stod(rest.substr(rest.find_last_of(' ', rest.find('\n')))), 0.6);
 }
 
 }  // namespace
