@@ -32,6 +32,7 @@ std::string kinds_in(const Layer& net) {
 /// Throws unless `batch` has N samples of K scores, and pictures of F pixels.
 void check_batch(const BatchResult& batch, const Tensor& v_last, std::size_t K, std::size_t F) {
   const std::size_t N = batch.samples.size();
+  if (batch.data.size() == 0) throw ArgumentError("article", "samples must be pictures", "others");
   if (batch.labels.size() != N) {
     throw ArgumentError("article", fmt::format("needs one label for each of {} samples", N),
                         fmt::format("{}", batch.labels.size()));
