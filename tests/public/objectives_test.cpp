@@ -91,7 +91,8 @@ TEST(PublicObjectives, WhatIsNotFiniteIsReturnedAsItIs) {
 TEST(PublicObjectives, OneClassAndManyClasses) {
   for (const std::size_t K : {1u, 1000u}) {
     const Tensor values = some_values({2, 3, K});
-    const Tensor zeros_and_ones = to_tensor(some_spikes({2, 3, K}));
+    const Spikes spikes = some_spikes({2, 3, K});
+    const Tensor zeros_and_ones = to_tensor(spikes);
     for (const auto& loss : all_losses()) {
       const Tensor& y = is_of_first_spikes(*loss) ? zeros_and_ones : values;
       Targets targets = targets_for(*loss, K);

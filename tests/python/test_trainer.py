@@ -102,7 +102,7 @@ def test_a_training_learns_and_evaluates():
     seen = []
     trainer = wave_trainer(net, waves(240, 1), test=waves(60, 2))
     history = trainer.fit(12, callbacks=seen.append)
-    assert len(history) == 12 and seen == list(history) and trainer.history[-1] is history[-1]
+    assert [e.train_loss for e in seen] == [e.train_loss for e in history] and len(trainer.history) == 12
     assert history[-1].test_acc > 0.85
     evaluation = trainer.evaluate()
     assert evaluation.accuracy == pytest.approx(history[-1].test_acc)
