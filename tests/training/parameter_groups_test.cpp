@@ -51,9 +51,8 @@ TEST(ParameterGroups, AreByWhatAParameterIs) {
   EXPECT_EQ(names, "0.weight 0.bias 1.weight 1.bias 2.w 3.weight 3.bias 4.weight ");
   EXPECT_EQ(kinds, (std::vector<Kind>{Kind::weight, Kind::bias, Kind::norm, Kind::norm, Kind::neuron,
                                       Kind::neuron, Kind::neuron, Kind::weight}));
-  for (const NamedParameter& p :
-       Sequential{GroupNorm{1, 3}, LayerNorm{{3}}, ThresholdDependentBatchNorm{3}}.parameters())
-    EXPECT_EQ(kind_of(p), Kind::norm) << p.name;
+  Sequential norms{GroupNorm{1, 3}, LayerNorm{{3}}, ThresholdDependentBatchNorm{3}};
+  for (const NamedParameter& p : norms.parameters()) EXPECT_EQ(kind_of(p), Kind::norm) << p.name;
   const Sequential copy = net;
   Sequential other = copy;
   EXPECT_EQ(kind_of(other.parameters()[2]), Kind::norm) << "of a copy too";

@@ -314,20 +314,22 @@ TEST(Sources, ASubsetIsSomeOfTheSamples) {
             "[source] a subset must be of a source, got null");
 }
 
-/// Whatever a test says.
+/// Whatever a test says, for N samples.
 class AnySource final : public Source {
  public:
-  AnySource(SourceInfo info, std::function<void(Samples&)> fill)
+  AnySource(SourceInfo info, std::function<void(Samples&, std::size_t)> fill)
       : Source(std::move(info)), fill_(std::move(fill)) {}
 
  private:
-  void do_read(std::span<const std::uint32_t>, Samples& samples) const override { fill_(samples); }
-  std::function<void(Samples&)> fill_;
+  void do_read(std::span<const std::uint32_t> ids, Samples& samples) const override {
+    fill_(samples, ids.size());
+  }
+  std::function<void(Samples&, std::size_t)> fill_;
 };
 
 TEST(Sources, AreHeldToWhatTheySay) {
   const std::vector<std::uint32_t> two{0, 1};
-  const auto text = [&](const SourceInfo& info, const std::function<void(Samples&)>& fill) {
+  const auto text = [&](const SourceInfo& info, const std::function<void(Samples&, std::size_t)>& fill) {
     return error_text([&] {
       Samples samples;
       AnySource(info, fill).read(two, samples);
@@ -337,26 +339,26 @@ TEST(Sources, AreHeldToWhatTheySay) {
   SourceInfo sequences = values;
   sequences.kind = SampleKind::sequences;
   sequences.steps = 4;
-  const auto three = [](Samples& s) { s.values.resize({2, 3}); };
+  const auto three = [](Samples& s, std::size_t N) { s.values.resize({N, 3}); };
   EXPECT_EQ(text(values,
-                 [](Samples& s) {
-                   s.values.resize({2, 4});
+                 [](Samples& s, std::size_t N) {
+                   s.values.resize({N, 4});
                  }),
             "[source] own: values must be (2, 3), got (2, 4)");
   EXPECT_EQ(text(sequences,
-                 [](Samples& s) {
-                   s.values.resize({2, 5, 3});
+                 [](Samples& s, std::size_t N) {
+                   s.values.resize({N, 5, 3});
                  }),
             "[source] own: a batch must have 1 to 4 steps, got (2, 5, 3)");
   EXPECT_EQ(text(sequences,
-                 [](Samples& s) {
-                   s.values.resize({2, 4, 3});
+                 [](Samples& s, std::size_t N) {
+                   s.values.resize({N, 4, 3});
                    s.targets.lengths = {4, 5};
                  }),
             "[source] own: lengths must be 1 to 4, got 5");
   EXPECT_EQ(text(values,
-                 [&](Samples& s) {
-                   three(s);
+                 [&](Samples& s, std::size_t N) {
+                   three(s, N);
                    s.targets.labels = {1};
                  }),
             "[source] own: labels must be one for each of 2 samples, got 1");
@@ -368,23 +370,23 @@ TEST(Sources, AreHeldToWhatTheySay) {
             }),
             "[source] own: samples must be < 9, got 9");
   // A source that throws ends the fit with its error, and the trainer can go on with another.
-  const AnySource broken(values, [](Samples&) { throw Error("the disk has gone"); });
+  const AnySource broken(values, [](Samples&, std::size_t) { throw Error("the disk has gone"); });
   const Line line(64);
   Sequential net{Linear(3, 1), LI{}};
   Trainer trainer{net, Sgd{}, Mse{}, {.steps = 2, .batch = 2, .threads = 2}};
   EXPECT_EQ(error_text([&] { trainer.fit(broken, broken, 1); }), "the disk has gone");
-  const AnySource whole(values, [&](Samples& s) {
-    three(s);
+  const AnySource whole(values, [&](Samples& s, std::size_t N) {
+    three(s, N);
     s.values.zero();
-    s.targets.values.resize({2, 1});
+    s.targets.values.resize({N, 1});
     s.targets.values.zero();
   });
   EXPECT_NO_THROW(trainer.fit(whole,
                               AnySource({.name = "even", .size = 2, .shape = {3}},
-                                        [&](Samples& s) {
-                                          three(s);
+                                        [&](Samples& s, std::size_t N) {
+                                          three(s, N);
                                           s.values.zero();
-                                          s.targets.values.resize({2, 1});
+                                          s.targets.values.resize({N, 1});
                                           s.targets.values.zero();
                                         }),
                               1));
@@ -411,28 +413,30 @@ TEST(Sources, WhatCannotBeTrainedIsSaid) {
   const AnySource events({.name = "dvs", .size = 4, .kind = SampleKind::events, .shape = {2, 8, 8}}, {});
   EXPECT_EQ(fit(std::make_unique<Direct>(), events),
             "[trainer] dvs: samples must be bytes, values, sequences or spikes, got events");
-  const AnySource values({.name = "own", .size = 8, .shape = {5}}, [](Samples& s) {
-    s.values.resize({4, 5});
-    s.targets.labels = {0, 1, 0, 1};
+  const AnySource values({.name = "own", .size = 8, .shape = {5}}, [](Samples& s, std::size_t N) {
+    s.values.resize({N, 5});
+    s.values.zero();
+    s.targets.labels.assign(N, 1);
   });
   EXPECT_EQ(fit(std::make_unique<Latency>(), values), "[latency] takes pictures of bytes, got real values");
 }
 
 TEST(Sources, SpikesAndValuesOfAnyEncoderTrain) {
   const AnySource spikes(
-      {.name = "spikes", .size = 8, .kind = SampleKind::spikes, .shape = {6}, .steps = 5}, [](Samples& s) {
-        s.spikes = Spikes::from_bytes({4, 5, 6}, test::Random(2).spikes<std::uint8_t>(120, 0.5));
-        s.targets.labels = {0, 1, 2, 0};
-        s.targets.lengths = {5, 3, 1, 4};
+      {.name = "spikes", .size = 8, .kind = SampleKind::spikes, .shape = {6}, .steps = 5},
+      [](Samples& s, std::size_t N) {
+        s.spikes = Spikes::from_bytes({N, 5, 6}, test::Random(2).spikes<std::uint8_t>(N * 30, 0.5));
+        s.targets.labels.assign(N, 2);
+        s.targets.lengths.assign(N, 3);
       });
   Sequential net{Linear(6, 3), LIF{}};
   Trainer trainer{net, Adam{}, RateMse{}, {.batch = 4, .threads = 2}};
   const History history = trainer.fit(spikes, spikes, 2);
   EXPECT_EQ(history.epochs.size(), 2u);
   EXPECT_EQ(history.epochs.back().activity[0].layer, "input");
-  const AnySource values({.name = "values", .size = 8, .shape = {6}}, [](Samples& s) {
-    s.values = random_tensor({4, 6}, 1, 0, 1);
-    s.targets.labels = {0, 1, 2, 0};
+  const AnySource values({.name = "values", .size = 8, .shape = {6}}, [](Samples& s, std::size_t N) {
+    s.values = random_tensor({N, 6}, 1, 0, 1);
+    s.targets.labels.assign(N, 2);
   });
   Trainer rates{net, Adam{}, RateMse{}, Poisson{}, {.steps = 12, .batch = 4, .threads = 2}};
   EXPECT_EQ(rates.fit(values, values, 1).epochs.size(), 1u);
