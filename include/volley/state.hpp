@@ -36,6 +36,8 @@ struct StateTensor {
 /// has the bits of one backward over all steps; a parameter's gradient has the same terms, added chunk by
 /// chunk. Without `&state` what comes after the chunk is left out: truncated BPTT.
 ///
+/// Device: it belongs to that of the tapes it is used with, as their memory does; today that is the CPU.
+///
 /// Threads: one pass at a time. A pass that throws leaves it unspecified: reset it.
 ///
 /// It is a tree as the tapes' and the network's: child(i) is that of the network's i-th child.
