@@ -82,6 +82,9 @@ struct ArrayParts {
   /// no targets. What padding has is not read.
   Array targets;
   Array lengths;  // (N): the steps of each sample
+  /// 1 for a step that counts, 0 for one that a loss passes over: (N, T), or (sum) where x has the steps of
+  /// all samples. Labels of what does not count are not read.
+  Array mask{};
   Array weights;  // (N): how much each counts
   /// Not given: bytes where x has uint8, else values; with lengths, sequences.
   std::optional<SampleKind> kind{};
@@ -91,7 +94,7 @@ struct ArrayParts {
 /// Samples in arrays.
 class ArraySource final : public Source {
  public:
-  /// Throws ArgumentError for arrays that do not fit together. Reads all labels and lengths.
+  /// Throws ArgumentError for arrays that do not fit together. Reads all labels, lengths and the mask.
   explicit ArraySource(const ArrayParts& parts);
 
  private:
@@ -107,6 +110,7 @@ class ArraySource final : public Source {
   ArrayParts parts_;
   std::vector<std::uint32_t> lengths_;  // none: all have info().steps
   std::vector<std::size_t> first_;      // the first row of each sample, where x has the steps of all
+  std::vector<std::uint8_t> mask_;      // as parts_.mask
   std::vector<std::uint32_t> labels_;   // as parts_.targets
   bool targets_have_steps_ = false;
 };

@@ -74,7 +74,7 @@ struct Evaluation {
   bool stopped = false;    // before all batches were done, at the recorder's word
   std::size_t silent = 0;  // samples whose scores are all 0: no output fired. Prediction: 0
   std::size_t tied = 0;    // others whose highest score several outputs have: the first counts
-  /// (samples, outputs), or (samples, steps, outputs) where the loss scores every step, 0 beyond lengths.
+  /// (samples, outputs), or (samples, steps, outputs) where the loss scores every step, 0 where none is.
   Tensor scores;
   std::vector<std::uint32_t> predictions;  // of each row of scores, below the number of outputs; or none
   std::vector<LayerActivity> activity;     // where monitors are on

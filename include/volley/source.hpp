@@ -45,7 +45,7 @@ struct Samples {
   Tensor values;                           // values (N, shape...), sequences (N, T, shape...)
   Spikes spikes;                           // (N, T, shape...)
   std::vector<std::vector<Event>> events;  // of each sample, by time
-  /// With the lengths of sequences and spikes, where these differ.
+  /// With the lengths of sequences and spikes, where these differ, and their mask, where they have one.
   Targets targets;
 };
 
@@ -142,7 +142,7 @@ Sources sources_of(Split&& pictures);
 /// What Recipe::data names: a set that is known by name, or a folder of pictures, as datasets::load has it;
 /// or a path, with a slash, of a file of arrays (read_arrays), or of a folder of .npy files by their names:
 ///
-///     x, y, lengths, weights               the parts of an ArraySource (also X, labels, targets, length)
+///     x, y, lengths, mask, weights         the parts of an ArraySource (also X, labels, targets, length)
 ///     x_train, y_train, ..., x_test, ...   of the two sets
 ///     test                                 (N) without these: 1 for a sample of the test, 0 for the others
 ///     classes                              one line each in a file of that name, classes.txt, in a folder

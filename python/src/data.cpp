@@ -9,6 +9,7 @@
 #include <volley/error.hpp>
 
 #include "arrays.hpp"
+#include "copies.hpp"
 #include "module.hpp"
 
 namespace volley::python {
@@ -134,6 +135,36 @@ void bind_dataset(nb::module_& m) {
 
 void bind_datasets(nb::module_& m) {
   using datasets::Info;
+  constexpr std::string_view kind = "dataset";
+  def_copies<Dataset>(
+      [](const Dataset& self) {
+        nb::dict state;
+        state["name"] = self.name;
+        state["classes"] = self.classes;
+        state["shape"] = std::vector<std::size_t>(self.shape.sizes().begin(), self.shape.sizes().end());
+        state["pixels"] = nb::bytes(self.pixels.data(), self.pixels.size());
+        state["labels"] = self.labels;
+        return state;
+      },
+      [kind](Dataset* place, const nb::dict& state) {
+        Dataset data;
+        const auto read = [&](const char* name, auto& value) {
+          detail::read_plain(kind, name, part_of(state, kind, name), value);
+        };
+        std::vector<std::size_t> shape;
+        nb::bytes pixels;
+        read("name", data.name);
+        read("classes", data.classes);
+        read("shape", shape);
+        read("pixels", pixels);
+        read("labels", data.labels);
+        data.shape = Shape(shape);
+        const auto* first = static_cast<const std::uint8_t*>(pixels.data());
+        data.pixels.assign(first, first + pixels.size());
+        data.check();
+        new (place) Dataset(std::move(data));
+      },
+      [](Dataset* place, const Dataset& other, const nb::dict&) { new (place) Dataset(other); });
   nb::class_<Info>(m, "DatasetInfo",
                    "What is known of a data set, and what a look into a folder found of it.")
       .def_ro("name", &Info::name)

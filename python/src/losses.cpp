@@ -65,8 +65,23 @@ Targets targets_of(const Loss& loss, const Signal& y, nb::handle targets) {
 }
 
 Targets targets_from(const Loss& loss, const Signal& y, nb::handle targets, nb::handle lengths,
-                     nb::handle weights) {
+                     nb::handle weights, nb::handle mask) {
   Targets result = targets_of(loss, y, targets);
+  if (!mask.is_none()) {
+    const nb::object numpy = nb::module_::import_("numpy");
+    const Tensor bits = tensor_from(fmt::format("[{}] mask", loss.kind()),
+                                    numpy.attr("asarray")(mask, numpy.attr("float32")));
+    const Shape expected{y.steps(), y.samples()};
+    if (bits.shape() != expected)
+      throw ShapeError(loss.kind(), fmt::format("mask must be {}", expected.text()), bits.shape());
+    result.mask.resize(expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      const float bit = bits.data()[i];
+      if (bit != 0 && bit != 1)
+        throw ArgumentError(loss.kind(), "mask must be 0 or 1", fmt::format("{}", bit));
+      result.mask[i % y.samples() * y.steps() + i / y.samples()] = bit == 1;
+    }
+  }
   if (!lengths.is_none()) result.lengths = labels_from(fmt::format("[{}] lengths", loss.kind()), lengths);
   if (!weights.is_none()) {
     const nb::object numpy = nb::module_::import_("numpy");
@@ -84,9 +99,9 @@ nb::object scores_array(const Tensor& scores) {
 }
 
 nb::tuple loss_forward(const Loss& self, nb::handle y, nb::handle targets, nb::handle lengths,
-                       nb::handle weights) {
+                       nb::handle weights, nb::handle mask) {
   const OwnedSignal signal = output_from(self, y);
-  const Targets of = targets_from(self, view(signal), targets, lengths, weights);
+  const Targets of = targets_from(self, view(signal), targets, lengths, weights, mask);
   const std::shared_ptr<ThreadPool> pool = threads();
   Tape tape(*pool);
   Tensor scores;
@@ -95,9 +110,9 @@ nb::tuple loss_forward(const Loss& self, nb::handle y, nb::handle targets, nb::h
 }
 
 nb::object loss_backward(const Loss& self, nb::handle y, nb::handle targets, nb::handle scores,
-                         nb::handle lengths, nb::handle weights) {
+                         nb::handle lengths, nb::handle weights, nb::handle mask) {
   const OwnedSignal signal = output_from(self, y);
-  const Targets of = targets_from(self, view(signal), targets, lengths, weights);
+  const Targets of = targets_from(self, view(signal), targets, lengths, weights, mask);
   Tensor given = tensor_from(fmt::format("[{}] scores", self.kind()), scores);
   const Shape expected = self.scores_shape(view(signal).shape());
   if (expected.rank() == 3 && given.shape().rank() == 3) {
@@ -141,28 +156,32 @@ void bind_loss(nb::module_& m) {
           "class_weights", [](const Loss& self) { return self.class_weights(); },
           "One for each output; empty: every class has the weight 1.")
       .def("forward", loss_forward, nb::arg("y"), nb::arg("labels"), nb::arg("lengths").none() = nb::none(),
-           nb::arg("weights").none() = nb::none(),
-           nb::sig(
-               "def forward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_] | "
-               "Spikes, labels: "
-               "numpy.typing.ArrayLike | tuple, lengths: numpy.typing.ArrayLike | None = None, weights: "
-               "numpy.typing.ArrayLike | None = None) -> tuple[float, numpy.typing.NDArray[numpy.float32]]"),
+           nb::arg("weights").none() = nb::none(), nb::arg("mask").none() = nb::none(),
+           nb::sig("def forward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_] | "
+                   "Spikes, labels: "
+                   "numpy.typing.ArrayLike | tuple, lengths: numpy.typing.ArrayLike | None = None, weights: "
+                   "numpy.typing.ArrayLike | None = None, mask: numpy.typing.ArrayLike | None = None) -> "
+                   "tuple[float, numpy.typing.NDArray[numpy.float32]]"),
            "y: (T, N, K), spikes or float32. labels, the targets: integers (N,), 0 to K - 1, or (T, N), one "
            "for each "
            "step; for a\nregression floats (N, K) or (T, N, K); a tuple of these for Heads. lengths: (N,), "
            "the steps "
-           "that each sample has, all T unless\ngiven. weights: (N,), how much each sample counts.\n\n"
+           "that each sample has, all T unless\ngiven. weights: (N,), how much each sample counts. mask: (T, "
+           "N), 0 for a step that the "
+           "loss passes over, 1 for all others.\n\n"
            "Returns the loss and the scores, float32 (N, K), or (T, N, K) where every step is scored: the "
            "class of "
            "the highest is the\nprediction. Raises ArgumentError for targets that do not fit.")
       .def("backward", loss_backward, nb::arg("y"), nb::arg("labels"), nb::arg("scores"),
            nb::arg("lengths").none() = nb::none(), nb::arg("weights").none() = nb::none(),
-           nb::sig("def backward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_] | "
-                   "Spikes, "
-                   "labels: "
-                   "numpy.typing.ArrayLike | tuple, scores: numpy.typing.NDArray[numpy.float32], lengths: "
-                   "numpy.typing.ArrayLike | None = None, weights: numpy.typing.ArrayLike | None = None) -> "
-                   "numpy.typing.NDArray[numpy.float32]"),
+           nb::arg("mask").none() = nb::none(),
+           nb::sig(
+               "def backward(self, y: numpy.typing.NDArray[numpy.float32 | numpy.uint8 | numpy.bool_] | "
+               "Spikes, "
+               "labels: "
+               "numpy.typing.ArrayLike | tuple, scores: numpy.typing.NDArray[numpy.float32], lengths: "
+               "numpy.typing.ArrayLike | None = None, weights: numpy.typing.ArrayLike | None = None, mask: "
+               "numpy.typing.ArrayLike | None = None) -> numpy.typing.NDArray[numpy.float32]"),
            "dy, float32 (T, N, K): the gradient of the loss with respect to y, given the scores of forward.");
 }
 

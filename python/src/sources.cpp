@@ -140,6 +140,13 @@ class PythonSource final : public Source {
       samples.targets.lengths.resize(lengths.shape().size());
       lengths.whole(samples.targets.lengths, 0);
     }
+    const volley::Array mask = array_from("mask", part("mask"));
+    if (!mask.empty()) {
+      std::vector<std::uint32_t> counts(mask.shape().size());
+      mask.whole(counts, 0);
+      for (const std::uint32_t count : counts)
+        samples.targets.mask.push_back(static_cast<std::uint8_t>(std::min(count, 255u)));
+    }
     const volley::Array weights = array_from("weights", part("weights"));
     if (!weights.empty()) {
       samples.targets.weights.resize(weights.shape().size());
@@ -234,19 +241,25 @@ nb::dict read(const Source& self, const std::vector<std::uint32_t>& ids) {
   if (!samples.targets.labels.empty()) result["targets"] = numbers_array(samples.targets.labels);
   if (samples.targets.values.size() > 0) result["targets"] = values_array(samples.targets.values);
   if (!samples.targets.lengths.empty()) result["lengths"] = numbers_array(samples.targets.lengths);
+  if (!samples.targets.mask.empty()) {
+    result["mask"] =
+        numpy.attr("array")(nb::cast(samples.targets.mask), "uint8").attr("reshape")(ids.size(), -1);
+  }
   if (!samples.targets.weights.empty())
     result["weights"] = numpy.attr("array")(nb::cast(samples.targets.weights), "float32");
   return result;
 }
 
 std::shared_ptr<ArraySource> make_array_source(nb::handle x, nb::handle targets, nb::handle lengths,
-                                               nb::handle weights, const std::optional<std::string>& kind,
+                                               nb::handle weights, nb::handle mask,
+                                               const std::optional<std::string>& kind,
                                                const std::optional<std::vector<std::string>>& classes,
                                                const std::string& name) {
   ArrayParts parts{.name = name,
                    .x = array_from("x", x),
                    .targets = array_from("targets", targets),
                    .lengths = array_from("lengths", lengths),
+                   .mask = array_from("mask", mask),
                    .weights = array_from("weights", weights),
                    .kind = {},
                    .classes = classes.value_or(std::vector<std::string>{})};
@@ -318,7 +331,7 @@ void bind_sources(nb::module_& m) {
       .def("read", read, nb::arg("ids"),
            nb::sig("def read(self, ids: collections.abc.Sequence[int]) -> dict[str, numpy.typing.NDArray]"),
            "The samples of these numbers: \"x\" (N, ...) or (N, T, ...), and \"targets\", \"lengths\", "
-           "\"weights\" where there are any.")
+           "\"mask\", \"weights\" where there are any.")
       .def("__repr__", [](const Source& self) {
         const SourceInfo& info = self.info();
         return fmt::format("<{} '{}': {} samples of {} {}>", "Source", info.name, info.size,
@@ -333,13 +346,14 @@ void bind_sources(nb::module_& m) {
       "(N), "
       "a class for each sample, or (N, T),\none for each step; floats (N), (N, K) or (N, T, K). lengths: "
       "(N), "
-      "the steps of each sample. weights: (N), how much each counts.\n"
+      "the steps of each sample. weights: (N), how much each counts. mask: (N, T), or of all steps as x, 0 "
+      "for a step that a loss\npasses over, 1 for all others.\n"
       "kind: \"bytes\", \"values\", \"sequences\" or \"spikes\"; unless given, bytes for uint8, else values; "
       "with lengths, sequences.\nclasses: what each label is called.")
       .def(nb::new_(&make_array_source), nb::arg("x"), nb::arg("targets").none() = nb::none(),
            nb::arg("lengths").none() = nb::none(), nb::arg("weights").none() = nb::none(),
-           nb::arg("kind").none() = nb::none(), nb::arg("classes").none() = nb::none(),
-           nb::arg("name") = "arrays");
+           nb::arg("mask").none() = nb::none(), nb::arg("kind").none() = nb::none(),
+           nb::arg("classes").none() = nb::none(), nb::arg("name") = "arrays");
   nb::class_<PythonSource, Source>(m, "_PythonSource")
       .def(nb::new_(&make_python_source), nb::arg("read"), nb::arg("size"), nb::arg("kind"), nb::arg("shape"),
            nb::arg("steps"), nb::arg("outputs"), nb::arg("classes").none(), nb::arg("name"));

@@ -21,7 +21,7 @@ def as_source(
 
     - a tuple (x, targets), or x alone: arrays as ArraySource has them; or x is a list of arrays (T,
       features...), sequences of unequal length;
-    - a dict with "x" and, where there are any, "targets", "lengths", "weights";
+    - a dict with "x" and, where there are any, "targets", "lengths", "mask", "weights";
     - an object with __len__ and __getitem__, which gives x or (x, targets) of a sample; it is asked for as
       it is needed, from a thread of the trainer's own, so that it may be larger than memory. A sample with
       steps is (T, features...), and `kind` must be "sequences" or "spikes";
@@ -61,14 +61,14 @@ def _argument_error(rule: str, got: str) -> Exception:
 
 
 def _from_mapping(data: Mapping[str, Any], options: dict[str, Any]) -> _volley.Source:
-    unknown = set(data) - {"x", "targets", "lengths", "weights"}
+    unknown = set(data) - {"x", "targets", "lengths", "mask", "weights"}
     if unknown or "x" not in data:
         raise _argument_error(
-            'a dict must have "x", and may have "targets", "lengths" and "weights"',
+            'a dict must have "x", and may have "targets", "lengths", "mask" and "weights"',
             f"{sorted(map(str, data))}",
         )
     return _volley.ArraySource(
-        data["x"], data.get("targets"), data.get("lengths"), data.get("weights"), **options
+        data["x"], data.get("targets"), data.get("lengths"), data.get("weights"), data.get("mask"), **options
     )
 
 
@@ -78,10 +78,10 @@ def _from_arrays(x: Any, targets: Any, options: dict[str, Any]) -> _volley.Sourc
         if len(set(lengths)) > 1 or options["kind"] in ("sequences", "spikes"):
             joined = np.concatenate([np.asarray(part) for part in x])
             return _volley.ArraySource(
-                _as_features(joined), _as_targets(targets, lengths), np.asarray(lengths), None, **options
+                _as_features(joined), _as_targets(targets, lengths), np.asarray(lengths), None, None, **options
             )
         x = np.stack([np.asarray(part) for part in x])
-    return _volley.ArraySource(np.asarray(x), _as_array(targets), None, None, **options)
+    return _volley.ArraySource(np.asarray(x), _as_array(targets), None, None, None, **options)
 
 
 def _as_array(targets: Any) -> Any:

@@ -47,6 +47,7 @@ struct ArraySource::Contents {
   SourceInfo info;
   std::vector<std::uint32_t> lengths;
   std::vector<std::size_t> first;
+  std::vector<std::uint8_t> mask;
   std::vector<std::uint32_t> labels;
   bool targets_have_steps = false;
 
@@ -60,12 +61,17 @@ struct ArraySource::Contents {
   void read_lengths();
   void find_steps();
   void read_shape();
+  void read_mask();
   void read_targets();
   void read_labels();
   void read_values();
   void check_weights() const;
 
   const ArrayParts& parts;
+  /// The steps of a sample; the row of its first, where steps have rows, or would have.
+  std::size_t steps_of(std::size_t n) const { return lengths.empty() ? x_steps : lengths[n]; }
+  std::size_t first_step_of(std::size_t n) const { return joined ? first[n] : n * x_steps; }
+
   bool joined = false;      // x has the steps of all samples, one after another
   std::size_t x_steps = 1;  // steps that each sample has in x, and in targets
 };
@@ -79,6 +85,7 @@ ArraySource::Contents::Contents(const ArrayParts& given) : parts(given) {
   read_lengths();
   find_steps();
   read_shape();
+  read_mask();
   read_targets();
   check_weights();
 }
@@ -154,6 +161,30 @@ void ArraySource::Contents::read_shape() {
   info.shape = shape.from(before);
 }
 
+void ArraySource::Contents::read_mask() {
+  if (parts.mask.empty()) return;
+  if (!has_steps(info.kind)) fail("with a mask, kind must be sequences or spikes", name_of(info.kind));
+  const Shape expected = joined ? Shape{parts.x.rows()} : Shape{info.size, x_steps};
+  if (parts.mask.shape() != expected) {
+    throw ShapeError(parts.name, fmt::format("mask must be {}", expected.text()), parts.mask.shape());
+  }
+  mask.resize(expected.size());
+  std::vector<std::uint32_t> own;
+  for (std::size_t n = 0; n < info.size; ++n) {
+    own.resize(steps_of(n));
+    whole("mask", parts.mask, own, first_step_of(n));
+    bool counts = false;
+    for (std::size_t t = 0; t < own.size(); ++t) {
+      if (own[t] > 1) {
+        fail(fmt::format("the mask of sample {} at step {} must be 0 or 1", n, t), fmt::format("{}", own[t]));
+      }
+      mask[first_step_of(n) + t] = static_cast<std::uint8_t>(own[t]);
+      counts |= own[t] == 1;
+    }
+    if (!counts) fail("the mask must leave each sample a step", fmt::format("none of sample {}", n));
+  }
+}
+
 void ArraySource::Contents::read_targets() {
   info.outputs = info.classes.size();
   if (parts.targets.empty()) return;
@@ -174,12 +205,13 @@ void ArraySource::Contents::read_labels() {
   labels.resize(targets.shape().size());
   std::uint32_t highest = 0;
   for (std::size_t n = 0; n < N; ++n) {
-    // What padding has is not read: often -1.
-    const std::size_t from = !targets_have_steps ? n : joined ? first[n] : n * x_steps;
-    const std::size_t count = !targets_have_steps ? 1 : lengths.empty() ? x_steps : lengths[n];
-    const std::span<std::uint32_t> own = std::span(labels).subspan(from, count);
-    whole("targets", targets, own, from);
-    for (const std::uint32_t label : own) {
+    // What padding has is not read, nor what does not count: often -1.
+    const std::size_t from = targets_have_steps ? first_step_of(n) : n;
+    const std::size_t count = targets_have_steps ? steps_of(n) : 1;
+    for (std::size_t i = from; i < from + count; ++i) {
+      if (targets_have_steps && !mask.empty() && mask[i] == 0) continue;
+      std::uint32_t& label = labels[i];
+      whole("targets", targets, {&label, 1}, i);
       if (!info.classes.empty() && label >= info.classes.size()) {
         fail(fmt::format("labels of sample {} must be below {}, the number of classes", n,
                          info.classes.size()),
@@ -236,6 +268,7 @@ ArraySource::ArraySource(const ArrayParts& parts, Contents&& contents)
       parts_(parts),
       lengths_(std::move(contents.lengths)),
       first_(std::move(contents.first)),
+      mask_(std::move(contents.mask)),
       labels_(std::move(contents.labels)),
       targets_have_steps_(contents.targets_have_steps) {}
 
@@ -255,6 +288,10 @@ void ArraySource::do_read(std::span<const std::uint32_t> ids, Samples& samples) 
     if (!lengths_.empty()) lengths.push_back(lengths_[id]);
   }
   if (std::ranges::all_of(lengths, [&](std::uint32_t length) { return length == T; })) lengths.clear();
+  std::vector<std::uint8_t>& mask = samples.targets.mask;
+  mask.assign(mask_.empty() ? 0 : ids.size() * T, 0);
+  for (std::size_t n = 0; n < ids.size() && !mask_.empty(); ++n)
+    std::copy_n(mask_.data() + first_step_of(ids[n]), length_of(ids[n]), mask.data() + n * T);
 }
 
 void ArraySource::read_x(std::span<const std::uint32_t> ids, std::size_t T, Samples& samples) const {

@@ -100,6 +100,7 @@ class Parts {
                      .x = any({"x", "X"}),
                      .targets = any({"y", "labels", "targets"}),
                      .lengths = any({"lengths", "length"}),
+                     .mask = any({"mask"}),
                      .weights = any({"weights"}),
                      .kind = {},
                      .classes = found_.classes};

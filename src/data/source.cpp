@@ -43,6 +43,10 @@ void check_targets(const SourceInfo& info, const Targets& targets, std::size_t N
     if (length < 1 || length > T)
       refuse(info, fmt::format("lengths must be 1 to {}", T), fmt::format("{}", length));
   }
+  if (!targets.mask.empty() && targets.mask.size() != N * T) {
+    refuse(info, fmt::format("mask must be one for each of {} steps of {} samples", T, N),
+           fmt::format("{}", targets.mask.size()));
+  }
   const Shape& values = targets.values.shape();
   if (targets.values.size() > 0 && (values.rank() < 2 || values[0] != N))
     refuse(info, fmt::format("real targets must be ({}, outputs) or ({}, {}, outputs)", N, N, T),

@@ -39,12 +39,8 @@ Signal cut(Part& part, const Signal& y, std::size_t first, std::size_t outputs, 
   std::uint64_t* words = SpikeWords::make_steps(part.spikes, shape);
   const std::size_t row_words = SpikeWords::row_words(part.spikes);
   for_samples(N, threads, [&](std::size_t n) {
-    for (std::size_t t = 0; t < T; ++t) {
-      std::uint64_t* row = words + (n * T + t) * row_words;
-      std::fill_n(row, row_words, 0u);
-      for (std::size_t k = 0; k < outputs; ++k)
-        row[k / 64] |= std::uint64_t{y.spikes().fired(n, t, first + k)} << k % 64;
-    }
+    for (std::size_t t = 0; t < T; ++t)
+      copy_spikes(words + (n * T + t) * row_words, y.spikes(), n, t, first, outputs);
   });
   return part.spikes;
 }
@@ -76,8 +72,8 @@ void Heads::check_outputs(std::size_t outputs) const {
 void Heads::check_targets(const Signal&, const Targets& targets) const {
   if (targets.heads.size() == heads_.size() && targets.labels.empty() && targets.values.size() == 0) {
     for (const Targets& of : targets.heads) {
-      if (of.weights.empty() && of.lengths.empty()) continue;
-      throw ArgumentError(kind(), "weights and lengths must be those of the targets as a whole");
+      if (of.weights.empty() && of.lengths.empty() && of.mask.empty()) continue;
+      throw ArgumentError(kind(), "weights, lengths and mask must be those of the targets as a whole");
     }
     return;
   }

@@ -31,6 +31,11 @@ void sum_over_time(float* z, const Signal& y, std::size_t n, std::size_t steps, 
 /// The outputs (T, K) of sample n, spikes as 0 and 1, which are then in `values` (T, K).
 const float* outputs_of(const Signal& y, std::size_t n, Scratch<float>& values);
 
+/// row = outputs `first` to first + count of sample n at step t, packed from bit 0 on; the row's other bits
+/// of these words are 0.
+void copy_spikes(std::uint64_t* row, const Spikes& y, std::size_t n, std::size_t t, std::size_t first,
+                 std::size_t count);
+
 /// How much the samples of a batch, of one label each or none, count in `loss`.
 reference::SampleWeights weights_of(const Loss& loss, const Targets& targets, std::size_t samples);
 

@@ -11,6 +11,7 @@
 
 #include "core/tree_sum.hpp"
 #include "layers/signal_forms.hpp"
+#include "losses/counted_steps.hpp"
 #include "losses/loss_parts.hpp"
 #include "reference/loss.hpp"
 
@@ -28,6 +29,8 @@ struct Pass {
   Tensor scores;
   Tensor dy;
   SignalMemory plain_y, real_y, dy_as_given;
+  CountedSteps counted;  // of targets with a mask
+  Tensor counted_dy;
 };
 
 void check_tape(std::string_view kind, const Tape& tape) {
@@ -42,7 +45,24 @@ void check_output(std::string_view kind, const Signal& y) {
   }
 }
 
-/// Throws unless the weights and lengths are those of the samples of y.
+void check_mask(std::string_view kind, std::size_t N, std::size_t T, const Targets& targets) {
+  if (targets.mask.size() != N * T) {
+    throw ArgumentError(kind, fmt::format("mask must be one for each of {} steps of {} samples", T, N),
+                        fmt::format("{}", targets.mask.size()));
+  }
+  for (std::size_t n = 0; n < N; ++n) {
+    bool counts = false;
+    for (std::size_t t = 0; t < targets.steps_of(n, T); ++t) {
+      const std::uint8_t bit = targets.mask[n * T + t];
+      if (bit > 1) throw ArgumentError(kind, "mask must be 0 or 1", fmt::format("{}", bit));
+      counts |= bit == 1;
+    }
+    if (!counts)
+      throw ArgumentError(kind, "mask must leave each sample a step", fmt::format("none of sample {}", n));
+  }
+}
+
+/// Throws unless the weights, lengths and mask are those of the samples of y.
 void check_samples(std::string_view kind, const Signal& y, const Targets& targets) {
   const auto check_size = [&](const char* name, std::size_t size) {
     if (size == 0 || size == y.samples()) return;
@@ -57,6 +77,7 @@ void check_samples(std::string_view kind, const Signal& y, const Targets& target
     if (length >= 1 && length <= y.steps()) continue;
     throw ArgumentError(kind, fmt::format("lengths must be 1 to {}", y.steps()), fmt::format("{}", length));
   }
+  if (!targets.mask.empty()) check_mask(kind, y.samples(), y.steps(), targets);
 }
 
 /// The steps of each sample as numbers; none where all have T.
@@ -129,7 +150,7 @@ void check_labels(std::string_view kind, const Signal& y, const Targets& targets
   }
   const bool of_steps = count != N;
   for (std::size_t i = 0; i < count; ++i) {
-    if (of_steps && i % y.steps() >= targets.steps_of(i / y.steps(), y.steps())) continue;
+    if (of_steps && !targets.counts(i / y.steps(), i % y.steps(), y.steps())) continue;
     if (targets.labels[i] >= y.features()) {
       throw ArgumentError(kind, fmt::format("labels must be < {}, the number of outputs", y.features()),
                           fmt::format("{}", targets.labels[i]));
@@ -151,6 +172,12 @@ void sum_over_time(float* z, const Signal& y, std::size_t n, std::size_t steps, 
     for (std::size_t t = 0; t < steps; ++t) sum += static_cast<double>(y.values()[(n * T + t) * K + k]);
     z[k] = static_cast<float>(sum / static_cast<double>(divisor));
   }
+}
+
+void copy_spikes(std::uint64_t* row, const Spikes& y, std::size_t n, std::size_t t, std::size_t first,
+                 std::size_t count) {
+  std::fill_n(row, (count + 63) / 64, std::uint64_t{0});
+  for (std::size_t k = 0; k < count; ++k) row[k / 64] |= std::uint64_t{y.fired(n, t, first + k)} << k % 64;
 }
 
 const float* outputs_of(const Signal& y, std::size_t n, Scratch<float>& values) {
@@ -175,10 +202,16 @@ double weight_of(const Loss& loss, const Targets& targets, std::size_t n, std::s
   const double own = targets.weights.empty() ? 1 : static_cast<double>(targets.weights[n]);
   const std::vector<float>& w = loss.class_weights();
   if (w.empty() || targets.labels.empty()) return own;
-  const std::size_t T = targets.labels.size() / samples, steps = T == 1 ? 1 : targets.steps_of(n, T);
+  if (targets.labels.size() == samples) return own * static_cast<double>(w[targets.labels[n]]);
+  const std::size_t T = targets.labels.size() / samples;
   double sum = 0;
-  for (std::size_t t = 0; t < steps; ++t) sum += static_cast<double>(w[targets.labels[n * T + t]]);
-  return own * (sum / static_cast<double>(steps));
+  std::size_t counted = 0;
+  for (std::size_t t = 0; t < T; ++t) {
+    if (!targets.counts(n, t, T)) continue;
+    sum += static_cast<double>(w[targets.labels[n * T + t]]);
+    ++counted;
+  }
+  return own * (sum / static_cast<double>(counted));
 }
 
 double mean_of_samples(const Loss& loss, const Targets& targets, std::span<const float> losses) {
@@ -211,9 +244,9 @@ Hits Loss::hits(const Tensor& scores, const Targets& targets) const {
   if (targets.labels.empty()) return {};
   Hits hits;
   for (std::size_t n = 0; n < N; ++n) {
-    const std::size_t steps = T == 1 ? 1 : targets.steps_of(n, T);
-    hits.of += steps;
-    for (std::size_t t = 0; t < steps; ++t) {
+    for (std::size_t t = 0; t < T; ++t) {
+      if (shape.rank() == 3 && !targets.counts(n, t, T)) continue;
+      ++hits.of;
       const std::uint32_t label = targets.labels[targets.labels.size() == N ? n : n * T + t];
       hits.right += predict({scores.data() + (n * T + t) * K, K}) == label;
     }
@@ -240,6 +273,7 @@ double Loss::forward(const Signal& y, std::span<const std::uint32_t> labels, Ten
   if (pass.targets.values.size() > 0 || !pass.targets.heads.empty()) pass.targets = {};
   pass.targets.weights.clear();
   pass.targets.lengths.clear();
+  pass.targets.mask.clear();
   std::swap(pass.targets.labels, pass.asked.labels);
   return run_forward(y, scores, tape);
 }
@@ -258,13 +292,27 @@ double Loss::run_forward(const Signal& y, Tensor& scores, Tape& tape) const {
   pass.given = y;
   pass.y = plain(y, pass.plain_y, tape.threads());
   if (!reads_spikes()) pass.y = real_values(pass.y, pass.real_y, tape.threads());
-  const Shape expected = scores_shape(y.shape());
-  scores.resize(expected);
-  const double loss = do_forward(pass.y, pass.targets, scores, tape.child(0));
-  if (scores.shape() != expected) {
-    throw ShapeError(kind(), fmt::format("scores of do_forward must be {}", expected.text()), scores.shape());
+  const auto run = [&](const Signal& of, const Targets& targets, Tensor& its_scores) {
+    const Shape expected = scores_shape(of.shape());
+    its_scores.resize(expected);
+    const double loss = do_forward(of, targets, its_scores, tape.child(0));
+    if (its_scores.shape() == expected) return loss;
+    throw ShapeError(kind(), fmt::format("scores of do_forward must be {}", expected.text()),
+                     its_scores.shape());
+  };
+  double loss = 0;
+  if (pass.targets.mask.empty()) {
+    loss = run(pass.y, pass.targets, scores);
+    pass.scores = scores;
+  } else {
+    pass.counted.take(pass.y, pass.targets, tape.threads());
+    loss = run(pass.counted.y(), pass.counted.targets(), pass.scores);
+    if (pass.scores.shape().rank() == 3) {
+      pass.counted.put_back(scores, pass.scores, tape.threads());
+    } else {
+      scores = pass.scores;
+    }
   }
-  pass.scores = scores;
   pass.loss = this;
   pass.counts = pass.targets.weights.empty() || total_weight(pass.targets, y.samples()) > 0;
   return pass.counts ? loss : 0;
@@ -279,15 +327,22 @@ Signal Loss::backward(Tape& tape) const {
   if (!SignalAccess::memory_fits(pass.given)) {
     throw ArgumentError(kind(), "the memory of y must keep its shape until backward is done");
   }
-  const Shape shape = pass.y.shape();
-  pass.dy.resize(shape);
-  if (pass.counts) {
-    do_backward(pass.y, pass.targets, pass.scores, pass.dy, tape.child(0));
+  const auto run = [&](const Signal& of, const Targets& targets, Tensor& dy) {
+    const Shape shape = of.shape();
+    dy.resize(shape);
+    if (pass.counts) {
+      do_backward(of, targets, pass.scores, dy, tape.child(0));
+    } else {
+      dy.zero();
+    }
+    if (dy.shape() == shape) return;
+    throw ShapeError(kind(), fmt::format("dy of do_backward must be {}", shape.text()), dy.shape());
+  };
+  if (pass.targets.mask.empty()) {
+    run(pass.y, pass.targets, pass.dy);
   } else {
-    pass.dy.zero();
-  }
-  if (pass.dy.shape() != shape) {
-    throw ShapeError(kind(), fmt::format("dy of do_backward must be {}", shape.text()), pass.dy.shape());
+    run(pass.counted.y(), pass.counted.targets(), pass.counted_dy);
+    pass.counted.put_back(pass.dy, pass.counted_dy, tape.threads());
   }
   return in_form_of(pass.given, pass.dy, pass.dy_as_given, tape.threads());
 }

@@ -197,6 +197,7 @@ void add_targets(Sha256& sum, const Targets& targets) {
   add_values(sum, targets.values.values());
   add_values(sum, std::span(targets.weights));
   add_values(sum, std::span(targets.lengths));
+  add_values(sum, std::span(targets.mask));
   for (const Targets& head : targets.heads) add_targets(sum, head);
 }
 

@@ -40,6 +40,7 @@ void count_prediction(Evaluation& evaluation, std::size_t i) {
   const std::span<const float> scores(evaluation.scores.data() + i * K, K);
   const std::size_t prediction = predict(scores);
   evaluation.predictions[i] = static_cast<std::uint32_t>(prediction);
+  if (shape.rank() == 3) return;  // silence and ties are those of samples
   const bool silent = std::ranges::count(scores, 0.0f) == static_cast<std::ptrdiff_t>(K);
   evaluation.silent += silent;
   evaluation.tied += !silent && std::ranges::count(scores, scores[prediction]) > 1;

@@ -160,6 +160,41 @@ TEST(ArraySource, SequencesOneAfterAnother) {
   EXPECT_EQ(read(ArraySource(real), {1, 2}).targets.values.shape(), (Shape{2, 1}));
 }
 
+TEST(ArraySource, AMaskSaysWhichStepsCount) {
+  ArrayParts parts{.x = counted({6, 1}),
+                   .targets = whole({6}, {0, -1, 2, 3, -100, 1}),
+                   .lengths = whole({3}, {2, 3, 1}),
+                   .mask = whole({6}, {1, 0, 1, 1, 0, 1})};
+  const ArraySource joined(parts);
+  EXPECT_EQ(joined.info().outputs, 4u);  // labels of what does not count are not read
+  Samples samples = read(joined, {1, 2});
+  EXPECT_EQ(samples.targets.mask, (Bytes{1, 1, 0, 1, 0, 0}));
+  EXPECT_EQ(samples.targets.labels, (Ids{2, 3, 0, 1, 0, 0}));
+  joined.read(Ids{2}, samples);
+  EXPECT_EQ(samples.targets.mask, (Bytes{1}));
+
+  const ArraySource padded({.x = counted({2, 3, 1}),
+                            .targets = whole({2, 3}, {1, -1, 7, 0, 2, -1}),
+                            .lengths = whole({2}, {2, 3}),
+                            .mask = bytes({2, 3}, {1, 0, 9, 1, 1, 0})});  // 7 and 9 are padding
+  EXPECT_EQ(padded.info().outputs, 3u);
+  padded.read(Ids{1, 0}, samples);
+  EXPECT_EQ(samples.targets.mask, (Bytes{1, 1, 0, 1, 0, 0}));
+  ArraySource({.x = counted({2, 1})}).read(Ids{0}, samples);
+  EXPECT_TRUE(samples.targets.mask.empty());
+
+  parts.mask = whole({6}, {1, 0, 1, 1, 0, 0});
+  EXPECT_EQ(refused(parts), "[arrays] the mask must leave each sample a step, got none of sample 2");
+  parts.mask = whole({6}, {1, 0, 1, 2, 0, 1});
+  EXPECT_EQ(refused(parts), "[arrays] the mask of sample 1 at step 1 must be 0 or 1, got 2");
+  parts.mask = whole({3}, {1, 1, 1});
+  EXPECT_EQ(refused(parts), "[arrays] mask must be (6), got (3)");
+  EXPECT_EQ(refused({.x = counted({2, 3}), .mask = whole({2, 3}, {1, 1, 1, 1, 1, 1})}),
+            "[arrays] with a mask, kind must be sequences or spikes, got values");
+  EXPECT_EQ(refused({.x = counted({2, 3, 1}), .mask = whole({2}, {1, 1}), .kind = SampleKind::sequences}),
+            "[arrays] mask must be (2, 3), got (2)");
+}
+
 TEST(ArraySource, SpikesArePacked) {
   for (const ElementType type : {ElementType::u8, ElementType::boolean}) {
     const ArraySource source({.x = make<std::uint8_t>({3, 1, 3}, type, {1, 0, 1, 0, 1, 0, 1, 1, 1}),

@@ -11,6 +11,7 @@ Each page has a scratch folder that looks like the clone, with the program on PA
                             where the clone has such a file, the block must be a part of it
     <!-- not run: why -->   before a block that takes what a test has not
     <!-- exits: 2 -->       before a block that fails, with this status
+    <!-- needs: python -->  before a block that takes what a ```python block has made: without --python it is not run
 
 With --update, output that differs is written into the page, and into its translation, which has the same
 blocks: look at what git says has changed.
@@ -37,7 +38,7 @@ TIME_LIMIT = 300  # seconds, a block
 
 LANGUAGES = {"sh", "text", "python", "cpp", "cmake", "toml", "math", "csv"}
 NAMED = re.compile(r"`([\w./-]+)`[^`]*[:：]$")
-NOTE = re.compile(r"<!-- (not run|exits): (.*) -->")
+NOTE = re.compile(r"<!-- (not run|exits|needs): (.*) -->")
 
 
 class Broken(Exception):
@@ -216,11 +217,15 @@ class Page:
             self.compare(block)
         elif note is not None and note[1] == "not run":
             self.printed = None  # the options were checked before
+        elif note is not None and note[1] == "needs" and note[2] != "python":
+            raise Broken(f"'{note[2]}' is not known: a block may need python")
+        elif note is not None and note[1] == "needs" and self.python is None:
+            self.printed = None
         elif name is not None and block.language in {"cpp", "cmake", "toml", "python", "csv"}:
             self.place(block, name[1])
             self.printed = None
         elif block.language == "sh":
-            self.printed = self.run_shell(block, int(note[2]) if note is not None else 0)
+            self.printed = self.run_shell(block, int(note[2]) if note is not None and note[1] == "exits" else 0)
         elif block.language == "python":
             self.printed = None if self.python is None else self.run_python(block)
         elif block.language != "math":

@@ -93,6 +93,13 @@ class RunPages(unittest.TestCase):
     def test_a_command_that_is_none(self):
         self.fails("volley train", "volley trian", "there is no volley trian", "--options")
 
+    def test_what_needs_python_is_not_run_without(self):
+        needs = "<!-- needs: python -->\n```sh\nfalse\n"
+        done = run(GOOD.replace("```sh\n", needs, 1).replace("1.125", "1.126"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.fails("```sh\n", needs, "exit status 1, not 0", "--python", sys.executable)
+        self.fails("```sh\n", needs.replace("python", "pearl"), "a block may need python")
+
     def test_a_block_without_an_end(self):
         self.fails("10000\n```\n", "10000\n", "the block has no end")
 

@@ -2,6 +2,8 @@
 
 # mypy: ignore-errors
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -331,3 +333,52 @@ def test_losses_of_targets():
     loss, scores = volley.FirstSpikeMse().forward(spikes, [0])
     assert loss == 2.0 and scores.tolist() == [[-2.0, -3.0]]
     assert repr(volley.Huber(delta=0.5)) == "Huber(scale=1.0, readout='mean', delta=0.5)"
+
+
+def test_a_mask_leaves_steps_out():
+    rng = np.random.default_rng(5)
+    y = rng.normal(size=(5, 2, 3)).astype(np.float32)  # (T, N, K)
+    mask = np.array([[0, 1, 1, 0, 1], [1, 0, 0, 1, 1]]).T  # (T, N)
+    labels = rng.integers(0, 3, (5, 2))
+    loss, scores = volley.StepCrossEntropy().forward(y, labels, mask=mask)
+    counted = [np.flatnonzero(mask[:, n]) for n in range(2)]
+    short = np.stack([y[steps, n] for n, steps in enumerate(counted)], 1)
+    short_labels = np.stack([labels[steps, n] for n, steps in enumerate(counted)], 1)
+    assert loss == volley.StepCrossEntropy().forward(short, short_labels)[0]
+    dy = volley.StepCrossEntropy().backward(y, labels, scores, mask=mask)
+    assert (dy[mask == 0] == 0).all() and (dy[mask == 1] != 0).all()
+    for wrong in (mask.T, mask * 2, np.zeros_like(mask)):
+        with pytest.raises(volley.ArgumentError, match="mask"):
+            volley.StepCrossEntropy().forward(y, labels, mask=wrong)
+
+    x = rng.random((2, 5, 3), dtype=np.float32)  # (N, T, features)
+    targets = np.where(mask.T == 1, labels.T, -1)
+    source = volley.as_source({"x": x, "targets": targets, "mask": mask.T}, kind="sequences")
+    assert (source.read([1, 0])["mask"] == mask.T[::-1]).all()
+
+    class Reader:
+        kind, shape, steps, outputs = "sequences", (3,), 5, 3
+
+        def __len__(self):
+            return 2
+
+        def read(self, ids):
+            return {"x": x[ids], "targets": labels.T[ids], "mask": mask.T[ids]}
+
+    nets = []
+    for of in (source, Reader()):
+        net = volley.Sequential(volley.Linear(3, 8), volley.LIF(), volley.Linear(8, 3), volley.LI())
+        net.initialize(0)
+        volley.Trainer(net, of, volley.StepCrossEntropy(), volley.Adam(), batch=2).fit(2)
+        nets.append(net.parameters())
+    assert all((nets[0][name] == nets[1][name]).all() for name in nets[0])
+
+
+def test_pictures_are_copied_and_pickled(toy_data):
+    data = toy_data[0]
+    for other in (copy.copy(data), copy.deepcopy(data), pickle.loads(pickle.dumps(data))):
+        assert other is not data and (other.name, other.classes) == (data.name, data.classes)
+        assert (other.pixels == data.pixels).all() and (other.labels == data.labels).all()
+    state = data.__getstate__()
+    with pytest.raises(volley.ArgumentError, match="label"):
+        volley.Dataset.__new__(volley.Dataset).__setstate__({**state, "pixels": state["pixels"][1:]})

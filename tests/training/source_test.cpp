@@ -351,6 +351,12 @@ TEST(Sources, AreHeldToWhatTheySay) {
                    s.targets.lengths = {4, 5};
                  }),
             "[source] own: lengths must be 1 to 4, got 5");
+  EXPECT_EQ(text(sequences,
+                 [](Samples& s, std::size_t N) {
+                   s.values.resize({N, 4, 3});
+                   s.targets.mask.assign(N * 3, 1);
+                 }),
+            "[source] own: mask must be one for each of 4 steps of 2 samples, got 6");
   EXPECT_EQ(text(values,
                  [&](Samples& s, std::size_t N) {
                    three(s, N);

@@ -193,6 +193,124 @@ TEST(TargetLosses, OfABatchAreThoseOfItsSamples) {
   }
 }
 
+/// `rows` (N, T, K) without the steps that do not count: (N, U, K), 0 behind the last that does.
+Tensor counted(const Tensor& rows, const Targets& by, std::size_t U) {
+  const std::size_t T = rows.shape()[1], K = rows.shape()[2];
+  Tensor picked(Shape{kN, U, K});
+  for (std::size_t n = 0; n < kN; ++n) {
+    for (std::size_t t = 0, u = 0; t < T; ++t) {
+      if (by.counts(n, t, T))
+        std::copy_n(rows.data() + (n * T + t) * K, K, picked.data() + (n * U + u++) * K);
+    }
+  }
+  return picked;
+}
+
+/// A mask with holes: every loss is that of the sequences without the steps that do not count, bit for bit.
+TEST(TargetLosses, OfAMaskAreThoseOfTheStepsThatCount) {
+  Targets mask;
+  mask.lengths = {6, 4, 6, 5, 3};
+  mask.mask = {0, 1, 1, 0, 1, 1,  //
+               1, 0, 0, 1, 9, 1,  // what lies beyond a length is not read
+               0, 0, 0, 0, 0, 1,  //
+               1, 1, 1, 1, 1, 0,  //
+               0, 1, 0, 1, 1, 1};
+  const std::vector<std::uint32_t> counts{4, 2, 1, 5, 1};
+  constexpr std::size_t kMost = 5;
+  for (Case& c : every_case()) {
+    for (const bool as_spikes : {false, true}) {
+      if (as_spikes && c.name.starts_with("membrane")) continue;  // refuses them
+      SCOPED_TRACE(c.name + (as_spikes ? " spikes" : ""));
+      Tensor y = outputs_for(c, 14);
+      if (as_spikes)
+        std::ranges::transform(y.values(), y.data(), [](float v) { return v > 0.3f ? 1.0f : 0.0f; });
+      Targets masked = c.targets, without = c.targets;
+      masked.weights = without.weights = {1, 0.5f, 2, 0, 3};
+      masked.lengths = mask.lengths;
+      masked.mask = mask.mask;
+      without.lengths = counts;
+      if (c.targets.labels.size() == kN * kT) {
+        without.labels.assign(kN * kMost, 0);
+        for (std::size_t n = 0; n < kN; ++n) {
+          for (std::size_t t = 0, u = 0; t < kT; ++t) {
+            if (mask.counts(n, t, kT)) {
+              without.labels[n * kMost + u++] = c.targets.labels[n * kT + t];
+            } else {
+              masked.labels[n * kT + t] = 99;  // not read
+            }
+          }
+        }
+      }
+      if (c.targets.values.shape().rank() == 3) without.values = counted(c.targets.values, mask, kMost);
+      const Tensor short_y = counted(y, mask, kMost);
+      const auto signal = [&](const Tensor& of, Spikes& memory) -> Signal {
+        if (!as_spikes) return of;
+        const std::vector<std::uint8_t> bytes(of.values().begin(), of.values().end());
+        return memory = Spikes::from_bytes(of.shape(), bytes);
+      };
+      Spikes long_memory, short_memory;
+      const Result result = run(*c.loss, signal(y, long_memory), masked, 2);
+      const Result expected = run(*c.loss, signal(short_y, short_memory), without);
+      EXPECT_EQ(result.loss, expected.loss);
+      EXPECT_EQ(c.loss->total_weight(masked, kN), c.loss->total_weight(without, kN));
+      const auto same = [](const Tensor& a, const Tensor& b) {
+        return a.shape() == b.shape() && std::ranges::equal(a.values(), b.values());
+      };
+      if (expected.scores.shape().rank() == 3) {
+        Tensor scores = counted(result.scores, mask, kMost);
+        for (std::size_t n = 0; n < kN; ++n) {  // beyond a length any
+          for (std::size_t i = (n * kMost + counts[n]) * kK; i < (n + 1) * kMost * kK; ++i)
+            scores.data()[i] = expected.scores.data()[i];
+        }
+        EXPECT_TRUE(same(scores, expected.scores));
+      } else {
+        EXPECT_TRUE(same(result.scores, expected.scores));
+      }
+      const Hits hits = c.loss->hits(result.scores, masked), of = c.loss->hits(expected.scores, without);
+      EXPECT_EQ(hits.right, of.right);
+      EXPECT_EQ(hits.of, of.of);
+      EXPECT_TRUE(same(counted(result.dy, mask, kMost), expected.dy));
+      for (std::size_t i = 0; i < result.dy.size(); ++i) {
+        if (!mask.counts(i / (kT * kK), i / kK % kT, kT)) EXPECT_EQ(result.dy.data()[i], 0);
+      }
+    }
+  }
+}
+
+TEST(TargetLosses, RefuseAMaskThatDoesNotFit) {
+  const Tensor y = random_tensor({2, 3, 4}, 1);
+  const auto text = [&](std::vector<std::uint8_t> mask, std::vector<std::uint32_t> lengths = {}) {
+    return error_text([&] {
+      run(RateMse{}, y, {.labels = {0, 1}, .lengths = std::move(lengths), .mask = std::move(mask)});
+    });
+  };
+  EXPECT_EQ(text({1, 1, 1}), "[rate_mse] mask must be one for each of 3 steps of 2 samples, got 3");
+  EXPECT_EQ(text({1, 1, 1, 1, 2, 1}), "[rate_mse] mask must be 0 or 1, got 2");
+  EXPECT_EQ(text({1, 1, 1, 0, 0, 0}), "[rate_mse] mask must leave each sample a step, got none of sample 1");
+  EXPECT_EQ(text({1, 1, 1, 0, 0, 1}, {3, 2}),
+            "[rate_mse] mask must leave each sample a step, got none of sample 1");
+  Targets heads;
+  heads.heads = {Targets{.labels = {1, 0}}, Targets{.labels = {1, 0}, .mask = {1, 1, 1, 1, 1, 0}}};
+  const Heads two{{{std::make_shared<RateMse>(), 2, 1.0f}, {std::make_shared<RateMse>(), 2, 1.0f}}};
+  EXPECT_EQ(error_text([&] { run(two, y, heads); }),
+            "[heads] weights, lengths and mask must be those of the targets as a whole");
+}
+
+/// One tape, with a mask and without: nothing of the mask stays.
+TEST(TargetLosses, AMaskIsForgottenByTheNextPass) {
+  ThreadPool pool(1);
+  Tape tape(pool);
+  Tensor scores;
+  const Tensor y = random_tensor({2, 3, 4}, 1);
+  const std::vector<std::uint32_t> labels{0, 1};
+  const RateMse loss;
+  const double whole = loss.forward(y, labels, scores, tape);
+  const double masked = loss.forward(y, {.labels = labels, .mask = {1, 0, 1, 1, 1, 0}}, scores, tape);
+  EXPECT_NE(masked, whole);
+  EXPECT_EQ(loss.forward(y, labels, scores, tape), whole);
+  EXPECT_EQ(to_tensor(loss.backward(tape)).shape(), y.shape());
+}
+
 TEST(TargetLosses, WeightsOfSamplesCountAsSamples) {
   for (Case& c : every_case()) {
     SCOPED_TRACE(c.name);

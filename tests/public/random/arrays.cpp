@@ -112,6 +112,9 @@ void draw_source(Program& p) {
     parts.targets =
         draw_array(p, p.random.one_of<Shape>({Shape{N}, Shape{N, T}, Shape{sum}, Shape{N, 2}}), 3);
   }
+  if (p.random.chance(0.3)) {
+    parts.mask = draw_array(p, joined ? Shape{sum} : Shape{N, p.random.between(T, T + 1)}, 2);
+  }
   if (p.random.chance(0.3)) parts.weights = draw_array(p, Shape{p.random.between(N, N + 1)}, 2);
   if (p.random.chance(0.5)) {
     parts.kind = p.random.one_of({SampleKind::bytes, SampleKind::values, SampleKind::sequences,

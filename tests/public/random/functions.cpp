@@ -134,6 +134,7 @@ constexpr std::string_view kFunctions[] = {
     "Tape::needs_input_gradient", "Tape::place", "Tape::saved", "Tape::set_context",
     "Tape::set_needs_input_gradient", "Tape::state", "Tape::threads", "Tape::trace",
     // targets.hpp
+    "Targets::counts",
     "Targets::steps_of",
     // tensor.hpp
     "Shape::Shape", "Shape::after", "Shape::from", "Shape::operator[]", "Shape::rank", "Shape::size",

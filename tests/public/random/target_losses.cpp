@@ -94,6 +94,10 @@ void check_target_losses(Program& p) {
   if (p.random.chance(0.5)) {
     for (std::size_t n = 0; n < N; ++n) targets.weights.push_back(static_cast<float>(p.random.below(3)));
   }
+  if (p.random.chance(0.4)) {
+    for (std::size_t i = 0; i < N * T; ++i)
+      targets.mask.push_back(i % T == 0 || p.random.chance(0.5) ? 1 : 0);
+  }
   p.count("Targets::steps_of");
   p.check(targets.steps_of(0, T) >= 1 && targets.steps_of(0, T) <= T, "a sample has steps");
   const Loss& loss = *drawn.loss;
@@ -115,14 +119,20 @@ void check_target_losses(Program& p) {
   p.check(weight >= 0, "a batch weighs something");
   Signal dy;
   p.must("Loss::backward", "dy = loss.backward(tape);", [&] { dy = loss.backward(tape); });
+  p.count("Targets::counts");
   for (std::size_t n = 0; n < N; ++n) {
-    for (std::size_t i = targets.steps_of(n, T) * K; i < T * K; ++i)
-      p.check(dy.values()[n * T * K + i] == 0, "nothing is taught beyond a sample's length");
+    for (std::size_t i = 0; i < T * K; ++i) {
+      p.check(targets.counts(n, i / K, T) || dy.values()[n * T * K + i] == 0,
+              "nothing is taught where no step counts");
+    }
   }
   // Misuse.
   Targets wrong = targets;
-  if (p.random.chance(0.5)) {
+  const std::size_t which = p.random.below(3);
+  if (which == 0) {
     wrong.weights.assign(N + 1, 1.0f);
+  } else if (which == 1) {
+    wrong.mask.assign(N * T, 0);
   } else {
     wrong.lengths.assign(N, static_cast<std::uint32_t>(T + 1));
   }
