@@ -134,8 +134,7 @@ constexpr std::string_view kFunctions[] = {
     "Tape::needs_input_gradient", "Tape::place", "Tape::saved", "Tape::set_context",
     "Tape::set_needs_input_gradient", "Tape::state", "Tape::threads", "Tape::trace",
     // targets.hpp
-    "Targets::counts",
-    "Targets::steps_of",
+    "Targets::counts", "Targets::steps_of",
     // tensor.hpp
     "Shape::Shape", "Shape::after", "Shape::from", "Shape::operator[]", "Shape::rank", "Shape::size",
     "Shape::sizes", "Shape::text", "Tensor::Tensor", "Tensor::data", "Tensor::operator=", "Tensor::resize",
