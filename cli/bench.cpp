@@ -9,25 +9,26 @@
 #include <string>
 #include <vector>
 
+#include <volley/files.hpp>
+#include <volley/kernels.hpp>
+#include <volley/run_recorder.hpp>
 #include <volley/volley.hpp>
 
 #include "bench_measure.hpp"
 #include "commands.hpp"
 #include "common.hpp"
-#include "core/scratch_folder.hpp"
-#include "core/statistics.hpp"
 #include "interrupt.hpp"
 #include "progress.hpp"
-#include "storage/run_recorder.hpp"
+#include "statistics.hpp"
 
 namespace {
 
 using namespace volley;
 using cli::grouped;
-using cli::Limits;
 using cli::Phase;
 using cli::Profile;
 using cli::say;
+using kernels::Limits;
 
 constexpr double kProfileSeconds = 2;
 
@@ -262,7 +263,7 @@ void bench(const BenchOptions& options) {
   report.test = Spread(column(history, &EpochRecord::test_samples_per_second));
   report.profile = cli::profile_training(recipe, data.train, kProfileSeconds);
   ThreadPool pool(recipe.training.threads);
-  report.limits = cli::measure_limits(pool);
+  report.limits = kernels::measure_limits(pool);
   if (cli::Interrupts::asked()) throw CLI::RuntimeError(130);
   (options.json ? print_json : print_text)(report);
 }

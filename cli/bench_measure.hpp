@@ -12,13 +12,6 @@
 
 namespace volley::cli {
 
-/// What this machine can do at the most, with the threads of a pool: the best of several runs.
-struct Limits {
-  double bytes_per_second = 0;       // of a triad over arrays that no cache holds
-  double operations_per_second = 0;  // of multiply-adds on registers
-};
-Limits measure_limits(ThreadPool& threads);
-
 /// One part of a training step, over one batch.
 struct Phase {
   std::string name;       // "forward 1 linear": the second layer's

@@ -12,11 +12,12 @@
 #include <vector>
 
 #include <volley/recipe.hpp>
+#include <volley/run_folder.hpp>
+#include <volley/text.hpp>
 #include <volley/trainer.hpp>
 
-#include "core/text.hpp"
 #include "figures/figure.hpp"
-#include "storage/run_folder.hpp"
+#include "grouped.hpp"
 
 namespace volley::cli {
 

@@ -6,25 +6,24 @@
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
+#include <volley/files.hpp>
+#include <volley/known_sets.hpp>
+#include <volley/process.hpp>
+#include <volley/run_folder.hpp>
 #include <volley/version.hpp>
 #include <volley/volley.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
 #include "compare_report.hpp"
-#include "core/files.hpp"
-#include "core/process.hpp"
-#include "data/known_set.hpp"
 #include "interrupt.hpp"
 #include "peer.hpp"
-#include "storage/metrics.hpp"
-#include "storage/safetensors.hpp"
 
 namespace {
 
@@ -36,7 +35,6 @@ using cli::Peer;
 using cli::PeerRun;
 
 constexpr std::size_t kMostSeeds = 100;
-constexpr std::size_t kTextBytes = std::size_t{1} << 24;
 
 struct CompareOptions {
   std::string recipe;
@@ -76,12 +74,12 @@ Recipe recipe_from(const CompareOptions& options) {
 /// Where the files of the recipe's set lie. They are not read here: what this process holds in memory
 /// would count as that of the programs it starts.
 fs::path data_folder(const Recipe& recipe, const std::string& folder) {
-  const KnownSet& set = known_set(recipe.data);
-  if (const std::string& file = set.files.front().name; file != known_set("mnist").files.front().name) {
+  const std::string file = datasets::file_names(recipe.data).front();
+  if (file != datasets::file_names("mnist").front()) {
     throw ArgumentError("compare", "the set must be in files called as MNIST's",
                         fmt::format("{} with {}", recipe.data, file));
   }
-  return require_set(set, folder).folder;
+  return datasets::find(recipe.data, folder);
 }
 
 fs::path own_program() {
@@ -96,12 +94,12 @@ PeerRun prepare(const Recipe& recipe, const fs::path& folder, const fs::path& da
   fs::create_directories(folder);
   PeerRun run{.recipe = folder / "recipe.toml", .weights = folder / "initial.safetensors", .data = data};
   write_file_whole(run.recipe, to_toml(recipe));
-  Sequential net = recipe.build_network(known_set(recipe.data).shape);
+  Sequential net = recipe.build_network(datasets::info(recipe.data).shape);
   const TrainerParts parts = recipe.build_parts();
   parts.rule->check(net, *parts.loss);
-  std::vector<SafetensorsEntry> weights;
+  std::vector<NamedTensor> weights;
   for (const auto& [name, parameter] : net.parameters()) weights.push_back({name, &parameter->value});
-  write_safetensors(run.weights, weights, {});
+  save_state_dict(run.weights, weights);
   return run;
 }
 
@@ -121,11 +119,10 @@ Outcome train_here(const PeerRun& run, const fs::path& folder, const std::string
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (result.end == ProgramResult::End::cancelled) throw Error("interrupted");
   if (!result.ok()) throw Error(fmt::format("{} ({})", result.err, result.reason()));
-  const fs::path metrics = folder / run_folder::kMetrics;
-  const auto environment = nlohmann::json::parse(read_file(folder / "environment.json", kTextBytes));
-  return {.epochs = parse_metrics(read_file(metrics, kTextBytes), metrics.string()),
+  RunRecord record = read_run(folder);
+  return {.epochs = std::move(record.epochs),
           .peak_bytes = static_cast<double>(result.peak_bytes),
-          .threads = environment.at("threads").get<std::size_t>(),
+          .threads = record.environment.threads,
           .seconds = seconds.count()};
 }
 
@@ -158,7 +155,7 @@ void add_notes(Comparison& c, const Recipe& recipe, const CompareOptions& option
   std::string versions;
   for (const auto& [module, version] : peer.versions())
     versions += fmt::format("{}{} {}", versions.empty() ? "" : ", ", module, version);
-  Sequential net = recipe.build_network(known_set(recipe.data).shape);
+  Sequential net = recipe.build_network(datasets::info(recipe.data).shape);
   const Environment here = cli::environment_of(Trainer(net, recipe.build_parts(), recipe.training));
   const auto note = [&](const std::string& what, const std::string& value) {
     c.notes.emplace_back(what, value);
@@ -196,7 +193,7 @@ void check_epochs(const Outcome& outcome, const Recipe& recipe, const std::strin
 
 /// Training and test samples of an epoch.
 std::pair<std::size_t, std::size_t> samples_of(const Recipe& recipe) {
-  const KnownSet& set = known_set(recipe.data);
+  const datasets::Info set = datasets::info(recipe.data);
   const auto chosen = [](std::size_t wanted, std::size_t all) { return wanted == 0 ? all : wanted; };
   std::size_t train = chosen(recipe.train_samples, set.train_samples);
   if (recipe.training.drop_last) train -= train % recipe.training.batch;

@@ -6,11 +6,11 @@
 #include <cmath>
 
 #include <volley/error.hpp>
+#include <volley/files.hpp>
 
 #include "common.hpp"
-#include "core/files.hpp"
-#include "core/statistics.hpp"
 #include "figures/figure.hpp"
+#include "statistics.hpp"
 
 namespace volley::cli {
 namespace {

@@ -12,11 +12,11 @@
 
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
+#include <volley/image.hpp>
 #include <volley/recipe.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
-#include "data/image.hpp"
 #include "figures/run_figures.hpp"
 
 namespace {

@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
+#include <volley/checkpoint.hpp>
 #include <volley/volley.hpp>
 
+#include "class_report.hpp"
 #include "commands.hpp"
 #include "common.hpp"
-#include "core/numerics.hpp"
 #include "trained_run.hpp"
-#include "training/class_report.hpp"
 
 namespace {
 
@@ -135,9 +135,9 @@ std::optional<Errors> errors_of(const cli::TrainedRun& run, const Evaluation& ev
 void print_head(const EvalOptions& options, const cli::TrainedRun& run) {
   say("run       {}, checkpoint {}, epoch {}\n", options.run, options.checkpoint,
       run.checkpoint().epoch().epoch);
-  if (run.checkpoint().numerics() != numerics::kVersion) {
+  if (run.checkpoint().numerics() != numerics_version()) {
     say("numerics  {} (Volley {}), here {}: sums and draws differ, and so may figures from the run's own\n",
-        run.checkpoint().numerics(), run.checkpoint().volley_version(), numerics::kVersion);
+        run.checkpoint().numerics(), run.checkpoint().volley_version(), numerics_version());
   }
   const SourceInfo& info = run.source().info();
   say("data      {}: {} {}, T {}\n", info.name, info.size, noun(run),

@@ -13,9 +13,7 @@
 #include <utility>
 
 #include <volley/error.hpp>
-
-#include "core/text.hpp"
-#include "data/csv_text.hpp"
+#include <volley/text.hpp>
 
 namespace volley::cli {
 namespace {

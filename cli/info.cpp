@@ -4,16 +4,16 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include <volley/checkpoint.hpp>
 #include <volley/dataset.hpp>
 #include <volley/error.hpp>
+#include <volley/kernels.hpp>
 #include <volley/threads.hpp>
 #include <volley/version.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
-#include "core/numerics.hpp"
 #include "figures/gnuplot.hpp"
-#include "kernels/targets.hpp"
 
 namespace {
 
@@ -33,7 +33,7 @@ void info(bool as_json) {
   const std::string gnuplot = volley::gnuplot::version();
   const nlohmann::ordered_json json{
       {"version", VOLLEY_VERSION},
-      {"numerics", volley::numerics::kVersion},
+      {"numerics", volley::numerics_version()},
       {"cpu", volley::cli::cpu_model()},
       {"processors", volley::ThreadPool::shared().size()},
       {"simd_compiled", kernels::compiled_targets()},
@@ -48,7 +48,7 @@ void info(bool as_json) {
     say("{}", volley::cli::json_text(json));
     return;
   }
-  say("volley      {}, numerics {}\n", VOLLEY_VERSION, volley::numerics::kVersion);
+  say("volley      {}, numerics {}\n", VOLLEY_VERSION, volley::numerics_version());
   say("cpu         {}, {} usable processors\n", volley::cli::cpu_model(),
       volley::ThreadPool::shared().size());
   say("simd        compiled {}; supported {}; active {}\n", fmt::join(kernels::compiled_targets(), ", "),

@@ -13,13 +13,13 @@
 #include <system_error>
 #include <vector>
 
+#include <volley/kernels.hpp>
 #include <volley/recipe.hpp>
+#include <volley/text.hpp>
 #include <volley/version.hpp>
 
 #include "commands.hpp"
-#include "core/nearest.hpp"
 #include "interrupt.hpp"
-#include "kernels/targets.hpp"
 
 namespace {
 

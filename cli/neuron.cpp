@@ -2,31 +2,28 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <volley/current_csv.hpp>
 #include <volley/error.hpp>
+#include <volley/files.hpp>
 #include <volley/neuron.hpp>
+#include <volley/text.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
-#include "core/files.hpp"
-#include "core/nearest.hpp"
-#include "data/csv_text.hpp"
-#include "data/current_csv.hpp"
 #include "figures/figure.hpp"
-#include "reference/neurons.hpp"
 
 namespace {
 
@@ -67,39 +64,16 @@ struct Row {
   float threshold;  // what h had to reach
 };
 
-/// A neuron, its input, and what turns steps into time: docs/math/neuron_time.md.
+/// A layer of one neuron, its input, and what turns steps into time: docs/math/neuron_time.md.
 struct Simulation {
   std::string_view model;
-  std::function<Row(float x)> step;
+  std::shared_ptr<const volley::NeuronLayer> neuron;
   double dt = 1;  // of a step: 1, or ms
   bool continuous = false;
   double resistance = 1;  // 1, or MOhm
   double shift = 0;       // added to every input, so that the neuron leaks to 0 whatever its v_reset
   std::vector<double> current;
 };
-
-/// One neuron's life, a step a call.
-template <class Neuron>
-std::function<Row(float)> life_of(const Neuron& neuron) {
-  std::array<float, Neuron::kStates> z{};
-  neuron.start(z.data());
-  return [neuron, z](float x) mutable {
-    neuron.charge(z.data(), x);
-    const float h = z[0];
-    const float threshold = h - neuron.above(z.data());
-    const float s = volley::reference::spike_of(neuron, z.data(), {}, volley::reference::Fire::hard);
-    neuron.reset(z.data(), s, s);
-    return Row{x, h, z[0], s != 0, threshold};
-  };
-}
-
-/// The same by the specification in float32, whose bits the layer's kernels have.
-template <class Options>
-std::function<Row(float)> life_of_options(const Options& options) {
-  std::function<Row(float)> life;
-  volley::reference::with_neuron_of<float>(options, [&](const auto& neuron) { life = life_of(neuron); });
-  return life;
-}
 
 [[noreturn]] void usage(const std::string& text) { throw CLI::ValidationError(text); }
 
@@ -237,16 +211,28 @@ std::size_t count_steps(const Common& a, std::optional<double> duration, const C
 }
 
 std::vector<Row> simulate(const Simulation& simulation) {
+  const std::size_t T = simulation.current.size();
+  volley::Tensor x({1, T, 1});
+  std::ranges::transform(simulation.current, x.data(), [&](double current) {
+    return static_cast<float>(simulation.resistance * current + simulation.shift);
+  });
+  volley::ThreadPool caller(1);
+  volley::Tape tape(caller);
+  std::vector<std::uint8_t> spikes(T);
+  simulation.neuron->forward(x, tape).spikes().to_bytes(spikes);
+  const volley::Membrane membrane = simulation.neuron->membrane(tape).value();
   std::vector<Row> rows;
-  rows.reserve(simulation.current.size());
-  for (const double x : simulation.current) {
-    Row row = simulation.step(static_cast<float>(simulation.resistance * x + simulation.shift));
-    row.x = static_cast<float>(x);
-    if (!std::isfinite(row.h)) {
-      throw ArgumentError("neuron", "the potential must stay finite",
-                          fmt::format("{} at step {}", row.h, rows.size()));
+  rows.reserve(T);
+  for (std::size_t t = 0; t < T; ++t) {
+    const float h = membrane.h.data()[t];
+    if (!std::isfinite(h)) {
+      throw ArgumentError("neuron", "the potential must stay finite", fmt::format("{} at step {}", h, t));
     }
-    rows.push_back(row);
+    rows.push_back({.x = static_cast<float>(simulation.current[t]),
+                    .h = h,
+                    .v = membrane.v.data()[t],
+                    .spike = spikes[t] != 0,
+                    .threshold = membrane.threshold.data()[t]});
   }
   return rows;
 }
@@ -422,11 +408,11 @@ CLI::App* add_discrete(CLI::App& neuron, Arguments<Options>& a) {
 template <class Options>
 void run_discrete(const Arguments<Options>& a) {
   checked([&] { static_cast<void>(volley::Neuron<Options>(a.options)); });
-  Simulation simulation{.model = Options::kKind, .step = life_of_options(a.options)};
+  Simulation simulation{.model = Options::kKind,
+                        .neuron = std::make_shared<volley::Neuron<Options>>(a.options)};
   const Current current = parse_current(a.current, 1);
   simulation.current = sample(current.segments, 1, count_steps(a, {}, current, 1));
   run(simulation, a);
-  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): it loses track of what std::function owns
 }
 
 /// A neuron that counts in steps only.
@@ -443,7 +429,7 @@ void run_continuous(Arguments<volley::LIFOptions> a, const Continuous& c) {
   checked([&] { static_cast<void>(volley::LIF(a.options)); });
   const float rest = a.options.v_reset.value_or(0);
   Simulation simulation{.model = volley::LIFOptions::kKind,
-                        .step = life_of_options(a.options),
+                        .neuron = std::make_shared<volley::LIF>(a.options),
                         .dt = *c.dt,
                         .continuous = true,
                         .resistance = *c.resistance,

@@ -5,11 +5,10 @@
 #include <cmath>
 
 #include <volley/error.hpp>
+#include <volley/image.hpp>
+#include <volley/known_sets.hpp>
 
 #include "common.hpp"
-#include "data/image.hpp"
-#include "data/known_set.hpp"
-#include "data/resize.hpp"
 
 namespace volley::cli {
 namespace {
@@ -30,7 +29,7 @@ double border_of(const Dataset& data) {
 }  // namespace
 
 Dataset known_pictures(const std::string& name) {
-  const KnownSet& set = known_set(name);
+  const datasets::Info set = datasets::info(name);
   return {.name = set.name, .shape = set.shape, .pixels = {}, .labels = {}, .classes = set.classes};
 }
 

@@ -10,11 +10,11 @@
 #include <system_error>
 
 #include <volley/dataset.hpp>
+#include <volley/files.hpp>
+#include <volley/process.hpp>
 #include <volley/recipe.hpp>
+#include <volley/text.hpp>
 
-#include "core/files.hpp"
-#include "core/nearest.hpp"
-#include "core/process.hpp"
 #include "embedded/peer_scripts.hpp"
 #include "interrupt.hpp"
 

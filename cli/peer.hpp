@@ -6,8 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include <volley/files.hpp>
+
 #include "compare_report.hpp"
-#include "core/scratch_folder.hpp"
 
 namespace volley::cli {
 

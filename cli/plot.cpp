@@ -8,14 +8,14 @@
 #include <vector>
 
 #include <volley/error.hpp>
+#include <volley/seeds_folder.hpp>
+#include <volley/text.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
-#include "core/nearest.hpp"
 #include "figures/gnuplot.hpp"
 #include "interrupt.hpp"
 #include "run_pictures.hpp"
-#include "storage/seeds_folder.hpp"
 
 namespace {
 

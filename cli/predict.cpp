@@ -11,12 +11,12 @@
 #include <vector>
 
 #include <volley/error.hpp>
+#include <volley/run_folder.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
 #include "figures/run_figures.hpp"
 #include "predict.hpp"
-#include "storage/run_folder.hpp"
 
 namespace {
 

@@ -6,11 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include <volley/error.hpp>
+#include <volley/files.hpp>
+#include <volley/run_folder.hpp>
 
 #include "common.hpp"
-#include "core/files.hpp"
 #include "predict.hpp"
-#include "storage/run_folder.hpp"
 
 namespace volley::cli {
 namespace {

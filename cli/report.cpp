@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
+#include <volley/files.hpp>
+#include <volley/run_folder.hpp>
+#include <volley/seeds_folder.hpp>
+
+#include "class_report.hpp"
 #include "commands.hpp"
 #include "common.hpp"
-#include "core/files.hpp"
 #include "report/report.hpp"
-#include "storage/run_folder.hpp"
-#include "storage/run_record.hpp"
-#include "storage/seeds_folder.hpp"
 #include "trained_run.hpp"
-#include "training/class_report.hpp"
 
 namespace {
 

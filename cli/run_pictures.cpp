@@ -6,11 +6,11 @@
 #include <utility>
 
 #include <volley/error.hpp>
+#include <volley/files.hpp>
+#include <volley/seeds_folder.hpp>
+#include <volley/text.hpp>
 
-#include "core/files.hpp"
-#include "core/nearest.hpp"
 #include "figures/gnuplot.hpp"
-#include "storage/seeds_folder.hpp"
 
 namespace fs = std::filesystem;
 

@@ -7,8 +7,9 @@
 #include <optional>
 #include <string>
 
+#include <volley/run_folder.hpp>
+
 #include "figures/run_figures.hpp"
-#include "storage/run_record.hpp"
 #include "trained_run.hpp"
 
 namespace volley::cli {

@@ -15,13 +15,13 @@
 #include <variant>
 #include <vector>
 
+#include <volley/signal_forms.hpp>
 #include <volley/volley.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
 #include "frame_reader.hpp"
 #include "interrupt.hpp"
-#include "layers/signal_forms.hpp"
 #include "own_pictures.hpp"
 #include "predict.hpp"
 #include "trained_run.hpp"

@@ -6,10 +6,10 @@
 #include <string>
 #include <utility>
 
+#include <volley/seeds_folder.hpp>
 #include <volley/volley.hpp>
 
 #include "commands.hpp"
-#include "storage/seeds_folder.hpp"
 #include "train_run.hpp"
 
 namespace {

@@ -7,16 +7,16 @@
 #include <memory>
 #include <utility>
 
+#include <volley/kernels.hpp>
+#include <volley/run_recorder.hpp>
+#include <volley/text.hpp>
 #include <volley/volley.hpp>
 
 #include "common.hpp"
-#include "core/nearest.hpp"
 #include "interrupt.hpp"
-#include "kernels/targets.hpp"
 #include "progress.hpp"
 #include "run_pictures.hpp"
-#include "storage/run_recorder.hpp"
-#include "storage/tensorboard.hpp"
+#include "tensorboard/tensorboard.hpp"
 
 namespace volley::cli {
 namespace {

@@ -8,8 +8,7 @@
 
 #include <volley/recipe.hpp>
 #include <volley/recorder.hpp>
-
-#include "storage/run_folder.hpp"
+#include <volley/run_folder.hpp>
 
 namespace volley::cli {
 

@@ -9,14 +9,14 @@
 #include <vector>
 
 #include <volley/error.hpp>
+#include <volley/files.hpp>
+#include <volley/seeds_folder.hpp>
 
 #include "common.hpp"
-#include "core/files.hpp"
 #include "figures/gnuplot.hpp"
 #include "interrupt.hpp"
 #include "run_pictures.hpp"
-#include "storage/run_spread.hpp"
-#include "storage/seeds_folder.hpp"
+#include "run_spread.hpp"
 #include "train_run.hpp"
 
 namespace fs = std::filesystem;

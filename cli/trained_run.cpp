@@ -5,9 +5,9 @@
 #include <utility>
 
 #include <volley/error.hpp>
+#include <volley/run_folder.hpp>
 
 #include "common.hpp"
-#include "storage/run_folder.hpp"
 
 namespace volley::cli {
 namespace {

@@ -6,13 +6,13 @@
 #include <optional>
 #include <string>
 
+#include <volley/checkpoint.hpp>
 #include <volley/dataset.hpp>
 #include <volley/layers.hpp>
 #include <volley/recipe.hpp>
 #include <volley/trainer.hpp>
 
-#include "storage/checkpoint.hpp"
-#include "training/inspect.hpp"
+#include "inspect.hpp"
 
 namespace volley::cli {
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/targets.hpp"
+#include <volley/kernels.hpp>
 
 #include "kernels/common.hpp"
 

@@ -10,13 +10,13 @@
 #include <variant>
 #include <vector>
 
+#include <volley/choices.hpp>
 #include <volley/error.hpp>
 #include <volley/fields.hpp>
 #include <volley/loss.hpp>
 #include <volley/optimizer.hpp>
 
 #include "module.hpp"
-#include "storage/recipe_choices.hpp"
 #include "surrogate_caster.hpp"
 
 namespace volley::python {

@@ -7,10 +7,10 @@
 
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
+#include <volley/signal_forms.hpp>
 
 #include "arrays.hpp"
 #include "copies.hpp"
-#include "layers/signal_forms.hpp"
 #include "module.hpp"
 
 namespace volley::python {

@@ -9,8 +9,8 @@
 #include <volley/monitor.hpp>
 #include <volley/neuron.hpp>
 #include <volley/rate_penalty.hpp>
+#include <volley/signal_forms.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "module.hpp"
 
 namespace volley::python {

@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 
 #include <volley/error.hpp>
+#include <volley/kernels.hpp>
 #include <volley/version.hpp>
 
 #include "arrays.hpp"
-#include "kernels/targets.hpp"
 
 namespace volley::python {
 namespace {

@@ -10,12 +10,12 @@
 #include <mutex>
 #include <string>
 
+#include <volley/choices.hpp>
 #include <volley/error.hpp>
 #include <volley/fields.hpp>
+#include <volley/text.hpp>
 #include <volley/threads.hpp>
 
-#include "core/nearest.hpp"
-#include "storage/recipe_choices.hpp"
 #include "surrogate_caster.hpp"
 
 namespace volley {

@@ -10,10 +10,10 @@
 
 #include <volley/error.hpp>
 #include <volley/recipe.hpp>
+#include <volley/run_recorder.hpp>
 
 #include "layers.hpp"
 #include "module.hpp"
-#include "storage/run_recorder.hpp"
 
 namespace volley::python {
 namespace {

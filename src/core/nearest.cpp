@@ -1,9 +1,11 @@
-#include "core/nearest.hpp"
+#include <volley/text.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
+#include <vector>
 
 namespace volley {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/process.hpp"
+#include <volley/process.hpp>
 
 #include <fcntl.h>
 #include <fmt/format.h>

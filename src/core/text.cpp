@@ -3,16 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cmath>
 #include <cstdint>
 
 namespace volley {
-
-std::string grouped(double count) {
-  std::string digits = fmt::format("{:.0f}", std::isfinite(count) ? count : 0.0);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
-  return digits;
-}
 
 std::size_t utf8_size(std::string_view text) {
   struct Form {
@@ -42,11 +35,11 @@ std::size_t utf8_size(std::string_view text) {
   return 0;
 }
 
+namespace {
+
 bool is_control(char c) {
   return (static_cast<std::uint8_t>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
 }
-
-namespace {
 
 std::string escaped(std::string_view text, bool lines) {
   std::string result;

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <volley/text.hpp>  // parse_number
+
 namespace volley {
 
 /// `text` without the spaces, tabs and carriage returns around it.
@@ -12,9 +14,6 @@ std::string_view trimmed(std::string_view text);
 
 /// What was found, fit for a message: short, and without bytes that a terminal would obey.
 std::string quoted_text(std::string_view text);
-
-/// A finite number that is all of `text`, but for spaces around it. False when it is not one.
-bool parse_number(std::string_view text, double& value);
 
 /// Calls visit(line) for each line of a file of text, without its line break and a byte order mark.
 template <class Visit>

@@ -6,6 +6,7 @@
 
 #include <volley/dataset.hpp>
 #include <volley/error.hpp>
+#include <volley/known_sets.hpp>
 
 #include "data/known_set.hpp"
 #include "data/picture_folder.hpp"
@@ -50,6 +51,18 @@ std::string missing_text(const KnownSet& set, const fs::path& folder) {
   text += "\n  To get it: volley data fetch " + set.name;
   if (!folder.empty()) text += " --data-dir " + folder.string();
   return text;
+}
+
+datasets::Info info_of(const KnownSet& set) {
+  datasets::Info info;
+  info.name = set.name;
+  info.title = set.title;
+  info.train_samples = set.train_samples;
+  info.test_samples = set.test_samples;
+  info.shape = set.shape;
+  info.classes = set.classes;
+  info.hashed = set.hashed();
+  return info;
 }
 
 Split read_set(const KnownSet& set, const SetPlace& place) {
@@ -116,14 +129,7 @@ Dataset load_set_part(const KnownSet& set, datasets::Part part, const fs::path& 
 }
 
 datasets::Info look_up_set(const KnownSet& set, const fs::path& folder) {
-  datasets::Info info;
-  info.name = set.name;
-  info.title = set.title;
-  info.train_samples = set.train_samples;
-  info.test_samples = set.test_samples;
-  info.shape = set.shape;
-  info.classes = set.classes;
-  info.hashed = set.hashed();
+  datasets::Info info = info_of(set);
   const std::optional<SetPlace> place = find_set(set, folder);
   if (!place.has_value()) return info;
   info.place = place->folder;
@@ -174,6 +180,18 @@ std::vector<Info> list(const fs::path& folder) {
   std::vector<Info> all;
   for (const KnownSet& set : known_sets()) all.push_back(look_up_set(set, folder));
   return all;
+}
+
+Info info(const std::string& name) { return info_of(known_set(name)); }
+
+std::vector<std::string> file_names(const std::string& name) {
+  std::vector<std::string> all;
+  for (const KnownFile& file : known_set(name).files) all.push_back(file.name);
+  return all;
+}
+
+fs::path find(const std::string& name, const fs::path& folder) {
+  return require_set(known_set(name), folder).folder;
 }
 
 fs::path fetch(const std::string& name, const fs::path& folder, const FetchHooks& hooks) {

@@ -5,10 +5,10 @@
 #include <sstream>
 
 #include <volley/error.hpp>
+#include <volley/files.hpp>
+#include <volley/process.hpp>
 
 #include "core/files.hpp"
-#include "core/process.hpp"
-#include "core/scratch_folder.hpp"
 #include "core/sha256.hpp"
 #include "data/known_set.hpp"
 #include "data/packed_file.hpp"

@@ -1,4 +1,4 @@
-#include "data/image.hpp"
+#include <volley/image.hpp>
 
 #include <fmt/format.h>
 

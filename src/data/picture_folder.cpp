@@ -8,8 +8,7 @@
 #include <utility>
 
 #include <volley/error.hpp>
-
-#include "data/image.hpp"
+#include <volley/image.hpp>
 
 namespace volley {
 namespace {

@@ -1,8 +1,11 @@
-#include "data/resize.hpp"
+#include <volley/image.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
+
+#include <volley/error.hpp>
+#include <volley/fields.hpp>
 
 namespace volley {
 namespace {
@@ -39,6 +42,11 @@ std::vector<Taps> taps_of(std::size_t from, std::size_t to) {
 }  // namespace
 
 Dataset resized(const Dataset& data, std::size_t height, std::size_t width) {
+  data.check();
+  if (data.shape.rank() != 3)
+    throw ShapeError("resized", "pictures must be (channels, height, width)", data.shape);
+  check_range("resized", "height", static_cast<double>(height), between(1, kMostImagePixels));
+  check_range("resized", "width", static_cast<double>(width), between(1, kMostImagePixels));
   const std::size_t H = data.shape[1], W = data.shape[2];
   const std::vector<Taps> rows = taps_of(H, height), columns = taps_of(W, width);
   Dataset result{data.name, {data.shape[0], height, width}, {}, data.labels, data.classes};

@@ -1,4 +1,4 @@
-#include "kernels/targets.hpp"
+#include <volley/kernels.hpp>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -2,6 +2,7 @@
 
 #include <volley/layer.hpp>
 #include <volley/signal.hpp>
+#include <volley/signal_forms.hpp>
 #include <volley/threads.hpp>
 
 #include "core/workspace.hpp"
@@ -43,11 +44,5 @@ Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, ThreadPoo
 /// The gradient dy in the layout and the stored steps of x: the steps are added up where x stores one. Throws
 /// ShapeError where dy stores one step and x all.
 Signal in_form_of(const Signal& x, const Signal& dy, SignalMemory& memory, ThreadPool& threads);
-
-/// x as real values, 0 and 1 where it is spikes, in the layout that it has.
-Signal real_values(const Signal& x, SignalMemory& memory, ThreadPool& threads);
-
-/// x row-major with every step stored; spikes stay spikes.
-Signal plain(const Signal& x, SignalMemory& memory, ThreadPool& threads);
 
 }  // namespace volley

@@ -6,8 +6,8 @@
 
 #include <volley/error.hpp>
 #include <volley/optimizer.hpp>
+#include <volley/text.hpp>
 
-#include "core/nearest.hpp"
 #include "core/numerics.hpp"
 #include "core/tree_sum.hpp"
 #include "core/workspace.hpp"

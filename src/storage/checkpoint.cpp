@@ -1,17 +1,20 @@
-#include "storage/checkpoint.hpp"
+#include <volley/checkpoint.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <volley/error.hpp>
 #include <volley/version.hpp>
 
 #include "core/numerics.hpp"
+#include "storage/checkpoint_format.hpp"
 #include "storage/metrics.hpp"
+#include "storage/safetensors.hpp"
 
 namespace volley {
 namespace {
@@ -20,6 +23,8 @@ namespace {
 std::string position_key(std::string_view name) { return fmt::format("position.{}", name); }
 
 }  // namespace
+
+int numerics_version() { return numerics::kVersion; }
 
 void save_checkpoint(const std::filesystem::path& path, const RunState& run, Trainer& trainer) {
   std::vector<SafetensorsEntry> tensors;
@@ -51,7 +56,10 @@ void save_checkpoint(const std::filesystem::path& path, const RunState& run, Tra
   write_safetensors(path, tensors, metadata);
 }
 
-Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(read_safetensors(path)) {
+Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path) {
+  SafetensorsFile file = read_safetensors(path);
+  metadata_ = std::move(file.metadata);
+  tensors_ = std::move(file.tensors);
   const auto expect = [&](const std::string& key, std::string_view expected) {
     if (text(key) != expected) {
       throw FileError(path.string(), fmt::format("{} '{}'", key, expected), fmt::format("'{}'", text(key)));
@@ -60,21 +68,21 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(r
   expect("format", kCheckpointFormat);
   expect("format_version", kCheckpointVersion);
   text("volley_version");
-  if (file_.metadata.contains("numerics")) read_number("numerics", numerics_);
+  if (metadata_.contains("numerics")) read_number("numerics", numerics_);
   run_ = {text("recipe"), text("data_sha256"), parse_metrics(text("metrics"), path.string())};
   read_number("optimizer_steps", optimizer_steps_);
   position_.epochs_since_best = epochs_since_best(run_.epochs);
   TrainerPosition::fields(position_, [&](std::string_view name, auto& value, const Range& range) {
     constexpr std::string_view kNewer[] = {"weight_sum", "predictions", "min_loss", "epochs_since_best"};
     const bool newer = std::ranges::find(kNewer, name) != std::end(kNewer);  // 0.1 does not write them
-    if (newer && !file_.metadata.contains(position_key(name))) return;
+    if (newer && !metadata_.contains(position_key(name))) return;
     read_number(position_key(name), value);
     if (!range.contains(static_cast<double>(value))) {
       throw FileError(path.string(), fmt::format("'{}' to be {}", position_key(name), range.text()),
                       fmt::format("{}", value));
     }
   });
-  if (!file_.metadata.contains(position_key("predictions"))) position_.predictions = position_.seen;
+  if (!metadata_.contains(position_key("predictions"))) position_.predictions = position_.seen;
   if (run_.epochs.size() != position_.epoch - 1) {
     throw FileError(path.string(), fmt::format("metrics of the {} epochs that are done", position_.epoch - 1),
                     std::to_string(run_.epochs.size()));
@@ -82,8 +90,8 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : path_(path), file_(r
 }
 
 const std::string& Checkpoint::text(const std::string& key) const {
-  const auto found = file_.metadata.find(key);
-  if (found == file_.metadata.end()) {
+  const auto found = metadata_.find(key);
+  if (found == metadata_.end()) {
     throw FileError(path_.string(), fmt::format("a Volley checkpoint with '{}'", key), "none");
   }
   return found->second;
@@ -101,14 +109,14 @@ void Checkpoint::read_number(const std::string& key, T& value) const {
 
 NamedTensors Checkpoint::tensors(bool of_optimizer) const {
   NamedTensors chosen;
-  for (const auto& [name, tensor] : file_.tensors) {
+  for (const auto& [name, tensor] : tensors_) {
     if (name.starts_with(kCheckpointOptimizer) == of_optimizer) chosen.emplace(name, tensor);
   }
   return chosen;
 }
 
 void Checkpoint::check_sizes(const Recipe& recipe) const {
-  volley::check_sizes(path_, file_.tensors, recipe.network);
+  volley::check_sizes(path_, tensors_, recipe.network);
 }
 
 void Checkpoint::check_resumable() const {

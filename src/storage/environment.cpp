@@ -4,12 +4,12 @@
 #include <fstream>
 #include <string>
 
+#include <volley/kernels.hpp>
+#include <volley/run_folder.hpp>
 #include <volley/trainer.hpp>
 #include <volley/version.hpp>
 
 #include "core/numerics.hpp"
-#include "kernels/targets.hpp"
-#include "storage/run_folder.hpp"
 
 namespace volley {
 

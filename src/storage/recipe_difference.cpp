@@ -1,3 +1,5 @@
+#include <volley/recipe_difference.hpp>
+
 #include <fmt/format.h>
 
 #include <map>

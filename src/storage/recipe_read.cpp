@@ -10,9 +10,9 @@
 #include <type_traits>
 
 #include <volley/dataset.hpp>
+#include <volley/text.hpp>
 
 #include "core/files.hpp"
-#include "core/nearest.hpp"
 #include "core/text.hpp"
 #include "embedded/recipes.hpp"
 #include "storage/recipe_choices.hpp"

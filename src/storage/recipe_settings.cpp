@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "core/nearest.hpp"
+#include <volley/text.hpp>
+
 #include "core/text.hpp"
 #include "storage/recipe_choices.hpp"
 #include "storage/recipe_toml.hpp"

@@ -29,14 +29,6 @@ toml::table parse_toml(std::string_view text, const TomlOrigin& origin);
 /// The [[network]] tables alone; a recipe of nothing else can be parsed.
 std::string network_toml(const std::vector<LayerRecipe>& network);
 
-/// A field that two recipes have different values of; "none" for a field that one of them does not have.
-struct RecipeDifference {
-  std::string key;  // "network.2.tau"
-  std::string first;
-  std::string second;
-};
-std::vector<RecipeDifference> differences_of(const Recipe& first, const Recipe& second);
-
 /// Throws RecipeError for whatever is not a recipe in `table`.
 Recipe read_recipe(const toml::table& table, const TomlOrigin& origin);
 

@@ -1,4 +1,4 @@
-#include "storage/run_folder.hpp"
+#include <volley/run_folder.hpp>
 
 #include <fcntl.h>
 #include <fmt/chrono.h>
@@ -19,12 +19,12 @@
 #include <vector>
 
 #include <volley/error.hpp>
+#include <volley/recipe_difference.hpp>
+#include <volley/seeds_folder.hpp>
 #include <volley/version.hpp>
 
 #include "core/sha256.hpp"
 #include "storage/csv_file.hpp"
-#include "storage/recipe_toml.hpp"
-#include "storage/seeds_folder.hpp"
 
 namespace fs = std::filesystem;
 

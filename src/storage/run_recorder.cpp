@@ -1,19 +1,23 @@
-#include "storage/run_recorder.hpp"
+#include <volley/run_recorder.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include <volley/error.hpp>
+#include <volley/fields.hpp>
 #include <volley/recipe.hpp>
 #include <volley/trainer.hpp>
 
 #include "core/files.hpp"
+#include "storage/csv_file.hpp"
 #include "storage/metrics.hpp"
 
 namespace fs = std::filesystem;
@@ -66,6 +70,13 @@ std::size_t monitor_rows(const fs::path& path, std::size_t epochs) {
 
 bool is_validated(const RunState& run) { return parse_recipe(run.recipe_toml, "recipe").validation > 0; }
 
+CheckpointEvery checked(const CheckpointEvery& every) {
+  check_range("run_recorder", "minutes", every.minutes, at_least(0));
+  if (every.minutes == 0)
+    check_range("run_recorder", "epochs", static_cast<double>(every.epochs), at_least(1));
+  return every;
+}
+
 /// The folder, with all in it but the tables and the checkpoints. From here on it can be resumed.
 const fs::path& prepared(const fs::path& folder, const RunState& run, const Trainer& trainer) {
   remove_leftovers(folder);
@@ -90,29 +101,45 @@ CheckpointEvery CheckpointEvery::parse(const std::string& text) {
       fmt::format("expected a number of epochs > 0 (2, 2e) or of minutes > 0 (10m), got '{}'", text));
 }
 
+/// The tables that grow, and where the latest checkpoint was written.
+struct RunRecorder::Tables {
+  using Clock = std::chrono::steady_clock;
+
+  Tables(const fs::path& folder, const RunState& run, const Trainer& trainer)
+      : metrics(prepared(folder, run, trainer) / run_folder::kMetrics, metrics_header(is_validated(run))),
+        iterations(folder / run_folder::kIterations, run_folder::kIterationsHeader,
+                   trainer.position().iterations) {
+    if (trainer.options().monitors) {
+      const fs::path path = folder / run_folder::kMonitors;
+      monitors.emplace(path, run_folder::kMonitorsHeader, monitor_rows(path, trainer.position().epoch - 1));
+    }
+    for (const EpochRecord& epoch : run.epochs) metrics.row(metrics_row(epoch));
+    metrics.flush();
+  }
+
+  CsvFile metrics;
+  CsvFile iterations;
+  std::optional<CsvFile> monitors;
+  std::size_t saved_iterations = 0;  // the position of the latest checkpoint
+  std::size_t saved_epoch = 0;
+  Clock::time_point saved_at;
+};
+
 RunRecorder::RunRecorder(run_folder::Lock lock, RunState run, Trainer& trainer, const CheckpointEvery& every)
     : lock_(std::move(lock)),
       run_(std::move(run)),
-      every_(every),
-      metrics_(prepared(folder(), run_, trainer) / run_folder::kMetrics, metrics_header(is_validated(run_))),
-      iterations_(folder() / run_folder::kIterations, run_folder::kIterationsHeader,
-                  trainer.position().iterations) {
-  if (trainer.options().monitors) {
-    const fs::path monitors = folder() / run_folder::kMonitors;
-    monitors_.emplace(monitors, run_folder::kMonitorsHeader,
-                      monitor_rows(monitors, trainer.position().epoch - 1));
-  }
-  for (const EpochRecord& epoch : run_.epochs) metrics_.row(metrics_row(epoch));
-  metrics_.flush();
+      every_(checked(every)),
+      tables_(std::make_unique<Tables>(folder(), run_, trainer)) {
   save_latest(trainer);
 }
 
+RunRecorder::~RunRecorder() = default;
+
 void RunRecorder::iteration(const IterationRecord& record, Trainer& trainer) {
-  iterations_.row(
+  tables_->iterations.row(
       fmt::format("{},{},{},{}", record.iteration, record.loss, record.batch_acc, record.grad_norm));
-  if (every_.minutes > 0 && Clock::now() - saved_at_ > std::chrono::duration<double>(60 * every_.minutes)) {
-    save_latest(trainer);
-  }
+  const std::chrono::duration<double> since = Tables::Clock::now() - tables_->saved_at;
+  if (every_.minutes > 0 && since.count() > 60 * every_.minutes) save_latest(trainer);
 }
 
 void RunRecorder::epoch(const EpochRecord& record, Trainer& trainer) {
@@ -122,30 +149,32 @@ void RunRecorder::epoch(const EpochRecord& record, Trainer& trainer) {
   // The best first: a training that goes on from the latest has passed the best.
   if (best) save_checkpoint(folder() / run_folder::kBest, run_, trainer);
   if (every_.minutes == 0 && record.epoch % every_.epochs == 0) save_latest(trainer);
-  metrics_.row(metrics_row(record));
-  metrics_.flush();
-  iterations_.flush();
-  if (!monitors_.has_value()) return;
+  tables_->metrics.row(metrics_row(record));
+  tables_->metrics.flush();
+  tables_->iterations.flush();
+  std::optional<CsvFile>& monitors = tables_->monitors;
+  if (!monitors.has_value()) return;
   for (const LayerActivity& a : record.activity) {
-    monitors_->row(fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}", record.epoch, a.layer, a.kind,
-                               a.neurons, a.rate, a.dead, a.saturated, a.synops, a.macs, a.dense_macs,
-                               a.energy(), a.dense_energy()));
+    monitors->row(fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}", record.epoch, a.layer, a.kind, a.neurons,
+                              a.rate, a.dead, a.saturated, a.synops, a.macs, a.dense_macs, a.energy(),
+                              a.dense_energy()));
   }
-  monitors_->flush();
+  monitors->flush();
 }
 
 void RunRecorder::end(Trainer& trainer) {
   const TrainerPosition& position = trainer.position();
-  if (position.iterations != saved_iterations_ || position.epoch != saved_epoch_) save_latest(trainer);
+  if (position.iterations != tables_->saved_iterations || position.epoch != tables_->saved_epoch)
+    save_latest(trainer);
 }
 
 /// The rows that belong to a checkpoint are on the disk before it is.
 void RunRecorder::save_latest(Trainer& trainer) {
-  iterations_.sync();
+  tables_->iterations.sync();
   save_checkpoint(folder() / run_folder::kLatest, run_, trainer);
-  saved_iterations_ = trainer.position().iterations;
-  saved_epoch_ = trainer.position().epoch;
-  saved_at_ = Clock::now();
+  tables_->saved_iterations = trainer.position().iterations;
+  tables_->saved_epoch = trainer.position().epoch;
+  tables_->saved_at = Tables::Clock::now();
 }
 
 }  // namespace volley

@@ -1,4 +1,4 @@
-#include "storage/seeds_folder.hpp"
+#include <volley/seeds_folder.hpp>
 
 #include <fmt/format.h>
 

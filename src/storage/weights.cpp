@@ -5,7 +5,7 @@
 #include <volley/error.hpp>
 #include <volley/version.hpp>
 
-#include "storage/checkpoint.hpp"
+#include "storage/checkpoint_format.hpp"
 #include "storage/recipe_toml.hpp"
 #include "storage/safetensors.hpp"
 #include "storage/weights_checks.hpp"

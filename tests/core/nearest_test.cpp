@@ -1,4 +1,4 @@
-#include "core/nearest.hpp"
+#include <volley/text.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "core/process.hpp"
+#include <volley/process.hpp>
 
 #include <gtest/gtest.h>
 #include <signal.h>

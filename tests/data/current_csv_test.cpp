@@ -1,4 +1,4 @@
-#include "data/current_csv.hpp"
+#include <volley/current_csv.hpp>
 
 #include <gtest/gtest.h>
 

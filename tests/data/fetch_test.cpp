@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "core/process.hpp"
+#include <volley/process.hpp>
+
 #include "data/archive_bytes.hpp"
 #include "data/toy_set.hpp"
 #include "support/error_text.hpp"

@@ -1,4 +1,4 @@
-#include "data/image.hpp"
+#include <volley/image.hpp>
 
 #include <gtest/gtest.h>
 #include <png.h>

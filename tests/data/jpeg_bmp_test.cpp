@@ -3,8 +3,9 @@
 #include <fstream>
 #include <numeric>
 
+#include <volley/image.hpp>
+
 #include "core/files.hpp"
-#include "data/image.hpp"
 #include "support/error_text.hpp"
 #include "support/temp_folder.hpp"
 

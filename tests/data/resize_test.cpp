@@ -1,4 +1,4 @@
-#include "data/resize.hpp"
+#include <volley/image.hpp>
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/targets.hpp"
+#include <volley/kernels.hpp>
+
 #include "support/error_text.hpp"
 #include "support/needs_data.hpp"
 #include "support/program.hpp"

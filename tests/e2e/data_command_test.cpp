@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <volley/dataset.hpp>
+#include <volley/image.hpp>
 
-#include "data/image.hpp"
 #include "data/toy_set.hpp"
 #include "support/error_text.hpp"
 #include "support/panels.hpp"

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <volley/image.hpp>
+
 #include "core/files.hpp"
-#include "data/image.hpp"
 #include "support/error_text.hpp"
 #include "support/panels.hpp"
 #include "support/program.hpp"

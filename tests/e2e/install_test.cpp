@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include <volley/process.hpp>
 #include <volley/version.hpp>
 
-#include "core/process.hpp"
 #include "support/temp_folder.hpp"
 
 namespace volley {

@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
+#include <volley/checkpoint.hpp>
+#include <volley/run_folder.hpp>
 #include <volley/volley.hpp>
 
 #include "core/files.hpp"
-#include "storage/checkpoint.hpp"
-#include "storage/run_record.hpp"
+#include "storage/safetensors.hpp"
 #include "support/error_text.hpp"
 #include "support/program.hpp"
 #include "support/temp_folder.hpp"

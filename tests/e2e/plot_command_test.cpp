@@ -6,10 +6,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "data/image.hpp"
-#include "data/resize.hpp"
+#include <volley/checkpoint.hpp>
+#include <volley/image.hpp>
+
 #include "figures/run_figures.hpp"
-#include "storage/checkpoint.hpp"
 #include "support/error_text.hpp"
 #include "support/picture_file.hpp"
 #include "support/program.hpp"

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "data/image.hpp"
-#include "data/resize.hpp"
+#include <volley/image.hpp>
+
 #include "support/error_text.hpp"
 #include "support/picture_file.hpp"
 #include "support/toy_set_program.hpp"

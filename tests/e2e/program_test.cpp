@@ -9,8 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/process.hpp"
-#include "kernels/targets.hpp"
+#include <volley/kernels.hpp>
+#include <volley/process.hpp>
+
 #include "support/error_text.hpp"
 #include "support/program.hpp"
 

@@ -5,8 +5,9 @@
 #include <string>
 #include <vector>
 
+#include <volley/run_folder.hpp>
+
 #include "core/files.hpp"
-#include "storage/run_folder.hpp"
 #include "support/error_text.hpp"
 #include "support/needs_data.hpp"
 #include "support/program.hpp"

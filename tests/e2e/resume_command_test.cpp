@@ -9,8 +9,9 @@
 #include <string>
 #include <vector>
 
+#include <volley/checkpoint.hpp>
+
 #include "core/files.hpp"
-#include "storage/checkpoint.hpp"
 #include "support/error_text.hpp"
 #include "support/file_size_limit.hpp"
 #include "support/random.hpp"

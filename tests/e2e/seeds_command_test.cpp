@@ -10,9 +10,10 @@
 #include <string>
 #include <vector>
 
+#include <volley/run_folder.hpp>
+#include <volley/seeds_folder.hpp>
+
 #include "core/files.hpp"
-#include "storage/run_folder.hpp"
-#include "storage/seeds_folder.hpp"
 #include "support/error_text.hpp"
 #include "support/running_program.hpp"
 #include "support/slice_training.hpp"

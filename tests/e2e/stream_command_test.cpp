@@ -7,7 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "data/image.hpp"
+#include <volley/image.hpp>
+
 #include "support/error_text.hpp"
 #include "support/toy_set_program.hpp"
 

@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
+#include <volley/checkpoint.hpp>
+#include <volley/kernels.hpp>
 #include <volley/recipe.hpp>
+#include <volley/run_folder.hpp>
 
 #include "core/files.hpp"
-#include "kernels/targets.hpp"
-#include "storage/checkpoint.hpp"
-#include "storage/run_folder.hpp"
 #include "storage/safetensors.hpp"
 #include "support/event_reader.hpp"
 #include "support/needs_data.hpp"

@@ -6,7 +6,8 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "core/process.hpp"
+#include <volley/process.hpp>
+
 #include "figures/gnuplot.hpp"
 #include "support/error_text.hpp"
 #include "support/panels.hpp"

@@ -12,19 +12,19 @@
 #include <string>
 #include <vector>
 
+#include <volley/checkpoint.hpp>
+#include <volley/current_csv.hpp>
 #include <volley/error.hpp>
+#include <volley/image.hpp>
 #include <volley/recipe.hpp>
+#include <volley/run_recorder.hpp>
 #include <volley/weights.hpp>
 
 #include "commands.hpp"
 #include "data/array_file.hpp"
 #include "data/cifar.hpp"
-#include "data/current_csv.hpp"
 #include "data/idx.hpp"
-#include "data/image.hpp"
 #include "data/packed_file.hpp"
-#include "storage/checkpoint.hpp"
-#include "storage/run_recorder.hpp"
 #include "storage/safetensors.hpp"
 
 namespace volley::test {

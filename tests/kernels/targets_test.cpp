@@ -5,9 +5,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include <volley/kernels.hpp>
+
 #include "core/files.hpp"
 #include "kernels/limits.hpp"
-#include "kernels/targets.hpp"
 #include "support/every_target.hpp"
 #include "support/needs_data.hpp"
 #include "support/program.hpp"

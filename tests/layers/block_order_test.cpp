@@ -1,11 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <volley/kernels.hpp>
 #include <volley/volley.hpp>
 
 #include "core/numerics.hpp"
 #include "core/tree_sum.hpp"
 #include "kernels/block_tree.hpp"
-#include "kernels/targets.hpp"
 #include "support/random.hpp"
 
 // Gradients are sums over samples: a tree over blocks of them. Here one process plays the ranks of a cluster:

@@ -1,4 +1,4 @@
-#include "storage/checkpoint.hpp"
+#include <volley/checkpoint.hpp>
 
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 #include <volley/volley.hpp>
 
 #include "storage/metrics.hpp"
+#include "storage/safetensors.hpp"
 #include "support/counting_layer.hpp"
 #include "support/error_text.hpp"
 #include "support/temp_folder.hpp"

@@ -1,4 +1,4 @@
-#include "storage/run_folder.hpp"
+#include <volley/run_folder.hpp>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -12,9 +12,9 @@
 #include <regex>
 #include <string>
 
+#include <volley/recipe_difference.hpp>
 #include <volley/volley.hpp>
 
-#include "storage/recipe_toml.hpp"
 #include "support/temp_folder.hpp"
 
 namespace fs = std::filesystem;

@@ -1,4 +1,4 @@
-#include "storage/run_record.hpp"
+#include <volley/run_folder.hpp>
 
 #include <gtest/gtest.h>
 

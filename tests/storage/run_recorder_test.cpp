@@ -1,4 +1,4 @@
-#include "storage/run_recorder.hpp"
+#include <volley/run_recorder.hpp>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -13,6 +13,7 @@
 #include <volley/volley.hpp>
 
 #include "core/files.hpp"
+#include "storage/safetensors.hpp"
 #include "support/error_text.hpp"
 #include "support/file_size_limit.hpp"
 #include "support/temp_folder.hpp"

@@ -1,4 +1,4 @@
-#include "storage/seeds_folder.hpp"
+#include <volley/seeds_folder.hpp>
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "storage/run_spread.hpp"
+#include "run_spread.hpp"
 #include "support/error_text.hpp"
 #include "support/temp_folder.hpp"
 #include "support/toy_run.hpp"

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "kernels/targets.hpp"
+#include <volley/kernels.hpp>
 
 namespace volley::test {
 

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "data/image.hpp"
+#include <volley/image.hpp>
 
 namespace volley::test {
 

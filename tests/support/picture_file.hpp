@@ -7,8 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include <volley/image.hpp>
+
 #include "core/files.hpp"
-#include "data/image.hpp"
 #include "support/temp_folder.hpp"
 
 namespace volley::test {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/process.hpp"
+#include <volley/process.hpp>
 
 namespace volley::test {
 

@@ -8,9 +8,10 @@
 #include <vector>
 
 #include <volley/recipe.hpp>
+#include <volley/run_recorder.hpp>
 
 #include "core/files.hpp"
-#include "storage/run_recorder.hpp"
+#include "storage/safetensors.hpp"
 #include "support/stripes.hpp"
 
 namespace volley::test {

@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
+#include <volley/checkpoint.hpp>
 #include <volley/volley.hpp>
 
-#include "storage/checkpoint.hpp"
+#include "storage/safetensors.hpp"
 #include "support/error_text.hpp"
 #include "support/temp_folder.hpp"
 #include "support/toy_run.hpp"

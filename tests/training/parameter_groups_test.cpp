@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include <volley/checkpoint.hpp>
 #include <volley/volley.hpp>
 
-#include "storage/checkpoint.hpp"
 #include "support/error_text.hpp"
 #include "support/temp_folder.hpp"
 #include "support/toy_run.hpp"

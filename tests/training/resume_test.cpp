@@ -6,8 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/targets.hpp"
-#include "storage/checkpoint.hpp"
+#include <volley/checkpoint.hpp>
+#include <volley/kernels.hpp>
+
 #include "support/error_text.hpp"
 #include "support/temp_folder.hpp"
 #include "support/toy_run.hpp"

@@ -216,6 +216,7 @@ void core_scene(Program& p) {
     }
   }
   check_arrays(p);
+  check_tools(p);
 }
 
 }  // namespace volley::test

@@ -24,8 +24,16 @@ constexpr std::string_view kFunctions[] = {
     // buffer.hpp
     "Buffer::Buffer", "Buffer::data", "Buffer::operator=", "Buffer::operator[]", "Buffer::resize",
     "Buffer::size", "Buffer::span", "Buffer::zero",
+    // checkpoint.hpp
+    "Checkpoint::Checkpoint", "Checkpoint::check_resumable", "Checkpoint::check_sizes", "Checkpoint::epoch",
+    "Checkpoint::load_into", "Checkpoint::numerics", "Checkpoint::path", "Checkpoint::position",
+    "Checkpoint::run", "Checkpoint::volley_version", "numerics_version", "save_checkpoint",
+    // choices.hpp
+    "choices", "kinds", "set_kind",
     // conv.hpp
     "Convolution::bias", "Convolution::weight", "ConvolutionOf::ConvolutionOf", "ConvolutionOf::options",
+    // current_csv.hpp
+    "read_current_csv",
     // dataset.hpp
     "Dataset::check", "Dataset::first", "Dataset::picture", "Dataset::size", "datasets::default_folder",
     "datasets::fashion_mnist", "datasets::fetch", "datasets::is_picture_folder", "datasets::list",
@@ -47,11 +55,20 @@ constexpr std::string_view kFunctions[] = {
     // fields.hpp
     "Range::contains", "Range::text", "above", "any", "at_least", "between", "check_fields", "check_range",
     "from_below", "inside",
+    // files.hpp
+    "ScratchFolder::ScratchFolder", "ScratchFolder::path", "read_file", "write_file_whole",
     // group_norm.hpp
     "GroupNorm::GroupNorm", "GroupNorm::options", "LayerNorm::LayerNorm", "LayerNorm::options",
     "SampleNorm::bias", "SampleNorm::weight",
+    // image.hpp
+    "read_image", "resized",
     // initialization.hpp
     "initialize_fluctuations", "initialize_rates",
+    // kernels.hpp
+    "kernels::active_target", "kernels::compiled_targets", "kernels::force_target", "kernels::measure_limits",
+    "kernels::supported_targets", "kernels::use_environment_target",
+    // known_sets.hpp
+    "datasets::file_names", "datasets::find", "datasets::info",
     // layer.hpp
     "Layer::backward", "Layer::buffers", "Layer::children", "Layer::clone", "Layer::forward",
     "Layer::initialize", "Layer::is_recurrent", "Layer::kind", "Layer::macs", "Layer::membrane",
@@ -93,12 +110,16 @@ constexpr std::string_view kFunctions[] = {
     // pool.hpp
     "AdaptiveAvgPool2d::AdaptiveAvgPool2d", "AdaptiveAvgPool2d::options", "AvgPool2d::AvgPool2d",
     "AvgPool2d::options", "MaxPool2d::MaxPool2d", "MaxPool2d::options",
+    // process.hpp
+    "ProgramResult::ok", "ProgramResult::reason", "run_program",
     // rate_penalty.hpp
     "RatePenalty::RatePenalty", "RatePenalty::options", "RatePenalty::penalty",
     // recipe.hpp
     "Recipe::balanced_by", "Recipe::build_network", "Recipe::build_parts", "Recipe::take", "builtin_recipes",
     "load_recipe", "make_layer", "make_network", "parse_recipe", "recipe_of", "recipes_of", "to_toml",
     "with_settings",
+    // recipe_difference.hpp
+    "differences_of",
     // recorder.hpp
     "EpochRecord::predicts", "EpochRecord::score", "Recorder::begin", "Recorder::epoch",
     "Recorder::iteration", "Recorder::stop", "Recorder::test_batch", "epochs_since_best",
@@ -110,13 +131,25 @@ constexpr std::string_view kFunctions[] = {
     "Residual::shortcut",
     // rule.hpp
     "LearningRule::check", "LearningRule::gradients", "LearningRule::kind",
+    // run_folder.hpp
+    "compiler", "cpu_model", "environment_of", "read_run", "run_folder::Lock::Lock",
+    "run_folder::Lock::folder", "run_folder::check_unchanged", "run_folder::create",
+    "run_folder::load_recipe", "run_folder::open", "run_folder::recipe_in", "sha256_of",
+    // run_recorder.hpp
+    "CheckpointEvery::parse", "RunRecorder::RunRecorder", "RunRecorder::end", "RunRecorder::epochs",
+    "RunRecorder::folder",
     // schedule.hpp
     "check_schedule", "scheduled_lr",
+    // seeds_folder.hpp
+    "seeds_folder::create", "seeds_folder::is_one", "seeds_folder::read_runs", "seeds_folder::recipe",
+    "seeds_folder::run_of", "seeds_folder::seeds", "seeds_folder::seeds_from",
     // signal.hpp
     "Signal::Signal", "Signal::constant", "Signal::empty", "Signal::features", "Signal::is_spikes",
     "Signal::layout", "Signal::reshaped", "Signal::samples", "Signal::shape", "Signal::spikes",
     "Signal::steps", "Signal::stored_shape", "Signal::stored_steps", "Signal::values", "Signal::with_values",
     "stored_shape", "to_tensor",
+    // signal_forms.hpp
+    "plain", "real_values",
     // source.hpp
     "PictureSource::PictureSource", "Source::info", "Source::pictures", "Source::read", "Source::size",
     "Subset::Subset", "has_steps", "is_array_path", "labels_of", "load_sources", "sources_of",
@@ -139,6 +172,8 @@ constexpr std::string_view kFunctions[] = {
     "Shape::Shape", "Shape::after", "Shape::from", "Shape::operator[]", "Shape::rank", "Shape::size",
     "Shape::sizes", "Shape::text", "Tensor::Tensor", "Tensor::data", "Tensor::operator=", "Tensor::resize",
     "Tensor::shape", "Tensor::size", "Tensor::values", "Tensor::zero", "is_finite",
+    // text.hpp
+    "nearest", "parse_number", "quoted_list", "readable_line", "suggestion", "utf8_size",
     // threads.hpp
     "ThreadPool::ThreadPool", "ThreadPool::drop_ahead", "ThreadPool::finish_ahead", "ThreadPool::run",
     "ThreadPool::run_ahead", "ThreadPool::shared", "ThreadPool::size", "parallel_for", "parallel_for_ahead",

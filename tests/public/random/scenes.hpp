@@ -42,6 +42,12 @@ void check_metrics(Program& p, std::size_t N, std::size_t K);
 /// Arrays, their files, and sources of samples.
 void check_arrays(Program& p);
 
+/// Run folders, those of several seeds, checkpoints.
+void check_runs(Program& p);
+
+/// Files, other programs, text, forms of signals, pictures, and what is known of the processor.
+void check_tools(Program& p);
+
 /// Losses of targets that are not a label a sample, with weights and lengths.
 void check_target_losses(Program& p);
 

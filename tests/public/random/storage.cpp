@@ -243,6 +243,7 @@ void recipe_scene(Program& p) {
   use_recipes(p);
   take_data(p);
   use_known_sets(p);
+  check_runs(p);
 }
 
 }  // namespace volley::test
