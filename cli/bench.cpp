@@ -34,7 +34,7 @@ constexpr double kProfileSeconds = 2;
 
 struct BenchOptions {
   std::string recipe;
-  std::string steps, batch, seed, threads;
+  std::string steps, batch, seed, threads, device;
   std::string epochs = "5";
   double seconds = 10;
   std::string data_dir;
@@ -79,7 +79,8 @@ Recipe recipe_from(const BenchOptions& options) {
                                                       {"-b", "training.batch", options.batch},
                                                       {"--epochs", "epochs", options.epochs},
                                                       {"--seed", "training.seed", options.seed},
-                                                      {"--threads", "training.threads", options.threads}});
+                                                      {"--threads", "training.threads", options.threads},
+                                                      {"--device", "training.device", options.device}});
   try {
     return with_settings(recipe, options.settings);
   } catch (const RecipeError& error) {
@@ -283,6 +284,7 @@ void add_bench_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Of the weights, the shuffling and the encoder");
   command->add_option("--threads", options->threads, "0: one per processor");
+  cli::add_device_option(*command, options->device);
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   command->add_option("--set", options->settings, "key=value, any field of the recipe")

@@ -98,10 +98,11 @@ class LayerByLayer {
         data_(data),
         net_(recipe.build_network(data)),
         parts_(recipe.build_parts()),
-        pool_(recipe.training.threads),
-        encoder_tape_(pool_),
-        tape_(pool_),
-        loss_tape_(pool_),
+        device_(recipe.training.device, recipe.training.threads),
+        pool_(device_.threads()),
+        encoder_tape_(device_),
+        tape_(device_),
+        loss_tape_(device_),
         parameters_(net_.parameters()),
         samples_(recipe.training.batch),
         labels_(recipe.training.batch) {
@@ -135,13 +136,13 @@ class LayerByLayer {
   void update() {
     const TrainerOptions& options = recipe_.training;
     if (options.clip_norm) {
-      clip_gradient_norm(parameters_, *options.clip_norm, gradient_norm(parameters_, pool_), pool_);
+      clip_gradient_norm(parameters_, *options.clip_norm, gradient_norm(parameters_, device_), device_);
     }
-    if (options.clip_value) clip_gradient_value(parameters_, *options.clip_value, pool_);
+    if (options.clip_value) clip_gradient_value(parameters_, *options.clip_value, device_);
     Optimizer& optimizer = *parts_.optimizer;
     const double base = static_cast<double>(optimizer.base_lr());
     optimizer.set_lr(static_cast<float>(scheduled_lr(parts_.schedule, base, 0, optimizer.steps_taken())));
-    optimizer.step(parameters_, pool_);
+    optimizer.step(parameters_, device_);
   }
 
   double forward(std::size_t b, Stopwatch& watch) {
@@ -206,7 +207,8 @@ class LayerByLayer {
   const Dataset& data_;
   Sequential net_;
   TrainerParts parts_;
-  ThreadPool pool_;
+  Device device_;
+  ThreadPool& pool_;  // the device's
   Tape encoder_tape_;
   Tape tape_;
   Tape loss_tape_;

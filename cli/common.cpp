@@ -4,6 +4,8 @@
 #include <cctype>
 #include <memory>
 
+#include <volley/device.hpp>
+
 namespace volley::cli {
 
 std::string shell_quoted(const std::string& text) {
@@ -39,6 +41,21 @@ std::string network_text(const Recipe& recipe) {
       text += fmt::format(" {}-{}", conv->in_channels, conv->out_channels);
   }
   return text;
+}
+
+void add_device_option(CLI::App& command, std::string& device) {
+  const auto check = [](const std::string& name) -> std::string {
+    try {
+      check_device_name(name);
+      return "";
+    } catch (const ArgumentError& error) {
+      return fmt::format("{}, got {}", error.rule(), error.found());
+    }
+  };
+  command
+      .add_option("--device", device,
+                  "cpu, cuda, cuda:N or auto (volley info lists them); the result is the same bits")
+      ->check(CLI::Validator(check, ""));
 }
 
 CLI::Validator from_zero() {

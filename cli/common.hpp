@@ -56,6 +56,9 @@ Recipe with_options(Recipe recipe, const std::vector<RecipeOption>& options);
 /// For an option that takes a whole number from 0 on. Without it CLI11 would wrap -1 around.
 CLI::Validator from_zero();
 
+/// --device; `device` is empty where it is not given.
+void add_device_option(CLI::App& command, std::string& device);
+
 /// --theme of a command that draws; `theme` receives "light" or "dark".
 void add_theme_option(CLI::App& command, std::string& theme);
 /// Throws CLI::ValidationError unless the name of a picture says its format: before the work.

@@ -44,7 +44,7 @@ struct CompareOptions {
   std::size_t seeds = 3;
   bool same_spikes = false;
   bool peer_compile = false;
-  std::string steps, batch, lr, seed, threads;
+  std::string steps, batch, lr, seed, threads, device;
   std::string data_dir;
   std::string out;
   std::vector<std::string> settings;
@@ -63,7 +63,8 @@ Recipe recipe_from(const CompareOptions& options) {
                                                       {"--epochs", "epochs", options.epochs},
                                                       {"--lr", "optimizer.lr", options.lr},
                                                       {"--seed", "training.seed", options.seed},
-                                                      {"--threads", "training.threads", options.threads}});
+                                                      {"--threads", "training.threads", options.threads},
+                                                      {"--device", "training.device", options.device}});
   try {
     return with_settings(recipe, options.settings);
   } catch (const RecipeError& error) {
@@ -290,6 +291,7 @@ void add_compare_command(CLI::App& app) {
   command->add_option("--lr", options->lr, "Learning rate");
   command->add_option("--seed", options->seed, "The first seed");
   command->add_option("--threads", options->threads, "Of volley; 0: one per processor");
+  cli::add_device_option(*command, options->device);
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   command->add_option("--out", options->out, "Folder for tables and runs, new or empty (default: in runs/)");

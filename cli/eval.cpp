@@ -25,7 +25,7 @@ struct EvalOptions {
   std::string data;
   std::string split = "test";
   std::string checkpoint = "best";
-  std::string steps, threads;
+  std::string steps, threads, device;
   std::string data_dir;
   bool json = false;
 };
@@ -234,7 +234,8 @@ void evaluate(const EvalOptions& options) {
                                     .split = options.split,
                                     .data_dir = options.data_dir,
                                     .steps = options.steps,
-                                    .threads = options.threads});
+                                    .threads = options.threads,
+                                    .device = options.device});
   const Evaluation evaluation = run.evaluate();
   (options.json ? print_json : print_text)(options, run, evaluation);
 }
@@ -254,6 +255,7 @@ void add_eval_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("-T,--steps", options->steps, "Time steps, other than those of the training");
   command->add_option("--threads", options->threads, "0: one per processor; the result is the same bits");
+  cli::add_device_option(*command, options->device);
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   command->add_flag("--json", options->json, "As JSON");

@@ -6,6 +6,7 @@
 
 #include <volley/checkpoint.hpp>
 #include <volley/dataset.hpp>
+#include <volley/device.hpp>
 #include <volley/error.hpp>
 #include <volley/kernels.hpp>
 #include <volley/threads.hpp>
@@ -31,11 +32,15 @@ std::string data_folder() {
 void info(bool as_json) {
   namespace kernels = volley::kernels;
   const std::string gnuplot = volley::gnuplot::version();
+  nlohmann::ordered_json devices = nlohmann::ordered_json::array();
+  for (const auto& [name, description] : volley::devices())
+    devices.push_back({{"name", name}, {"description", description}});
   const nlohmann::ordered_json json{
       {"version", VOLLEY_VERSION},
       {"numerics", volley::numerics_version()},
       {"cpu", volley::cli::cpu_model()},
       {"processors", volley::ThreadPool::shared().size()},
+      {"devices", devices},
       {"simd_compiled", kernels::compiled_targets()},
       {"simd_supported", kernels::supported_targets()},
       {"simd_active", kernels::active_target()},
@@ -51,6 +56,7 @@ void info(bool as_json) {
   say("volley      {}, numerics {}\n", VOLLEY_VERSION, volley::numerics_version());
   say("cpu         {}, {} usable processors\n", volley::cli::cpu_model(),
       volley::ThreadPool::shared().size());
+  for (const auto& [name, description] : volley::devices()) say("device      {}: {}\n", name, description);
   say("simd        compiled {}; supported {}; active {}\n", fmt::join(kernels::compiled_targets(), ", "),
       fmt::join(kernels::supported_targets(), ", "), kernels::active_target());
   say("compiler    {}\n", volley::cli::compiler());

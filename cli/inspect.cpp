@@ -39,14 +39,14 @@ void for_each_trace(const Tape& tape, const Body& body, const std::string& prefi
 }  // namespace
 
 SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Dataset& data, std::size_t sample,
-                   std::size_t steps, const Draw& draw, ThreadPool& threads) {
+                   std::size_t steps, const Draw& draw, const Device& device) {
   if (sample >= data.size()) {
     throw ArgumentError(
         "inspect",
         fmt::format("sample of {} must be 0 to {}", data.name, static_cast<std::ptrdiff_t>(data.size()) - 1),
         std::to_string(sample));
   }
-  Tape encoder_tape(threads), tape(threads);
+  Tape encoder_tape(device), tape(device);
   const std::array<std::uint32_t, 1> samples{static_cast<std::uint32_t>(sample)};
   const Signal x = parts.encoder->encode(data, samples, steps, draw, encoder_tape);
   tape.set_context({.draw = draw, .samples = samples});
@@ -70,7 +70,7 @@ SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Datas
     }
     life.layers.push_back(std::move(layer));
   });
-  Tape loss_tape(threads);
+  Tape loss_tape(device);
   Tensor scores;
   const std::array<std::uint32_t, 1> labels{data.labels[sample]};
   static_cast<void>(parts.loss->forward(y, labels, scores, loss_tape));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <volley/dataset.hpp>
+#include <volley/device.hpp>
 #include <volley/layers.hpp>
 #include <volley/tensor.hpp>
 #include <volley/threads.hpp>
@@ -41,7 +42,7 @@ struct SampleLife {
 /// Runs picture `sample` of `data` through `net`, encoded by `draw`, and looks at every layer of neurons.
 /// Spikes are those that the layers gave, potentials those of Layer::membrane.
 SampleLife inspect(const Sequential& net, const TrainerParts& parts, const Dataset& data, std::size_t sample,
-                   std::size_t steps, const Draw& draw, ThreadPool& threads = ThreadPool::shared());
+                   std::size_t steps, const Draw& draw, const Device& device = Device(ThreadPool::shared()));
 
 /// The share of the steps at which each of F neurons fired.
 std::vector<double> firing_rates(const LayerLife& layer);

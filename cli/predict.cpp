@@ -158,6 +158,7 @@ void add_predict_command(CLI::App& app) {
       ->check(CLI::IsMember({"best", "latest"}))
       ->capture_default_str();
   command->add_option("-T,--steps", options->steps, "Time steps, other than those of the training");
+  volley::cli::add_device_option(*command, options->device);
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   command->add_flag(

@@ -17,13 +17,13 @@ struct PredictOptions {
   std::string plot, theme;
   std::string out;
   std::string checkpoint = "best";
-  std::string steps;
+  std::string steps, device;
   std::string data_dir;
   bool json = false;
   OwnPictures::Options own;
 
   TrainedRunOptions loaded() const {
-    return {.checkpoint = checkpoint, .data_dir = data_dir, .steps = steps};
+    return {.checkpoint = checkpoint, .data_dir = data_dir, .steps = steps, .device = device};
   }
 };
 

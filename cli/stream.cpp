@@ -41,19 +41,20 @@ struct StreamOptions {
   std::uint64_t reset_every = 0;
   std::string state, save_state;
   std::size_t threads = 1;
+  std::string device;  // empty: as the run has it
 };
 
 /// What the network takes at one step, made of a frame.
 class StepEncoder {
  public:
-  StepEncoder(const cli::LoadedRun& run, const Shape& picture, cli::FrameFormat format, ThreadPool& threads)
+  StepEncoder(const cli::LoadedRun& run, const Shape& picture, cli::FrameFormat format, const Device& device)
       : encoder_(make_encoder(run.recipe.encoder)),
         options_(run.recipe.encoder),
         bytes_(format == cli::FrameFormat::u8),
         draw_{.seed = run.recipe.training.seed,
               .epoch = static_cast<std::uint32_t>(run.checkpoint.epoch().epoch),
               .purpose = Draw::Purpose::test},
-        tape_(threads) {
+        tape_(device) {
     step_ = takes_pictures() ? picture : encoder_->output_shape(picture);
     picture_ = {.name = "frame", .shape = picture, .pixels = {}, .labels = {0}, .classes = {"frame"}};
     picture_.pixels.resize(picture.size());
@@ -154,9 +155,10 @@ class Stream {
       : options_(options),
         pictures_(pictures_of(run.recipe, options.data_dir)),
         net_(cli::trained_network(run, pictures_.shape)),
-        threads_(options.threads),
-        encoder_(run, pictures_.shape, format_named(options.format), threads_),
-        tape_(threads_) {
+        device_(options.device.empty() ? run.recipe.training.device : options.device, options.threads),
+        threads_(device_.threads()),
+        encoder_(run, pictures_.shape, format_named(options.format), device_),
+        tape_(device_) {
     const std::size_t outputs =
         net_.output_shape(make_encoder(run.recipe.encoder)->output_shape(pictures_.shape)).size();
     sums_.resize(outputs);
@@ -208,7 +210,8 @@ class Stream {
   const StreamOptions& options_;
   Dataset pictures_;
   Sequential net_;
-  ThreadPool threads_;
+  Device device_;
+  ThreadPool& threads_;  // the device's
   StepEncoder encoder_;
   Tape tape_;
   State state_;
@@ -255,6 +258,7 @@ void add_stream_command(CLI::App& app) {
   command->add_option("--threads", options->threads, "0: one per processor; the result is the same bits")
       ->check(cli::from_zero())
       ->capture_default_str();
+  cli::add_device_option(*command, options->device);
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   command->footer("Example: camera | volley stream runs/mine --format u8 --every 10");

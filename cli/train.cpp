@@ -10,6 +10,7 @@
 #include <volley/volley.hpp>
 
 #include "commands.hpp"
+#include "common.hpp"
 #include "train_run.hpp"
 
 namespace {
@@ -68,6 +69,7 @@ void add_train_command(CLI::App& app) {
                       "Ends after this number of epochs without a better accuracy, of validation or else of "
                       "the test (0: never)");
   command->add_option("--threads", options->threads, "0: one per processor; the result is the same bits");
+  cli::add_device_option(*command, options->device);
   command->add_option("--data-dir", options->data_dir,
                       "Folder of the data sets (default: $XDG_CACHE_HOME/volley)");
   command->add_option("--out", options->out, "The run folder, new or empty (default: runs/RECIPE-DATE-TIME)");

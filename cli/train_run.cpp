@@ -251,6 +251,7 @@ Recipe with_given(Recipe recipe, const TrainOptions& options) {
                          {"--lr", "optimizer.lr", options.lr},
                          {"--seed", "training.seed", options.seed},
                          {"--threads", "training.threads", options.threads},
+                         {"--device", "training.device", options.device},
                          {"--early-stopping", "training.early_stopping", options.early_stopping}});
   recipe = with_options(recipe, tau_options(recipe, options.tau));
   try {

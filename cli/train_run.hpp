@@ -15,7 +15,7 @@ namespace volley::cli {
 /// The words of `volley train`, empty where they are not given.
 struct TrainOptions {
   std::string recipe;
-  std::string steps, batch, epochs, lr, optimizer, tau, seed, threads, early_stopping;
+  std::string steps, batch, epochs, lr, optimizer, tau, seed, threads, device, early_stopping;
   std::string data_dir;
   std::string out;
   std::string resume;

@@ -58,6 +58,7 @@ LoadedRun load_run(const std::filesystem::path& folder, const TrainedRunOptions&
   }
   recipe = with_options(std::move(recipe), {{"-T", "training.steps", options.steps},
                                             {"--threads", "training.threads", options.threads},
+                                            {"--device", "training.device", options.device},
                                             {"--data", "data", options.data}});
   if (!options.data.empty()) {  // of its own set
     recipe.train_samples = recipe.test_samples = 0;
@@ -92,7 +93,7 @@ SampleLife TrainedRun::inspect(std::size_t sample) const {
   const Draw draw{recipe().training.seed, static_cast<std::uint32_t>(checkpoint().epoch().epoch), purpose_};
   if (source_->pictures() == nullptr)
     throw Error(fmt::format("the samples of {} are no pictures", source_->info().name));
-  return volley::inspect(net_, parts_, data(), sample, recipe().training.steps, draw);
+  return volley::inspect(net_, parts_, data(), sample, recipe().training.steps, draw, trainer_.device());
 }
 
 }  // namespace volley::cli

@@ -22,7 +22,7 @@ struct TrainedRunOptions {
   std::string data;                 // another data set
   std::string split = "test";       // "train", "validation"
   std::string data_dir;
-  std::string steps, threads;
+  std::string steps, threads, device;
 };
 
 /// What a run's folder says, before any network is built.

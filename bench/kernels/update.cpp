@@ -1,6 +1,7 @@
 #include "kernels/update.hpp"
 
 #include "kernels/common.hpp"
+#include "reference/optimizer.hpp"
 
 namespace volley::bench {
 namespace {
@@ -13,14 +14,17 @@ void adam_step(benchmark::State& state) {
   v.zero();
   std::vector<double> wd(w.data(), w.data() + n), md(n), vd(n);
   const std::vector<double> gd(gradient.data(), gradient.data() + n);
+  const auto coefficients = [](int k) -> ops::AdamCoefficients {
+    const auto c = reference::adam_coefficients<float>(1e-3, 0.9, 0.999, 1e-8, 0, k);
+    return {c.beta1, c.beta2, c.eps, c.weight_decay, c.step_size, c.inverse_sqrt_bias2, c.keep};
+  };
   for (int k = 1; k <= 3; ++k) {
-    kernels::adam_step(w.data(), m.data(), v.data(), gradient.data(),
-                       reference::adam_coefficients<float>(1e-3, 0.9, 0.999, 1e-8, 0, k), n);
+    kernels::adam_step(w.data(), m.data(), v.data(), gradient.data(), coefficients(k), n);
     reference::adam_step<double>(wd.data(), md.data(), vd.data(), gd.data(),
                                  reference::adam_coefficients<double>(1e-3, 0.9, 0.999, 1e-8, 0, k), n);
   }
   if (!agrees(state, relative_error(w, wd), 1e-5)) return;
-  const auto c = reference::adam_coefficients<float>(1e-3, 0.9, 0.999, 1e-8, 0, 100);
+  const ops::AdamCoefficients c = coefficients(100);
   // Four arrays are read, three are written.
   const Work work{.item = "weight", .items = static_cast<double>(n), .bytes = 28.0 * static_cast<double>(n)};
   time_runs(state, work, [&] { kernels::adam_step(w.data(), m.data(), v.data(), gradient.data(), c, n); });

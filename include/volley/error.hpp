@@ -19,6 +19,7 @@ namespace volley {
 /// | ShapeError    | a shape that an operation cannot take                | ValueError   |
 /// | RecipeError   | a recipe, or a change to one, that cannot be obeyed  | ValueError   |
 /// | FileError     | a file that is missing, damaged or cannot be written | OSError      |
+/// | DeviceError   | a device that is not there, or cannot go on          | RuntimeError |
 ///
 /// Memory that the system refuses is std::bad_alloc, no Error; in Python, MemoryError.
 class Error : public std::runtime_error {
@@ -79,6 +80,18 @@ class FileError : public Error {
 
  private:
   std::string path_;
+};
+
+/// "device NAME: PROBLEM": "device cuda:0: this build of Volley runs on CPUs alone".
+class DeviceError : public Error {
+ public:
+  DeviceError(std::string_view device, std::string_view problem);
+
+  /// "cuda:0"
+  const std::string& device() const { return device_; }
+
+ private:
+  std::string device_;
 };
 
 /// The text begins with its place: "my.toml:12: ...".

@@ -232,7 +232,8 @@ class Layer {
 /// The values of `parameters`.
 std::vector<NamedTensor> values_of(const std::vector<NamedParameter>& parameters);
 
-/// Sets every gradient to zero.
+/// Sets every gradient to zero; where they lie, or on a device, which will add to them.
 void zero_gradients(const std::vector<NamedParameter>& parameters);
+void zero_gradients(const std::vector<NamedParameter>& parameters, const Device& device);
 
 }  // namespace volley

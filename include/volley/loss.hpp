@@ -122,6 +122,7 @@ class ScoreLoss : public Loss {
 
  protected:
   enum class Over { mean, sum, last };  // of a sample's steps
+  struct Comparison;                    // src/losses/losses.cpp
 
   ScoreLoss(Over over, bool of_membranes) : over_(over), of_membranes_(of_membranes) {}
 
@@ -129,10 +130,8 @@ class ScoreLoss : public Loss {
   double do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const final;
   void do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
                    Tape& tape) const final;
-  /// The mean over the batch, and its gradient dz (N, K), for scores z (N, K) that were read from T steps.
-  virtual double criterion(const Tensor& z, const Targets& targets, std::size_t T) const = 0;
-  virtual void criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
-                                  std::size_t T) const = 0;
+  /// The operation that computes the mean over the batch of scores z (N, K), or its gradient, as `what` asks.
+  virtual void compare(const Comparison& what) const = 0;
 
   Over over_;
   bool of_membranes_;  // y must be real-valued
@@ -153,9 +152,7 @@ class ScoreMse : public ScoreLoss {
       : ScoreLoss(over, of_membranes), scale_(scale), goals_(goals) {}
 
  private:
-  double criterion(const Tensor& z, const Targets& targets, std::size_t T) const final;
-  void criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
-                          std::size_t T) const final;
+  void compare(const Comparison& what) const final;
 
   float scale_;
   Goals goals_;
@@ -169,9 +166,7 @@ class ScoreCrossEntropy : public ScoreLoss {
       : ScoreLoss(over, of_membranes), label_smoothing_(label_smoothing) {}
 
  private:
-  double criterion(const Tensor& z, const Targets& targets, std::size_t T) const final;
-  void criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
-                          std::size_t T) const final;
+  void compare(const Comparison& what) const final;
 
   float label_smoothing_;
 };

@@ -51,10 +51,6 @@ class NeuronLayer : public Layer {
   void check_parameters() const;
 
   friend class Recurrent;  // runs the neuron step by step
-  /// Adds to the gradient of each parameter that is learned what is in `partial`, for each parameter
-  /// (samples, rows, F).
-  void add_gradients(const std::vector<Buffer<float>>& partial, std::size_t samples, std::size_t rows,
-                     std::size_t F);
 
   AnyNeuron options_;
   std::vector<Parameter> numbers_;

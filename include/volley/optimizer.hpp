@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <volley/device.hpp>
 #include <volley/fields.hpp>
 #include <volley/layer.hpp>
 #include <volley/threads.hpp>
@@ -27,7 +28,11 @@ class Optimizer {
   /// One update of every parameter. The parameters must have the names and shapes, in the order, of the first
   /// prepare or step, and gradients of these shapes: otherwise ArgumentError, and nothing changes. Where they
   /// live may differ from step to step.
-  void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads);
+  void step(const std::vector<NamedParameter>& parameters, const Device& device);
+  /// On the CPU, with these threads.
+  void step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+    step(parameters, Device(threads));
+  }
   /// Makes room for the state of these parameters, all zeros, at the first call; checks them at every other.
   /// step calls it.
   void prepare(const std::vector<NamedParameter>& parameters);
@@ -52,7 +57,7 @@ class Optimizer {
   /// Makes the state of parameters that have passed the checks; called once.
   virtual void do_prepare(const std::vector<NamedParameter>& parameters) = 0;
   /// One update, after steps_taken() others.
-  virtual void do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) = 0;
+  virtual void do_step(const std::vector<NamedParameter>& parameters, const Device& device) = 0;
   /// Of the parameters, in their order.
   const std::vector<std::string>& names() const { return names_; }
 
@@ -128,7 +133,7 @@ class Sgd final : public Optimizer {
 
  private:
   void do_prepare(const std::vector<NamedParameter>& parameters) override;
-  void do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+  void do_step(const std::vector<NamedParameter>& parameters, const Device& device) override;
 
   SgdOptions options_;
   std::vector<ParameterSetting> settings_;
@@ -195,7 +200,7 @@ class AdamBy final : public Optimizer {
 
  private:
   void do_prepare(const std::vector<NamedParameter>& parameters) override;
-  void do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) override;
+  void do_step(const std::vector<NamedParameter>& parameters, const Device& device) override;
 
   Options options_;
   std::vector<ParameterSetting> settings_;
@@ -208,13 +213,17 @@ using AdamW = AdamBy<AdamWOptions>;
 
 /// The Euclidean norm of all gradients together. This and the two below throw ArgumentError for a null
 /// parameter, or a gradient of another shape than its value.
+double gradient_norm(const std::vector<NamedParameter>& parameters, const Device& device);
 double gradient_norm(const std::vector<NamedParameter>& parameters,
                      ThreadPool& threads = ThreadPool::shared());
 /// Multiplies every gradient by min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ does.
 /// `norm` is gradient_norm() of them; max_norm > 0.
 void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,
+                        const Device& device);
+void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,
                         ThreadPool& threads);
 /// Brings every gradient into [-most, most], most > 0, as torch.nn.utils.clip_grad_value_ does.
+void clip_gradient_value(const std::vector<NamedParameter>& parameters, float most, const Device& device);
 void clip_gradient_value(const std::vector<NamedParameter>& parameters, float most, ThreadPool& threads);
 
 }  // namespace volley

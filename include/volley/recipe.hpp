@@ -182,8 +182,8 @@ using OptimizerRecipe = VariantOf<MappedList<OptionsOf, Optimizers>>;
 ///     epochs = 100
 ///     validation = 5000                    # of the training pictures, held out
 ///     [augment]    crop_padding, flip
-///     [training]   steps, batch, seed, threads, drop_last, on_non_finite, clip_norm, clip_value, monitors,
-///                  early_stopping
+///     [training]   steps, batch, seed, threads, device, drop_last, on_non_finite, clip_norm, clip_value,
+///                  monitors, early_stopping
 ///     [encoder]    kind = "poisson"
 ///     [loss]       kind = "rate_mse"       and the fields of that kind
 ///                  class_weights           "none", a number > 0 for each output, or "balanced"

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 
+#include <volley/device.hpp>
 #include <volley/draw.hpp>
 #include <volley/signal.hpp>
 #include <volley/threads.hpp>
@@ -45,16 +46,21 @@ struct Trace {
 /// A container runs its i-th child on `tape.child(i)`; a layer keeps one struct of its own in
 /// `tape.saved<T>()`.
 ///
-/// Threads: a tape serves one forward or backward at a time; a second one throws. The pool that it is made
-/// with must outlive it.
+/// Threads: a tape serves one forward or backward at a time; a second one throws. The device, or the pool,
+/// that it is made with must outlive it.
 class Tape {
  public:
+  /// The operations of its passes run on `device`, and its memory lies there.
+  explicit Tape(const Device& device);
+  /// On the CPU, with these threads.
   explicit Tape(ThreadPool& threads = ThreadPool::shared());
   ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  ThreadPool& threads() const { return *threads_; }
+  const Device& device() const { return *device_; }
+  /// Those of the host.
+  ThreadPool& threads() const { return device_->threads(); }
 
   /// One for all tapes of a pass: a child shows its root's.
   const PassContext& context() const { return root_->context_; }
@@ -89,6 +95,7 @@ class Tape {
   template <class Saved>
   Saved& saved() {
     if (saved_ == nullptr || type_ != &kType<Saved>) {
+      drop_saved();
       saved_ = {new Saved, [](void* p) { delete static_cast<Saved*>(p); }};
       type_ = &kType<Saved>;
     }
@@ -111,8 +118,11 @@ class Tape {
   inline static char kType = 0;
 
   [[noreturn]] static void refuse_saved();
+  /// When no operation needs it any more.
+  void drop_saved() noexcept;
 
-  ThreadPool* threads_;
+  std::unique_ptr<const Device> own_device_;
+  const Device* device_;
   Tape* root_ = this;
   Tape* parent_ = nullptr;
   std::size_t index_ = 0;   // among the parent's children

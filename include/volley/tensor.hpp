@@ -11,6 +11,8 @@
 
 namespace volley {
 
+class Executor;
+
 /// Sizes of the dimensions, outermost first. Holds its sizes inline, so that copying one never allocates.
 class Shape {
  public:
@@ -81,6 +83,8 @@ class Tensor {
   void zero() { data_.zero(); }
 
  private:
+  friend class Executor;  // src/ops/executor.hpp
+
   void swap(Tensor& other) noexcept {
     std::swap(shape_, other.shape_);
     std::swap(data_, other.data_);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -36,7 +37,8 @@ struct TrainerOptions {
   std::size_t steps = 100;          // T, where samples have no steps of their own
   std::size_t batch = 64;           // samples
   std::uint32_t seed = 0;           // of the shuffling and of the encoder; the weights are the network's own
-  std::size_t threads = 0;          // 0: one per processor
+  std::size_t threads = 0;          // of the host; 0: one per processor
+  std::string device = "cpu";       // as Device takes it; changes no result
   bool drop_last = true;            // whether an incomplete last batch is left out of training
   std::optional<float> clip_norm;   // the most that the norm of all gradients together may be
   std::optional<float> clip_value;  // the most that the size of each may be; not both
@@ -50,6 +52,7 @@ struct TrainerOptions {
     visit("batch", self.batch, between(1, 65536));
     visit("seed", self.seed, between(0, 4294967295.0));
     visit("threads", self.threads, between(0, 1024));
+    visit("device", self.device, any());
     visit("drop_last", self.drop_last, any());
     visit("clip_norm", self.clip_norm, above(0));
     visit("clip_value", self.clip_value, above(0));
@@ -180,6 +183,8 @@ class Trainer {
   void set_position(const TrainerPosition& position);
   /// How many threads it uses.
   std::size_t threads() const;
+  /// Where it trains and evaluates; lives as long as the trainer.
+  const Device& device() const;
 
  private:
   struct Pass;

@@ -1,12 +1,15 @@
 #pragma once
 
-// Everything: spiking neural networks trained by surrogate-gradient backpropagation through time.
+// Spiking neural networks trained by surrogate-gradient backpropagation through time: networks, data, trainings
+// and recipes. What a program has beside these is in headers of its own: run_folder.hpp, run_recorder.hpp,
+// seeds_folder.hpp, checkpoint.hpp, image.hpp, kernels.hpp, known_sets.hpp, files.hpp, text.hpp, ...
 
 #include <volley/array.hpp>
 #include <volley/augment.hpp>
 #include <volley/batch_norm.hpp>
 #include <volley/conv.hpp>
 #include <volley/dataset.hpp>
+#include <volley/device.hpp>
 #include <volley/dropout.hpp>
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>

@@ -68,6 +68,9 @@ void translate(const std::exception_ptr& pointer, void*) {
       raised.attr("path") = checked(PyUnicode_DecodeFSDefaultAndSize(
           error.path().data(), static_cast<Py_ssize_t>(error.path().size())));
     });
+  } catch (const DeviceError& error) {
+    raise("DeviceError", error,
+          [&](const nb::object& raised) { raised.attr("device") = text_from(error.device()); });
   } catch (const RecipeError& error) {
     raise("RecipeError", error, [](const nb::object&) {});
   } catch (const Error& error) {

@@ -85,10 +85,10 @@ std::size_t size_from(std::string_view name, std::int64_t value, double least) {
 std::shared_ptr<PyTrainer> make_trainer(const std::shared_ptr<Layer>& net, const std::shared_ptr<Loss>& loss,
                                         nb::handle optimizer, nb::handle encoder, std::int64_t steps,
                                         std::int64_t batch, std::int64_t seed, std::int64_t threads,
-                                        bool drop_last, std::optional<float> clip_norm,
-                                        std::optional<float> clip_value, const std::string& on_non_finite,
-                                        bool monitors, std::int64_t early_stopping, std::int64_t crop_padding,
-                                        bool flip) {
+                                        const std::string& device, bool drop_last,
+                                        std::optional<float> clip_norm, std::optional<float> clip_value,
+                                        const std::string& on_non_finite, bool monitors,
+                                        std::int64_t early_stopping, std::int64_t crop_padding, bool flip) {
   TrainerParts parts{
       .optimizer = optimizer_from(optimizer),
       .loss = loss,
@@ -99,6 +99,7 @@ std::shared_ptr<PyTrainer> make_trainer(const std::shared_ptr<Layer>& net, const
       .batch = size_from("batch", batch, 1),
       .seed = number_from("trainer", "seed", seed),
       .threads = size_from("threads", threads, 0),
+      .device = device,
       .drop_last = drop_last,
       .clip_norm = clip_norm,
       .clip_value = clip_value,
@@ -163,7 +164,7 @@ void bind_trainer(nb::module_& m) {
   nb::class_<PyTrainer>(m, "_Trainer")
       .def(nb::new_(&make_trainer), nb::arg("net"), nb::arg("loss"), nb::arg("optimizer"),
            nb::arg("encoder").none(), nb::arg("steps"), nb::arg("batch"), nb::arg("seed"), nb::arg("threads"),
-           nb::arg("drop_last"), nb::arg("clip_norm").none(), nb::arg("clip_value").none(),
+           nb::arg("device"), nb::arg("drop_last"), nb::arg("clip_norm").none(), nb::arg("clip_value").none(),
            nb::arg("on_non_finite"), nb::arg("monitors"), nb::arg("early_stopping"), nb::arg("crop_padding"),
            nb::arg("flip"))
       .def("fit", fit, nb::arg("train"), nb::arg("test").none(), nb::arg("validation").none(),
@@ -177,7 +178,17 @@ void bind_trainer(nb::module_& m) {
           },
           nb::arg("source"), nb::arg("epoch"))
       .def_prop_ro("epoch", [](PyTrainer& self) { return self.trainer().position().epoch; })
-      .def_prop_ro("threads", [](PyTrainer& self) { return self.trainer().threads(); });
+      .def_prop_ro("threads", [](PyTrainer& self) { return self.trainer().threads(); })
+      .def_prop_ro("device", [](PyTrainer& self) { return self.trainer().device().name(); });
+  m.def(
+      "devices",
+      [] {
+        nb::dict all;
+        for (const DeviceInfo& device : devices()) all[nb::cast(device.name)] = device.description;
+        return all;
+      },
+      nb::sig("def devices() -> dict[str, str]"),
+      "The devices that this build can use here, by name, with what they are.");
 }
 
 }  // namespace volley::python

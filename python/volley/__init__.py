@@ -19,6 +19,7 @@ from . import figures as figures
 from ._volley import *  # noqa: F403
 from ._volley import __version__ as __version__
 from .errors import ArgumentError as ArgumentError
+from .errors import DeviceError as DeviceError
 from .errors import Error as Error
 from .errors import FileError as FileError
 from .errors import RecipeError as RecipeError

@@ -5,7 +5,7 @@ A TypeError says that an argument has another type or dtype; all else is an Erro
 
 from __future__ import annotations
 
-__all__ = ["ArgumentError", "Error", "FileError", "RecipeError", "ShapeError"]
+__all__ = ["ArgumentError", "DeviceError", "Error", "FileError", "RecipeError", "ShapeError"]
 
 
 class Error(RuntimeError):
@@ -39,3 +39,10 @@ class FileError(Error, OSError):
 
     #: As `os.fsdecode` gives it: open(path) finds the file.
     path: str = ""
+
+
+class DeviceError(Error):
+    """A device that is not there, or cannot go on: "device cuda:0: ..."."""
+
+    #: "cuda:0"
+    device: str = ""

@@ -38,6 +38,7 @@ class Trainer:
     test: evaluated after each epoch; without it test figures are NaN. validation: evaluated too, and tells
     which epoch is best. steps: T, where samples have no steps of their own. batch: samples. seed: of
     shuffling and encoding. threads: 0, one for each processor; results are the same bits for any number.
+    device: "cpu", "cuda", "cuda:N" or "auto" (see devices()); the same bits too. DeviceError: it is not there.
     drop_last: whether an incomplete last batch is left out. clip_norm, clip_value: of the gradients; at
     most one. on_non_finite: "stop" or "skip". monitors: whether evaluations count what the layers do.
     early_stopping: a fit ends after so many epochs without a better score; 0: never. crop_padding, flip:
@@ -60,6 +61,7 @@ class Trainer:
         batch: int = 64,
         seed: int = 0,
         threads: int = 0,
+        device: str = "cpu",
         drop_last: bool = True,
         clip_norm: float | None = None,
         clip_value: float | None = None,
@@ -87,6 +89,7 @@ class Trainer:
             batch,
             seed,
             threads,
+            device,
             drop_last,
             clip_norm,
             clip_value,

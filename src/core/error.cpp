@@ -33,4 +33,7 @@ FileError::FileError(std::string_view path, std::size_t line, std::string_view p
 FileError::FileError(std::string_view path, std::string_view expected, std::string_view found)
     : FileError(path, fmt::format("expected {}, found {}", expected, found)) {}
 
+DeviceError::DeviceError(std::string_view device, std::string_view problem)
+    : Error(readable(fmt::format("device {}: {}", device, problem))), device_(device) {}
+
 }  // namespace volley

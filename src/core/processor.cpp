@@ -1,5 +1,8 @@
 #include "core/processor.hpp"
 
+#include <cstddef>
+#include <fstream>
+
 #include <volley/error.hpp>
 
 namespace volley {
@@ -16,6 +19,15 @@ void refuse_processor() {
   throw Error(
       "this processor has no AVX2 with FMA; Volley needs both on x86-64 (Intel since Haswell, AMD since "
       "Excavator)");
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
 }
 
 }  // namespace volley

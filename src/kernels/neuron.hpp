@@ -9,48 +9,12 @@
 
 #include <volley/neuron_options.hpp>
 
+#include "ops/neuron.hpp"
+
 namespace volley::kernels {
 
-/// A pass of neurons: N samples, T steps, P positions with F features each (channels-last; P is 1 for
-/// features of one dimension). Values lie (N, T, P, F); spikes are packed 64 features to a word, `row_words`
-/// words for each (sample, step, position), padding bits 0. The currents have T steps, or one step that is
-/// read T times.
-struct NeuronShape {
-  std::size_t N;
-  std::size_t T;
-  std::size_t P;
-  std::size_t F;
-  std::size_t row_words;
-  bool constant = false;  // whether the currents have one step; so has dx then, the sum over all t
-
-  std::size_t current_steps() const { return constant ? 1 : T; }
-};
-
-constexpr std::size_t kMaxNeuronParameters = 8;
-
-/// The values of a neuron's parameters, in the order of its options; nullptr where there is none.
-struct NeuronParameters {
-  std::array<const float*, kMaxNeuronParameters> value{};
-  bool per_feature = false;  // whether each has F numbers, or one
-};
-
-constexpr std::size_t kMaxNeuronStates = 3;
-
-/// The states of a pass that goes on from another and is gone on from, (N, P, F) each, v first; null where it
-/// begins at rest, and where what it leaves is not kept. The two may be one.
-struct NeuronCarry {
-  std::array<const float*, kMaxNeuronStates> before{};
-  std::array<float*, kMaxNeuronStates> after{};
-};
-
-/// What backward writes: dx (N, T or 1, P, F), and for each parameter the sums over t (N, P, F). `state` are
-/// the gradients (N, P, F) of the states, which come as those after the pass and leave as those before it;
-/// null: zeros come, and nothing leaves.
-struct NeuronGradients {
-  float* dx;
-  std::array<float*, kMaxNeuronParameters> parameter{};
-  std::array<float*, kMaxNeuronStates> state{};
-};
+using ops::kMaxNeuronParameters, ops::kMaxNeuronStates;
+using ops::NeuronCarry, ops::NeuronGradients, ops::NeuronParameters, ops::NeuronShape;
 
 /// Floats of scratch that a neuron's backward needs for T steps, whatever the target: for each of 4 slices of
 /// up to 16 lanes at most 2 state variables, the distance from the threshold and the derivative there. A

@@ -20,7 +20,7 @@ HWY_INLINE void for_vectors(std::size_t n, const Body& body) {
   if (i < n) body(i, n - i);
 }
 
-void sgd_step(float* w, float* momentum, const float* gradient, const reference::SgdCoefficients<float>& c,
+void sgd_step(float* w, float* momentum, const float* gradient, const ops::SgdCoefficients& c,
               std::size_t n) {
   const F32 d;
   const VF lr = hn::Set(d, c.lr);
@@ -38,8 +38,8 @@ void sgd_step(float* w, float* momentum, const float* gradient, const reference:
   });
 }
 
-void adam_step(float* w, float* m, float* v, const float* gradient,
-               const reference::AdamCoefficients<float>& c, std::size_t n) {
+void adam_step(float* w, float* m, float* v, const float* gradient, const ops::AdamCoefficients& c,
+               std::size_t n) {
   const F32 d;
   const VF beta1 = hn::Set(d, c.beta1);
   const VF beta2 = hn::Set(d, c.beta2);
@@ -72,13 +72,13 @@ namespace volley::kernels {
 HWY_EXPORT(sgd_step);
 HWY_EXPORT(adam_step);
 
-void sgd_step(float* w, float* momentum, const float* gradient, const reference::SgdCoefficients<float>& c,
+void sgd_step(float* w, float* momentum, const float* gradient, const ops::SgdCoefficients& c,
               std::size_t n) {
   HWY_DYNAMIC_DISPATCH(sgd_step)(w, momentum, gradient, c, n);
 }
 
-void adam_step(float* w, float* m, float* v, const float* gradient,
-               const reference::AdamCoefficients<float>& c, std::size_t n) {
+void adam_step(float* w, float* m, float* v, const float* gradient, const ops::AdamCoefficients& c,
+               std::size_t n) {
   HWY_DYNAMIC_DISPATCH(adam_step)(w, m, v, gradient, c, n);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,8 @@
 #include <volley/neuron.hpp>
 #include <volley/signal.hpp>
 #include <volley/tape.hpp>
+
+#include "ops/executor.hpp"
 
 namespace volley {
 
@@ -29,6 +32,15 @@ class Carry {
   /// The array before the pass, kept for backward, and the one that it leaves; null where there is no state.
   const float* before(std::size_t k) const { return used_ ? before_[k].data() : nullptr; }
   float* after(std::size_t k) { return used_ ? after_[k].data() : nullptr; }
+  /// The same for the operations of a device.
+  ops::NeuronCarry arrays(Executor& device) {
+    ops::NeuronCarry arrays;
+    for (std::size_t k = 0; k < count(); ++k) {
+      arrays.before[k] = device.read(before_[k]);
+      arrays.after[k] = device.write(after_[k]);
+    }
+    return arrays;
+  }
   /// Arrays; 0 where there is no state.
   std::size_t count() const { return used_ ? all_.size() : 0; }
   /// Writes what the pass has left to the state.
@@ -39,6 +51,17 @@ class Carry {
   /// The gradient of the array after the pass, to be replaced by that of the array before it; null where the
   /// backward has no state.
   float* gradient(std::size_t k) { return graded_ ? after_[k].data() : nullptr; }
+  /// The arrays before the pass, and the gradients, for the operations of a device.
+  ops::NeuronCarry before(Executor& device) const {
+    ops::NeuronCarry arrays;
+    for (std::size_t k = 0; k < count(); ++k) arrays.before[k] = device.read(before_[k]);
+    return arrays;
+  }
+  std::array<float*, ops::kMaxNeuronStates> gradients(Executor& device) {
+    std::array<float*, ops::kMaxNeuronStates> arrays{};
+    for (std::size_t k = 0; graded_ && k < after_.size(); ++k) arrays[k] = device.update(after_[k]);
+    return arrays;
+  }
   void end_backward(const Tape& tape);
 
  private:

@@ -11,6 +11,7 @@
 
 #include "layers/layer_access.hpp"
 #include "layers/signal_forms.hpp"
+#include "ops/executor.hpp"
 
 namespace volley {
 namespace {
@@ -306,6 +307,14 @@ std::vector<NamedTensor> values_of(const std::vector<NamedParameter>& parameters
 
 void zero_gradients(const std::vector<NamedParameter>& parameters) {
   for (const NamedParameter& p : parameters) p.parameter->gradient.zero();
+}
+
+void zero_gradients(const std::vector<NamedParameter>& parameters, const Device& device) {
+  Executor& executor = DeviceAccess::executor(device);
+  for (const NamedParameter& p : parameters) {
+    Tensor& gradient = p.parameter->gradient;
+    executor.run(ops::Fill{.values = executor.write(gradient), .size = gradient.size(), .value = 0});
+  }
 }
 
 }  // namespace volley

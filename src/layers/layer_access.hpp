@@ -9,6 +9,8 @@
 #include <volley/state.hpp>
 #include <volley/tape.hpp>
 
+#include "ops/executor.hpp"
+
 namespace volley {
 
 /// What a tape keeps of the last pass of its layer, and what the container has offered for the call under
@@ -50,12 +52,14 @@ struct TapeAccess {
   static bool carried(const Tape& tape) { return tape.pass_->carried; }
   static void set_trace(Tape& tape, const Trace& trace) { tape.trace_ = trace; }
 
+  static bool on_host(const Tape& tape) { return DeviceAccess::executor(tape.device()).is_host(); }
   static void offer_y_by_sample(Tape& child, bool offered) { child.pass_->y_by_sample = offered; }
   static void offer_dx_by_sample(Tape& child, bool offered) { child.pass_->dx_by_sample = offered; }
   static void lend_dx_memory(Tape& child, Tensor& memory) { child.pass_->lent_dx = &memory; }
 
-  static bool y_by_sample(const Tape& tape) { return tape.pass_->y_by_sample; }
-  static bool dx_by_sample(const Tape& tape) { return tape.pass_->dx_by_sample; }
+  /// On the CPU alone: what computes values as they are read is the host's code.
+  static bool y_by_sample(const Tape& tape) { return tape.pass_->y_by_sample && on_host(tape); }
+  static bool dx_by_sample(const Tape& tape) { return tape.pass_->dx_by_sample && on_host(tape); }
   /// x of the last forward as it came, and in the form that the layer reads.
   static const Signal& given(const Tape& tape) { return tape.pass_->given; }
   static const Signal& x(const Tape& tape) { return tape.pass_->x; }

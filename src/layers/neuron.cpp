@@ -8,88 +8,26 @@
 
 #include <volley/error.hpp>
 
-#include "core/workspace.hpp"
-#include "kernels/neuron.hpp"
 #include "layers/carry.hpp"
 #include "layers/layer_access.hpp"
 #include "layers/neuron_membrane.hpp"
 #include "layers/neuron_pass.hpp"
 #include "layers/signal_forms.hpp"
+#include "layers/views.hpp"
 #include "reference/neurons.hpp"
 
 namespace volley {
 namespace {
 
-struct Saved;
-
-/// dx, from dy and x.
-struct Gradient final : SampleSource {
-  Saved* saved = nullptr;
-  Signal dy;
-
-  void read(float* to, std::size_t n) const override;
-  const Signal& made_from() const override { return dy; }
-};
-
 struct Saved {
   Signal x;
   Tensor x_memory;
   Spikes s;
-  kernels::NeuronShape shape;
-  kernels::NeuronParameters parameters;
-  const AnyNeuron* options = nullptr;
+  ops::NeuronShape shape;
   Carry carry;
   std::vector<Buffer<float>> partial;  // for each parameter that is learned, its gradient by neuron
-  Gradient dx;
-
-  std::size_t neurons() const { return shape.P * shape.F; }
-  /// Samples that one piece of work covers: as many as fill the kernel's slices when a layer has few neurons,
-  /// and but one where what is made as it is read is not to leave the cache.
-  std::size_t piece(bool by_sample) const { return by_sample && neurons() >= 64 ? 1 : 8; }
-
-  void forward(std::uint64_t* words, std::size_t begin, std::size_t end) {
-    SampleValues x_values(x, begin, end);
-    kernels::NeuronCarry states = states_before(begin);
-    for (std::size_t k = 0; k < carry.count(); ++k) {
-      states.after[k] = carry.after(k) + place_of(begin, shape).neuron;
-    }
-    std::visit(
-        [&](const auto& o) {
-          kernels::neuron_forward(words + place_of(begin, shape).words, x_values.data(), o, parameters,
-                                  part_of(shape, begin, end), states);
-        },
-        *options);
-  }
-
-  /// dx of samples [begin, end).
-  void backward(float* to, const Signal& dy, std::size_t begin, std::size_t end) {
-    SampleValues x_values(x, begin, end), ds(dy, begin, end);
-    kernels::NeuronGradients gradients{to};
-    for (std::size_t k = 0; k < partial.size(); ++k) {
-      if (partial[k].size() > 0) gradients.parameter[k] = partial[k].data() + place_of(begin, shape).neuron;
-    }
-    for (std::size_t k = 0; k < carry.count(); ++k) {
-      gradients.state[k] = at(carry.gradient(k), place_of(begin, shape).neuron);
-    }
-    std::visit(
-        [&](const auto& o) {
-          Scratch<float> scratch(kernels::neuron_scratch_size(shape.T, o.refractory));
-          kernels::neuron_backward(gradients, ds.data(), x_values.data(), o, parameters,
-                                   part_of(shape, begin, end), scratch.data(), states_before(begin));
-        },
-        *options);
-  }
-
-  kernels::NeuronCarry states_before(std::size_t begin) const {
-    kernels::NeuronCarry states;
-    for (std::size_t k = 0; k < carry.count(); ++k) {
-      states.before[k] = carry.before(k) + place_of(begin, shape).neuron;
-    }
-    return states;
-  }
+  ops::Slot slot;
 };
-
-void Gradient::read(float* to, std::size_t n) const { saved->backward(to, dy, n, n + 1); }
 
 /// Throws where two options say what h takes of the current.
 template <class Options>
@@ -113,10 +51,16 @@ std::size_t channels_of(const AnyNeuron& options) {
 
 Shape parameter_shape(const AnyNeuron& options) { return {std::max<std::size_t>(1, channels_of(options))}; }
 
-kernels::NeuronParameters lower(const std::vector<Parameter>& numbers, bool per_feature) {
-  kernels::NeuronParameters lowered{.per_feature = per_feature};
-  for (std::size_t k = 0; k < numbers.size(); ++k) lowered.value[k] = numbers[k].value.data();
+ops::NeuronParameters lower(const std::vector<Parameter>& numbers, bool per_feature, Executor& device) {
+  ops::NeuronParameters lowered{.per_feature = per_feature};
+  for (std::size_t k = 0; k < numbers.size(); ++k) lowered.value[k] = device.read(numbers[k].value);
   return lowered;
+}
+
+/// Real values in memory, or what computes them.
+ops::Values read(const Signal& x, Executor& device) {
+  if (const SampleSource* source = source_of(x); source != nullptr) return {.source = source};
+  return {.memory = values_of(x, device)};
 }
 
 }  // namespace
@@ -228,51 +172,59 @@ void NeuronLayer::check_parameters() const {
 
 Signal NeuronLayer::do_forward(const Signal& x, Tape& tape) const {
   check_parameters();
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
-  Taken taken{x};
-  if (source_of(x) != nullptr && !source_of(x)->repeatable()) taken = take(x, saved.x_memory);
-  saved.x = taken.values;
-  std::uint64_t* words = SpikeWords::make_steps(saved.s, x.shape(), saved.x.layout());
-  saved.shape = shape_of(saved.x, saved.s);
-  saved.parameters = lower(numbers_, channels_of(options_) != 0);
-  saved.options = &options_;
-  saved.carry.begin_forward(tape, saved.x, [&] { return carried_by(options_); });
-  parallel_for(tape.threads(), x.samples(), saved.piece(source_of(x) != nullptr),
-               [&](std::size_t begin, std::size_t end) {
-                 for (std::size_t n = begin; n < end; ++n) taken.read(n);
-                 saved.forward(words, begin, end);
-               });
+  const SampleSource* source = source_of(x);
+  const bool keep = source != nullptr && !source->repeatable();
+  if (keep) saved.x_memory.resize(x.stored_shape());
+  saved.x = keep ? x.with_values(saved.x_memory) : x;
+  SpikeWords::shape_steps(saved.s, x.shape(), x.layout());
+  saved.shape = shape_of(x, saved.s);
+  saved.carry.begin_forward(tape, x, [&] { return carried_by(options_); });
+  device.run(ops::NeuronForward{.neuron = &options_,
+                                .parameters = lower(numbers_, channels_of(options_) != 0, device),
+                                .shape = saved.shape,
+                                .x = read(x, device),
+                                .kept_x = keep ? device.write(saved.x_memory) : nullptr,
+                                .s = SpikeWords::write(saved.s, device),
+                                .carry = saved.carry.arrays(device)});
   saved.carry.end_forward(tape);
   return saved.s;
 }
 
 Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
   check_parameters();
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
+  const ops::NeuronShape& shape = saved.shape;
+  saved.carry.begin_backward(tape);
+  ops::NeuronBackward op{.neuron = &options_,
+                         .parameters = lower(numbers_, channels_of(options_) != 0, device),
+                         .shape = shape,
+                         .x = read(saved.x, device),
+                         .ds = read(dy, device),
+                         .carry = saved.carry.before(device),
+                         .gradients = {.state = saved.carry.gradients(device)}};
   bool learns = false;
   saved.partial.resize(numbers_.size());
   for (std::size_t k = 0; k < numbers_.size(); ++k) {
-    const bool learned = numbers_[k].gradient.size() > 0;
-    saved.partial[k].resize(learned ? saved.shape.N * saved.neurons() : 0);
-    learns = learns || learned;
+    if (numbers_[k].gradient.size() == 0) continue;  // not learned
+    learns = true;
+    saved.partial[k].resize(shape.N * shape.P * shape.F);
+    op.gradients.parameter[k] = device.write(saved.partial[k]);
   }
   const bool by_sample =
       TapeAccess::dx_by_sample(tape) && TapeAccess::given(tape).layout() == saved.x.layout();
-  saved.carry.begin_backward(tape);
   if (by_sample && !learns && tape.state() == nullptr) {
-    saved.dx.saved = &saved;
-    saved.dx.dy = dy;
-    return with_source(saved.x, saved.dx);
+    if (const SampleSource* dx = device.defer(op, dy, saved.slot); dx != nullptr)
+      return with_source(saved.x, *dx);
   }
   Tensor& dx = tape.dx_memory();
   dx.resize(saved.x.stored_shape());
-  parallel_for(tape.threads(), saved.shape.N,
-               saved.piece(source_of(dy) != nullptr || source_of(saved.x) != nullptr),
-               [&](std::size_t begin, std::size_t end) {
-                 saved.backward(dx.data() + place_of(begin, saved.shape).current, dy, begin, end);
-               });
+  op.gradients.dx = device.write(dx);
+  device.run(op);
   saved.carry.end_backward(tape);
-  if (learns) add_gradients(saved.partial, saved.shape.N, saved.shape.P, saved.shape.F);
+  add_parameter_gradients(numbers_, saved.partial, shape.N, shape.P, shape.F, device);
   return saved.x.with_values(dx);
 }
 
@@ -282,16 +234,6 @@ std::optional<Membrane> NeuronLayer::do_membrane(const Tape& tape) const {
   const Signal x = in_form(saved.x, {.values = Form::Values::any, .layout = {}, .constant = true}, x_memory,
                            tape.threads());
   return neuron_membrane(*this, x, real_values(saved.s, s_memory, tape.threads()), saved.carry);
-}
-
-void NeuronLayer::add_gradients(const std::vector<Buffer<float>>& partial, std::size_t samples,
-                                std::size_t rows, std::size_t F) {
-  for (std::size_t k = 0; k < numbers_.size(); ++k) {
-    Tensor& gradient = numbers_[k].gradient;
-    if (gradient.size() == 0) continue;  // not learned
-    kernels::add_neuron_gradient(gradient.data(), partial[k].data(), samples, rows, F,
-                                 channels_of(options_) != 0);
-  }
 }
 
 std::vector<NamedParameter> NeuronLayer::own_parameters() {

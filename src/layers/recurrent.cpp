@@ -18,6 +18,7 @@
 #include "layers/neuron_membrane.hpp"
 #include "layers/neuron_pass.hpp"
 #include "layers/spike_words.hpp"
+#include "layers/views.hpp"
 #include "reference/neurons.hpp"
 #include "reference/recurrent.hpp"
 
@@ -307,7 +308,8 @@ Signal Recurrent::do_backward(Tape& tape, const Signal& dy) {
   });
   saved.carry.end_backward(tape);
   add_weight_gradient(saved, weight_, options_.feedback, tape.threads());
-  neuron_.add_gradients(saved.partial, saved.x.samples(), 1, features_);
+  add_parameter_gradients(neuron_.numbers_, saved.partial, saved.x.samples(), 1, features_,
+                          executor_of(tape));
   return saved.dx;
 }
 

@@ -29,6 +29,11 @@ struct SignalAccess {
     signal.source_ = &source;
     return signal;
   }
+  /// Throws where the values are not in memory.
+  static const Tensor& values(const Signal& x) {
+    if (x.values_ == nullptr) x.throw_not("real values in memory");
+    return *x.values_;
+  }
   static const SampleSource* source(const Signal& x) { return x.source_; }
   /// Whether the memory still has the shape that it had when the signal was made.
   static bool memory_fits(const Signal& x) {

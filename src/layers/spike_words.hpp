@@ -7,6 +7,7 @@
 #include <volley/threads.hpp>
 
 #include "kernels/linear.hpp"
+#include "ops/executor.hpp"
 
 namespace volley {
 
@@ -27,6 +28,15 @@ namespace volley {
 struct SpikeWords {
   /// Makes `spikes` ready to be written by a neuron: (N, T, words) in step order, contents unspecified.
   static std::uint64_t* make_steps(Spikes& spikes, Shape shape, Layout layout = Layout::row_major);
+  /// The same for an operation, which finds the words by write().
+  static void shape_steps(Spikes& spikes, Shape shape, Layout layout = Layout::row_major);
+  static std::uint64_t* write(Spikes& spikes, Executor& device) { return device.write(spikes.words_); }
+  static std::uint32_t* write_active(Spikes& spikes, Executor& device) {
+    return device.write(spikes.active_);
+  }
+  static std::uint32_t* write_active_count(Spikes& spikes, Executor& device) {
+    return device.write(spikes.active_count_);
+  }
   /// Makes `spikes` ready to be written by an encoder, in train order, contents unspecified.
   static void make_trains(Spikes& spikes, Shape shape);
 
@@ -53,6 +63,20 @@ struct SpikeWords {
   }
   static std::uint32_t& active_count(Spikes& spikes, std::size_t sample) {
     return spikes.active_count_[sample];
+  }
+
+  /// As an operation reads them.
+  static ops::SpikesView view(const Spikes& spikes, Executor& device) {
+    const bool trains = in_trains(spikes);
+    return {.N = spikes.samples(),
+            .T = spikes.steps(),
+            .F = spikes.features(),
+            .trains = trains,
+            .positions = spikes.positions_,
+            .row_words = spikes.row_words_,
+            .words = device.read(spikes.words_),
+            .active = trains ? device.read(spikes.active_) : nullptr,
+            .active_count = trains ? device.read(spikes.active_count_) : nullptr};
   }
 
   /// Makes the row-major row of a (sample, step) from one byte per feature, anything but 0 being a spike.

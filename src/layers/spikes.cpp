@@ -65,6 +65,11 @@ std::size_t checked_words(const Shape& shape, std::initializer_list<std::size_t>
 }  // namespace
 
 std::uint64_t* SpikeWords::make_steps(Spikes& spikes, Shape shape, Layout layout) {
+  shape_steps(spikes, shape, layout);
+  return spikes.words_.data();
+}
+
+void SpikeWords::shape_steps(Spikes& spikes, Shape shape, Layout layout) {
   check_rank(shape);
   const std::size_t features = shape.from(2).size();
   const std::size_t positions = layout == Layout::channels_last ? shape.from(3).size() : 1;
@@ -77,7 +82,6 @@ std::uint64_t* SpikeWords::make_steps(Spikes& spikes, Shape shape, Layout layout
   spikes.positions_ = positions;
   spikes.row_words_ = row;
   spikes.shape_ = shape;
-  return spikes.words_.data();
 }
 
 void SpikeWords::make_trains(Spikes& spikes, Shape shape) {

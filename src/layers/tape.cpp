@@ -26,8 +26,21 @@ std::uint32_t PassContext::address(std::size_t n) const {
   return draw.first_sample + samples[n];
 }
 
-Tape::Tape(ThreadPool& threads) : threads_(&threads), pass_(std::make_unique<Pass>()) {}
-Tape::~Tape() = default;
+Tape::Tape(const Device& device) : device_(&device), pass_(std::make_unique<Pass>()) {}
+Tape::Tape(ThreadPool& threads)
+    : own_device_(std::make_unique<Device>(threads)),
+      device_(own_device_.get()),
+      pass_(std::make_unique<Pass>()) {}
+Tape::~Tape() { drop_saved(); }
+
+void Tape::drop_saved() noexcept {
+  if (saved_ == nullptr) return;
+  try {
+    device_->finish();
+  } catch (...) {  // what an operation threw belongs to a pass that is given up
+  }
+  saved_.reset();
+}
 
 Tensor& Tape::dx_memory() { return pass_->lent_dx != nullptr ? *pass_->lent_dx : pass_->own_dx; }
 
@@ -43,7 +56,7 @@ Tape& Tape::child(std::size_t index) {
                         fmt::format("{}", index));
   }
   while (children_.size() <= index) {
-    Tape& made = children_.emplace_back(*threads_);
+    Tape& made = children_.emplace_back(*device_);
     const std::uint64_t number = children_.size();
     made.root_ = root_;
     made.parent_ = this;

@@ -11,6 +11,7 @@
 
 #include "core/tree_sum.hpp"
 #include "layers/signal_forms.hpp"
+#include "layers/views.hpp"
 #include "losses/counted_steps.hpp"
 #include "losses/loss_parts.hpp"
 #include "reference/loss.hpp"
@@ -79,18 +80,6 @@ void check_samples(std::string_view kind, const Signal& y, const Targets& target
   }
   if (!targets.mask.empty()) check_mask(kind, y.samples(), y.steps(), targets);
 }
-
-/// The steps of each sample as numbers; none where all have T.
-struct Units {
-  explicit Units(const Targets& targets) : memory(targets.lengths.size()) {
-    for (std::size_t n = 0; n < targets.lengths.size(); ++n)
-      memory[n] = static_cast<float>(targets.lengths[n]);
-  }
-  /// Of a loss whose goals are `per_step`.
-  const float* of(bool per_step) { return per_step && memory.size() > 0 ? memory.data() : nullptr; }
-
-  Scratch<float> memory;
-};
 
 reference::TetParameters<float> lower(const TetOptions& o) {
   return {.lamb = o.lamb, .means = o.means, .smoothing = o.label_smoothing};
@@ -301,17 +290,17 @@ double Loss::run_forward(const Signal& y, Tensor& scores, Tape& tape) const {
                      its_scores.shape());
   };
   double loss = 0;
-  if (pass.targets.mask.empty()) {
-    loss = run(pass.y, pass.targets, scores);
-    pass.scores = scores;
-  } else {
+  const bool masked = !pass.targets.mask.empty();
+  if (masked) {
     pass.counted.take(pass.y, pass.targets, tape.threads());
     loss = run(pass.counted.y(), pass.counted.targets(), pass.scores);
-    if (pass.scores.shape().rank() == 3) {
-      pass.counted.put_back(scores, pass.scores, tape.threads());
-    } else {
-      scores = pass.scores;
-    }
+  } else {
+    loss = run(pass.y, pass.targets, pass.scores);
+  }
+  if (masked && pass.scores.shape().rank() == 3) {
+    pass.counted.put_back(scores, pass.scores, tape.threads());
+  } else {
+    scores = std::as_const(pass.scores);
   }
   pass.loss = this;
   pass.counts = pass.targets.weights.empty() || total_weight(pass.targets, y.samples()) > 0;
@@ -347,76 +336,121 @@ Signal Loss::backward(Tape& tape) const {
   return in_form_of(pass.given, pass.dy, pass.dy_as_given, tape.threads());
 }
 
+/// A comparison of scores with labels, where a device finds it.
+struct ScoreLoss::Comparison {
+  Executor& device;
+  const float* z;  // (N, K)
+  std::size_t N, K, T;
+  const std::uint32_t* labels;
+  const std::uint32_t* lengths;  // none: all have T
+  ops::SampleWeights weights;
+  double* loss = nullptr;  // one of these is asked for
+  float* dz = nullptr;
+};
+
+namespace {
+
+/// What a loss of scores keeps on its tape.
+struct SavedScores {
+  Buffer<std::uint32_t> labels, lengths;
+  Buffer<float> of_class, of_sample;
+  Buffer<double> loss;
+  Buffer<float> dz;
+};
+
+template <class T>
+const T* put(Buffer<T>& to, const std::vector<T>& from, Executor& device) {
+  to.resize(from.size());
+  if (from.empty()) return nullptr;
+  std::ranges::copy(from, to.data());
+  return device.read(to);
+}
+
+ops::ReadOver read_over(bool last, bool mean) {
+  return last ? ops::ReadOver::last : mean ? ops::ReadOver::mean : ops::ReadOver::sum;
+}
+
+}  // namespace
+
 double ScoreLoss::do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
   if (of_membranes_ && y.is_spikes()) {
     throw ArgumentError(kind(), "y must be real-valued, potentials", "spikes");
   }
-  const std::size_t T = y.steps();
-  const std::size_t K = y.features();
-  for_samples(y.samples(), tape.threads(), [&](std::size_t n) {
-    float* z = scores.data() + n * K;
-    const std::size_t steps = targets.steps_of(n, T);
-    if (over_ == Over::last) {
-      std::copy_n(y.values() + (n * T + steps - 1) * K, K, z);
-    } else {
-      sum_over_time(z, y, n, steps, over_ == Over::mean ? static_cast<float>(steps) : 1.0f);  // (R1), (R6)
-    }
-  });
-  return criterion(scores, targets, T);
+  Executor& device = executor_of(tape);
+  SavedScores& saved = tape.saved<SavedScores>();
+  const std::size_t N = y.samples(), K = y.features();
+  const std::uint32_t* const lengths = put(saved.lengths, targets.lengths, device);
+  device.run(ops::ReadScores{.y = view_of(y, device),
+                             .lengths = lengths,
+                             .over = read_over(over_ == Over::last, over_ == Over::mean),
+                             .scores = device.write(scores)});
+  saved.loss.resize(1);
+  compare({.device = device,
+           .z = device.read(scores),
+           .N = N,
+           .K = K,
+           .T = y.steps(),
+           .labels = put(saved.labels, targets.labels, device),
+           .lengths = lengths,
+           .weights = {.of_class = put(saved.of_class, class_weights(), device),
+                       .of_sample = put(saved.of_sample, targets.weights, device),
+                       .total = total_weight(targets, N)},
+           .loss = device.write(saved.loss)});
+  return std::as_const(saved.loss)[0];
 }
 
 void ScoreLoss::do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
                             Tape& tape) const {
-  const std::size_t T = y.steps();
-  const std::size_t K = y.features();
-  Buffer<float>& dz = tape.saved<Buffer<float>>();
-  dz.resize(scores.size());
-  criterion_gradient(dz.span(), scores, targets, T);
-  for_samples(y.samples(), tape.threads(), [&](std::size_t n) {  // (R7)
-    float* first = dy.data() + n * T * K;
-    const std::size_t steps = targets.steps_of(n, T);
-    std::fill(first + steps * K, first + T * K, 0.0f);
-    if (over_ == Over::last) {
-      std::fill_n(first, (steps - 1) * K, 0.0f);
-      std::copy_n(dz.data() + n * K, K, first + (steps - 1) * K);
-      return;
-    }
-    const float share = over_ == Over::mean ? 1 / static_cast<float>(steps) : 1.0f;
-    for (std::size_t k = 0; k < K; ++k) first[k] = dz[n * K + k] * share;
-    for (std::size_t t = 1; t < steps; ++t) std::copy_n(first, K, first + t * K);
-  });
+  Executor& device = executor_of(tape);
+  SavedScores& saved = tape.saved<SavedScores>();
+  const std::size_t N = y.samples(), K = y.features();
+  const std::uint32_t* const lengths = targets.lengths.empty() ? nullptr : device.read(saved.lengths);
+  saved.dz.resize(N * K);
+  compare({.device = device,
+           .z = device.read(scores),
+           .N = N,
+           .K = K,
+           .T = y.steps(),
+           .labels = device.read(saved.labels),
+           .lengths = lengths,
+           .weights = {.of_class = class_weights().empty() ? nullptr : device.read(saved.of_class),
+                       .of_sample = targets.weights.empty() ? nullptr : device.read(saved.of_sample),
+                       .total = total_weight(targets, N)},
+           .dz = device.write(saved.dz)});
+  device.run(ops::SpreadScores{.dscores = device.read(saved.dz),
+                               .N = N,
+                               .T = y.steps(),
+                               .K = K,
+                               .lengths = lengths,
+                               .over = read_over(over_ == Over::last, over_ == Over::mean),
+                               .dy = device.write(dy)});
 }
 
-double ScoreMse::criterion(const Tensor& z, const Targets& targets, std::size_t T) const {
-  const std::size_t N = z.shape()[0];
-  const float unit = goals_.per_step && targets.lengths.empty() ? static_cast<float>(T) : 1.0f;
-  Units units(targets);
-  return static_cast<double>(
-      reference::mse_forward(z.data(), targets.labels.data(), scale_, goals_.on * unit, goals_.off * unit, N,
-                             z.shape()[1], weights_of(*this, targets, N), units.of(goals_.per_step)));
+void ScoreMse::compare(const Comparison& what) const {
+  const bool by_sample = goals_.per_step && what.lengths != nullptr;
+  what.device.run(ops::ScoreMse{.z = what.z,
+                                .labels = what.labels,
+                                .N = what.N,
+                                .K = what.K,
+                                .weights = what.weights,
+                                .scale = scale_,
+                                .on = goals_.on,
+                                .off = goals_.off,
+                                .unit = goals_.per_step && !by_sample ? static_cast<float>(what.T) : 1.0f,
+                                .units = by_sample ? what.lengths : nullptr,
+                                .loss = what.loss,
+                                .dz = what.dz});
 }
 
-void ScoreMse::criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
-                                  std::size_t T) const {
-  const std::size_t N = z.shape()[0];
-  const float unit = goals_.per_step && targets.lengths.empty() ? static_cast<float>(T) : 1.0f;
-  Units units(targets);
-  reference::mse_backward(dz.data(), z.data(), targets.labels.data(), scale_, goals_.on * unit,
-                          goals_.off * unit, N, z.shape()[1], weights_of(*this, targets, N),
-                          units.of(goals_.per_step));
-}
-
-double ScoreCrossEntropy::criterion(const Tensor& z, const Targets& targets, std::size_t) const {
-  const std::size_t N = z.shape()[0];
-  return static_cast<double>(reference::mean_cross_entropy_forward(
-      z.data(), targets.labels.data(), label_smoothing_, N, z.shape()[1], weights_of(*this, targets, N)));
-}
-
-void ScoreCrossEntropy::criterion_gradient(std::span<float> dz, const Tensor& z, const Targets& targets,
-                                           std::size_t) const {
-  const std::size_t N = z.shape()[0];
-  reference::mean_cross_entropy_backward(dz.data(), z.data(), targets.labels.data(), label_smoothing_, N,
-                                         z.shape()[1], weights_of(*this, targets, N));
+void ScoreCrossEntropy::compare(const Comparison& what) const {
+  what.device.run(ops::ScoreCrossEntropy{.z = what.z,
+                                         .labels = what.labels,
+                                         .N = what.N,
+                                         .K = what.K,
+                                         .weights = what.weights,
+                                         .smoothing = label_smoothing_,
+                                         .loss = what.loss,
+                                         .dz = what.dz});
 }
 
 RateMse::RateMse(const RateMseOptions& options)

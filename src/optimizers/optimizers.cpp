@@ -3,22 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include <volley/error.hpp>
 #include <volley/optimizer.hpp>
 #include <volley/text.hpp>
 
-#include "core/numerics.hpp"
-#include "core/tree_sum.hpp"
-#include "core/workspace.hpp"
-#include "kernels/reduce.hpp"
-#include "kernels/update.hpp"
-#include "reference/optimizer.hpp"
+#include "ops/executor.hpp"
+#include "optimizers/gradient_norm.hpp"
 
 namespace volley {
 namespace {
-
-constexpr std::size_t kGrain = 4096;  // weights of one piece of work
 
 /// Throws unless every parameter is there, with a gradient of its shape.
 void check_parameters(std::string_view kind, const std::vector<NamedParameter>& parameters) {
@@ -51,27 +46,14 @@ Options with_lr(float lr, Options options) {
   return options;
 }
 
-/// body(i, begin, end): pieces [begin, end) of the i-th parameter, all of them.
-template <class Body>
-void for_pieces(const std::vector<NamedParameter>& parameters, ThreadPool& threads, const Body& body) {
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    parallel_for(threads, parameters[i].parameter->value.size(), kGrain,
-                 [&](std::size_t begin, std::size_t end) { body(i, begin, end); });
-  }
-}
-
-/// for_pieces with body(i, c, begin, end), where c are the coefficients that make(setting) gives for the
-/// setting of the i-th parameter.
+/// body(i, c) for the i-th parameter, where c are the coefficients that make(setting) gives for its setting.
 template <class Make, class Body>
-void for_pieces_by(const std::vector<ParameterSetting>& settings,
-                   const std::vector<NamedParameter>& parameters, ThreadPool& threads, const Make& make,
-                   const Body& body) {
-  if (parameters.empty()) return;
+void for_parameters_by(const std::vector<ParameterSetting>& settings, const Make& make, const Body& body) {
+  if (settings.empty()) return;
   auto c = make(settings[0]);
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
+  for (std::size_t i = 0; i < settings.size(); ++i) {
     if (i > 0 && !(settings[i] == settings[i - 1])) c = make(settings[i]);
-    parallel_for(threads, parameters[i].parameter->value.size(), kGrain,
-                 [&](std::size_t begin, std::size_t end) { body(i, c, begin, end); });
+    body(i, c);
   }
 }
 
@@ -79,13 +61,23 @@ double group_lr(float lr, const ParameterSetting& setting) {  // (O10)
   return static_cast<double>(lr) * static_cast<double>(setting.lr_factor);
 }
 
-// Where the weight decay goes: into the gradient, or to the weights beside it.
-reference::AdamCoefficients<float> coefficients(const AdamOptions& o, double lr, float decay, double step) {
-  return reference::adam_coefficients<float>(lr, o.beta1, o.beta2, o.eps, decay, step);
+/// (O4) to (O6): Adam's step k, with the weight decay in the gradient.
+ops::AdamCoefficients adam_coefficients(const auto& o, double lr, float decay, double k) {
+  const double beta1 = static_cast<double>(o.beta1), beta2 = static_cast<double>(o.beta2);
+  return {.beta1 = o.beta1,
+          .beta2 = o.beta2,
+          .eps = o.eps,
+          .weight_decay = decay,
+          .step_size = static_cast<float>(lr / (1 - std::pow(beta1, k))),
+          .inverse_sqrt_bias2 = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, k)))};
 }
-reference::AdamCoefficients<float> coefficients(const AdamWOptions& o, double lr, float decay, double step) {
-  auto c = reference::adam_coefficients<float>(lr, o.beta1, o.beta2, o.eps, 0, step);
-  c.keep = reference::decoupled_keep<float>(lr, decay);
+ops::AdamCoefficients coefficients(const AdamOptions& o, double lr, float decay, double k) {
+  return adam_coefficients(o, lr, decay, k);
+}
+/// (O7) AdamW takes it from the weights.
+ops::AdamCoefficients coefficients(const AdamWOptions& o, double lr, float decay, double k) {
+  ops::AdamCoefficients c = adam_coefficients(o, lr, 0, k);
+  c.keep = static_cast<float>(1 - lr * static_cast<double>(decay));
   return c;
 }
 
@@ -187,9 +179,9 @@ void Optimizer::prepare(const std::vector<NamedParameter>& parameters) {
   prepared_ = true;
 }
 
-void Optimizer::step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+void Optimizer::step(const std::vector<NamedParameter>& parameters, const Device& device) {
   prepare(parameters);
-  do_step(parameters, threads);
+  do_step(parameters, device);
   ++steps_;
 }
 
@@ -225,20 +217,23 @@ void Sgd::do_prepare(const std::vector<NamedParameter>& parameters) {
   momentum_ = zeros_for(parameters);
 }
 
-void Sgd::do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+void Sgd::do_step(const std::vector<NamedParameter>& parameters, const Device& device) {
+  Executor& executor = DeviceAccess::executor(device);
   const auto make = [&](const ParameterSetting& setting) {
-    return reference::SgdCoefficients<float>{.lr = static_cast<float>(group_lr(lr(), setting)),
-                                             .momentum = options_.momentum,
-                                             .weight_decay = setting.weight_decay,
-                                             .nesterov = options_.nesterov,
-                                             .first = steps_taken() == 0};
+    return ops::SgdCoefficients{.lr = static_cast<float>(group_lr(lr(), setting)),
+                                .momentum = options_.momentum,
+                                .weight_decay = setting.weight_decay,
+                                .nesterov = options_.nesterov,
+                                .first = steps_taken() == 0};
   };
-  for_pieces_by(settings_, parameters, threads, make,
-                [&](std::size_t i, const auto& c, std::size_t begin, std::size_t end) {
-                  Parameter& p = *parameters[i].parameter;
-                  kernels::sgd_step(p.value.data() + begin, momentum_[i].data() + begin,
-                                    p.gradient.data() + begin, c, end - begin);
-                });
+  for_parameters_by(settings_, make, [&](std::size_t i, const ops::SgdCoefficients& c) {
+    Parameter& p = *parameters[i].parameter;
+    executor.run(ops::SgdStep{.weight = executor.update(p.value),
+                              .momentum = c.momentum != 0 ? executor.update(momentum_[i]) : nullptr,
+                              .gradient = executor.read(p.gradient),
+                              .size = p.value.size(),
+                              .c = c});
+  });
 }
 
 std::vector<NamedTensor> Sgd::state() {
@@ -263,17 +258,21 @@ void AdamBy<Options>::do_prepare(const std::vector<NamedParameter>& parameters) 
 }
 
 template <class Options>
-void AdamBy<Options>::do_step(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+void AdamBy<Options>::do_step(const std::vector<NamedParameter>& parameters, const Device& device) {
+  Executor& executor = DeviceAccess::executor(device);
   const auto make = [&](const ParameterSetting& setting) {
     return coefficients(options_, group_lr(lr(), setting), setting.weight_decay,
                         static_cast<double>(steps_taken() + 1));
   };
-  for_pieces_by(settings_, parameters, threads, make,
-                [&](std::size_t i, const auto& c, std::size_t begin, std::size_t end) {
-                  Parameter& p = *parameters[i].parameter;
-                  kernels::adam_step(p.value.data() + begin, m_[i].data() + begin, v_[i].data() + begin,
-                                     p.gradient.data() + begin, c, end - begin);
-                });
+  for_parameters_by(settings_, make, [&](std::size_t i, const ops::AdamCoefficients& c) {
+    Parameter& p = *parameters[i].parameter;
+    executor.run(ops::AdamStep{.weight = executor.update(p.value),
+                               .m = executor.update(m_[i]),
+                               .v = executor.update(v_[i]),
+                               .gradient = executor.read(p.gradient),
+                               .size = p.value.size(),
+                               .c = c});
+  });
 }
 
 template <class Options>
@@ -287,40 +286,58 @@ std::vector<NamedTensor> AdamBy<Options>::state() {
 template class AdamBy<AdamOptions>;
 template class AdamBy<AdamWOptions>;
 
-double gradient_norm(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+double gradient_norm(const std::vector<NamedParameter>& parameters, const Device& device,
+                     Buffer<double>& sums) {
   check_parameters("gradient_norm", parameters);
-  double sum = 0;
-  for (const NamedParameter& p : parameters) {
-    const std::span<const float> g = p.parameter->gradient.values();
-    constexpr std::size_t kPiece = numerics::kNormPiece;
-    Scratch<double> sums((g.size() + kPiece - 1) / kPiece);
-    parallel_for(threads, g.size(), kPiece, [&](std::size_t begin, std::size_t end) {
-      sums[begin / kPiece] = kernels::sum_of_squares(g.data() + begin, end - begin);
-    });
-    sum += tree_sum(sums.size(), [&](std::size_t i) { return sums[i]; });
+  Executor& executor = DeviceAccess::executor(device);
+  sums.resize(parameters.size());
+  double* const to = executor.write(sums);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Tensor& gradient = parameters[i].parameter->gradient;
+    executor.run(
+        ops::SumOfSquares{.values = executor.read(gradient), .size = gradient.size(), .sum = to + i});
   }
+  double sum = 0;
+  for (const double of_parameter : std::as_const(sums).span()) sum += of_parameter;
   return std::sqrt(sum);
+}
+double gradient_norm(const std::vector<NamedParameter>& parameters, const Device& device) {
+  Buffer<double> sums;
+  return gradient_norm(parameters, device, sums);
+}
+double gradient_norm(const std::vector<NamedParameter>& parameters, ThreadPool& threads) {
+  return gradient_norm(parameters, Device(threads));
 }
 
 void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,
-                        ThreadPool& threads) {
+                        const Device& device) {
   check_parameters("clip_gradient_norm", parameters);
   check_range("clip_gradient_norm", "max_norm", static_cast<double>(max_norm), above(0));
-  const float factor = reference::clip_norm_factor<float>(max_norm, norm);
+  const auto factor = static_cast<float>(
+      std::min(static_cast<double>(max_norm) / (norm + 1e-6), 1.0));  // (O8), NaN stays NaN
   if (factor == 1) return;
-  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
-    for (float& g : parameters[i].parameter->gradient.values().subspan(begin, end - begin)) g *= factor;
-  });
+  Executor& executor = DeviceAccess::executor(device);
+  for (const NamedParameter& p : parameters) {
+    Tensor& gradient = p.parameter->gradient;
+    executor.run(ops::Scale{.values = executor.update(gradient), .size = gradient.size(), .factor = factor});
+  }
+}
+void clip_gradient_norm(const std::vector<NamedParameter>& parameters, float max_norm, double norm,
+                        ThreadPool& threads) {
+  clip_gradient_norm(parameters, max_norm, norm, Device(threads));
 }
 
-void clip_gradient_value(const std::vector<NamedParameter>& parameters, float most, ThreadPool& threads) {
+void clip_gradient_value(const std::vector<NamedParameter>& parameters, float most, const Device& device) {
   check_parameters("clip_gradient_value", parameters);
   check_range("clip_gradient_value", "most", static_cast<double>(most), above(0));
-  for_pieces(parameters, threads, [&](std::size_t i, std::size_t begin, std::size_t end) {
-    for (float& g : parameters[i].parameter->gradient.values().subspan(begin, end - begin)) {
-      g = reference::clip_value(g, most);
-    }
-  });
+  Executor& executor = DeviceAccess::executor(device);
+  for (const NamedParameter& p : parameters) {
+    Tensor& gradient = p.parameter->gradient;
+    executor.run(ops::Clip{.values = executor.update(gradient), .size = gradient.size(), .most = most});
+  }
+}
+void clip_gradient_value(const std::vector<NamedParameter>& parameters, float most, ThreadPool& threads) {
+  clip_gradient_value(parameters, most, Device(threads));
 }
 
 }  // namespace volley

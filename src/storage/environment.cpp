@@ -1,7 +1,6 @@
 #include <fmt/chrono.h>
 
 #include <ctime>
-#include <fstream>
 #include <string>
 
 #include <volley/kernels.hpp>
@@ -10,17 +9,11 @@
 #include <volley/version.hpp>
 
 #include "core/numerics.hpp"
+#include "core/processor.hpp"
 
 namespace volley {
 
-std::string cpu_model() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown";
-}
+std::string cpu_model() { return processor_name(); }
 
 std::string compiler() {
 #if defined(__clang__)

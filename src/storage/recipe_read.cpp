@@ -266,6 +266,13 @@ Recipe read_recipe(const toml::table& table, const TomlOrigin& origin) {
   if (!datasets::is_picture_folder(recipe.data))
     check_word(table, "data", recipe.data, datasets::names(), place);
   check_word(table, "rule", recipe.rule, rule_names(), place);
+  try {
+    check_device_name(recipe.training.device);
+  } catch (const ArgumentError& error) {
+    place.at("training")
+        .at("device")
+        .fail(*table["training"]["device"].node(), fmt::format("{}, got {}", error.rule(), error.found()));
+  }
   if (recipe.network.empty())
     place.at("network").fail(table, "missing; expected at least one [[network]] table");
   return recipe;

@@ -34,8 +34,13 @@ namespace run_folder {
 namespace {
 
 /// What of a recipe decides no bit of the epochs that both have.
-constexpr std::array<std::string_view, 6> kMayDiffer{
-    "name", "description", "epochs", "training.threads", "training.on_non_finite", "training.early_stopping"};
+constexpr std::array<std::string_view, 7> kMayDiffer{"name",
+                                                     "description",
+                                                     "epochs",
+                                                     "training.threads",
+                                                     "training.device",
+                                                     "training.on_non_finite",
+                                                     "training.early_stopping"};
 
 /// Makes the folder and those above it; false when it was there already.
 bool make(const fs::path& folder) {

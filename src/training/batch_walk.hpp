@@ -20,14 +20,14 @@ namespace volley {
 /// and the one after that, which is read.
 struct WalkMemory {
   struct Slot {
-    explicit Slot(ThreadPool& threads) : tape(threads) {}
+    explicit Slot(const Device& device) : tape(device) {}
     Tape tape;
     Samples read;                       // what the source gave
     Dataset pictures, augmented;        // those of the batch, where they are read, and changed
     std::vector<std::uint32_t> places;  // 0, 1, 2, ...: their indices
   };
 
-  explicit WalkMemory(ThreadPool& threads) : slots{Slot(threads), Slot(threads), Slot(threads)} {}
+  explicit WalkMemory(const Device& device) : slots{Slot(device), Slot(device), Slot(device)} {}
   std::array<Slot, 3> slots;
   std::vector<std::uint32_t> order;
   bool walked = false;  // whether a walk has it now

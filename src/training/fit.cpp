@@ -49,10 +49,10 @@ std::string non_finite_text(const TrainerPosition& position, double loss,
 
 /// Whether one sample of one step can be trained on: a batch-norm layer refuses one value per channel.
 std::string problem_of_one_sample(const Layer& net, const Encoder& encoder, const Source& train) {
-  Tape tape;
+  Device device(ThreadPool::shared());
+  Tape tape(device);
   const std::array<std::uint32_t, 1> samples{0};
-  ThreadPool& threads = ThreadPool::shared();
-  WalkMemory memory(threads);
+  WalkMemory memory(device);
   BatchWalk walk({.source = train,
                   .order = samples,
                   .batch = 1,

@@ -158,8 +158,8 @@ Sequential Recipe::build_network(const Source& train) const {
   Sequential net = build_network(train.info().shape);
   const auto* own = std::get_if<RateInitialization>(&initialization);
   if (own == nullptr) return net;
-  ThreadPool threads(training.threads);
-  WalkMemory memory(threads);
+  const Device device(training.device, training.threads);
+  WalkMemory memory(device);
   memory.order.resize(std::min(own->samples, train.size()));
   std::iota(memory.order.begin(), memory.order.end(), 0u);
   const std::unique_ptr<Encoder> of = make_encoder(encoder);
@@ -171,7 +171,7 @@ Sequential Recipe::build_network(const Source& train) const {
                   .encoder = *of,
                   .ahead = false},
                  memory);
-  if (walk.next()) initialize_rates(net, walk.batch().x, *own, threads);
+  if (walk.next()) initialize_rates(net, walk.batch().x, *own, device.threads());
   return net;
 }
 

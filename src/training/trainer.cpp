@@ -10,6 +10,7 @@
 #include <volley/error.hpp>
 
 #include "core/philox.hpp"
+#include "optimizers/gradient_norm.hpp"
 #include "training/batch_walk.hpp"
 #include "training/stage_guard.hpp"
 
@@ -50,12 +51,18 @@ void count_prediction(Evaluation& evaluation, std::size_t i) {
 
 /// Everything a pass needs, kept from one to the next so that a running training asks for no memory.
 struct Trainer::Pass {
-  explicit Pass(std::size_t threads)
-      : pool(threads), walk(pool), evaluation_within(pool), tape(pool), loss_tape(pool) {
+  Pass(const std::string& device_name, std::size_t threads)
+      : device(device_name, threads),
+        pool(device.threads()),
+        walk(device),
+        evaluation_within(device),
+        tape(device),
+        loss_tape(device) {
     tape.set_needs_input_gradient(false);
   }
 
-  ThreadPool pool;
+  Device device;
+  ThreadPool& pool;              // the device's
   WalkMemory walk;               // of a training, or of an evaluation after it
   WalkMemory evaluation_within;  // of an evaluation that a recorder asks for while a training walks
   Tape tape;                     // free between two steps: an evaluation has it too
@@ -64,6 +71,7 @@ struct Trainer::Pass {
   std::vector<NamedParameter> parameters;  // of the network that is in training
   std::vector<NamedTensor> buffers;
   std::vector<Tensor> buffers_before;  // the step under way
+  Buffer<double> norms;                // of the gradients, squared
   Tensor scores;
   double loss = 0;
   double weight = 0;  // of the batch in a mean of losses
@@ -99,9 +107,10 @@ Trainer::Trainer(Layer& net, TrainerParts parts, const TrainerOptions& options)
   require(parts_.encoder, "encoder");
   require(parts_.rule, "rule");
   check_schedule(parts_.schedule);
+  check_device_name(options.device);
   parts_.rule->check(net, *parts_.loss);
   parts_.optimizer->prepare(net.parameters());
-  pass_ = std::make_unique<Pass>(options.threads);
+  pass_ = std::make_unique<Pass>(options.device, options.threads);
 }
 
 Trainer::~Trainer() = default;
@@ -119,6 +128,8 @@ History Trainer::fit(const Split& data, std::size_t epochs, Recorder* recorder) 
 }
 
 std::size_t Trainer::threads() const { return pass_->pool.size(); }
+
+const Device& Trainer::device() const { return pass_->device; }
 
 void Trainer::set_position(const TrainerPosition& position) {
   if (stage_ != Stage::idle) throw ArgumentError("trainer", "set_position must not be called within a fit");
@@ -158,13 +169,14 @@ BatchWalk Trainer::walk(const Source& train, std::span<const std::uint32_t> orde
 Trainer::StepResult Trainer::compute_gradients(const Batch& batch, const Draw& draw) {
   Pass& pass = *pass_;
   const Signal y = pass.forward(net_, *parts_.loss, batch, draw, true);
-  zero_gradients(pass.parameters);
+  zero_gradients(pass.parameters, pass.device);
   for (std::size_t i = 0; i < pass.buffers.size(); ++i) pass.buffers_before[i] = *pass.buffers[i].tensor;
   const Dataset& pictures = batch.data != nullptr ? *batch.data : pass.no_pictures;
   parts_.rule->gradients(net_, *parts_.loss,
                          {pictures, batch.places, batch.targets->labels, y, pass.scores, pass.loss_tape},
                          pass.tape);
-  return {pass.loss, pass.hits, gradient_norm(pass.parameters, pass.pool), pass.weight, pass.weighted};
+  return {pass.loss, pass.hits, gradient_norm(pass.parameters, pass.device, pass.norms), pass.weight,
+          pass.weighted};
 }
 
 /// Takes back what the batch has changed in the layers' buffers.
@@ -175,12 +187,13 @@ void Trainer::restore_buffers() {
 
 void Trainer::update(const StepResult& step) {
   Pass& pass = *pass_;
-  if (options_.clip_norm) clip_gradient_norm(pass.parameters, *options_.clip_norm, step.grad_norm, pass.pool);
-  if (options_.clip_value) clip_gradient_value(pass.parameters, *options_.clip_value, pass.pool);
+  if (options_.clip_norm)
+    clip_gradient_norm(pass.parameters, *options_.clip_norm, step.grad_norm, pass.device);
+  if (options_.clip_value) clip_gradient_value(pass.parameters, *options_.clip_value, pass.device);
   if (changes_lr(parts_.schedule)) {
     parts_.optimizer->set_lr(scheduled_lr(parts_.schedule, *parts_.optimizer, position_.epoch - 1));
   }
-  parts_.optimizer->step(pass.parameters, pass.pool);
+  parts_.optimizer->step(pass.parameters, pass.device);
 }
 
 Evaluation Trainer::evaluate(const Source& data, std::size_t epoch, Recorder* recorder,
@@ -289,7 +302,7 @@ void Trainer::check_data(const Source& data) const {
 /// refused before anything is done.
 void Trainer::try_one_sample(const Source& data, std::size_t outputs) const {
   const std::array<std::uint32_t, 1> first{0};
-  WalkMemory memory(pass_->pool);
+  WalkMemory memory(pass_->device);
   BatchWalk walk({.source = data,
                   .order = first,
                   .batch = 1,
@@ -301,7 +314,7 @@ void Trainer::try_one_sample(const Source& data, std::size_t outputs) const {
   if (!walk.next()) return;
   const Tensor y(Shape{1, walk.batch().x.steps(), outputs});
   Tensor scores;
-  Tape tape(pass_->pool);
+  Tape tape(pass_->device);
   static_cast<void>(parts_.loss->forward(y, *walk.batch().targets, scores, tape));
 }
 

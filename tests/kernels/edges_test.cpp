@@ -248,8 +248,8 @@ TEST(LIFEdges, EverySizeFromNothingOn) {
 
 // Each weight by itself: one cut anywhere gives the same bits, and none gives none.
 TEST(UpdateEdges, AnyCutGivesTheSameBits) {
-  const auto adam = reference::adam_coefficients<float>(0.01, 0.9, 0.999, 1e-8, 0.02, 3);
-  const reference::SgdCoefficients<float> sgd{0.1f, 0.9f, 0.01f, true, false};
+  const ops::AdamCoefficients adam{0.9f, 0.999f, 1e-8f, 0.02f, 0.037f, 18.3f};
+  const ops::SgdCoefficients sgd{0.1f, 0.9f, 0.01f, true, false};
   test::on_every_target([&] {
     for (const std::size_t n : sizes()) {
       const std::vector<float> w0 = test::Random(1).values<float>(n), g = test::Random(2).values<float>(n),

@@ -6,7 +6,8 @@
 
 #include <volley/threads.hpp>
 
-#include "layers/group_lists.hpp"
+#include "cpu/cpu_executor.hpp"
+#include "cpu/group_lists.hpp"
 #include "layers/spike_words.hpp"
 #include "reference/linear.hpp"
 #include "support/every_target.hpp"
@@ -41,6 +42,12 @@ struct Case {
   }
 };
 
+ops::SpikesView view_of(const Spikes& spikes) {
+  static ThreadPool caller(1);
+  static cpu::CpuExecutor device(caller);
+  return SpikeWords::view(spikes, device);
+}
+
 std::vector<float> forward(const GroupLists& lists, const Case& c, const std::vector<float>& weight,
                            const float* bias, std::size_t out) {
   std::vector<float> y(c.N * c.T * out, 7.0f);
@@ -64,7 +71,7 @@ TEST(Groups, AreTheReferenceBitForBitHoweverRowsAreWalked) {
         for (const std::size_t in : {1u, 3u, 4u, 63u, 64u, 65u, 1030u}) {
           const Case c(N, T, in, rate);
           GroupLists lists;
-          lists.list(c.spikes, threads);
+          lists.list(view_of(c.spikes), threads);
           met[lists.rows().single] = true;
           for (const std::size_t out : {1u, 16u, 33u, 130u}) {
             const std::vector<float> weight = test::Random(1).values<float>(out * in);
@@ -91,7 +98,7 @@ TEST(Groups, CutsOfTimeChangeNoBit) {
     for (const double rate : {0.02, 0.1, 0.4}) {
       const Case whole(1, T, in, rate);
       GroupLists lists;
-      lists.list(whole.spikes, threads);
+      lists.list(view_of(whole.spikes), threads);
       const std::vector<float> y = forward(lists, whole, weight, nullptr, out);
       for (const std::size_t steps : {std::size_t{1}, std::size_t{7}}) {
         for (std::size_t t = 0; t < T; t += steps) {
@@ -100,7 +107,7 @@ TEST(Groups, CutsOfTimeChangeNoBit) {
           std::copy_n(SpikeWords::steps(whole.spikes, 0) + t * SpikeWords::row_words(whole.spikes),
                       count * SpikeWords::row_words(whole.spikes),
                       SpikeWords::make_steps(part.spikes, {1, count, in}));
-          lists.list(part.spikes, threads);
+          lists.list(view_of(part.spikes), threads);
           ASSERT_EQ(forward(lists, part, weight, nullptr, out),
                     std::vector<float>(y.begin() + static_cast<std::ptrdiff_t>(t * out),
                                        y.begin() + static_cast<std::ptrdiff_t>((t + count) * out)))
@@ -116,7 +123,7 @@ TEST(Groups, ASumIsNeverMinusZero) {
   ThreadPool threads(1);
   const Case c(1, 3, 8, 0.0);
   GroupLists lists;
-  lists.list(c.spikes, threads);
+  lists.list(view_of(c.spikes), threads);
   const std::vector<float> weight(8 * 40, 1.0f), bias(40, -0.0f);
   for (const float y : forward(lists, c, weight, bias.data(), 40)) EXPECT_FALSE(std::signbit(y));
   for (const float y : c.expected(weight, bias.data(), 40)) EXPECT_FALSE(std::signbit(y));

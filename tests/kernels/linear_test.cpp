@@ -8,6 +8,7 @@
 #include "kernels/linear.hpp"
 #include "kernels/update.hpp"
 #include "reference/linear.hpp"
+#include "reference/optimizer.hpp"
 #include "support/every_target.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -203,7 +204,9 @@ TEST(UpdateKernels, FollowTheReferenceInDouble) {
         auto cd = reference::adam_coefficients<double>(0.01, 0.9, 0.999, 1e-8, 0.02, k);
         c.keep = k > 3 ? reference::decoupled_keep<float>(0.01, 30) : 1;  // AdamW's
         cd.keep = k > 3 ? reference::decoupled_keep<double>(0.01, 30) : 1;
-        kernels::adam_step(w.data(), m.data(), v.data(), g.data(), c, n);
+        kernels::adam_step(
+            w.data(), m.data(), v.data(), g.data(),
+            {c.beta1, c.beta2, c.eps, c.weight_decay, c.step_size, c.inverse_sqrt_bias2, c.keep}, n);
         reference::adam_step<double>(wd.data(), md.data(), vd.data(),
                                      std::vector<double>(g.begin(), g.end()).data(), cd, n);
       }

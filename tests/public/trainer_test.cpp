@@ -294,7 +294,7 @@ class Signs final : public Optimizer {
 
  private:
   void do_prepare(const std::vector<NamedParameter>&) override {}
-  void do_step(const std::vector<NamedParameter>& parameters, ThreadPool&) override {
+  void do_step(const std::vector<NamedParameter>& parameters, const Device&) override {
     for (const NamedParameter& p : parameters) {
       for (std::size_t i = 0; i < p.parameter->value.size(); ++i) {
         p.parameter->value.data()[i] -= lr() * (p.parameter->gradient.data()[i] > 0 ? 1.0f : -1.0f);

@@ -69,4 +69,4 @@ inline std::vector<float> balanced(const std::vector<std::uint32_t>& labels, std
 #define VOLLEY_OWN_PARAMETERS() std::vector<NamedParameter> own_parameters() override
 #define VOLLEY_OPTIMIZER_STEP(parameters)                         \
   void do_prepare(const std::vector<NamedParameter>&) override {} \
-  void do_step(const std::vector<NamedParameter>& parameters, ThreadPool&) override
+  void do_step(const std::vector<NamedParameter>& parameters, const Device&) override

@@ -198,7 +198,7 @@ void classes_scene(Program& p) {
     case 2: use_tape(p); break;
     case 3: use_values(p); break;
     case 4: use_ranges(p); break;
-    default: use_errors(p);
+    default: use_errors(p); check_devices(p);
   }
 }
 

@@ -50,8 +50,8 @@ constexpr std::string_view kFunctions[] = {
     "WeightedPhase::WeightedPhase", "WeightedPhase::options", "make_encoder",
     // error.hpp
     "ArgumentError::ArgumentError", "ArgumentError::found", "ArgumentError::operation", "ArgumentError::rule",
-    "FileError::FileError", "FileError::path", "ShapeError::ShapeError", "ShapeError::at",
-    "ShapeError::shape",
+    "FileError::FileError", "FileError::path", "DeviceError::DeviceError", "DeviceError::device",
+    "ShapeError::ShapeError", "ShapeError::at", "ShapeError::shape",
     // fields.hpp
     "Range::contains", "Range::text", "above", "any", "at_least", "between", "check_fields", "check_range",
     "from_below", "inside",
@@ -164,10 +164,11 @@ constexpr std::string_view kFunctions[] = {
     "CustomSurrogate::of", "check_surrogate",
     // tape.hpp
     "PassContext::address", "Tape::Tape", "Tape::child", "Tape::children", "Tape::context", "Tape::dx_memory",
-    "Tape::needs_input_gradient", "Tape::place", "Tape::saved", "Tape::set_context",
+    "Tape::needs_input_gradient", "Tape::place", "Tape::saved", "Tape::set_context", "Tape::device",
     "Tape::set_needs_input_gradient", "Tape::state", "Tape::threads", "Tape::trace",
     // targets.hpp
-    "Targets::counts", "Targets::steps_of",
+    "Device::Device", "Device::name", "Device::threads", "Device::finish", "Device::copied_bytes",
+    "check_device_name", "devices", "Targets::counts", "Targets::steps_of",
     // tensor.hpp
     "Shape::Shape", "Shape::after", "Shape::from", "Shape::operator[]", "Shape::rank", "Shape::size",
     "Shape::sizes", "Shape::text", "Tensor::Tensor", "Tensor::data", "Tensor::operator=", "Tensor::resize",
@@ -179,7 +180,7 @@ constexpr std::string_view kFunctions[] = {
     "ThreadPool::run_ahead", "ThreadPool::shared", "ThreadPool::size", "parallel_for", "parallel_for_ahead",
     // trainer.hpp
     "Trainer::Trainer", "Trainer::evaluate", "Trainer::fit", "Trainer::net", "Trainer::optimizer",
-    "Trainer::options", "Trainer::position", "Trainer::set_position", "Trainer::threads",
+    "Trainer::device", "Trainer::options", "Trainer::position", "Trainer::set_position", "Trainer::threads",
     // type_list.hpp
     "for_each_type",
     // upsample.hpp

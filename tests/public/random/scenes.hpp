@@ -38,6 +38,8 @@ void check_chunks(Program& p, Layer& net, const Input& x, const PassCall& call, 
 
 /// Metrics of scores (N, K) and of values.
 void check_metrics(Program& p, std::size_t N, std::size_t K);
+/// A device by its name, and what runs on it.
+void check_devices(Program& p);
 
 /// Arrays, their files, and sources of samples.
 void check_arrays(Program& p);

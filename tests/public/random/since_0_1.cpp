@@ -124,4 +124,43 @@ void check_metrics(Program& p, std::size_t N, std::size_t K) {
   });
 }
 
+void check_devices(Program& p) {
+  for (const char* name :
+       {"Device::Device", "Device::name", "Device::threads", "Device::finish", "Device::copied_bytes",
+        "DeviceError::DeviceError", "DeviceError::device", "Tape::device", "check_device_name", "devices"}) {
+    p.count(name);
+  }
+  const std::vector<DeviceInfo> all = devices();
+  p.check(!all.empty() && all.front().name == "cpu", "there is a CPU");
+  const std::string name =
+      p.random.one_of<std::string>({"cpu", "auto", "cuda", "cuda:3", "cuda:x", "gpu", ""});
+  const bool known = name != "cuda:x" && name != "gpu" && !name.empty();
+  const std::string text = cat("Device device(\"", name, "\", 2);");
+  const auto make = [&] {
+    const Device device(name, 2);
+    Tape tape(device);
+    p.check(&tape.device() == &device && &tape.threads() == &device.threads(), "the device of a tape");
+    const Tensor x(Shape{1, 2, 4});
+    Linear layer(4, 3);
+    const Signal y = layer.forward(x, tape);
+    device.finish();
+    p.check(y.shape() == Shape{1, 2, 3}, "a layer on a device");
+    p.check(device.name() != "cpu" || device.copied_bytes() == 0, "on a CPU nothing is copied");
+  };
+  if (!known) {
+    p.must_throw("check_device_name", cat("check_device_name(\"", name, "\");"),
+                 [&] { check_device_name(name); });
+    p.must_throw("Device::Device", text, make);
+  } else if (name.starts_with("cuda")) {
+    try {
+      make();
+    } catch (const DeviceError& error) {
+      p.check(error.device() == name && std::string(error.what()).starts_with("device " + name + ": "),
+              "a DeviceError names its device", error.what());
+    }
+  } else {
+    p.must("Device::Device", text, make);
+  }
+}
+
 }  // namespace volley::test

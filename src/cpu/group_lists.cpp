@@ -1,4 +1,4 @@
-#include "layers/group_lists.hpp"
+#include "cpu/group_lists.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include "core/workspace.hpp"
-#include "layers/spike_words.hpp"
 
 namespace volley {
 namespace {
@@ -33,9 +32,9 @@ void GroupLists::cut_into_blocks(std::size_t samples, std::size_t steps) {
 }
 
 /// any_, row_groups_ and block_groups_.
-void GroupLists::count(const Spikes& spikes, ThreadPool& threads) {
-  const std::size_t words = SpikeWords::row_words(spikes);
-  const std::uint64_t* steps = SpikeWords::steps(spikes, 0);
+void GroupLists::count(const ops::SpikesView& spikes, ThreadPool& threads) {
+  const std::size_t words = spikes.row_words;
+  const std::uint64_t* steps = spikes.words;
   any_.resize(words);
   any_.zero();
   row_groups_.resize(first_row_[blocks_]);
@@ -80,9 +79,9 @@ void GroupLists::number_slots(std::size_t in) {
 }
 
 /// entries_ and end_.
-void GroupLists::fill(const Spikes& spikes, ThreadPool& threads) {
-  const std::size_t words = SpikeWords::row_words(spikes);
-  const std::uint64_t* steps = SpikeWords::steps(spikes, 0);
+void GroupLists::fill(const ops::SpikesView& spikes, ThreadPool& threads) {
+  const std::size_t words = spikes.row_words;
+  const std::uint64_t* steps = spikes.words;
   parallel_for(threads, blocks_, single_ ? 64 : 8, [&](std::size_t begin, std::size_t end) {
     for (std::size_t b = begin; b < end; ++b) {
       const std::uint64_t* row = steps + first_row_[b] * words;
@@ -99,10 +98,10 @@ void GroupLists::fill(const Spikes& spikes, ThreadPool& threads) {
   });
 }
 
-void GroupLists::list(const Spikes& spikes, ThreadPool& threads) {
-  cut_into_blocks(spikes.samples(), spikes.steps());
+void GroupLists::list(const ops::SpikesView& spikes, ThreadPool& threads) {
+  cut_into_blocks(spikes.N, spikes.T);
   count(spikes, threads);
-  number_slots(spikes.features());
+  number_slots(spikes.F);
   std::size_t of_rows = 0, of_blocks = 0;
   for (const std::uint32_t count : row_groups_.span()) of_rows += count;
   for (std::size_t b = 0; b < blocks_; ++b) {

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <volley/buffer.hpp>
-#include <volley/spikes.hpp>
 #include <volley/threads.hpp>
 
 #include "kernels/groups.hpp"
+#include "ops/operations.hpp"
 
 namespace volley {
 
@@ -20,7 +20,7 @@ constexpr bool best_taken_singly(std::size_t of_rows, std::size_t of_blocks) {
 class GroupLists {
  public:
   /// The spikes are in step order, row-major.
-  void list(const Spikes& spikes, ThreadPool& threads);
+  void list(const ops::SpikesView& spikes, ThreadPool& threads);
 
   kernels::GroupRows rows() const;
   kernels::GroupWeights weights(const float* weight, std::size_t in) const {
@@ -29,9 +29,9 @@ class GroupLists {
 
  private:
   void cut_into_blocks(std::size_t samples, std::size_t steps);
-  void count(const Spikes& spikes, ThreadPool& threads);
+  void count(const ops::SpikesView& spikes, ThreadPool& threads);
   void number_slots(std::size_t in);
-  void fill(const Spikes& spikes, ThreadPool& threads);
+  void fill(const ops::SpikesView& spikes, ThreadPool& threads);
 
   bool single_ = false;
   std::size_t blocks_ = 0, slots_ = 0, chunks_ = 0;

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <volley/signal.hpp>
+#include <volley/tape.hpp>
+
+#include "layers/sample_source.hpp"
+#include "layers/spike_words.hpp"
+#include "ops/executor.hpp"
+
+namespace volley {
+
+// What layers, losses and encoders hand to the operations of a device.
+
+inline Executor& executor_of(const Tape& tape) { return DeviceAccess::executor(tape.device()); }
+
+/// The stored values of a signal of real values.
+inline const float* values_of(const Signal& x, Executor& device) {
+  return device.read(SignalAccess::values(x));
+}
+
+/// A signal in memory, as it lies there.
+inline ops::SignalView view_of(const Signal& x, Executor& device) {
+  ops::SignalView view{
+      .N = x.samples(), .S = x.stored_steps(), .F = x.features(), .is_spikes = x.is_spikes()};
+  if (x.is_spikes()) {
+    view.spikes = SpikeWords::view(x.spikes(), device);
+  } else {
+    view.values = values_of(x, device);
+  }
+  return view;
+}
+
+}  // namespace volley
