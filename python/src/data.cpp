@@ -131,10 +131,6 @@ void bind_dataset(nb::module_& m) {
         return fmt::format("<Dataset '{}': {} pictures of {}, {} classes>", self.name, self.size(),
                            self.shape.text(), self.classes.size());
       });
-}
-
-void bind_datasets(nb::module_& m) {
-  using datasets::Info;
   constexpr std::string_view kind = "dataset";
   def_copies<Dataset>(
       [](const Dataset& self) {
@@ -152,19 +148,24 @@ void bind_datasets(nb::module_& m) {
           detail::read_plain(kind, name, part_of(state, kind, name), value);
         };
         std::vector<std::size_t> shape;
-        nb::bytes pixels;
         read("name", data.name);
         read("classes", data.classes);
         read("shape", shape);
-        read("pixels", pixels);
         read("labels", data.labels);
         data.shape = Shape(shape);
+        const nb::object given = part_of(state, kind, "pixels");
+        if (!nb::isinstance<nb::bytes>(given)) detail::refuse_plain(kind, "pixels", given);
+        const nb::bytes pixels = nb::cast<nb::bytes>(given);
         const auto* first = static_cast<const std::uint8_t*>(pixels.data());
         data.pixels.assign(first, first + pixels.size());
         data.check();
         new (place) Dataset(std::move(data));
       },
       [](Dataset* place, const Dataset& other, const nb::dict&) { new (place) Dataset(other); });
+}
+
+void bind_datasets(nb::module_& m) {
+  using datasets::Info;
   nb::class_<Info>(m, "DatasetInfo",
                    "What is known of a data set, and what a look into a folder found of it.")
       .def_ro("name", &Info::name)

@@ -78,7 +78,12 @@ def _from_arrays(x: Any, targets: Any, options: dict[str, Any]) -> _volley.Sourc
         if len(set(lengths)) > 1 or options["kind"] in ("sequences", "spikes"):
             joined = np.concatenate([np.asarray(part) for part in x])
             return _volley.ArraySource(
-                _as_features(joined), _as_targets(targets, lengths), np.asarray(lengths), None, None, **options
+                _as_features(joined),
+                _as_targets(targets, lengths),
+                np.asarray(lengths),
+                None,
+                None,
+                **options,
             )
         x = np.stack([np.asarray(part) for part in x])
     return _volley.ArraySource(np.asarray(x), _as_array(targets), None, None, None, **options)

@@ -38,7 +38,8 @@ class Trainer:
     test: evaluated after each epoch; without it test figures are NaN. validation: evaluated too, and tells
     which epoch is best. steps: T, where samples have no steps of their own. batch: samples. seed: of
     shuffling and encoding. threads: 0, one for each processor; results are the same bits for any number.
-    device: "cpu", "cuda", "cuda:N" or "auto" (see devices()); the same bits too. DeviceError: it is not there.
+    device: "cpu", "cuda", "cuda:N" or "auto" (see devices()); the same bits too. A device that is not there
+    is a DeviceError.
     drop_last: whether an incomplete last batch is left out. clip_norm, clip_value: of the gradients; at
     most one. on_non_finite: "stop" or "skip". monitors: whether evaluations count what the layers do.
     early_stopping: a fit ends after so many epochs without a better score; 0: never. crop_padding, flip:

@@ -11,7 +11,7 @@ Each page has a scratch folder that looks like the clone, with the program on PA
                             where the clone has such a file, the block must be a part of it
     <!-- not run: why -->   before a block that takes what a test has not
     <!-- exits: 2 -->       before a block that fails, with this status
-    <!-- needs: python -->  before a block that takes what a ```python block has made: without --python it is not run
+    <!-- needs: python -->  before a block that takes what a ```python block has made: run with --python alone
 
 With --update, output that differs is written into the page, and into its translation, which has the same
 blocks: look at what git says has changed.
@@ -225,7 +225,8 @@ class Page:
             self.place(block, name[1])
             self.printed = None
         elif block.language == "sh":
-            self.printed = self.run_shell(block, int(note[2]) if note is not None and note[1] == "exits" else 0)
+            status = int(note[2]) if note is not None and note[1] == "exits" else 0
+            self.printed = self.run_shell(block, status)
         elif block.language == "python":
             self.printed = None if self.python is None else self.run_python(block)
         elif block.language != "math":

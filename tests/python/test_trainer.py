@@ -382,3 +382,26 @@ def test_pictures_are_copied_and_pickled(toy_data):
     state = data.__getstate__()
     with pytest.raises(volley.ArgumentError, match="label"):
         volley.Dataset.__new__(volley.Dataset).__setstate__({**state, "pixels": state["pixels"][1:]})
+
+
+def test_devices():
+    assert "usable processors" in volley.devices()["cpu"]
+
+    def train(**options):
+        net = volley.Sequential(volley.Linear(3, 2), volley.LIF())
+        x = np.random.default_rng(1).random((8, 3), dtype=np.float32)
+        data = (x, np.arange(8) % 2)
+        trainer = volley.Trainer(
+            net, data, volley.RateMse(), volley.Adam(), volley.Poisson(), steps=4, batch=4, **options
+        )
+        trainer.fit(1)
+        return net.parameters()["0.weight"]
+
+    assert (train(device="cpu") == train(device="auto")).all()
+    with pytest.raises(volley.DeviceError, match="device cuda:0: this build of Volley runs on CPUs") as info:
+        train(device="cuda:0")
+    assert info.value.device == "cuda:0" and isinstance(info.value, RuntimeError)
+    with pytest.raises(
+        volley.ArgumentError, match="name must be 'cpu', 'cuda', 'cuda:N' or 'auto', got 'gpu'"
+    ):
+        train(device="gpu")

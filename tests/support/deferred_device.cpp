@@ -15,6 +15,8 @@
 namespace volley::test {
 namespace {
 
+constexpr std::size_t kArena = std::size_t{1} << 36;  // addresses, and not memory
+
 std::size_t in_pages(std::size_t bytes) {
   static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   return (bytes + page - 1) / page * page;
@@ -31,24 +33,35 @@ const bool asked_for = [] {
 
 }  // namespace
 
-DeferredExecutor::~DeferredExecutor() {
-  for (const auto& [memory, bytes] : blocks_) ::munmap(memory, bytes);
+DeferredExecutor::DeferredExecutor(ThreadPool& threads) : threads_(threads) {
+  void* memory = ::mmap(nullptr, kArena, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  arena_ = static_cast<std::byte*>(memory);
 }
+
+DeferredExecutor::~DeferredExecutor() { ::munmap(arena_, kArena); }
 
 std::byte* DeferredExecutor::allocate(std::size_t bytes) {
   const std::scoped_lock lock(mutex_);
   const std::size_t size = in_pages(bytes);
-  void* memory = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  blocks_[static_cast<std::byte*>(memory)] = size;
-  return static_cast<std::byte*>(memory);
+  std::byte* memory = nullptr;
+  if (const auto free = free_.find(size); free != free_.end()) {
+    memory = free->second;
+    free_.erase(free);
+  } else {
+    if (size > kArena - used_) throw std::bad_alloc();
+    memory = arena_ + used_;
+    used_ += size;
+  }
+  blocks_[memory] = size;
+  return memory;
 }
 
 void DeferredExecutor::free(std::byte* memory) noexcept {
   const std::scoped_lock lock(mutex_);
   const auto drop = [this, memory] {
     const auto block = blocks_.find(memory);
-    ::munmap(memory, block->second);
+    free_.emplace(block->second, memory);
     blocks_.erase(block);
   };
   if (queue_.empty()) {
@@ -65,8 +78,7 @@ void DeferredExecutor::begin(std::function<void()> work) {
 }
 
 void DeferredExecutor::protect(bool on) {
-  for (const auto& [memory, bytes] : blocks_)
-    ::mprotect(memory, bytes, on ? PROT_NONE : PROT_READ | PROT_WRITE);
+  if (used_ > 0) ::mprotect(arena_, used_, on ? PROT_NONE : PROT_READ | PROT_WRITE);
 }
 
 void DeferredExecutor::finish() {

@@ -20,7 +20,7 @@ namespace volley::test {
 /// With VOLLEY_TEST_DEVICE=deferred in the environment every CPU device of a test program is one.
 class DeferredExecutor final : public Executor {
  public:
-  explicit DeferredExecutor(ThreadPool& threads) : threads_(threads) {}
+  explicit DeferredExecutor(ThreadPool& threads);
   ~DeferredExecutor() override;
 
   bool is_host() const override { return false; }
@@ -43,7 +43,10 @@ class DeferredExecutor final : public Executor {
 
   ThreadPool& threads_;
   std::recursive_mutex mutex_;
-  std::map<std::byte*, std::size_t> blocks_;
+  std::byte* arena_ = nullptr;                   // one piece, whose protection is one call
+  std::size_t used_ = 0;                         // bytes of it that have been given out
+  std::map<std::byte*, std::size_t> blocks_;     // given out now
+  std::multimap<std::size_t, std::byte*> free_;  // by size
   std::vector<std::function<void()>> queue_;
   std::size_t operations_ = 0;
 };
