@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "cpu/cpu_executor.hpp"
+#include "cpu/group_lists.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/block_tree.hpp"
 #include "kernels/common.hpp"
 #include "kernels/poisson.hpp"
-#include "layers/group_lists.hpp"
 #include "layers/spike_words.hpp"
 #include "reference/linear.hpp"
 
@@ -131,8 +132,9 @@ void group_forward(benchmark::State& state) {
   Buffer<float> y(x.N * s.T * s.out), scratch(kernels::group_scratch_size(x.N * s.T));
   ThreadPool threads(1);
   GroupLists lists;
+  cpu::CpuExecutor device(threads);
   const auto forward = [&] {
-    lists.list(spikes, threads);
+    lists.list(SpikeWords::view(spikes, device), threads);
     constexpr std::size_t kOutputs = kernels::kGroupOutputs;
     for (std::size_t o = 0; o < s.out; o += kOutputs) {
       kernels::group_forward(y.data() + o, s.out, lists.rows(), lists.weights(weight.data() + o * s.in, s.in),
