@@ -1,8 +1,9 @@
 #pragma once
 
-// Spiking neural networks trained by surrogate-gradient backpropagation through time: networks, data, trainings
-// and recipes. What a program has beside these is in headers of its own: run_folder.hpp, run_recorder.hpp,
-// seeds_folder.hpp, checkpoint.hpp, image.hpp, kernels.hpp, known_sets.hpp, files.hpp, text.hpp, ...
+// Spiking neural networks trained by surrogate-gradient backpropagation through time: networks, data,
+// trainings and recipes. What a program has beside these is in headers of its own: run_folder.hpp,
+// run_recorder.hpp, seeds_folder.hpp, checkpoint.hpp, image.hpp, kernels.hpp, known_sets.hpp, files.hpp,
+// text.hpp, ...
 
 #include <volley/array.hpp>
 #include <volley/augment.hpp>

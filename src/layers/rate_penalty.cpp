@@ -52,9 +52,11 @@ void count_spikes(Saved& saved, ThreadPool& threads) {
         x.spikes().count_by_feature(n, saved.counts.span().subspan(i * F, F), saved.steps_of(n));
       }
     });
+    auto* const totals = saved.totals.data();
+    const auto* const counts = saved.counts.data();
     parallel_for(threads, F, kFeatures, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = 0; i < size; ++i) {
-        for (std::size_t f = begin; f < end; ++f) saved.totals[f] += saved.counts[i * F + f];
+        for (std::size_t f = begin; f < end; ++f) totals[f] += counts[i * F + f];
       }
     });
   }
@@ -113,6 +115,7 @@ Signal RatePenalty::do_backward(Tape& tape, const Signal& dy) {
                                    options_.norm == Norm::l2, F);
   saved.dx.resize(dy.stored_shape());
   const std::size_t steps = dy.stored_steps();
+  const float* const dr = saved.dr.data();
   parallel_for(tape.threads(), dy.samples(), std::max<std::size_t>(1, 4096 / (F * steps)),
                [&](std::size_t begin, std::size_t end) {
                  for (std::size_t n = begin; n < end; ++n) {
@@ -120,7 +123,7 @@ Signal RatePenalty::do_backward(Tape& tape, const Signal& dy) {
                    float* to = saved.dx.data() + n * steps * F;
                    const std::size_t counted = saved.steps_of(n);
                    for (std::size_t t = 0; t < counted; ++t) {
-                     for (std::size_t i = 0; i < F; ++i) to[t * F + i] = from[t * F + i] + saved.dr.data()[i];
+                     for (std::size_t i = 0; i < F; ++i) to[t * F + i] = from[t * F + i] + dr[i];
                    }
                    std::copy(from + counted * F, from + steps * F, to + counted * F);
                  }

@@ -79,7 +79,8 @@ void start(float* z, const Carry& carry, const NeuronOf& neuron, std::size_t n, 
   constexpr std::size_t kStates = reference::NeuronAt<NeuronOf>::kStates;
   if (carry.count() == 0) return reference::recurrent_start(z, neuron, F);
   for (std::size_t k = 0; k < kStates; ++k) {
-    for (std::size_t f = 0; f < F; ++f) z[f * kStates + k] = carry.before(k)[n * F + f];
+    const float* before = carry.before(k) + n * F;
+    for (std::size_t f = 0; f < F; ++f) z[f * kStates + k] = before[f];
   }
 }
 
@@ -132,7 +133,8 @@ void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, F
   for (std::size_t t = T; t-- > 0;) {
     for (std::size_t n = 0; n < count; ++n) {
       const std::size_t first = (begin + n) * T * F;
-      for (std::size_t f = 0; f < F; ++f) ds[f] = back[n * F + f] + dy.values()[first + t * F + f];
+      const float* given = dy.values() + first + t * F;
+      for (std::size_t f = 0; f < F; ++f) ds[f] = back[n * F + f] + given[f];
       reference::recurrent_step_adjoint(saved.dx.data() + first + t * F, dz.data() + n * F * kStates,
                                         dp.data() + n * F * Neuron::kParameters, ds.data(),
                                         saved.s.data() + first, saved.z.data() + first * kStates,
@@ -153,9 +155,8 @@ void backward_in_time(Saved& saved, const Signal& dy, const Parameter& weight, F
   }
   if (later != nullptr) std::copy_n(back.data(), count * F, saved.carry.gradient(kStates) + begin * F);
   for (std::size_t k = 0; k < saved.partial.size(); ++k) {
-    for (std::size_t f = 0; f < count * F; ++f) {
-      saved.partial[k][begin * F + f] = dp[f * Neuron::kParameters + k];
-    }
+    float* partial = saved.partial[k].data() + begin * F;
+    for (std::size_t f = 0; f < count * F; ++f) partial[f] = dp[f * Neuron::kParameters + k];
   }
 }
 

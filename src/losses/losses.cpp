@@ -156,9 +156,10 @@ void sum_over_time(float* z, const Signal& y, std::size_t n, std::size_t steps, 
     for (std::size_t k = 0; k < K; ++k) z[k] = static_cast<float>(counts[k]) / divisor;
     return;
   }
+  const float* const values = y.values() + n * T * K;
   for (std::size_t k = 0; k < K; ++k) {
     double sum = 0;
-    for (std::size_t t = 0; t < steps; ++t) sum += static_cast<double>(y.values()[(n * T + t) * K + k]);
+    for (std::size_t t = 0; t < steps; ++t) sum += static_cast<double>(values[t * K + k]);
     z[k] = static_cast<float>(sum / static_cast<double>(divisor));
   }
 }

@@ -27,7 +27,7 @@ TrainerParts parts_with(const AugmentOptions& augment = {}, const Schedule& sche
           .schedule = schedule};
 }
 
-constexpr TrainerOptions kOptions{.steps = 6, .batch = 10, .seed = 4, .threads = 2};
+const TrainerOptions kOptions{.steps = 6, .batch = 10, .seed = 4, .threads = 2};
 
 /// Calls what it is given in every callback.
 class Asker final : public Recorder {

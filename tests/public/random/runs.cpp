@@ -35,8 +35,8 @@ Recipe draw_run_recipe(Program& p) {
 }
 
 /// A training and its network.
-struct Training {
-  explicit Training(const Recipe& recipe)
+struct ShortTraining {
+  explicit ShortTraining(const Recipe& recipe)
       : net(recipe.build_network(Shape{1, 2, 2})), trainer(net, recipe.build_parts(), recipe.training) {}
 
   std::vector<float> values() {
@@ -73,7 +73,7 @@ void check_paths(Program& p, const fs::path& folder) {
          [&] { p.check(CheckpointEvery::parse("2e").epochs == 2, "CheckpointEvery::parse"); });
 }
 
-void check_checkpoint(Program& p, const fs::path& path, const Recipe& recipe, Training& trained) {
+void check_checkpoint(Program& p, const fs::path& path, const Recipe& recipe, ShortTraining& trained) {
   for (const char* name : {"Checkpoint::path", "Checkpoint::run", "Checkpoint::position", "Checkpoint::epoch",
                            "Checkpoint::volley_version", "Checkpoint::numerics", "numerics_version"}) {
     p.count(name);
@@ -91,7 +91,7 @@ void check_checkpoint(Program& p, const fs::path& path, const Recipe& recipe, Tr
          [&] { checkpoint->check_resumable(); });
   p.must("Checkpoint::check_sizes", "checkpoint.check_sizes(recipe);",
          [&] { checkpoint->check_sizes(recipe); });
-  Training other(recipe);
+  ShortTraining other(recipe);
   if (p.random.chance(0.5)) {
     p.must("Checkpoint::load_into", "checkpoint.load_into(net);", [&] { checkpoint->load_into(other.net); });
   } else {
@@ -103,7 +103,7 @@ void check_checkpoint(Program& p, const fs::path& path, const Recipe& recipe, Tr
   const Recipe wider = with_settings(recipe, {"network.1.out=3", "network.1.in=4"});
   p.must_throw("Checkpoint::check_sizes", "checkpoint.check_sizes(wider);",
                [&] { checkpoint->check_sizes(wider); });
-  Training wide(wider);
+  ShortTraining wide(wider);
   p.must_throw("Checkpoint::load_into", "checkpoint.load_into(wider_net);",
                [&] { checkpoint->load_into(wide.net); });
   p.must_throw("Checkpoint::load_into", "checkpoint.load_into(wider_trainer);",
@@ -130,7 +130,7 @@ void check_environment(Program& p, Trainer& trainer, const Recipe& recipe) {
 }
 
 /// Trains into `lock`, as far as `epochs`.
-void train_into(Program& p, run_folder::Lock lock, const RunState& state, Training& training,
+void train_into(Program& p, run_folder::Lock lock, const RunState& state, ShortTraining& training,
                 const Split& data, std::size_t epochs) {
   for (const char* name : {"RunRecorder::folder", "RunRecorder::epochs"}) p.count(name);
   const fs::path folder = lock.folder();
@@ -157,7 +157,7 @@ void check_run(Program& p, const fs::path& scratch) {
             "the SHA-256 of data, however it comes");
   });
   const fs::path folder = scratch / "run";
-  Training training(recipe);
+  ShortTraining training(recipe);
   check_environment(p, training.trainer, recipe);
   p.must_throw("RunRecorder::RunRecorder", "RunRecorder run(lock, state, trainer, {.epochs = 0});", [&] {
     const fs::path empty = scratch / "empty";
@@ -187,7 +187,7 @@ void check_run(Program& p, const fs::path& scratch) {
                  [&] { run_folder::check_unchanged(paused, recipe, "another"); });
     p.must_throw("run_folder::open", "run_folder::open(folder);  // twice",
                  [&] { run_folder::open(folder); });
-    Training resumed(recipe);
+    ShortTraining resumed(recipe);
     paused.checkpoint->load_into(resumed.trainer);
     state.epochs = paused.checkpoint->run().epochs;
     train_into(p, std::move(paused.lock), state, resumed, data, 1);
@@ -232,7 +232,7 @@ void check_seeds(Program& p, const fs::path& scratch) {
                [&] { run_folder::load_recipe(folder); });
   const fs::path run = seeds_folder::run_of(folder, all.front());
   fs::create_directories(run);
-  Training training(recipe);
+  ShortTraining training(recipe);
   train_into(
       p, run_folder::Lock(run), {.recipe_toml = to_toml(recipe)}, training,
       {.train = draw_dataset(p, "train", {1, 2, 2}, 4, 2), .test = draw_dataset(p, "test", {1, 2, 2}, 3, 2)},
