@@ -4,7 +4,7 @@
 #include <volley/threads.hpp>
 
 #include "kernels/groups.hpp"
-#include "ops/operations.hpp"
+#include "ops/views.hpp"
 
 namespace volley {
 

@@ -5,7 +5,7 @@
 #include <volley/buffer.hpp>
 #include <volley/threads.hpp>
 
-#include "ops/operations.hpp"
+#include "ops/views.hpp"
 
 namespace volley::cpu {
 

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "ops/operations.hpp"
+#include "ops/update.hpp"
 
 namespace volley::kernels {
 

@@ -61,3 +61,9 @@ struct ScoreCrossEntropy {
 };
 
 }  // namespace volley::ops
+
+#define VOLLEY_FOR_EACH_LOSS_OPERATION(X) \
+  X(ReadScores)                           \
+  X(SpreadScores)                         \
+  X(ScoreMse)                             \
+  X(ScoreCrossEntropy)

@@ -93,3 +93,8 @@ struct NeuronParameterGradient {
 
 }  // namespace ops
 }  // namespace volley
+
+#define VOLLEY_FOR_EACH_NEURON_OPERATION(X) \
+  X(NeuronForward)                          \
+  X(NeuronBackward)                         \
+  X(NeuronParameterGradient)
