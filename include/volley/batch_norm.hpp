@@ -72,8 +72,6 @@ class BatchNorm : public Layer {
   void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
   std::unique_ptr<Layer> do_clone() const override { return std::make_unique<BatchNorm>(*this); }
   void check_state() const;
-  /// One more batch; how many there are now.
-  float count_batch();
   bool reads_input_by_sample() const override { return true; }
   bool reads_gradient_by_sample() const override { return true; }
 
@@ -85,7 +83,7 @@ class BatchNorm : public Layer {
   Tensor running_mean_;
   Tensor running_var_;
   Tensor num_batches_tracked_{Shape{}};
-  std::uint64_t batches_ = 0;  // the same, exactly, beyond the 2^24 that a float counts
+  Buffer<std::uint64_t> batches_;  // (1) the same, exactly, beyond the 2^24 that a float counts
 };
 
 /// Fields of threshold-dependent batch normalisation.

@@ -27,7 +27,8 @@ namespace volley {
 // follow IEEE arithmetic (docs/math/lif.md). Derivations: docs/math.
 //
 // Each has kKind, its name in recipes and on the command line, kName, its class in Python, and kDoc, which
-// says there and here what it computes; kSecondState is what a State calls a second state variable. The
+// says there and here what it computes; kSecondState is what a State calls a second state variable, which
+// begins at second_start(), or 0. The
 // members that all share stand in each, and not in a base, so that LIFOptions{.tau = 3, .v_reset =
 // std::nullopt} can name them.
 
@@ -235,6 +236,8 @@ detach_reset holds for the reset of v, not for the b s.)";
   bool fires_at_threshold = true;
   std::optional<float> v_init;
   std::size_t refractory = 0;
+
+  float second_start() const { return w_rest; }
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {

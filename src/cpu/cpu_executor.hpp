@@ -11,8 +11,11 @@ namespace volley::cpu {
 VOLLEY_FOR_EACH_OPERATION(VOLLEY_DECLARE_OPERATION)
 #undef VOLLEY_DECLARE_OPERATION
 
-const SampleSource* defer(const ops::LinearInputGradient& op, const Signal& dy, ops::Slot& slot);
-const SampleSource* defer(const ops::NeuronBackward& op, const Signal& dy, ops::Slot& slot);
+#define VOLLEY_DECLARE_DEFERRED(Operation)                                                     \
+  const SampleSource* defer(ThreadPool& threads, const ops::Operation& op, const Signal& from, \
+                            ops::Slot& slot);
+VOLLEY_FOR_EACH_DEFERRED_OPERATION(VOLLEY_DECLARE_DEFERRED)
+#undef VOLLEY_DECLARE_DEFERRED
 void run_ahead(ThreadPool& threads, const ops::PoissonEncode& op, ops::Slot& slot);
 
 /// The CPU: operations are done when run returns, on the host's memory.
@@ -21,12 +24,12 @@ class CpuExecutor final : public Executor {
   explicit CpuExecutor(ThreadPool& threads) : threads_(threads) {}
 
   bool is_host() const override { return true; }
-  const SampleSource* defer(const ops::LinearInputGradient& op, const Signal& dy, ops::Slot& slot) override {
-    return cpu::defer(op, dy, slot);
+#define VOLLEY_DEFER_OPERATION(Operation)                                                             \
+  const SampleSource* defer(const ops::Operation& op, const Signal& from, ops::Slot& slot) override { \
+    return cpu::defer(threads_, op, from, slot);                                                      \
   }
-  const SampleSource* defer(const ops::NeuronBackward& op, const Signal& dy, ops::Slot& slot) override {
-    return cpu::defer(op, dy, slot);
-  }
+  VOLLEY_FOR_EACH_DEFERRED_OPERATION(VOLLEY_DEFER_OPERATION)
+#undef VOLLEY_DEFER_OPERATION
 
   void run_ahead(const ops::PoissonEncode& op, ops::Slot& slot) override {
     cpu::run_ahead(threads_, op, slot);

@@ -337,7 +337,8 @@ kernels::MatrixProduct product_of(const ops::LinearInputGradient& op) {
 
 void run(ThreadPool& threads, const ops::LinearInputGradient& op) { product(threads, product_of(op)); }
 
-const SampleSource* defer(const ops::LinearInputGradient& op, const Signal& dy, ops::Slot& slot) {
+const SampleSource* defer(ThreadPool&, const ops::LinearInputGradient& op, const Signal& dy,
+                          ops::Slot& slot) {
   if (op.in * op.out > kCachedWeights) return nullptr;
   Gradient& dx = ops::workspace<LinearWorkspace>(slot).dx;
   dx.dy = dy;

@@ -2,29 +2,12 @@
 
 #include "core/workspace.hpp"
 #include "cpu/cpu_executor.hpp"
+#include "cpu/neuron_place.hpp"
+#include "cpu/sample_values.hpp"
 #include "kernels/neuron.hpp"
-#include "layers/neuron_pass.hpp"
-#include "layers/sample_source.hpp"
 
 namespace volley::cpu {
 namespace {
-
-/// The values of samples [begin, end), of `size` each: where they lie, or, if a source computes them, in the
-/// thread's workspace.
-class SampleValues {
- public:
-  SampleValues(const ops::Values& values, std::size_t size, std::size_t begin, std::size_t end)
-      : in_memory_(values.source == nullptr ? values.memory + begin * size : nullptr),
-        made_(in_memory_ == nullptr ? (end - begin) * size : 0) {
-    if (in_memory_ != nullptr) return;
-    for (std::size_t n = begin; n < end; ++n) values.source->read(made_.data() + (n - begin) * size, n);
-  }
-  const float* data() { return in_memory_ != nullptr ? in_memory_ : made_.data(); }
-
- private:
-  const float* in_memory_;
-  Scratch<float> made_;
-};
 
 std::size_t neurons_of(const ops::NeuronShape& shape) { return shape.P * shape.F; }
 
@@ -105,11 +88,26 @@ void run(ThreadPool& threads, const ops::NeuronBackward& op) {
                });
 }
 
+void run(ThreadPool& threads, const ops::NeuronTrace& op) {
+  parallel_for(threads, op.shape.N, 8, [&](std::size_t begin, std::size_t end) {
+    const NeuronPlace place = place_of(begin, op.shape);
+    const ops::NeuronCarry carry{from(op.carry.before, place.neuron), {}};
+    const kernels::NeuronPotentials out{op.h + place.values, op.v + place.values,
+                                        op.threshold + place.values};
+    std::visit(
+        [&](const auto& o) {
+          kernels::neuron_trace(out, op.x + place.current, o, op.parameters, part_of(op.shape, begin, end),
+                                carry);
+        },
+        *op.neuron);
+  });
+}
+
 void run(ThreadPool&, const ops::NeuronParameterGradient& op) {
   kernels::add_neuron_gradient(op.gradient, op.partial, op.samples, op.rows, op.F, op.per_feature);
 }
 
-const SampleSource* defer(const ops::NeuronBackward& op, const Signal& dy, ops::Slot& slot) {
+const SampleSource* defer(ThreadPool&, const ops::NeuronBackward& op, const Signal& dy, ops::Slot& slot) {
   Gradient& dx = ops::workspace<NeuronWorkspace>(slot).dx;
   dx.op = op;
   dx.dy = dy;

@@ -1,6 +1,9 @@
 #include "cpu/spikes.hpp"
 
+#include <algorithm>
+
 #include "kernels/bits.hpp"
+#include "kernels/reduce.hpp"
 
 namespace volley::cpu {
 namespace {
@@ -9,40 +12,67 @@ std::size_t words_for(std::size_t bits) { return (bits + 63) / 64; }
 
 }  // namespace
 
-void to_trains(SpikesMemory& out, const ops::SpikesView& steps, ThreadPool& threads) {
+void count_by_feature(std::uint32_t* counts, const ops::SpikesView& x, std::size_t n, std::size_t steps) {
+  if (!x.trains && x.positions == 1)
+    return kernels::count_steps(counts, x.sample(n), steps, x.row_words, x.F);
+  std::fill_n(counts, x.F, 0u);
+  const std::uint64_t* row = x.sample(n);
+  if (x.trains) {
+    const std::uint32_t* const active = x.active + n * x.F;
+    if (steps == x.T) return kernels::count_trains(counts, row, active, x.active_count[n], x.row_words);
+    for (std::size_t a = 0; a < x.active_count[n]; ++a, row += x.row_words)
+      kernels::for_each_bit_from(row, 0, steps, [&](std::size_t) { ++counts[active[a]]; });
+    return;
+  }
+  const std::size_t words = x.row_words / x.positions;
+  for (std::size_t p = 0; p < steps * x.positions; ++p, row += words) {
+    kernels::for_each_bit_from(row, 0, words * 64,
+                               [&](std::size_t c) { ++counts[c * x.positions + p % x.positions]; });
+  }
+}
+
+void to_trains(std::uint64_t* words, std::uint32_t* active, std::uint32_t* active_count,
+               const ops::SpikesView& steps, ThreadPool& threads) {
   const std::size_t row = words_for(steps.T), F = steps.F;
-  out.words.resize(steps.N * F * row);
-  out.active.resize(steps.N * F);
-  out.active_count.resize(steps.N);
-  std::uint64_t* words = out.words.data();
-  std::uint32_t *active = out.active.data(), *count = out.active_count.data();
   parallel_for(threads, steps.N, 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = begin; n < end; ++n) {
-      count[n] = static_cast<std::uint32_t>(
+      active_count[n] = static_cast<std::uint32_t>(
           kernels::steps_to_trains(words + n * F * row, active + n * F, steps.sample(n), steps.T, F));
     }
   });
-  out.view = {.N = steps.N,
-              .T = steps.T,
-              .F = F,
-              .trains = true,
-              .row_words = row,
-              .words = words,
-              .active = active,
-              .active_count = count};
 }
 
-void to_steps(SpikesMemory& out, const ops::SpikesView& trains, ThreadPool& threads) {
+void to_steps(std::uint64_t* words, const ops::SpikesView& trains, ThreadPool& threads) {
   const std::size_t row = words_for(trains.F), F = trains.F;
-  out.words.resize(trains.N * trains.T * row);
-  std::uint64_t* words = out.words.data();
   parallel_for(threads, trains.N, 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = begin; n < end; ++n) {
       kernels::trains_to_steps(words + n * trains.T * row, trains.sample(n), trains.active + n * F,
                                trains.active_count[n], trains.T, F);
     }
   });
-  out.view = {.N = trains.N, .T = trains.T, .F = F, .row_words = row, .words = words};
+}
+
+void to_trains(SpikesMemory& out, const ops::SpikesView& steps, ThreadPool& threads) {
+  const std::size_t row = words_for(steps.T);
+  out.words.resize(steps.N * steps.F * row);
+  out.active.resize(steps.N * steps.F);
+  out.active_count.resize(steps.N);
+  to_trains(out.words.data(), out.active.data(), out.active_count.data(), steps, threads);
+  out.view = {.N = steps.N,
+              .T = steps.T,
+              .F = steps.F,
+              .trains = true,
+              .row_words = row,
+              .words = out.words.data(),
+              .active = out.active.data(),
+              .active_count = out.active_count.data()};
+}
+
+void to_steps(SpikesMemory& out, const ops::SpikesView& trains, ThreadPool& threads) {
+  const std::size_t row = words_for(trains.F);
+  out.words.resize(trains.N * trains.T * row);
+  to_steps(out.words.data(), trains, threads);
+  out.view = {.N = trains.N, .T = trains.T, .F = trains.F, .row_words = row, .words = out.words.data()};
 }
 
 }  // namespace volley::cpu

@@ -16,7 +16,16 @@ struct SpikesMemory {
   ops::SpikesView view;  // of these
 };
 
-/// The same spikes in the other order, row-major.
+/// counts (F) = how often each feature of sample n, as features are numbered, fired in its first `steps`
+/// steps.
+void count_by_feature(std::uint32_t* counts, const ops::SpikesView& x, std::size_t n, std::size_t steps);
+
+/// The same spikes in the other order, row-major: (N, F, ceil(T / 64)) words with the lists of the features,
+/// or (N, T, ceil(F / 64)).
+void to_trains(std::uint64_t* words, std::uint32_t* active, std::uint32_t* active_count,
+               const ops::SpikesView& steps, ThreadPool& threads);
+void to_steps(std::uint64_t* words, const ops::SpikesView& trains, ThreadPool& threads);
+/// The same to memory of their own.
 void to_trains(SpikesMemory& out, const ops::SpikesView& steps, ThreadPool& threads);
 void to_steps(SpikesMemory& out, const ops::SpikesView& trains, ThreadPool& threads);
 

@@ -3,6 +3,7 @@
 #include <volley/encoder.hpp>
 
 #include "layers/spike_words.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
@@ -24,7 +25,7 @@ Signal Periodic::do_encode(const Dataset& data, std::span<const std::uint32_t> s
   Saved& saved = tape.saved<Saved>();
   const Signal once = of_->encode(data, samples, options_.period, draw, tape.child(0));
   const bool turn = SpikeWords::in_trains(once.spikes());
-  if (turn) SpikeWords::to_steps(saved.one_period, once.spikes(), tape.threads());
+  if (turn) SpikeWords::to_steps(saved.one_period, once.spikes(), executor_of(tape));
   const Spikes& period = turn ? saved.one_period : once.spikes();
   std::uint64_t* all =
       SpikeWords::make_steps(saved.spikes, once.shape().from(2).after({samples.size(), steps}));

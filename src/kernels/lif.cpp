@@ -171,9 +171,19 @@ void backward_any(const NeuronGradients& out, const float* ds, const float* x, c
   });
 }
 
-NeuronKernels<IFOptions> if_kernels() { return {forward_any<IFOptions>, backward_any<IFOptions>}; }
-NeuronKernels<LIFOptions> lif_kernels() { return {forward_any<LIFOptions>, backward_any<LIFOptions>}; }
-NeuronKernels<PLIFOptions> plif_kernels() { return {forward_any<PLIFOptions>, backward_any<PLIFOptions>}; }
+template <class Options>
+void trace_any(const NeuronPotentials& out, const float* x, const Options& o, const NeuronParameters& p,
+               const NeuronShape& shape, const NeuronCarry& carry) {
+  with_neuron(o, p, [&](const auto& neuron) { trace(out, x, neuron, shape, carry); });
+}
+
+template <class Options>
+NeuronKernels<Options> kernels_any() {
+  return {forward_any<Options>, backward_any<Options>, trace_any<Options>};
+}
+NeuronKernels<IFOptions> if_kernels() { return kernels_any<IFOptions>(); }
+NeuronKernels<LIFOptions> lif_kernels() { return kernels_any<LIFOptions>(); }
+NeuronKernels<PLIFOptions> plif_kernels() { return kernels_any<PLIFOptions>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels

@@ -332,7 +332,10 @@ HWY_INLINE void backward_slices(const BackwardArrays a, const Neuron& neuron, co
                      ? hn::Zero(d)
                      : load_slice<kFull>(a.out.state[k] + slice[i].neuron, slice[i].lanes);
     }
-    for (std::size_t k = 0; k < kParameters; ++k) dp[i][k] = hn::Zero(d);
+    for (std::size_t k = 0; k < kParameters; ++k) {
+      const bool adds = a.out.add_parameters && a.out.parameter[k] != nullptr;
+      dp[i][k] = adds ? load_slice<kFull>(a.out.parameter[k] + slice[i].neuron, slice[i].lanes) : hn::Zero(d);
+    }
   }
   for (std::size_t t = shape.T; t-- > 0;) {
     for (std::size_t i = 0; i < kCount; ++i) {
@@ -406,6 +409,27 @@ HWY_NOINLINE void backward(const NeuronGradients& out, const float* ds, const fl
   }
 }
 
+/// What the neurons did, slice by slice.
+template <class Neuron>
+HWY_NOINLINE void trace(const NeuronPotentials& out, const float* x, const Neuron& neuron,
+                        const NeuronShape& shape, const NeuronCarry& carry) {
+  const std::size_t step = shape.P * shape.F;
+  for (std::size_t j = 0; j < slices_of(shape); ++j) {
+    const Slice slice = slice_at(j, shape);
+    const NeuronsOf<Neuron, 1> neurons(neuron, &slice);
+    VF z[Neuron::kStates];
+    begin_slice<false>(z, neurons[0], carry, slice);
+    for (std::size_t t = 0; t < shape.T; ++t) {
+      const std::size_t at = slice.values + t * step;
+      neurons[0].charge(z, load_first(x + slice.current + (shape.constant ? 0 : t * step), slice.lanes));
+      store_first(z[0], out.h + at, slice.lanes);
+      store_first(hn::Sub(z[0], neurons[0].above(z)), out.threshold + at, slice.lanes);
+      neurons[0].reset(z, neurons[0].fired(z));
+      store_first(z[0], out.v + at, slice.lanes);
+    }
+  }
+}
+
 /// The neuron that options and parameters describe.
 template <class Neuron, class Options>
 HWY_INLINE Neuron neuron_from(const Options& o, const NeuronParameters& p) {
@@ -435,10 +459,20 @@ void backward_of(const NeuronGradients& out, const float* ds, const float* x, co
   backward(out, ds, x, neuron, derivative, shape, carry, scratch);
 }
 
+template <class Neuron, class Options>
+void trace_of(const NeuronPotentials& out, const float* x, const Options& o, const NeuronParameters& p,
+              const NeuronShape& shape, const NeuronCarry& carry) {
+  const Neuron neuron = neuron_from<Neuron>(o, p);
+  if (o.refractory > 0) return trace(out, x, Refractory<Neuron>(neuron, o.refractory), shape, carry);
+  trace(out, x, neuron, shape, carry);
+}
+
 /// This target's kernels of a Neuron that its Options describe; every surrogate goes by tile.
 template <class Neuron, class Options>
 NeuronKernels<Options> kernels_of() {
-  return {forward_of<Neuron, Options>, backward_of<Neuron, Options>};
+  static_assert(Neuron::kStates == 1 + (requires { Options::kSecondState; } ? 1 : 0),
+                "the options of a neuron name its second state: kSecondState");
+  return {forward_of<Neuron, Options>, backward_of<Neuron, Options>, trace_of<Neuron, Options>};
 }
 
 }  // namespace HWY_NAMESPACE

@@ -47,6 +47,11 @@ NeuronReset reset_of(const Options& o) {
           .detached = o.detach_reset};
 }
 
+/// What neurons did: h after charge, v after the step, and the threshold, (N, T, P, F) each.
+struct NeuronPotentials {
+  float *h, *v, *threshold;
+};
+
 /// The kernels of one kind of neuron, as one instruction set has them.
 template <class Options>
 struct NeuronKernels {
@@ -55,6 +60,8 @@ struct NeuronKernels {
   void (*backward)(const NeuronGradients& gradients, const float* ds, const float* x, const Options& neuron,
                    const NeuronParameters& p, const NeuronShape& shape, const NeuronCarry& carry,
                    float* scratch);
+  void (*trace)(const NeuronPotentials& out, const float* x, const Options& neuron, const NeuronParameters& p,
+                const NeuronShape& shape, const NeuronCarry& carry);
 };
 
 /// Those of the instruction set in use. Specialised for each kind in its kernel unit; twins in reference/.
@@ -76,6 +83,13 @@ void neuron_backward(const NeuronGradients& gradients, const float* ds, const fl
                      const NeuronParameters& p, const NeuronShape& shape, float* scratch,
                      const NeuronCarry& carry = {}) {
   neuron_kernels<Options>().backward(gradients, ds, x, neuron, p, shape, carry, scratch);
+}
+
+/// The potentials of a pass over the currents x, from carry.before on.
+template <class Options>
+void neuron_trace(const NeuronPotentials& out, const float* x, const Options& neuron,
+                  const NeuronParameters& p, const NeuronShape& shape, const NeuronCarry& carry) {
+  neuron_kernels<Options>().trace(out, x, neuron, p, shape, carry);
 }
 
 /// gradient (1 or F) += the sums of `partial` (samples, rows, F) over samples and rows, and over F,

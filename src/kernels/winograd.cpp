@@ -1,7 +1,5 @@
 #include "kernels/winograd.hpp"
 
-#include "reference/winograd.hpp"
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/winograd.cpp"
 #include "kernels/simd_targets.hpp"
@@ -148,6 +146,24 @@ namespace volley::kernels {
 
 HWY_EXPORT(winograd);
 
+namespace {
+
+/// (C7) The taps g (3, 3) between two channels, transformed: u (4, 4).
+void transform_taps(float* u, const float* g) {
+  const auto spread = [](float* to, const float* from, std::size_t to_step, std::size_t from_step) {
+    const float a = from[0], b = from[from_step], c = from[2 * from_step];
+    to[0] = a;
+    to[to_step] = (a + b + c) / 2;
+    to[2 * to_step] = (a - b + c) / 2;
+    to[3 * to_step] = c;
+  };
+  float rows[12];  // (4, 3)
+  for (std::size_t c = 0; c < 3; ++c) spread(rows + c, g + c, 3, 3);
+  for (std::size_t r = 0; r < 4; ++r) spread(u + 4 * r, rows + 3 * r, 1, 1);
+}
+
+}  // namespace
+
 void winograd(float* y, const float* x, const float* weights, const float* zeros, const WinogradShape& shape,
               std::size_t pictures, float* scratch) {
   HWY_DYNAMIC_DISPATCH(winograd)(y, x, weights, zeros, shape, pictures, scratch);
@@ -157,7 +173,7 @@ void winograd_weights_backward(float* to, const float* weight, std::size_t in, s
   for (std::size_t j = 0; j < in * out; ++j) {
     float taps[9], places[kWinogradPlaces];
     for (std::size_t k = 0; k < 9; ++k) taps[k] = weight[j * 9 + 8 - k];  // turned
-    reference::winograd_taps(places, taps);
+    transform_taps(places, taps);
     for (std::size_t k = 0; k < kWinogradPlaces; ++k) to[k * in * out + j] = places[k];
   }
 }

@@ -29,16 +29,16 @@ class Carry {
     used_ = tape.state() != nullptr;
     if (used_) take(tape, x, all());
   }
-  /// The array before the pass, kept for backward, and the one that it leaves; null where there is no state.
-  const float* before(std::size_t k) const { return used_ ? before_[k].data() : nullptr; }
-  float* after(std::size_t k) { return used_ ? after_[k].data() : nullptr; }
-  /// The same for the operations of a device.
+  /// For the operations of a device: the arrays before the pass, kept for backward, and those that it leaves;
+  /// null where there is no state.
   ops::NeuronCarry arrays(Executor& device) {
+    ops::NeuronCarry arrays = before(device);
+    for (std::size_t k = 0; k < count(); ++k) arrays.after[k] = device.write(after_[k]);
+    return arrays;
+  }
+  ops::NeuronCarry before(Executor& device) const {
     ops::NeuronCarry arrays;
-    for (std::size_t k = 0; k < count(); ++k) {
-      arrays.before[k] = device.read(before_[k]);
-      arrays.after[k] = device.write(after_[k]);
-    }
+    for (std::size_t k = 0; k < count(); ++k) arrays.before[k] = device.read(before_[k]);
     return arrays;
   }
   /// Arrays; 0 where there is no state.
@@ -48,17 +48,10 @@ class Carry {
 
   /// At the beginning of a backward.
   void begin_backward(const Tape& tape);
-  /// The gradient of the array after the pass, to be replaced by that of the array before it; null where the
-  /// backward has no state.
-  float* gradient(std::size_t k) { return graded_ ? after_[k].data() : nullptr; }
-  /// The arrays before the pass, and the gradients, for the operations of a device.
-  ops::NeuronCarry before(Executor& device) const {
-    ops::NeuronCarry arrays;
-    for (std::size_t k = 0; k < count(); ++k) arrays.before[k] = device.read(before_[k]);
-    return arrays;
-  }
-  std::array<float*, ops::kMaxNeuronStates> gradients(Executor& device) {
-    std::array<float*, ops::kMaxNeuronStates> arrays{};
+  /// The gradients of the arrays after the pass, to be replaced by those of the arrays before it; null where
+  /// the backward has no state.
+  std::array<float*, ops::kMaxCarried> gradients(Executor& device) {
+    std::array<float*, ops::kMaxCarried> arrays{};
     for (std::size_t k = 0; graded_ && k < after_.size(); ++k) arrays[k] = device.update(after_[k]);
     return arrays;
   }
@@ -73,11 +66,5 @@ class Carry {
   std::vector<Carried> all_;
   std::vector<Buffer<float>> before_, after_;
 };
-
-/// The number `offset` of an array, or of none.
-template <class Number>
-Number* at(Number* array, std::size_t offset) {
-  return array != nullptr ? array + offset : nullptr;
-}
 
 }  // namespace volley

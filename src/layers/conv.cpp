@@ -9,12 +9,29 @@
 
 #include <volley/error.hpp>
 
+#include "core/numerics.hpp"
 #include "core/philox.hpp"
-#include "layers/conv_pass.hpp"
 #include "layers/layer_access.hpp"
+#include "layers/taps.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
+
+/// The sizes of one pass. Along one dimension a picture has height 1.
+struct Pass {
+  Size2 x, y;      // the pictures that go in and come out
+  Shape features;  // of the signal that comes out
+};
+
+struct Saved {
+  Signal x;  // channels-last
+  Tensor y;
+  TapTable taps;         // of outputs on inputs
+  TapTable turned_taps;  // of inputs on outputs
+  ops::ConvShape shape;
+  ops::Slot slot;
+};
 
 Size2 pair_of(const Size2& size, std::size_t) { return size; }
 std::string text_of(const Size2& size) { return size.text(); }
@@ -63,7 +80,7 @@ std::size_t transposed_outputs(std::size_t size, std::size_t extent, std::size_t
 }
 
 /// The sizes of a pass for features that `sizes` can take.
-ConvPass pass_of(std::string_view kind, const detail::ConvSizes& sizes, const Shape& features) {
+Pass pass_of(std::string_view kind, const detail::ConvSizes& sizes, const Shape& features) {
   const std::size_t rank = sizes.pictures ? 3 : 2;
   if (features.rank() != rank || features[0] != sizes.in || features.size() == 0) {
     throw ShapeError(kind,
@@ -71,7 +88,7 @@ ConvPass pass_of(std::string_view kind, const detail::ConvSizes& sizes, const Sh
                      features);
   }
   const Window& w = sizes.window;
-  ConvPass pass{.sizes = sizes, .x = {sizes.pictures ? features[1] : 1, features[rank - 1]}};
+  Pass pass{.x = {sizes.pictures ? features[1] : 1, features[rank - 1]}};
   if (sizes.transposed) {
     pass.y = {transposed_outputs(pass.x.h, w.extent().h, w.stride.h, w.padding.h, sizes.output_padding.h),
               transposed_outputs(pass.x.w, w.extent().w, w.stride.w, w.padding.w, sizes.output_padding.w)};
@@ -92,6 +109,26 @@ ConvPass pass_of(std::string_view kind, const detail::ConvSizes& sizes, const Sh
   }
   pass.features = sizes.pictures ? Shape{sizes.out, pass.y.h, pass.y.w} : Shape{sizes.out, pass.y.w};
   return pass;
+}
+
+/// What the positions of y see in x, or, `turned`, those of x in y: of the convolution that the sizes
+/// describe, which maps y to x where the layer is transposed.
+void make_taps(TapTable& taps, const detail::ConvSizes& sizes, const Size2& x, const Size2& y, bool turned) {
+  const Size2 picture = sizes.transposed ? y : x, outputs = sizes.transposed ? x : y;
+  if (turned == sizes.transposed) {
+    TapTable::window(taps, sizes.window, picture, outputs);
+  } else {
+    TapTable::turned_window(taps, sizes.window, picture, outputs);
+  }
+}
+
+/// Whether dx goes by Winograd's algorithm, which adds in another order. A question of the shape alone.
+bool takes_winograd(const detail::ConvSizes& sizes) {
+  constexpr std::size_t kChannels = numerics::kWinogradChannels;  // with fewer its transforms cost too much
+  const Window& w = sizes.window;
+  return !sizes.transposed && w.kernel_size == Size2{3, 3} && w.stride == Size2{1, 1} &&
+         w.dilation == Size2{1, 1} && w.padding.h <= 2 && w.padding.w <= 2 &&
+         sizes.in / sizes.groups >= kChannels && sizes.out / sizes.groups >= kChannels;
 }
 
 }  // namespace
@@ -116,7 +153,7 @@ Shape Convolution::weight_shape() const {
 
 /// Each weight meets every output of a convolution, and every input of a transposed one.
 std::size_t Convolution::macs(const Shape& features) const {
-  const ConvPass pass = pass_of(kind(), sizes_, features);
+  const Pass pass = pass_of(kind(), sizes_, features);
   return weight_shape().size() * (sizes_.transposed ? pass.x : pass.y).area();
 }
 
@@ -150,14 +187,64 @@ void Convolution::check_parameters() const {
 
 Signal Convolution::do_forward(const Signal& x, Tape& tape) const {
   check_parameters();
-  return conv_forward(pass_of(kind(), sizes_, x.shape().from(2)), x, weight_.value.data(),
-                      sizes_.bias ? bias_.value.data() : nullptr, tape);
+  const Pass pass = pass_of(kind(), sizes_, x.shape().from(2));
+  Executor& device = executor_of(tape);
+  Saved& saved = tape.saved<Saved>();
+  saved.x = x;
+  make_taps(saved.taps, sizes_, pass.x, pass.y, false);
+  saved.shape = {.N = x.samples(),
+                 .S = x.stored_steps(),
+                 .groups = sizes_.groups,
+                 .in = sizes_.in / sizes_.groups,
+                 .out = sizes_.out / sizes_.groups,
+                 .x = pass.x,
+                 .y = pass.y,
+                 .taps = saved.taps.view(device),
+                 .transposed = sizes_.transposed};
+  ops::ConvForward op{.shape = saved.shape,
+                      .x = view_of(x, device),
+                      .weight = device.read(weight_.value),
+                      .bias = sizes_.bias ? device.read(bias_.value) : nullptr,
+                      .slot = &saved.slot};
+  const Shape shape = pass.features.after({x.samples(), x.steps()});
+  if (TapeAccess::y_by_sample(tape)) {
+    if (const SampleSource* y = device.defer(op, x, saved.slot); y != nullptr)
+      return SignalAccess::make(*y, shape, Layout::channels_last, x.stored_steps());
+  }
+  saved.y.resize(stored_shape(shape, Layout::channels_last, x.stored_steps()));
+  op.y = device.write(saved.y);
+  device.run(op);
+  return {saved.y, shape, Layout::channels_last};
 }
 
 Signal Convolution::do_backward(Tape& tape, const Signal& dy) {
   check_parameters();
-  return conv_backward(tape, dy, weight_.value.data(), weight_.gradient.data(),
-                       sizes_.bias ? bias_.gradient.data() : nullptr);
+  Executor& device = executor_of(tape);
+  Saved& saved = tape.saved<Saved>();
+  const Signal& x = saved.x;
+  ops::ConvBackward op{.shape = saved.shape,
+                       .winograd = takes_winograd(sizes_),
+                       .before = {2 - sizes_.window.padding.h, 2 - sizes_.window.padding.w},
+                       .x = view_of(x, device),
+                       .dy = operand_of(dy, device),
+                       .weight = device.read(weight_.value),
+                       .dweight = device.update(weight_.gradient),
+                       .dbias = sizes_.bias ? device.update(bias_.gradient) : nullptr,
+                       .slot = &saved.slot};
+  op.shape.taps = saved.taps.view(device);
+  if (!tape.needs_input_gradient()) {
+    device.run(op);
+    return {};
+  }
+  if (!op.winograd) {
+    make_taps(saved.turned_taps, sizes_, saved.shape.x, saved.shape.y, true);
+    op.turned = saved.turned_taps.view(device);
+  }
+  Tensor& dx = tape.dx_memory();
+  dx.resize(x.stored_shape());
+  op.dx = device.write(dx);
+  device.run(op);
+  return {dx, x.shape(), Layout::channels_last};
 }
 
 }  // namespace volley

@@ -8,12 +8,8 @@
 
 #include <volley/error.hpp>
 
-#include "core/workspace.hpp"
-#include "kernels/batch_norm.hpp"
-#include "kernels/block_tree.hpp"
 #include "layers/layer_access.hpp"
-#include "layers/signal_forms.hpp"
-#include "reference/group_norm.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
@@ -21,45 +17,22 @@ namespace {
 struct Saved {
   Signal x;
   Tensor y;
-  std::vector<reference::ChannelStatistics> statistics;  // (N, parts of a sample, groups)
-  Buffer<double> sample_sums;                            // (N, 2, C): of dweight and of dbias
+  Buffer<ops::ChannelStatistics> statistics;  // (N, parts of a sample, groups)
+  ops::Slot slot;
 };
 
-/// A sample is `parts` parts (rows, C), each of which is normalised by itself, in groups.
-struct Sizes {
-  std::size_t C, groups, rows, parts;
-
-  Sizes(const Signal& x, std::size_t channels, std::size_t channel_groups)
-      : C(channels), groups(std::max<std::size_t>(1, channel_groups)) {
-    const std::size_t places = x.features() / C;
-    rows = channel_groups > 0 ? places : 1;
-    parts = x.stored_steps() * places / rows;
-  }
-  std::size_t part_size() const { return rows * C; }
-  std::size_t sample_size() const { return parts * part_size(); }
-};
-
-/// sums (size) += the sum of sample_sums (N, size) over the samples: those of a block in double, rounded,
-/// then the tree of docs/decisions/order.md. The sums of a sample are `row` numbers behind those of the one
-/// before.
-void add_over_samples(float* sums, const double* sample_sums, std::size_t N, std::size_t row,
-                      std::size_t size) {
-  Scratch<double> block(size);
-  Scratch<float> memory(kernels::BlockTree<float>::memory(size, N));
-  kernels::BlockTree<float> tree(memory.data(), size, N);
-  kernels::for_each_block(N, [&](std::size_t first, std::size_t count) {
-    std::fill_n(block.data(), size, 0.0);
-    for (std::size_t n = first; n < first + count; ++n)
-      kernels::add_to(block.data(), sample_sums + n * row, size);
-    std::transform(block.data(), block.data() + size, tree.sums(),
-                   [](double sum) { return static_cast<float>(sum); });
-    tree.close_block();
-  });
-  kernels::add_to(sums, tree.root(), size);
+/// `groups` of channels over all positions of a step; 0: each position by itself.
+ops::SampleNormShape norm_shape(const Signal& x, std::size_t channels, std::size_t groups) {
+  const std::size_t places = x.features() / channels, rows = groups > 0 ? places : 1;
+  return {.N = x.samples(),
+          .parts = x.stored_steps() * places / rows,
+          .rows = rows,
+          .C = channels,
+          .groups = std::max<std::size_t>(1, groups)};
 }
 
-const float* values_or_null(const Parameter& parameter, bool has) {
-  return has ? parameter.value.data() : nullptr;
+const float* values_or_null(const Parameter& parameter, bool has, Executor& device) {
+  return has ? device.read(parameter.value) : nullptr;
 }
 
 GroupNormOptions checked(const GroupNormOptions& options) {
@@ -115,63 +88,39 @@ void SampleNorm::check_parameters() const {
 
 Signal SampleNorm::do_forward(const Signal& x, Tape& tape) const {
   check_parameters();
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
-  const Sizes s(x, shape_.size(), groups_);
+  const ops::SampleNormShape shape = norm_shape(x, shape_.size(), groups_);
   saved.y.resize(x.stored_shape());
-  saved.statistics.resize(x.samples() * s.parts * s.groups);
-  parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    Scratch<double> sums(2 * s.C);
-    Scratch<float> numbers(2 * s.C);
-    double *sum = sums.data(), *squares = sum + s.C;
-    float *scale = numbers.data(), *offset = scale + s.C;
-    for (std::size_t part = begin * s.parts; part < end * s.parts; ++part) {
-      const float* from = x.values() + part * s.part_size();
-      reference::ChannelStatistics* statistics = saved.statistics.data() + part * s.groups;
-      kernels::channel_sums(sum, squares, from, from, s.rows, s.C);
-      reference::group_statistics(statistics, sum, squares, s.rows, s.C, s.groups, static_cast<double>(eps_));
-      reference::group_norm_forward_coefficients(scale, offset, statistics,
-                                                 values_or_null(weight_, has_weight_),
-                                                 values_or_null(bias_, has_bias_), s.C, s.groups);
-      kernels::batch_norm_forward(saved.y.data() + part * s.part_size(), from, scale, offset, s.rows, s.C);
-    }
-  });
+  saved.statistics.resize(shape.N * shape.parts * shape.groups);
+  device.run(ops::SampleNormForward{.shape = shape,
+                                    .x = values_of(x, device),
+                                    .weight = values_or_null(weight_, has_weight_, device),
+                                    .bias = values_or_null(bias_, has_bias_, device),
+                                    .eps = static_cast<double>(eps_),
+                                    .statistics = device.write(saved.statistics),
+                                    .y = device.write(saved.y)});
   return x.with_values(saved.y);
 }
 
 Signal SampleNorm::do_backward(Tape& tape, const Signal& dy) {
   check_parameters();
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
   const Signal& x = saved.x;
-  const Sizes s(x, shape_.size(), groups_);
   Tensor* dx = tape.needs_input_gradient() ? &tape.dx_memory() : nullptr;
   if (dx != nullptr) dx->resize(x.stored_shape());
-  saved.sample_sums.resize(x.samples() * 2 * s.C);
-  saved.sample_sums.zero();
-  parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    Scratch<double> sums(2 * s.C);
-    Scratch<float> numbers(3 * s.C);
-    double *sum = sums.data(), *dot = sum + s.C;
-    float *scale = numbers.data(), *slope = scale + s.C, *offset = slope + s.C;
-    for (std::size_t part = begin * s.parts; part < end * s.parts; ++part) {
-      const std::size_t first = part * s.part_size();
-      const float *x_values = x.values() + first, *dy_values = dy.values() + first;
-      double* dweight = saved.sample_sums.data() + part / s.parts * 2 * s.C;
-      kernels::channel_sums(sum, dot, x_values, dy_values, s.rows, s.C);
-      reference::group_norm_backward_coefficients(
-          scale, slope, offset, dweight, dweight + s.C, sum, dot, saved.statistics.data() + part * s.groups,
-          values_or_null(weight_, has_weight_), s.rows, s.C, s.groups);
-      if (dx == nullptr) continue;
-      kernels::batch_norm_backward(dx->data() + first, dy_values, x_values, scale, slope, offset, s.rows,
-                                   s.C);
-    }
-  });
-  if (x.samples() == 0) return dx != nullptr ? x.with_values(*dx) : Signal{};
-  const double* sums = saved.sample_sums.data();
-  if (has_weight_) add_over_samples(weight_.gradient.data(), sums, x.samples(), 2 * s.C, s.C);
-  if (has_bias_) add_over_samples(bias_.gradient.data(), sums + s.C, x.samples(), 2 * s.C, s.C);
-  if (dx == nullptr) return {};
-  return x.with_values(*dx);
+  device.run(ops::SampleNormBackward{.shape = norm_shape(x, shape_.size(), groups_),
+                                     .x = values_of(x, device),
+                                     .dy = values_of(dy, device),
+                                     .weight = values_or_null(weight_, has_weight_, device),
+                                     .statistics = device.read(saved.statistics),
+                                     .dweight = has_weight_ ? device.update(weight_.gradient) : nullptr,
+                                     .dbias = has_bias_ ? device.update(bias_.gradient) : nullptr,
+                                     .dx = dx != nullptr ? device.write(*dx) : nullptr,
+                                     .slot = &saved.slot});
+  return dx != nullptr ? x.with_values(*dx) : Signal{};
 }
 
 GroupNorm::GroupNorm(const GroupNormOptions& options)

@@ -11,7 +11,7 @@
 
 #include "layers/layer_access.hpp"
 #include "layers/signal_forms.hpp"
-#include "ops/executor.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
@@ -164,7 +164,7 @@ Signal Layer::forward(const Signal& x, Tape& tape, State* state) const {
   pass.layer = 0;
   pass.carried = TapeAccess::begin_state(tape, state);
   pass.given = x;
-  pass.x = in_form(x, form, pass.x_memory, tape.threads(), reads_input_by_sample());
+  pass.x = in_form(x, form, pass.x_memory, executor_of(tape), reads_input_by_sample());
   const Signal y = do_forward(pass.x, tape);
   check_output(kind(), y, expected);
   pass.y = y;
@@ -192,10 +192,11 @@ Signal Layer::backward(Tape& tape, const Signal& dy, State* state) {
   const LayerInUse layer_in_use(use_.users(), true, kind());
   const bool by_sample = source_of(dy) == nullptr || reads_gradient_by_sample();
   const bool fits = by_sample && dy.layout() == pass.y.layout() && dy.stored_steps() == pass.y.stored_steps();
-  const Signal dx = do_backward(tape, fits ? dy : in_form_of(pass.y, dy, pass.dy_memory, tape.threads()));
+  Executor& device = executor_of(tape);
+  const Signal dx = do_backward(tape, fits ? dy : in_form_of(pass.y, dy, pass.dy_memory, device));
   if (!tape.needs_input_gradient()) return {};
   check_gradient(kind(), "dx", dx, pass.x);
-  return in_form_of(pass.given, dx, pass.dx_memory, tape.threads());
+  return in_form_of(pass.given, dx, pass.dx_memory, device);
 }
 
 std::size_t Layer::macs(const Shape&) const { return 0; }

@@ -1,10 +1,7 @@
 #include <volley/neuron.hpp>
 
-#include <algorithm>
-
-#include "core/workspace.hpp"
 #include "layers/carry.hpp"
-#include "reference/li.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
@@ -15,9 +12,9 @@ struct Saved {
   Carry carry;
 };
 
-reference::LIParameters<float> lower(const LIOptions& o) {
-  return {.tau = o.tau, .decay_input = o.decay_input};
-}
+/// What v keeps, and what it takes of the current. Near tau = 1 a difference of floats would have no digits.
+float decay_of(const LIOptions& o) { return static_cast<float>(1 - 1 / static_cast<double>(o.tau)); }
+float gain_of(const LIOptions& o) { return o.decay_input ? 1 / o.tau : 1.0f; }
 
 }  // namespace
 
@@ -28,41 +25,41 @@ Form LI::reads(const Shape&) const {
 }
 
 Signal LI::do_forward(const Signal& x, Tape& tape) const {
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
-  const std::size_t T = x.steps();
-  const std::size_t F = x.features();
-  saved.v.resize(stored_shape(x.shape(), x.layout(), T));
+  saved.v.resize(stored_shape(x.shape(), x.layout(), x.steps()));
   saved.carry.begin_forward(tape, x, [] { return std::vector<Carried>{{"v", 0.0f}}; });
-  parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) {
-      reference::li_forward(saved.v.data() + n * T * F, x.values() + n * x.stored_steps() * F,
-                            lower(options_), T, F, x.constant(), at(saved.carry.before(0), n * F));
-      if (float* after = saved.carry.after(0)) {
-        std::copy_n(saved.v.data() + (n * T + T - 1) * F, F, after + n * F);
-      }
-    }
-  });
+  const ops::NeuronCarry carry = saved.carry.arrays(device);
+  device.run(ops::LIForward{.decay = decay_of(options_),
+                            .gain = gain_of(options_),
+                            .N = x.samples(),
+                            .T = x.steps(),
+                            .F = x.features(),
+                            .constant = x.constant(),
+                            .x = values_of(x, device),
+                            .v = device.write(saved.v),
+                            .before = carry.before[0],
+                            .after = carry.after[0]});
   saved.carry.end_forward(tape);
   return Signal(saved.v, x.shape(), x.layout());
 }
 
 Signal LI::do_backward(Tape& tape, const Signal& dy) {
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
   const Signal& x = saved.x;
-  const std::size_t T = x.steps();
-  const std::size_t F = x.features();
   saved.dx.resize(x.stored_shape());
   saved.carry.begin_backward(tape);
-  parallel_for(tape.threads(), x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    Scratch<float> none(F);
-    for (std::size_t n = begin; n < end; ++n) {
-      float* carry = saved.carry.gradient(0);
-      reference::li_backward(saved.dx.data() + n * x.stored_steps() * F,
-                             carry != nullptr ? carry + n * F : none.data(), dy.values() + n * T * F,
-                             lower(options_), T, F, x.constant(), carry != nullptr);
-    }
-  });
+  device.run(ops::LIBackward{.decay = decay_of(options_),
+                             .gain = gain_of(options_),
+                             .N = x.samples(),
+                             .T = x.steps(),
+                             .F = x.features(),
+                             .constant = x.constant(),
+                             .dv = values_of(dy, device),
+                             .dx = device.write(saved.dx),
+                             .carry = saved.carry.gradients(device)[0]});
   saved.carry.end_backward(tape);
   return x.with_values(saved.dx);
 }

@@ -3,18 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include <volley/error.hpp>
 
 #include "layers/carry.hpp"
 #include "layers/layer_access.hpp"
-#include "layers/neuron_membrane.hpp"
 #include "layers/neuron_pass.hpp"
 #include "layers/signal_forms.hpp"
 #include "layers/views.hpp"
-#include "reference/neurons.hpp"
 
 namespace volley {
 namespace {
@@ -50,18 +47,6 @@ std::size_t channels_of(const AnyNeuron& options) {
 }
 
 Shape parameter_shape(const AnyNeuron& options) { return {std::max<std::size_t>(1, channels_of(options))}; }
-
-ops::NeuronParameters lower(const std::vector<Parameter>& numbers, bool per_feature, Executor& device) {
-  ops::NeuronParameters lowered{.per_feature = per_feature};
-  for (std::size_t k = 0; k < numbers.size(); ++k) lowered.value[k] = device.read(numbers[k].value);
-  return lowered;
-}
-
-/// Real values in memory, or what computes them.
-ops::Values read(const Signal& x, Executor& device) {
-  if (const SampleSource* source = source_of(x); source != nullptr) return {.source = source};
-  return {.memory = values_of(x, device)};
-}
 
 }  // namespace
 
@@ -103,20 +88,25 @@ std::vector<Carried> carried_by(const AnyNeuron& options) {
   std::vector<Carried> all;
   std::visit(
       [&](const auto& o) {
-        reference::with_neuron_of<float>(o, [&]<class Neuron>(const Neuron& neuron) {
-          constexpr std::size_t kNamed =
-              1 + (requires { o.kSecondState; } ? 1 : 0) + (requires { neuron.steps; } ? 1 : 0);
-          static_assert(Neuron::kStates == kNamed,
-                        "the options of a neuron name its second state: kSecondState");
-          std::array<float, Neuron::kStates> start{};
-          neuron.start(start.data());
-          all.push_back({"v", start[0]});
-          if constexpr (requires { o.kSecondState; }) all.push_back({o.kSecondState, start[1]});
-          if (o.refractory > 0) all.push_back({"refractory", start.back()});
-        });
+        float v = 0;
+        if constexpr (requires { o.v_reset; }) v = o.v_reset.value_or(0.0f);
+        all.push_back({"v", o.v_init.value_or(v)});
+        if constexpr (requires { o.second_start(); }) {
+          all.push_back({o.kSecondState, o.second_start()});
+        } else if constexpr (requires { o.kSecondState; }) {
+          all.push_back({o.kSecondState, 0});
+        }
+        if (o.refractory > 0) all.push_back({"refractory", 0});
       },
       options);
   return all;
+}
+
+ops::NeuronParameters lower(const NeuronLayer& layer, Executor& device) {
+  ops::NeuronParameters lowered{.per_feature = channels_of(layer.any_options()) != 0};
+  for (std::size_t k = 0; k < layer.numbers().size(); ++k)
+    lowered.value[k] = device.read(layer.numbers()[k].value);
+  return lowered;
 }
 
 NeuronLayer::NeuronLayer(const AnyNeuron& options) : options_(options) {
@@ -182,9 +172,9 @@ Signal NeuronLayer::do_forward(const Signal& x, Tape& tape) const {
   saved.shape = shape_of(x, saved.s);
   saved.carry.begin_forward(tape, x, [&] { return carried_by(options_); });
   device.run(ops::NeuronForward{.neuron = &options_,
-                                .parameters = lower(numbers_, channels_of(options_) != 0, device),
+                                .parameters = lower(*this, device),
                                 .shape = saved.shape,
-                                .x = read(x, device),
+                                .x = operand_of(x, device),
                                 .kept_x = keep ? device.write(saved.x_memory) : nullptr,
                                 .s = SpikeWords::write(saved.s, device),
                                 .carry = saved.carry.arrays(device)});
@@ -199,10 +189,10 @@ Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
   const ops::NeuronShape& shape = saved.shape;
   saved.carry.begin_backward(tape);
   ops::NeuronBackward op{.neuron = &options_,
-                         .parameters = lower(numbers_, channels_of(options_) != 0, device),
+                         .parameters = lower(*this, device),
                          .shape = shape,
-                         .x = read(saved.x, device),
-                         .ds = read(dy, device),
+                         .x = operand_of(saved.x, device),
+                         .ds = operand_of(dy, device),
                          .carry = saved.carry.before(device),
                          .gradients = {.state = saved.carry.gradients(device)}};
   bool learns = false;
@@ -230,10 +220,11 @@ Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
 
 std::optional<Membrane> NeuronLayer::do_membrane(const Tape& tape) const {
   const Saved& saved = tape.saved<Saved>();
-  SignalMemory x_memory, s_memory;
-  const Signal x = in_form(saved.x, {.values = Form::Values::any, .layout = {}, .constant = true}, x_memory,
-                           tape.threads());
-  return neuron_membrane(*this, x, real_values(saved.s, s_memory, tape.threads()), saved.carry);
+  Executor& device = executor_of(tape);
+  SignalMemory memory;
+  const Signal x =
+      in_form(saved.x, {.values = Form::Values::any, .layout = {}, .constant = true}, memory, device);
+  return neuron_membrane(*this, x, saved.shape, saved.carry, device);
 }
 
 std::vector<NamedParameter> NeuronLayer::own_parameters() {

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <vector>
 
-#include <volley/layer.hpp>
+#include <volley/neuron.hpp>
 #include <volley/signal.hpp>
 
+#include "layers/carry.hpp"
 #include "layers/spike_words.hpp"
 #include "ops/executor.hpp"
 #include "ops/neuron.hpp"
@@ -23,23 +24,12 @@ inline ops::NeuronShape shape_of(const Signal& x, const Spikes& s) {
           .constant = x.constant()};
 }
 
-/// Where a sample begins in the arrays of a pass.
-struct NeuronPlace {
-  std::size_t values, current, words, neuron;
-};
-inline NeuronPlace place_of(std::size_t n, const ops::NeuronShape& shape) {
-  const std::size_t size = shape.P * shape.F;
-  return {.values = n * shape.T * size,
-          .current = n * shape.current_steps() * size,
-          .words = n * shape.T * shape.P * shape.row_words,
-          .neuron = n * size};
-}
+/// The values of a layer's numbers, for the operations of a device.
+ops::NeuronParameters lower(const NeuronLayer& layer, Executor& device);
 
-/// The samples from begin to end.
-inline ops::NeuronShape part_of(ops::NeuronShape shape, std::size_t begin, std::size_t end) {
-  shape.N = end - begin;
-  return shape;
-}
+/// What the neurons of `layer` did in a pass of currents x, in memory, that went on from `carry`.
+Membrane neuron_membrane(const NeuronLayer& layer, const Signal& x, const ops::NeuronShape& shape,
+                         const Carry& carry, Executor& device);
 
 /// Adds to the gradient of each parameter that is learned what is in `partial`, for each parameter (samples,
 /// rows, F).

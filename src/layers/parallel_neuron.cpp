@@ -4,16 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <volley/error.hpp>
 
 #include "core/philox.hpp"
-#include "core/workspace.hpp"
-#include "kernels/block_tree.hpp"
-#include "kernels/psn.hpp"
 #include "layers/layer_access.hpp"
 #include "layers/neuron_pass.hpp"
-#include "reference/psn.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
@@ -22,9 +20,8 @@ struct Saved {
   Signal x;
   Spikes s;
   Tensor dx;
-  Buffer<float> matrix, bias;  // as they are for T steps
-  Buffer<float> partial;       // (N, T T + T)
-  Buffer<float> dmatrix;       // (T T + T)
+  Buffer<float> matrix;  // (T T + T): the matrix and the bias of T steps
+  ops::Slot slot;
 };
 
 template <class Options>
@@ -53,13 +50,19 @@ void check_steps(const Options& o, std::size_t T) {
   }
 }
 
-/// body(n, place, scratch) for every sample.
-template <class Body>
-void for_each_sample(ThreadPool& threads, const kernels::NeuronShape& shape, const Body& body) {
-  parallel_for(threads, shape.N, 1, [&](std::size_t begin, std::size_t end) {
-    Scratch<float> scratch(kernels::psn_scratch_size(shape));
-    for (std::size_t n = begin; n < end; ++n) body(n, place_of(n, shape), scratch.data());
-  });
+ops::PsnWeights kind_of(const PSNOptions&) { return {.kind = ops::PsnWeights::Kind::full}; }
+ops::PsnWeights kind_of(const MaskedPSNOptions& o) {
+  return {.kind = ops::PsnWeights::Kind::masked, .k = o.k, .unseen = 1 - o.lambda_init};
+}
+ops::PsnWeights kind_of(const SlidingPSNOptions& o) {
+  return {.kind = ops::PsnWeights::Kind::sliding, .k = o.k};
+}
+template <class Options>
+ops::PsnWeights lower(const Options& o) {
+  ops::PsnWeights lowered = kind_of(o);
+  lowered.weights = weight_shape(o).size();
+  lowered.biases = bias_shape(o).size();
+  return lowered;
 }
 
 }  // namespace
@@ -93,50 +96,38 @@ Signal ParallelNeuron<Options>::do_forward(const Signal& x, Tape& tape) const {
     throw ArgumentError(kind(), "a parallel neuron must have all T steps at once, and no state",
                         "a state: its potential is a product over all steps, and not a recursion");
   }
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
-  std::uint64_t* s = SpikeWords::make_steps(saved.s, x.shape(), x.layout());
-  const kernels::NeuronShape shape = shape_of(x, saved.s);
-  saved.matrix.resize(shape.T * shape.T);
-  saved.bias.resize(shape.T);
-  reference::psn_expand(saved.matrix.data(), saved.bias.data(), weight_.value.data(), bias_.value.data(),
-                        options_, shape.T);
-  for_each_sample(tape.threads(), shape, [&](std::size_t, const NeuronPlace& place, float* scratch) {
-    kernels::psn_forward(s + place.words, x.values() + place.current, saved.matrix.data(), saved.bias.data(),
-                         shape, scratch);
-  });
+  SpikeWords::shape_steps(saved.s, x.shape(), x.layout());
+  saved.matrix.resize(x.steps() * x.steps() + x.steps());
+  device.run(ops::PsnForward{.of = lower(options_),
+                             .weight = device.read(weight_.value),
+                             .bias = device.read(bias_.value),
+                             .matrix = device.write(saved.matrix),
+                             .shape = shape_of(x, saved.s),
+                             .x = values_of(x, device),
+                             .s = SpikeWords::write(saved.s, device)});
   return saved.s;
 }
 
 template <class Options>
 Signal ParallelNeuron<Options>::do_backward(Tape& tape, const Signal& dy) {
   check_parameters();
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
   const Signal& x = saved.x;
-  const kernels::NeuronShape shape = shape_of(x, saved.s);
-  const std::size_t numbers = shape.T * shape.T + shape.T;
   saved.dx.resize(x.stored_shape());
-  saved.partial.resize(shape.N * numbers);
-  for_each_sample(tape.threads(), shape, [&](std::size_t n, const NeuronPlace& place, float* scratch) {
-    kernels::psn_backward(saved.dx.data() + place.current, saved.partial.data() + n * numbers,
-                          dy.values() + place.values, x.values() + place.current, saved.matrix.data(),
-                          saved.bias.data(), options_.surrogate, shape, scratch);
-  });
-  saved.dmatrix.resize(numbers);
-  const std::size_t weights = weight_.gradient.size(), size = weights + bias_.gradient.size();
-  Scratch<float> memory(kernels::BlockTree<float>::memory(size, shape.N));
-  kernels::BlockTree<float> tree(memory.data(), size, shape.N);
-  kernels::for_each_block(shape.N, [&](std::size_t first, std::size_t count) {
-    saved.dmatrix.zero();
-    kernels::add_neuron_gradient(saved.dmatrix.data(), saved.partial.data() + first * numbers, count, 1,
-                                 numbers, true);
-    reference::psn_fold(tree.sums(), tree.sums() + weights, saved.dmatrix.data(),
-                        saved.dmatrix.data() + shape.T * shape.T, options_, shape.T);
-    tree.close_block();
-  });
-  const float* root = tree.root();
-  kernels::add_to(weight_.gradient.data(), root, weights);
-  kernels::add_to(bias_.gradient.data(), root + weights, size - weights);
+  device.run(ops::PsnBackward{.of = lower(options_),
+                              .matrix = device.read(saved.matrix),
+                              .surrogate = &options_.surrogate,
+                              .shape = shape_of(x, saved.s),
+                              .ds = values_of(dy, device),
+                              .x = values_of(x, device),
+                              .dx = device.write(saved.dx),
+                              .dweight = device.update(weight_.gradient),
+                              .dbias = device.update(bias_.gradient),
+                              .slot = &saved.slot});
   return x.with_values(saved.dx);
 }
 
@@ -146,11 +137,17 @@ std::optional<Membrane> ParallelNeuron<Options>::do_membrane(const Tape& tape) c
   const Shape& shape = saved.x.shape();
   Membrane membrane{.current = to_tensor(saved.x), .h = Tensor(shape), .v = {}, .threshold = Tensor(shape)};
   const std::size_t T = saved.x.steps(), F = saved.x.features();
-  Scratch<float> s(T * F);
-  for (std::size_t n = 0; n < shape[0]; ++n) {
-    reference::psn_forward(s.data(), membrane.h.data() + n * T * F, membrane.current.data() + n * T * F,
-                           saved.matrix.data(), saved.bias.data(), options_.surrogate, reference::Fire::hard,
-                           T, F);
+  const float* const matrix = saved.matrix.data();
+  const float* const bias = matrix + T * T;
+  const float* x = std::as_const(membrane.current).data();
+  float* h = membrane.h.data();
+  for (std::size_t n = 0; n < shape[0]; ++n, x += T * F, h += T * F) {
+    for (std::size_t t = 0; t < T; ++t) {  // (Y1)
+      std::fill_n(h + t * F, F, bias[t]);
+      for (std::size_t from = 0; from < T; ++from) {
+        for (std::size_t f = 0; f < F; ++f) h[t * F + f] += matrix[t * T + from] * x[from * F + f];
+      }
+    }
   }
   membrane.v = membrane.h;  // there is no reset
   return membrane;

@@ -6,16 +6,13 @@
 
 #include <volley/error.hpp>
 
-#include "kernels/bits.hpp"
 #include "layers/signal_forms.hpp"
-#include "layers/spike_words.hpp"
-#include "reference/residual.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
 
 constexpr std::size_t kBranch = 0, kShortcut = 1;  // the children's tapes
-constexpr std::size_t kGrain = 4096;               // elements of one piece of work
 
 /// What one side gives, and its forms on the way to the other's.
 struct Side {
@@ -35,25 +32,35 @@ struct Saved {
   Tensor dx;
 };
 
+ops::Connection lower(Connect connect) {
+  switch (connect) {
+    case Connect::ADD: return ops::Connection::add;
+    case Connect::AND: return ops::Connection::both;
+    case Connect::IAND: break;
+  }
+  return ops::Connection::inhibit;
+}
+
 /// Brings both sides to one form: that which they have, else the plain one; spikes in step order.
-void join_forms(Saved& saved, ThreadPool& threads) {
+void join_forms(Saved& saved, Executor& device) {
   const Signal& b = saved.branch.given;
   const Signal& s = saved.shortcut.given;
   const bool same = b.layout() == s.layout() && b.constant() == s.constant();
   for (Side* side : {&saved.branch, &saved.shortcut}) {
-    side->joined = same ? side->given : plain(side->given, side->joined_memory, threads);
-    if (!side->joined.is_spikes() || !SpikeWords::in_trains(side->joined.spikes())) continue;
-    SpikeWords::to_steps(side->joined_memory.spikes, side->joined.spikes(), threads);
-    side->joined = side->joined_memory.spikes;
+    side->joined = same ? side->given : plain(side->given, side->joined_memory, device);
+    side->joined = in_step_order(side->joined, side->joined_memory, device);
   }
 }
 
-void add(Tensor& sum, const Signal& a, const Signal& b, ThreadPool& threads) {
-  sum.resize(a.stored_shape());
-  parallel_for(threads, sum.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-    reference::connect_forward(sum.data() + begin, a.values() + begin, b.values() + begin, Connect::ADD,
-                               end - begin);
-  });
+/// y = a and b, connected.
+Signal connected(Tensor& y, const Signal& b, const Signal& s, ops::Connection how, Executor& device) {
+  y.resize(b.stored_shape());
+  device.run(ops::Connect{.how = how,
+                          .b = values_of(b, device),
+                          .s = values_of(s, device),
+                          .y = device.write(y),
+                          .size = y.size()});
+  return b.with_values(y);
 }
 
 }  // namespace
@@ -106,8 +113,8 @@ Form Residual::reads(const Shape&) const {
 }
 
 Signal Residual::do_forward(const Signal& x, Tape& tape) const {
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
-  ThreadPool& threads = tape.threads();
   Side& b = saved.branch;
   Side& s = saved.shortcut;
   for (const std::size_t side : {kBranch, kShortcut}) {
@@ -115,32 +122,24 @@ Signal Residual::do_forward(const Signal& x, Tape& tape) const {
   }
   b.given = branch_->forward(x, tape.child(kBranch));
   s.given = shortcut_ != nullptr ? shortcut_->forward(x, tape.child(kShortcut)) : x;
-  join_forms(saved, threads);
-  if (options_.connect != Connect::ADD && b.joined.is_spikes() && s.joined.is_spikes()) {
-    std::uint64_t* words = SpikeWords::make_steps(saved.spikes, b.joined.shape(), b.joined.layout());
-    const std::size_t per_sample = x.steps() * SpikeWords::row_words(saved.spikes);
-    parallel_for(threads, x.samples(), 1, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t n = begin; n < end; ++n) {
-        const auto join = options_.connect == Connect::AND ? kernels::and_words : kernels::inhibit_words;
-        join(words + n * per_sample, SpikeWords::steps(b.joined.spikes(), n),
-             SpikeWords::steps(s.joined.spikes(), n), per_sample);
-      }
-    });
+  join_forms(saved, device);
+  const ops::Connection how = lower(options_.connect);
+  if (how != ops::Connection::add && b.joined.is_spikes() && s.joined.is_spikes()) {
+    SpikeWords::shape_steps(saved.spikes, b.joined.shape(), b.joined.layout());
+    device.run(ops::ConnectSpikes{.how = how,
+                                  .b = SpikeWords::view(b.joined.spikes(), device).words,
+                                  .s = SpikeWords::view(s.joined.spikes(), device).words,
+                                  .y = SpikeWords::write(saved.spikes, device),
+                                  .words = x.samples() * x.steps() * SpikeWords::row_words(saved.spikes)});
     return saved.spikes;
   }
-  const Signal b_real = real_values(b.joined, b.real_memory, threads);
-  const Signal s_real = real_values(s.joined, s.real_memory, threads);
-  saved.y.resize(b_real.stored_shape());
-  parallel_for(threads, saved.y.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-    reference::connect_forward(saved.y.data() + begin, b_real.values() + begin, s_real.values() + begin,
-                               options_.connect, end - begin);
-  });
-  return b_real.with_values(saved.y);
+  return connected(saved.y, real_values(b.joined, b.real_memory, device),
+                   real_values(s.joined, s.real_memory, device), how, device);
 }
 
 Signal Residual::do_backward(Tape& tape, const Signal& dy) {
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
-  ThreadPool& threads = tape.threads();
   Side& b = saved.branch;
   Side& s = saved.shortcut;
   for (const std::size_t side : {kBranch, kShortcut}) {
@@ -149,23 +148,24 @@ Signal Residual::do_backward(Tape& tape, const Signal& dy) {
   Signal db = dy;
   Signal ds = dy;
   if (options_.connect != Connect::ADD) {
-    const Signal b_real = real_values(b.joined, b.real_memory, threads);
-    const Signal s_real = real_values(s.joined, s.real_memory, threads);
+    const Signal b_real = real_values(b.joined, b.real_memory, device);
+    const Signal s_real = real_values(s.joined, s.real_memory, device);
     for (Side* side : {&b, &s}) side->gradient.resize(dy.stored_shape());
-    parallel_for(threads, b.gradient.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-      reference::connect_backward(b.gradient.data() + begin, s.gradient.data() + begin, dy.values() + begin,
-                                  b_real.values() + begin, s_real.values() + begin, options_.connect,
-                                  end - begin);
-    });
+    device.run(ops::ConnectBackward{.how = lower(options_.connect),
+                                    .dy = values_of(dy, device),
+                                    .b = values_of(b_real, device),
+                                    .s = values_of(s_real, device),
+                                    .db = device.write(b.gradient),
+                                    .ds = device.write(s.gradient),
+                                    .size = b.gradient.size()});
     db = dy.with_values(b.gradient);
     ds = dy.with_values(s.gradient);
   }
   const Signal dx_branch = branch_->backward(tape.child(kBranch), db);
   const Signal dx_shortcut = shortcut_ != nullptr ? shortcut_->backward(tape.child(kShortcut), ds)
-                                                  : in_form_of(s.given, ds, saved.shortcut_memory, threads);
+                                                  : in_form_of(s.given, ds, saved.shortcut_memory, device);
   if (!tape.needs_input_gradient()) return {};
-  add(saved.dx, dx_branch, dx_shortcut, threads);
-  return dx_branch.with_values(saved.dx);
+  return connected(saved.dx, dx_branch, dx_shortcut, ops::Connection::add, device);
 }
 
 std::vector<NamedLayer> Residual::do_children() {

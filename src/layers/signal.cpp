@@ -8,6 +8,7 @@
 
 #include <volley/error.hpp>
 
+#include "cpu/cpu_executor.hpp"
 #include "layers/sample_source.hpp"
 #include "layers/signal_forms.hpp"
 
@@ -80,8 +81,9 @@ void Signal::throw_not(const char* expected) const {
 Tensor to_tensor(const Signal& x) {
   if (x.empty()) throw ArgumentError("signal", "a tensor must be made of a signal", "an empty one");
   ThreadPool caller(1);
+  cpu::CpuExecutor host(caller);
   SignalMemory memory;
-  const Signal plain = in_form(x, Form{}, memory, caller);
+  const Signal plain = in_form(x, Form{}, memory, host);
   Tensor values(plain.shape());
   std::copy_n(plain.values(), values.size(), values.data());
   return values;

@@ -4,9 +4,7 @@
 #include <span>
 
 #include <volley/spikes.hpp>
-#include <volley/threads.hpp>
 
-#include "kernels/linear.hpp"
 #include "ops/executor.hpp"
 
 namespace volley {
@@ -82,18 +80,10 @@ struct SpikeWords {
   /// Makes the row-major row of a (sample, step) from one byte per feature, anything but 0 being a spike.
   static void pack_row(std::uint64_t* row, std::span<const std::uint8_t> bytes);
 
-  /// All samples of spikes in train order.
-  static kernels::TrainBatch batch(const Spikes& spikes) {
-    return {spikes.words_.data(), spikes.active_.data(), spikes.active_count_.data(),
-            spikes.samples(),     spikes.steps(),        spikes.features_};
-  }
-
   /// The same spikes, seen in `shape`, in step order and another layout, into `out`.
-  static void to_layout(Spikes& out, const Spikes& in, const Shape& shape, Layout layout,
-                        ThreadPool& threads);
-  /// The same row-major spikes in the other order, into `out`.
-  static void to_trains(Spikes& out, const Spikes& in, ThreadPool& threads);
-  static void to_steps(Spikes& out, const Spikes& in, ThreadPool& threads);
+  static void to_layout(Spikes& out, const Spikes& in, const Shape& shape, Layout layout, Executor& device);
+  /// The same spikes from train order to step order, into `out`.
+  static void to_steps(Spikes& out, const Spikes& in, Executor& device);
 };
 
 }  // namespace volley

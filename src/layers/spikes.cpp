@@ -105,56 +105,19 @@ void SpikeWords::pack_row(std::uint64_t* row, std::span<const std::uint8_t> byte
   }
 }
 
-void SpikeWords::to_trains(Spikes& out, const Spikes& in, ThreadPool& threads) {
-  make_trains(out, in.shape());
-  parallel_for(threads, in.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) {
-      const std::size_t count =
-          kernels::steps_to_trains(trains(out, n), active(out, n), steps(in, n), in.steps(), in.features());
-      active_count(out, n) = static_cast<std::uint32_t>(count);
-    }
-  });
-}
-
-void SpikeWords::to_steps(Spikes& out, const Spikes& in, ThreadPool& threads) {
-  std::uint64_t* words = make_steps(out, in.shape());
-  parallel_for(threads, in.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) {
-      const auto list = active(in, n);
-      kernels::trains_to_steps(words + n * in.steps() * out.row_words_, trains(in, n), list.data(),
-                               list.size(), in.steps(), in.features());
-    }
-  });
+void SpikeWords::to_steps(Spikes& out, const Spikes& in, Executor& device) {
+  shape_steps(out, in.shape());
+  device.run(ops::SpikesToSteps{.s = view(in, device), .steps = write(out, device)});
 }
 
 void SpikeWords::to_layout(Spikes& out, const Spikes& in, const Shape& shape, Layout layout,
-                           ThreadPool& threads) {
-  std::uint64_t* words = make_steps(out, shape, layout);
-  const bool to_channels = layout == Layout::channels_last;
-  const std::size_t T = in.steps();
-  const std::size_t F = in.features();
-  const std::size_t C = shape[2];
-  const std::size_t P = F / std::max<std::size_t>(C, 1);
-  parallel_for(threads, in.samples(), 1, [&](std::size_t begin, std::size_t end) {
-    Scratch<std::uint64_t> rows(in_trains(in) ? T * words_for(F) : 0);
-    for (std::size_t n = begin; n < end; ++n) {
-      const std::uint64_t* from = nullptr;
-      std::size_t from_words = in.row_words_;
-      if (in_trains(in)) {
-        from_words = words_for(F);
-        const auto list = active(in, n);
-        kernels::trains_to_steps(rows.data(), trains(in, n), list.data(), list.size(), T, F);
-        from = rows.data();
-      } else {
-        from = steps(in, n);
-      }
-      std::uint64_t* to = words + n * T * out.row_words_;
-      for (std::size_t t = 0; t < T; ++t, from += from_words, to += out.row_words_) {
-        to_channels ? kernels::bits_to_channels_last(to, from, C, P)
-                    : kernels::bits_to_row_major(to, from, C, P);
-      }
-    }
-  });
+                           Executor& device) {
+  shape_steps(out, shape, layout);
+  device.run(ops::SpikesToLayout{.s = view(in, device),
+                                 .C = shape[2],
+                                 .channels_last = layout == Layout::channels_last,
+                                 .steps = write(out, device),
+                                 .row_words = out.row_words_});
 }
 
 Spikes::Spikes(const Shape& shape) {

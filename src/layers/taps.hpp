@@ -1,17 +1,21 @@
 #pragma once
 
+#include <cstddef>
+
 #include <volley/buffer.hpp>
 #include <volley/window.hpp>
 
-#include "kernels/taps.hpp"
+#include "ops/executor.hpp"
 
 namespace volley {
 
-/// What the positions of one picture look at in another, for the kernels of convolutions and pools.
+/// What the positions of one picture look at in another, for convolutions and pools. It is made again only
+/// where something else is asked for than before, so that it stays on the device.
 class TapTable {
  public:
-  /// Every output of the window on a picture, and the inputs that its taps see. A transposed convolution says
-  /// how many outputs there are; they are no more than see something.
+  /// Every output of the window on a picture, and the inputs that its taps see; shares() are one over the
+  /// size of the window. A transposed convolution says how many outputs there are; they are no more than see
+  /// something.
   static void window(TapTable& table, const Window& window, const Size2& picture) {
     TapTable::window(table, window, picture, window.outputs(picture));
   }
@@ -19,28 +23,41 @@ class TapTable {
   /// The other way: every input, and the outputs that see it with each tap.
   static void turned_window(TapTable& table, const Window& window, const Size2& picture,
                             const Size2& outputs);
-  /// `taps` taps of each of `positions` outputs: places(position, index) writes what they see of a picture.
-  template <class Places>
-  static void of(TapTable& table, std::size_t positions, std::size_t taps, const Size2& picture,
-                 const Places& places) {
-    std::int32_t* index = table.make(positions, taps);
-    for (std::size_t p = 0; p < positions; ++p) places(p, index + p * taps);
-    table.finish(picture);
-  }
-  /// Windows as AdaptiveAvgPool2d has them; `shares` receives one over the size of each.
-  static void adaptive(TapTable& table, Buffer<float>& shares, const Size2& picture, const Size2& outputs);
+  /// Windows as AdaptiveAvgPool2d has them; shares() are one over the size of each.
+  static void adaptive(TapTable& table, const Size2& picture, const Size2& outputs);
+  /// The nearest place of each output of an upsampling, with a share of 1; or its four neighbours, with
+  /// theirs.
+  static void nearest(TapTable& table, const Size2& picture, const Size2& outputs);
+  static void bilinear(TapTable& table, const Size2& picture, const Size2& outputs, bool align_corners);
 
   std::size_t positions() const { return positions_; }
-  std::size_t taps() const { return taps_; }
-  kernels::Taps view() const { return {index_.data(), positions_, taps_, partition_}; }
+  ops::Taps view(Executor& device) const { return {device.read(index_), positions_, taps_, partition_}; }
+  /// What outputs, or the taps of outputs, are multiplied by, where they have shares.
+  const float* shares(Executor& device) const { return device.read(shares_); }
 
  private:
+  /// What a table is made of.
+  enum class Kind { none, window, turned, adaptive, nearest, bilinear };
+  struct Key {
+    Kind kind = Kind::none;
+    Size2 picture, outputs;
+    Size2 kernel_size{}, stride{}, padding{}, dilation{};
+    bool align_corners = false;
+    bool operator==(const Key&) const = default;
+  };
+  static Key key_of(Kind kind, const Window& window, const Size2& picture, const Size2& outputs) {
+    return {kind, picture, outputs, window.kernel_size, window.stride, window.padding, window.dilation};
+  }
+
+  /// Whether the table has to be made, and is now that of `key`.
+  bool begin(const Key& key);
   std::int32_t* make(std::size_t positions, std::size_t taps);
   /// Looks whether the table is a partition of `picture`.
   void finish(const Size2& picture);
 
+  Key key_;
   Buffer<std::int32_t> index_;  // (positions, taps)
-  Buffer<std::size_t> looks_;   // how many taps look at each place of the picture
+  Buffer<float> shares_;        // (positions), or (positions, taps)
   std::size_t positions_ = 0;
   std::size_t taps_ = 0;
   bool partition_ = false;

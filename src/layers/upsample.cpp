@@ -1,15 +1,8 @@
 #include <volley/upsample.hpp>
 
-#include <algorithm>
-
 #include <volley/error.hpp>
 
-#include "kernels/pool.hpp"
-#include "layers/layer_access.hpp"
 #include "layers/pictures.hpp"
-#include "layers/signal_forms.hpp"
-#include "layers/taps.hpp"
-#include "reference/upsample.hpp"
 
 namespace volley {
 namespace {
@@ -18,40 +11,7 @@ struct Saved {
   Signal x;  // channels-last
   SignalMemory y;
   TapTable taps;  // one for each output, or four
-  Buffer<float> shares;
 };
-
-Signal nearest_forward(Saved& saved, const Shape& shape, ThreadPool& threads) {
-  const Signal& x = saved.x;
-  const kernels::Taps taps = saved.taps.view();
-  if (x.is_spikes()) {
-    std::uint64_t* s = SpikeWords::make_steps(saved.y.spikes, shape, Layout::channels_last);
-    const std::size_t row_words = SpikeWords::row_words(saved.y.spikes);
-    for_pictures(x, threads, [&](std::size_t n) {
-      kernels::max_pool_forward(s + n * row_words, words_of(x.spikes(), n), taps, row_words / taps.positions);
-    });
-    return saved.y.spikes;
-  }
-  const std::size_t C = shape[2];
-  saved.y.values.resize(stored_shape(shape, Layout::channels_last, x.stored_steps()));
-  for_pictures(x, threads, [&](std::size_t n) {
-    kernels::max_pool_forward(saved.y.values.data() + n * taps.positions * C, x.values() + n * x.features(),
-                              taps, C);
-  });
-  return {saved.y.values, shape, Layout::channels_last};
-}
-
-Signal bilinear_forward(Saved& saved, const Shape& shape, ThreadPool& threads) {
-  const Signal& x = saved.x;
-  const kernels::Taps taps = saved.taps.view();
-  const std::size_t C = shape[2];
-  saved.y.values.resize(stored_shape(shape, Layout::channels_last, x.stored_steps()));
-  for_pictures(x, threads, [&](std::size_t n) {
-    kernels::share_forward(saved.y.values.data() + n * taps.positions * C, x.values() + n * x.features(),
-                           saved.shares.data(), taps, C);
-  });
-  return {saved.y.values, shape, Layout::channels_last};
-}
 
 }  // namespace
 
@@ -86,38 +46,18 @@ Signal Upsample::do_forward(const Signal& x, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
   const Shape shape = features.after({x.samples(), x.steps()});
-  if (options_.mode == UpsampleMode::bilinear) {
-    saved.shares.resize(outputs.area() * 4);
-    TapTable::of(saved.taps, outputs.area(), 4, picture, [&](std::size_t q, std::int32_t* index) {
-      const reference::FourPlaces four = reference::four_places(q, picture, outputs, options_.align_corners);
-      std::ranges::copy(four.share, saved.shares.data() + q * 4);
-      std::ranges::transform(four.place, index, [](std::size_t p) { return static_cast<std::int32_t>(p); });
-    });
-    return bilinear_forward(saved, shape, tape.threads());
+  if (options_.mode == UpsampleMode::nearest) {
+    TapTable::nearest(saved.taps, picture, outputs);
+    return highest_forward(saved.y, x, saved.taps, shape, tape);
   }
-  saved.shares.resize(outputs.area());
-  std::ranges::fill(saved.shares.span(), 1.0f);
-  TapTable::of(saved.taps, outputs.area(), 1, picture, [&](std::size_t q, std::int32_t* index) {
-    *index =
-        static_cast<std::int32_t>(reference::nearest_place(q / outputs.w, picture.h, outputs.h) * picture.w +
-                                  reference::nearest_place(q % outputs.w, picture.w, outputs.w));
-  });
-  return nearest_forward(saved, shape, tape.threads());
+  TapTable::bilinear(saved.taps, picture, outputs, options_.align_corners);
+  return window_forward(saved.y.values, x, saved.taps, true, shape, tape);
 }
 
 Signal Upsample::do_backward(Tape& tape, const Signal& dy) {
   if (!tape.needs_input_gradient()) return {};
-  Saved& saved = tape.saved<Saved>();
-  const Signal& x = saved.x;
-  Tensor& memory = tape.dx_memory();
-  memory.resize(x.stored_shape());
-  const auto backward =
-      options_.mode == UpsampleMode::nearest ? kernels::avg_pool_backward : kernels::share_backward;
-  for_pictures(x, tape.threads(), [&](std::size_t n) {
-    backward(memory.data() + n * x.features(), dy.values() + n * dy.features(), saved.shares.data(),
-             saved.taps.view(), picture_of(x).area(), x.shape()[2]);
-  });
-  return {memory, x.shape(), Layout::channels_last};
+  const Saved& saved = tape.saved<Saved>();
+  return window_backward(saved.x, dy, saved.taps, options_.mode == UpsampleMode::bilinear, tape);
 }
 
 }  // namespace volley

@@ -18,6 +18,12 @@ inline const float* values_of(const Signal& x, Executor& device) {
   return device.read(SignalAccess::values(x));
 }
 
+/// The same, or what computes them as they are read.
+inline ops::Values operand_of(const Signal& x, Executor& device) {
+  if (const SampleSource* source = source_of(x); source != nullptr) return {.source = source};
+  return {.memory = values_of(x, device)};
+}
+
 /// A signal in memory, as it lies there.
 inline ops::SignalView view_of(const Signal& x, Executor& device) {
   ops::SignalView view{

@@ -4,7 +4,7 @@
 
 #include <volley/error.hpp>
 
-#include "reference/voting.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
@@ -35,8 +35,12 @@ Signal Voting::do_forward(const Signal& x, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
   saved.y.resize(out.after({x.samples(), x.stored_steps()}));
-  reference::voting_forward(saved.y.data(), saved.x.values(), x.samples() * x.stored_steps(), out[0],
-                            options_.voting_size);
+  Executor& device = executor_of(tape);
+  device.run(ops::Voting{.x = values_of(x, device),
+                         .y = device.write(saved.y),
+                         .rows = x.samples() * x.stored_steps(),
+                         .K = out[0],
+                         .V = options_.voting_size});
   return Signal(saved.y, out.after({x.samples(), x.steps()}));
 }
 
@@ -44,8 +48,12 @@ Signal Voting::do_backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   if (!tape.needs_input_gradient()) return {};
   saved.dx.resize(saved.x.stored_shape());
-  reference::voting_backward(saved.dx.data(), dy.values(), dy.samples() * dy.stored_steps(), dy.features(),
-                             options_.voting_size);
+  Executor& device = executor_of(tape);
+  device.run(ops::VotingBackward{.dy = values_of(dy, device),
+                                 .dx = device.write(saved.dx),
+                                 .rows = dy.samples() * dy.stored_steps(),
+                                 .K = dy.features(),
+                                 .V = options_.voting_size});
   return saved.x.with_values(saved.dx);
 }
 

@@ -280,8 +280,8 @@ double Loss::run_forward(const Signal& y, Tensor& scores, Tape& tape) const {
   Pass& pass = tape.saved<Pass>();
   pass.loss = nullptr;
   pass.given = y;
-  pass.y = plain(y, pass.plain_y, tape.threads());
-  if (!reads_spikes()) pass.y = real_values(pass.y, pass.real_y, tape.threads());
+  pass.y = plain(y, pass.plain_y, executor_of(tape));
+  if (!reads_spikes()) pass.y = real_values(pass.y, pass.real_y, executor_of(tape));
   const auto run = [&](const Signal& of, const Targets& targets, Tensor& its_scores) {
     const Shape expected = scores_shape(of.shape());
     its_scores.resize(expected);
@@ -334,7 +334,7 @@ Signal Loss::backward(Tape& tape) const {
     run(pass.counted.y(), pass.counted.targets(), pass.counted_dy);
     pass.counted.put_back(pass.dy, pass.counted_dy, tape.threads());
   }
-  return in_form_of(pass.given, pass.dy, pass.dy_as_given, tape.threads());
+  return in_form_of(pass.given, pass.dy, pass.dy_as_given, executor_of(tape));
 }
 
 /// A comparison of scores with labels, where a device finds it.

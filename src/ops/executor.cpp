@@ -13,10 +13,10 @@ void Executor::copy_in(std::byte* to, const std::byte* from, std::size_t bytes) 
 void Executor::copy_out(std::byte* to, const std::byte* from, std::size_t bytes) {
   std::memcpy(to, from, bytes);
 }
-const SampleSource* Executor::defer(const ops::LinearInputGradient&, const Signal&, ops::Slot&) {
-  return nullptr;
-}
-const SampleSource* Executor::defer(const ops::NeuronBackward&, const Signal&, ops::Slot&) { return nullptr; }
+#define VOLLEY_DEFER_OPERATION(Operation) \
+  const SampleSource* Executor::defer(const ops::Operation&, const Signal&, ops::Slot&) { return nullptr; }
+VOLLEY_FOR_EACH_DEFERRED_OPERATION(VOLLEY_DEFER_OPERATION)
+#undef VOLLEY_DEFER_OPERATION
 
 void Executor::run_ahead(const ops::PoissonEncode& op, ops::Slot&) { run(op); }
 

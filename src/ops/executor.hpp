@@ -42,10 +42,12 @@ class Executor : public std::enable_shared_from_this<Executor> {
   VOLLEY_FOR_EACH_OPERATION(VOLLEY_DECLARE_OPERATION)
 #undef VOLLEY_DECLARE_OPERATION
 
-  /// Where the next layer reads sample by sample, a device may compute the values as they are read; null: run
-  /// is called. dy is what op.dy views. They live until the slot's next operation.
-  virtual const SampleSource* defer(const ops::LinearInputGradient& op, const Signal& dy, ops::Slot& slot);
-  virtual const SampleSource* defer(const ops::NeuronBackward& op, const Signal& dy, ops::Slot& slot);
+  /// Where the next layer reads sample by sample, a device may compute what these write as it is read; null:
+  /// run is called. `from` is the signal that they read. They live until the slot's next operation.
+#define VOLLEY_DECLARE_DEFERRED(Operation) \
+  virtual const SampleSource* defer(const ops::Operation& op, const Signal& from, ops::Slot& slot);
+  VOLLEY_FOR_EACH_DEFERRED_OPERATION(VOLLEY_DECLARE_DEFERRED)
+#undef VOLLEY_DECLARE_DEFERRED
 
   /// Begins an operation that need not be done before threads().finish_ahead(): the CPU's threads do it where
   /// they would wait. Its slot is used for nothing else until then.

@@ -6,11 +6,10 @@
 
 #include <volley/neuron_options.hpp>
 
-namespace volley {
+#include "ops/views.hpp"
+#include "ops/workspace.hpp"
 
-class SampleSource;
-
-namespace ops {
+namespace volley::ops {
 
 /// A pass of neurons: N samples, T steps, P positions with F features each (channels-last; P is 1 for
 /// features of one dimension). Values lie (N, T, P, F); spikes are packed 64 features to a word, `row_words`
@@ -36,12 +35,13 @@ struct NeuronParameters {
 };
 
 constexpr std::size_t kMaxNeuronStates = 3;
+constexpr std::size_t kMaxCarried = kMaxNeuronStates + 1;  // and the spikes of a recurrent layer
 
 /// The states of a pass that goes on from another and is gone on from, (N, P, F) each, v first; null where it
 /// begins at rest, and where what it leaves is not kept. The two may be one.
 struct NeuronCarry {
-  std::array<const float*, kMaxNeuronStates> before{};
-  std::array<float*, kMaxNeuronStates> after{};
+  std::array<const float*, kMaxCarried> before{};
+  std::array<float*, kMaxCarried> after{};
 };
 
 /// What backward writes: dx (N, T or 1, P, F), and for each parameter the sums over t (N, P, F). `state` are
@@ -50,13 +50,8 @@ struct NeuronCarry {
 struct NeuronGradients {
   float* dx;
   std::array<float*, kMaxNeuronParameters> parameter{};
-  std::array<float*, kMaxNeuronStates> state{};
-};
-
-/// Values (N, S, features) in memory, or those that a device computes as it reads them.
-struct Values {
-  const float* memory = nullptr;
-  const SampleSource* source = nullptr;
+  std::array<float*, kMaxCarried> state{};
+  bool add_parameters = false;  // whether the sums begin with what is there, or with 0
 };
 
 /// s, the spikes, from the currents x, and what the neurons carry on.
@@ -91,10 +86,136 @@ struct NeuronParameterGradient {
   bool per_feature;
 };
 
-}  // namespace ops
-}  // namespace volley
+/// What neurons did: h after charge, v after the step, and the threshold, (N, T, P, F) each, from the
+/// currents x (N, T or 1, P, F) and carry.before.
+struct NeuronTrace {
+  const AnyNeuron* neuron;
+  NeuronParameters parameters;
+  NeuronShape shape;
+  const float* x;
+  NeuronCarry carry;
+  float *h, *v, *threshold;
+};
+
+/// Neurons whose spikes of the step before come back as currents: docs/math/recurrent.md. The last of what
+/// they carry are these spikes, as 0 and 1.
+struct RecurrentForward {
+  const AnyNeuron* neuron;
+  NeuronParameters parameters;
+  NeuronShape shape;   // P is 1, all T steps are there
+  std::size_t states;  // of a neuron
+  bool linear;         // the feedback's weight is (F, F), otherwise (F)
+  const float* x;      // (N, T, F)
+  const float* weight;
+  float* i;  // (N, T, F), x and what comes back
+  std::uint64_t* s;
+  float* after;  // (N, T, states, F), after each step
+  NeuronCarry carry;
+  Slot* slot;
+};
+/// Adds to dweight, and writes dx; gradients.dx is not looked at.
+struct RecurrentBackward {
+  const AnyNeuron* neuron;
+  NeuronParameters parameters;
+  NeuronShape shape;
+  std::size_t states;
+  bool linear;
+  const float *dy, *i;
+  const std::uint64_t* s;
+  const float* after;
+  const float* weight;
+  float* dweight;
+  float* dx;  // (N, T, F)
+  NeuronCarry carry;
+  NeuronGradients gradients;
+};
+
+/// (V1) of docs/math/li.md: v (N, T, F) from x (N, T or 1, F). `before` and `after` (N, F), or null: from 0.
+struct LIForward {
+  float decay, gain;
+  std::size_t N, T, F;
+  bool constant;
+  const float* x;
+  float* v;
+  const float* before = nullptr;
+  float* after = nullptr;
+};
+/// (V2), (V3). `carry` (N, F), or null, comes as the gradient of `after` and leaves as that of `before`.
+struct LIBackward {
+  float decay, gain;
+  std::size_t N, T, F;
+  bool constant;
+  const float* dv;
+  float* dx;
+  float* carry = nullptr;
+};
+
+/// The soft LIF neuron of docs/math/article_rule.md; all (N, T, F), or (N, F) for what lies between passes.
+struct SoftLIF {
+  float tau, v_threshold, v_reset;
+  std::size_t N, T, F;
+};
+struct SoftLIFForward {
+  SoftLIF neuron;
+  const float* x;
+  float *p, *h;
+  float* v_last;
+  const float* before = nullptr;  // null: v_reset
+  float* after = nullptr;         // v_last once more, or null
+};
+struct SoftLIFBackward {
+  SoftLIF neuron;
+  const float *dp, *h;
+  float* dx;
+  float* carry = nullptr;  // as LIBackward's
+};
+struct SoftLIFTrace {
+  SoftLIF neuron;
+  const float *p, *h;
+  float* v;
+};
+
+/// How the matrix (T, T) and the bias (T) of parallel neurons come from their parameters: docs/math/psn.md.
+struct PsnWeights {
+  enum class Kind { full, masked, sliding };
+  Kind kind;
+  std::size_t k = 0;  // steps that a neuron sees, of masked and sliding ones
+  float unseen = 0;   // the factor of the weights of those that a masked one does not
+  std::size_t weights, biases;
+};
+/// `matrix` (T T + T): the matrix, then the bias.
+struct PsnForward {
+  PsnWeights of;
+  const float *weight, *bias;
+  float* matrix;
+  NeuronShape shape;
+  const float* x;
+  std::uint64_t* s;
+};
+struct PsnBackward {
+  PsnWeights of;
+  const float* matrix;
+  const Surrogate* surrogate;
+  NeuronShape shape;
+  const float *ds, *x;
+  float* dx;
+  float *dweight, *dbias;  // are added to
+  Slot* slot;
+};
+
+}  // namespace volley::ops
 
 #define VOLLEY_FOR_EACH_NEURON_OPERATION(X) \
   X(NeuronForward)                          \
   X(NeuronBackward)                         \
-  X(NeuronParameterGradient)
+  X(NeuronParameterGradient)                \
+  X(NeuronTrace)                            \
+  X(RecurrentForward)                       \
+  X(RecurrentBackward)                      \
+  X(LIForward)                              \
+  X(LIBackward)                             \
+  X(SoftLIFForward)                         \
+  X(SoftLIFBackward)                        \
+  X(SoftLIFTrace)                           \
+  X(PsnForward)                             \
+  X(PsnBackward)

@@ -1,9 +1,13 @@
 #pragma once
 
 #include "ops/encode.hpp"
+#include "ops/feature.hpp"
 #include "ops/linear.hpp"
 #include "ops/loss.hpp"
 #include "ops/neuron.hpp"
+#include "ops/norm.hpp"
+#include "ops/picture.hpp"
+#include "ops/signal.hpp"
 #include "ops/update.hpp"
 
 namespace volley {
@@ -14,11 +18,24 @@ namespace volley {
 namespace ops {}
 
 /// Calls X(Operation) for each.
-#define VOLLEY_FOR_EACH_OPERATION(X)  \
-  VOLLEY_FOR_EACH_ENCODE_OPERATION(X) \
-  VOLLEY_FOR_EACH_LINEAR_OPERATION(X) \
-  VOLLEY_FOR_EACH_NEURON_OPERATION(X) \
-  VOLLEY_FOR_EACH_LOSS_OPERATION(X)   \
+#define VOLLEY_FOR_EACH_OPERATION(X)   \
+  VOLLEY_FOR_EACH_ENCODE_OPERATION(X)  \
+  VOLLEY_FOR_EACH_LINEAR_OPERATION(X)  \
+  VOLLEY_FOR_EACH_NEURON_OPERATION(X)  \
+  VOLLEY_FOR_EACH_PICTURE_OPERATION(X) \
+  VOLLEY_FOR_EACH_NORM_OPERATION(X)    \
+  VOLLEY_FOR_EACH_FEATURE_OPERATION(X) \
+  VOLLEY_FOR_EACH_SIGNAL_OPERATION(X)  \
+  VOLLEY_FOR_EACH_LOSS_OPERATION(X)    \
   VOLLEY_FOR_EACH_UPDATE_OPERATION(X)
+
+/// Of those, the ones whose values may be computed as they are read.
+#define VOLLEY_FOR_EACH_DEFERRED_OPERATION(X) \
+  X(LinearInputGradient)                      \
+  X(NeuronBackward)                           \
+  X(ConvForward)                              \
+  X(MaxPoolBackward)                          \
+  X(BatchNormForward)                         \
+  X(BatchNormBackward)
 
 }  // namespace volley

@@ -3,7 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace volley::ops {
+namespace volley {
+
+class SampleSource;
+
+namespace ops {
 
 /// Spikes; the two orders are those of layers/spike_words.hpp.
 struct SpikesView {
@@ -29,4 +33,23 @@ struct SignalView {
   std::size_t rows() const { return N * S; }
 };
 
-}  // namespace volley::ops
+/// Values (N, S, features) in memory, or those that a device computes as it reads them.
+struct Values {
+  const float* memory = nullptr;
+  const SampleSource* source = nullptr;
+};
+
+/// Which positions of one picture each position of another looks at: index (positions, taps) holds a
+/// position, or kOutside. Convolutions and pools, forward and backward, know of windows, strides and padding
+/// only this.
+inline constexpr std::int32_t kOutside = -1;
+
+struct Taps {
+  const std::int32_t* index;
+  std::size_t positions;
+  std::size_t taps;
+  bool partition = false;  // whether every position there is looked at, and by one tap alone
+};
+
+}  // namespace ops
+}  // namespace volley

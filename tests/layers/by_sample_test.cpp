@@ -11,7 +11,7 @@
 
 #include "layers/layer_access.hpp"
 #include "layers/picture_layers.hpp"
-#include "layers/signal_forms.hpp"
+#include "support/signal_forms.hpp"
 
 namespace volley {
 namespace {

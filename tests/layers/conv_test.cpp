@@ -10,11 +10,11 @@
 #include <volley/layers.hpp>
 
 #include "layers/picture_layers.hpp"
-#include "layers/spike_words.hpp"
 #include "reference/conv.hpp"
 #include "support/error_text.hpp"
 #include "support/every_target.hpp"
 #include "support/gradient_check.hpp"
+#include "support/signal_forms.hpp"
 
 namespace volley {
 namespace {
@@ -146,7 +146,7 @@ void expect_the_reference_on_every_target(const std::vector<Case<Options>>& case
         const auto bytes = test::Random(3).spikes<std::uint8_t>(shape.size(), rate);
         const Spikes rows = Spikes::from_bytes(shape, bytes);
         Spikes turned;
-        SpikeWords::to_layout(turned, rows, rows.shape(), Layout::channels_last, pool);
+        to_layout(turned, rows, rows.shape(), Layout::channels_last, pool);
         const std::vector<float> x(bytes.begin(), bytes.end());
         const Expected<float> exact(conv, c.picture, x, dy);
         const Expected<double> expected(conv, c.picture, x, dy);

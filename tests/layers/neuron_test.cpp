@@ -8,12 +8,12 @@
 #include <volley/neuron.hpp>
 #include <volley/recipe.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "reference/li.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/neurons.hpp"
 #include "support/random.hpp"
+#include "support/signal_forms.hpp"
 
 namespace volley {
 namespace {

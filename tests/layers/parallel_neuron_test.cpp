@@ -7,11 +7,11 @@
 #include <volley/parallel_neuron.hpp>
 #include <volley/recipe.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "reference/psn.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
+#include "support/signal_forms.hpp"
 
 namespace volley {
 namespace {

@@ -3,9 +3,9 @@
 #include <volley/layer.hpp>
 #include <volley/signal.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "support/random.hpp"
 #include "support/random_tensor.hpp"
+#include "support/signal_forms.hpp"
 
 // What tests of the layers on pictures share: one input in every form it can have.
 

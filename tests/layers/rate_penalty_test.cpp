@@ -4,11 +4,11 @@
 
 #include <volley/volley.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "reference/rate_penalty.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
+#include "support/signal_forms.hpp"
 
 namespace volley {
 namespace {

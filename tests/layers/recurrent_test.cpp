@@ -6,13 +6,13 @@
 
 #include <volley/volley.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "reference/neurons.hpp"
 #include "reference/recurrent.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
 #include "support/random_tensor.hpp"
+#include "support/signal_forms.hpp"
 #include "support/temp_folder.hpp"
 
 namespace volley {

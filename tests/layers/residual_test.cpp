@@ -7,12 +7,12 @@
 
 #include <volley/volley.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "storage/recipe_toml.hpp"
 #include "support/bars.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
+#include "support/signal_forms.hpp"
 #include "support/temp_folder.hpp"
 
 namespace volley {

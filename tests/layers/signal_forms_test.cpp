@@ -1,7 +1,7 @@
 // Layouts and signals that are constant in time: what is turned is the same signal, and a network gives the
 // same for a constant signal as for one whose steps are all stored.
 
-#include "layers/signal_forms.hpp"
+#include "support/signal_forms.hpp"
 
 #include <gtest/gtest.h>
 
@@ -59,10 +59,10 @@ TEST(SignalForms, SpikesAnswerTheSameInEveryLayout) {
     const std::vector<std::uint8_t> bytes = test::Random(2).spikes<std::uint8_t>(shape.size(), 0.3);
     const Spikes rows = Spikes::from_bytes(shape, bytes);
     Spikes trains, turned, turned_trains, back;
-    SpikeWords::to_trains(trains, rows, pool);
-    SpikeWords::to_layout(turned, rows, rows.shape(), Layout::channels_last, pool);
-    SpikeWords::to_layout(turned_trains, trains, trains.shape(), Layout::channels_last, pool);
-    SpikeWords::to_layout(back, turned, turned.shape(), Layout::row_major, pool);
+    to_trains(trains, rows, pool);
+    to_layout(turned, rows, rows.shape(), Layout::channels_last, pool);
+    to_layout(turned_trains, trains, trains.shape(), Layout::channels_last, pool);
+    to_layout(back, turned, turned.shape(), Layout::row_major, pool);
     EXPECT_EQ(turned.layout(), Layout::channels_last);
     EXPECT_EQ(Signal(turned).layout(), Layout::channels_last);
     EXPECT_EQ(SpikeWords::row_words(turned), picture[1] * picture[2] * ((picture[0] + 63) / 64));
@@ -168,7 +168,7 @@ TEST(SignalForms, FlattenPutsSpikesInRowMajorOrder) {
   const std::vector<std::uint8_t> bytes = test::Random(7).spikes<std::uint8_t>(shape.size(), 0.3);
   const Spikes rows = Spikes::from_bytes(shape, bytes);
   Spikes turned;
-  SpikeWords::to_layout(turned, rows, rows.shape(), Layout::channels_last, pool);
+  to_layout(turned, rows, rows.shape(), Layout::channels_last, pool);
   Flatten flatten;
   Tape tape(pool);
   const Signal y = flatten.forward(turned, tape);

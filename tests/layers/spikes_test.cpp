@@ -9,8 +9,8 @@
 #include <volley/error.hpp>
 #include <volley/signal.hpp>
 
-#include "layers/spike_words.hpp"
 #include "support/random.hpp"
+#include "support/signal_forms.hpp"
 
 namespace volley {
 namespace {
@@ -26,8 +26,8 @@ TEST(Spikes, BytesGoInAndComeOutInBothOrders) {
     const std::vector<std::uint8_t> bytes = random_bytes(shape, 1);
     const Spikes spikes = Spikes::from_bytes(shape, bytes);
     Spikes trains, steps;
-    SpikeWords::to_trains(trains, spikes, pool);
-    SpikeWords::to_steps(steps, trains, pool);
+    to_trains(trains, spikes, pool);
+    to_steps(steps, trains, pool);
     for (const Spikes* form :
          {&spikes, static_cast<const Spikes*>(&trains), static_cast<const Spikes*>(&steps)}) {
       std::vector<std::uint8_t> back(bytes.size());

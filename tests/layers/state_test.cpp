@@ -9,12 +9,12 @@
 
 #include <volley/volley.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/neurons.hpp"
 #include "support/random.hpp"
 #include "support/random_tensor.hpp"
+#include "support/signal_forms.hpp"
 #include "support/temp_folder.hpp"
 
 namespace volley {

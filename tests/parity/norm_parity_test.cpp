@@ -8,9 +8,9 @@
 #include <volley/batch_norm.hpp>
 #include <volley/voting.hpp>
 
-#include "layers/signal_forms.hpp"
 #include "parity/golden.hpp"
 #include "support/gradient_check.hpp"
+#include "support/signal_forms.hpp"
 
 namespace volley {
 namespace {

@@ -7,9 +7,9 @@
 
 #include <algorithm>
 
-#include "layers/signal_forms.hpp"
 #include "parity/golden.hpp"
 #include "support/gradient_check.hpp"
+#include "support/signal_forms.hpp"
 
 namespace volley {
 namespace {
