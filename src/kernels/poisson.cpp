@@ -13,7 +13,6 @@
 #include <hwy/foreach_target.h>  // must come before highway.h
 
 #include "kernels/simd-inl.h"
-#include "reference/poisson.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
@@ -29,6 +28,22 @@ constexpr std::size_t kChunkBlocks =
 constexpr std::size_t kMaxChunkTies = kGroup * kChunkBlocks * 16;
 constexpr std::size_t kTies = 4 * kMaxChunkTies;  // undecided steps that there is room for
 static_assert(kGroup % kBlocks == 0);
+
+/// Levels of bytes that are drawn at the most: what is undecided after them, 2^-64 of all draws, does not
+/// fire.
+constexpr std::uint32_t kLevels = 8;
+constexpr std::uint64_t kAlways = ~std::uint64_t{0};
+
+/// The first eight digits in base 256, the highest byte first, of the probability k / 255 = 0.kkk... (P2);
+/// 255, which would miss 2^-64 of its steps, is kAlways.
+constexpr std::uint64_t digits_of(std::uint8_t k) { return k * 0x0101010101010101u; }
+
+/// Those of a real-valued probability; exact for every float of 2^-40 and more.
+constexpr std::uint64_t digits_of(float p) {
+  if (!(p > 0)) return 0;
+  if (p >= 1) return kAlways;
+  return static_cast<std::uint64_t>(static_cast<double>(p) * 0x1p64);
+}
 
 /// The key of each round.
 struct RoundKeys {
@@ -207,7 +222,7 @@ struct Picture {
   std::size_t T, W;
   std::uint32_t sample;
   const RoundKeys& keys;
-  const std::uint64_t* digits;  // (features that are not silent) see reference/poisson.hpp
+  const std::uint64_t* digits;  // (features that are not silent) of digits_of
   std::uint32_t* rows;   // the undecided steps, of which there is room for kTies: the train of each, and
   std::uint32_t* steps;  // its step
   std::size_t ties = 0;  // how many these are
@@ -270,7 +285,7 @@ HWY_INLINE void draw_next_level(Picture& p, std::uint32_t level) {
 }
 
 HWY_INLINE void decide_ties(Picture& p) {
-  for (std::uint32_t level = 1; level < reference::kPoissonLevels && p.ties > 0; ++level) {
+  for (std::uint32_t level = 1; level < kLevels && p.ties > 0; ++level) {
     draw_next_level(p, level);
   }
   p.ties = 0;
@@ -311,7 +326,7 @@ HWY_INLINE void draw_group(Picture& p, std::size_t row, std::size_t rows, const 
     const std::uint64_t live0 = first_bits(steps), live1 = steps > 64 ? first_bits(steps - 64) : 0;
     const bool pair = w + 2 <= p.W;
     for (std::size_t i = 0; i < rows; ++i) {
-      const std::uint64_t always = p.digits[row + i] == reference::kPoissonAlways ? ~std::uint64_t{0} : 0;
+      const std::uint64_t always = p.digits[row + i] == kAlways ? ~std::uint64_t{0} : 0;
       std::uint64_t* to = p.trains + (row + i) * p.W + w;
       to[0] = lines[2 * i] | (always & live0);
       if (pair) to[1] = lines[2 * i + 1] | (always & live1);
@@ -361,7 +376,7 @@ std::size_t encode_bytes(std::uint64_t* trains, std::uint32_t* active, const std
   std::size_t count = 0;
   const auto list = [&](std::size_t f) {
     active[count] = static_cast<std::uint32_t>(f);
-    digits[count++] = reference::poisson_digits(pixels[f]);
+    digits[count++] = digits_of(pixels[f]);
   };
   const hn::ScalableTag<std::uint8_t> d8;
   constexpr std::size_t kBytes = hn::MaxLanes(d8);
@@ -383,7 +398,7 @@ std::size_t encode_reals(std::uint64_t* trains, std::uint32_t* active, const flo
   Scratch<std::uint64_t> digits(F);
   std::size_t count = 0;
   for (std::size_t f = 0; f < F; ++f) {
-    digits[count] = reference::poisson_digits(probabilities[f]);
+    digits[count] = digits_of(probabilities[f]);
     active[count] = static_cast<std::uint32_t>(f);
     count += digits[count] != 0;
   }

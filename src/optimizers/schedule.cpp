@@ -1,32 +1,43 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 #include <volley/error.hpp>
 #include <volley/schedule.hpp>
 
-#include "reference/schedule.hpp"
-
 namespace volley {
 namespace {
 
-/// The learning rate k epochs or steps after the warm-up.
+/// The learning rate k epochs or steps after the warm-up, in the closed forms of torch.optim.lr_scheduler.
+/// Equation numbers are those of docs/math/schedules.md.
 struct LrAfter {
   double base;
   std::uint64_t k;
 
   double operator()(const ConstantSchedule&) const { return base; }
-  double operator()(const StepSchedule& s) const { return reference::step_lr(base, k, s.step_size, s.gamma); }
-  double operator()(const MultiStepSchedule& s) const {
-    return reference::multi_step_lr(base, k, s.milestones, s.gamma);
+  double operator()(const StepSchedule& s) const { return decayed(s.gamma, k / s.step_size); }  // (H1)
+  double operator()(const MultiStepSchedule& s) const {                                         // (H2)
+    const auto passed = std::ranges::upper_bound(s.milestones, k) - s.milestones.begin();
+    return decayed(s.gamma, static_cast<std::uint64_t>(passed));
   }
-  double operator()(const ExponentialSchedule& s) const {
-    return reference::exponential_lr(base, k, s.gamma);
+  double operator()(const ExponentialSchedule& s) const { return decayed(s.gamma, k); }  // (H3)
+  double operator()(const CosineSchedule& s) const {                                     // (H4)
+    const double angle = std::numbers::pi * static_cast<double>(k) / static_cast<double>(s.T_max);
+    return s.eta_min + (base - s.eta_min) * (1 + std::cos(angle)) / 2;
   }
-  double operator()(const CosineSchedule& s) const {
-    return reference::cosine_lr(base, k, s.T_max, s.eta_min);
+
+ private:
+  double decayed(double gamma, std::uint64_t times) const {
+    return base * std::pow(gamma, static_cast<double>(times));
   }
 };
+
+/// (H5) while k < warmup
+double warmup_lr(double base, std::uint64_t k, std::uint64_t warmup, double start) {
+  return base * (start + (1 - start) * static_cast<double>(k) / static_cast<double>(warmup));
+}
 
 }  // namespace
 
@@ -45,7 +56,7 @@ double scheduled_lr(const Schedule& schedule, double base_lr, std::uint64_t epoc
   const ScheduleOptions& common =
       std::visit([](const ScheduleOptions& s) -> const ScheduleOptions& { return s; }, schedule);
   const std::uint64_t k = common.unit == ScheduleUnit::epoch ? epochs : steps;
-  if (k < common.warmup) return reference::warmup_lr(base_lr, k, common.warmup, common.warmup_start);
+  if (k < common.warmup) return warmup_lr(base_lr, k, common.warmup, common.warmup_start);
   return std::visit(LrAfter{base_lr, k - common.warmup}, schedule);
 }
 
