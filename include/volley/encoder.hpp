@@ -68,6 +68,12 @@ class Encoder {
   virtual Signal do_encode_values(const Tensor& values, std::size_t steps, const Draw& draw,
                                   Tape& tape) const;
   virtual Signal do_encode_steps(const Signal& x, Tape& tape) const;
+
+ private:
+  friend class Trainer;
+  /// Whether do_encode itself looks at data.pixels. Those of the library do not: operations do, on the
+  /// device.
+  virtual bool reads_pixels() const { return true; }
 };
 
 /// Poisson has no fields.
@@ -91,6 +97,7 @@ class Poisson final : public Encoder {
   std::string_view kind() const override { return PoissonOptions::kKind; }
 
  private:
+  bool reads_pixels() const override { return false; }
   Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                    const Draw& draw, Tape& tape) const override;
   Signal do_encode_ahead(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
@@ -129,6 +136,7 @@ class Direct final : public Encoder {
   Shape output_shape(const Shape& picture) const override;
 
  private:
+  bool reads_pixels() const override { return false; }
   Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                    const Draw& draw, Tape& tape) const override;
   Signal do_encode_values(const Tensor& values, std::size_t steps, const Draw& draw,
@@ -154,6 +162,7 @@ class Rows final : public Encoder {
   Shape output_shape(const Shape& picture) const override;
 
  private:
+  bool reads_pixels() const override { return false; }
   Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                    const Draw& draw, Tape& tape) const override;
 
@@ -188,6 +197,7 @@ class Delta final : public Encoder {
   Shape output_shape(const Shape& picture) const override;
 
  private:
+  bool reads_pixels() const override { return false; }
   Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                    const Draw& draw, Tape& tape) const override;
 
@@ -204,6 +214,7 @@ class TableEncoder : public Encoder {
                    const Draw& draw, Tape& tape) const override;
 
  private:
+  bool reads_pixels() const override { return false; }
   virtual std::size_t neurons() const { return 1; }
   /// Sets the bits of the trains of a pixel k in `words` (neurons, ceil(steps / 64)), which are 0: bit t % 64
   /// of word t / 64 is step t.
@@ -346,6 +357,7 @@ class Periodic final : public Encoder {
   Shape output_shape(const Shape& picture) const override { return of_->output_shape(picture); }
 
  private:
+  bool reads_pixels() const override { return false; }
   Signal do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                    const Draw& draw, Tape& tape) const override;
 

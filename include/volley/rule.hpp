@@ -37,6 +37,12 @@ class LearningRule {
   /// Adds to the gradients of the network's parameters, which are zero, after net.forward on `tape` and
   /// loss.forward on batch.loss_tape. Throws Error where check() does, or `batch` does not fit.
   virtual void gradients(Layer& net, const Loss& loss, const BatchResult& batch, Tape& tape) = 0;
+
+ private:
+  friend class Trainer;
+  /// Whether gradients() itself looks at batch.data.pixels. Those of the library do not: operations do, on
+  /// the device.
+  virtual bool reads_pixels() const { return true; }
 };
 
 /// Backpropagation through time: the exact gradient of the whole T-step unrolling.
@@ -44,6 +50,9 @@ class Bptt final : public LearningRule {
  public:
   std::string_view kind() const override { return "bptt"; }
   void gradients(Layer& net, const Loss& loss, const BatchResult& batch, Tape& tape) override;
+
+ private:
+  bool reads_pixels() const override { return false; }
 };
 
 /// The hand-made rule of the tutorial that Volley began from, for a Sequential of Flatten, Linear without

@@ -13,6 +13,8 @@
 
 namespace volley {
 
+class DevicePixels;  // src/encoders/pictures.hpp
+
 /// What kind of pass this is. The caller of forward sets it on the tape; layers that behave differently in
 /// training, or that draw random numbers, read it. The default is an evaluation.
 struct PassContext {
@@ -23,6 +25,8 @@ struct PassContext {
   /// The steps that each sample has, 1 to T; none: all T. What lies beyond is nothing's input: no layer
   /// counts it in a mean over the batch. Lives until forward is done.
   std::span<const std::uint32_t> lengths{};
+  /// The trainer's: the pixels of a set of pictures that a device with its own memory has; null: none.
+  DevicePixels* pixels = nullptr;
 
   /// The number that addresses the random draws of the n-th sample of the batch. Throws ArgumentError where
   /// `samples` has fewer.

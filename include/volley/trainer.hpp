@@ -215,7 +215,7 @@ class Trainer {
   // trainer.cpp: what happens.
   template <class Call>
   auto tell(const Call& call);
-  void begin_fit();
+  void begin_fit(const Sets& data);
   std::span<const std::uint32_t> shuffled(const Source& train, std::uint32_t epoch);
   BatchWalk walk(const Source& train, std::span<const std::uint32_t> order, const Draw& draw);
   StepResult compute_gradients(const Batch& batch, const Draw& draw);

@@ -14,11 +14,11 @@ struct Encoding final : ops::Workspace {
       std::uint64_t* const trains = op.trains + n * op.F * words;
       std::uint32_t* const active = op.active + n * op.F;
       std::size_t count = 0;
-      if (op.pixels != nullptr) {
+      if (op.pictures.pixels != nullptr) {
         // Pictures are visited in any order: the next one is asked for before it is needed.
-        if (n + 2 < op.N) kernels::prefetch({op.pixels + op.pictures[n + 2] * op.F, op.F});
-        count = kernels::poisson_encode(trains, active, op.pixels + op.pictures[n] * op.F, op.F, op.T,
-                                        op.addresses[n], op.key);
+        if (n + 2 < op.N) kernels::prefetch({op.pictures.of(n + 2), op.F});
+        count =
+            kernels::poisson_encode(trains, active, op.pictures.of(n), op.F, op.T, op.addresses[n], op.key);
       } else {
         count = kernels::poisson_encode(trains, active, op.probabilities + n * op.F, op.F, op.T,
                                         op.addresses[n], op.key);

@@ -1,13 +1,13 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
 
+#include "core/workspace.hpp"
 #include "encoders/checks.hpp"
+#include "encoders/pictures.hpp"
 #include "layers/signal_forms.hpp"
-#include "reference/encoders.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
@@ -35,42 +35,53 @@ float value_of(const std::vector<float>& values, std::size_t channel, float othe
   return values.empty() ? otherwise : values[values.size() == 1 ? 0 : channel];
 }
 
-/// `to` = the currents of `rows` samples, or steps of samples, of `features`.
-void scale_values(float* to, const float* values, const CurrentOptions& options, std::size_t rows,
-                  const Shape& features, ThreadPool& threads) {
-  const std::size_t F = features.size(), C = features[0], P = F / C;
-  parallel_for(threads, rows, 16, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin * F; i < end * F; ++i) {
-      const std::size_t c = i % F / P;
-      to[i] = reference::current_of(values[i], value_of(options.mean, c, 0),
-                                    value_of(options.deviation, c, 1));  // (E1)
-    }
-  });
-}
-
-/// What a tape keeps: the current that each byte becomes, by channel, and a batch of these.
+/// What a tape keeps.
 struct Saved {
-  Buffer<float> table;  // (channels, 256)
+  PicturesMemory pictures;
+  Buffer<float> table;  // (channels, 256): the current that each byte becomes
+  Buffer<float> means, deviations;
   Tensor currents;
   SignalMemory given;
-
-  void fill_table(const CurrentOptions& options, std::size_t channels) {
-    table.resize(channels * 256);
-    for (std::size_t c = 0; c < channels; ++c) {
-      const float mean = value_of(options.mean, c, 0);
-      const float deviation = value_of(options.deviation, c, 1);
-      for (std::size_t k = 0; k < 256; ++k) {
-        table[c * 256 + k] = reference::current_of(static_cast<std::uint8_t>(k), mean, deviation);  // (E1)
-      }
-    }
-  }
-
-  /// The currents of `count` pixels of a channel.
-  void look_up(float* to, const std::uint8_t* pixels, std::size_t count, std::size_t channel) const {
-    const float* currents_of = table.data() + channel * 256;
-    for (std::size_t i = 0; i < count; ++i) to[i] = currents_of[pixels[i]];
-  }
 };
+
+/// Runs the encoding of pictures (channels, steps, width) into saved.currents, which has its shape.
+void look_up(Saved& saved, const CurrentOptions& options, const Dataset& data,
+             std::span<const std::uint32_t> samples, std::size_t steps, std::size_t width, Tape& tape) {
+  const std::size_t C = data.shape[0];
+  Scratch<float> table(C * 256);
+  for (std::size_t c = 0; c < C; ++c) {
+    const float mean = value_of(options.mean, c, 0);
+    const float deviation = value_of(options.deviation, c, 1);
+    for (std::size_t k = 0; k < 256; ++k)
+      table[c * 256 + k] = (static_cast<float>(k) / 255 - mean) / deviation;  // (E1)
+  }
+  Executor& device = executor_of(tape);
+  device.run(ops::LookUp{.pictures = pictures_of(data, samples, saved.pictures, tape),
+                         .C = C,
+                         .T = steps,
+                         .W = width,
+                         .M = 1,
+                         .table = device_copy<float>(saved.table, table.span(), device),
+                         .out = device.write(saved.currents)});
+}
+
+/// Runs the scaling of values (rows, features) into saved.currents, which has their shape.
+void scale(Saved& saved, const CurrentOptions& options, const float* values, std::size_t rows,
+           const Shape& features, Executor& device) {
+  const std::size_t C = features[0];
+  Scratch<float> means(C), deviations(C);
+  for (std::size_t c = 0; c < C; ++c) {
+    means[c] = value_of(options.mean, c, 0);
+    deviations[c] = value_of(options.deviation, c, 1);
+  }
+  device.run(ops::Standardize{.x = values,
+                              .rows = rows,
+                              .C = C,
+                              .P = features.size() / C,
+                              .mean = device_copy<float>(saved.means, means.span(), device),
+                              .deviation = device_copy<float>(saved.deviations, deviations.span(), device),
+                              .out = device.write(saved.currents)});
+}
 
 }  // namespace
 
@@ -84,29 +95,19 @@ Shape Direct::output_shape(const Shape& picture) const {
 Signal Direct::do_encode(const Dataset& data, std::span<const std::uint32_t> samples, std::size_t steps,
                          const Draw&, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
-  saved.fill_table(options_, data.shape[0]);
-  const std::size_t F = data.shape.size();
-  const std::size_t C = data.shape[0];
-  Tensor& out = saved.currents;
-  out.resize(data.shape.after({samples.size(), 1}));
-  parallel_for(tape.threads(), samples.size(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) {
-      const std::uint8_t* pixels = data.picture(samples[n]).data();
-      for (std::size_t c = 0; c < C; ++c) {
-        saved.look_up(out.data() + n * F + c * (F / C), pixels + c * (F / C), F / C, c);
-      }
-    }
-  });
-  return {out, data.shape.after({samples.size(), steps})};
+  saved.currents.resize(data.shape.after({samples.size(), 1}));
+  look_up(saved, options_, data, samples, 1, data.shape.from(1).size(), tape);
+  return {saved.currents, data.shape.after({samples.size(), steps})};
 }
 
 Signal Direct::do_encode_values(const Tensor& values, std::size_t steps, const Draw&, Tape& tape) const {
   const std::size_t N = values.shape()[0];
   const Shape features = values.shape().from(1);
-  Tensor& out = tape.saved<Saved>().currents;
-  out.resize(features.after({N, 1}));
-  scale_values(out.data(), values.data(), options_, N, features, tape.threads());
-  return {out, features.after({N, steps})};
+  Saved& saved = tape.saved<Saved>();
+  saved.currents.resize(features.after({N, 1}));
+  Executor& device = executor_of(tape);
+  scale(saved, options_, device.read(values), N, features, device);
+  return {saved.currents, features.after({N, steps})};
 }
 
 Signal Direct::do_encode_steps(const Signal& x, Tape& tape) const {
@@ -116,8 +117,8 @@ Signal Direct::do_encode_steps(const Signal& x, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
   const Signal values = plain(x, saved.given, tape.threads());
   saved.currents.resize(x.shape());
-  scale_values(saved.currents.data(), values.values(), options_, x.samples() * x.steps(), x.shape().from(2),
-               tape.threads());
+  Executor& device = executor_of(tape);
+  scale(saved, options_, values_of(values, device), x.samples() * x.steps(), x.shape().from(2), device);
   return saved.currents;
 }
 
@@ -133,22 +134,9 @@ Signal Rows::do_encode(const Dataset& data, std::span<const std::uint32_t> sampl
                        const Draw&, Tape& tape) const {
   check_row_steps(kind(), data.shape, steps);
   Saved& saved = tape.saved<Saved>();
-  saved.fill_table(options_, data.shape[0]);
-  const std::size_t C = data.shape[0];
-  const std::size_t W = data.shape[2];
-  Tensor& out = saved.currents;
-  out.resize({samples.size(), steps, C, W});
-  parallel_for(tape.threads(), samples.size(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) {
-      const std::uint8_t* pixels = data.picture(samples[n]).data();
-      for (std::size_t t = 0; t < steps; ++t) {
-        for (std::size_t c = 0; c < C; ++c) {
-          saved.look_up(out.data() + ((n * steps + t) * C + c) * W, pixels + (c * steps + t) * W, W, c);
-        }
-      }
-    }
-  });
-  return out;
+  saved.currents.resize(output_shape(data.shape).after({samples.size(), steps}));
+  look_up(saved, options_, data, samples, steps, data.shape[2], tape);
+  return saved.currents;
 }
 
 }  // namespace volley

@@ -14,6 +14,8 @@
 #include <volley/source.hpp>
 #include <volley/threads.hpp>
 
+#include "training/augment_on_device.hpp"
+
 namespace volley {
 
 /// The memory of a walk: its order, and three batches, the one in work, the one after it, which is encoded,
@@ -25,6 +27,8 @@ struct WalkMemory {
     Samples read;                       // what the source gave
     Dataset pictures, augmented;        // those of the batch, where they are read, and changed
     std::vector<std::uint32_t> places;  // 0, 1, 2, ...: their indices
+    DevicePixels augmented_pixels;
+    PicturesMemory to_augment;
   };
 
   explicit WalkMemory(const Device& device) : slots{Slot(device), Slot(device), Slot(device)} {}
@@ -38,6 +42,7 @@ struct Batch {
   std::span<const std::uint32_t> samples;  // the indices in the whole set, which address its random numbers
   const Dataset* data = nullptr;           // where its pictures are, if it has any
   std::span<const std::uint32_t> places;   // their indices in `data`
+  DevicePixels* pixels = nullptr;          // of `data`, if a device with its own memory has them
   const Targets* targets = nullptr;
   Signal x;
 };
@@ -51,6 +56,8 @@ struct WalkPlan {
   Draw draw;
   const Encoder& encoder;
   const Augment* augment = nullptr;  // null: pictures as they are
+  DevicePixels* pixels = nullptr;    // of the source's pictures, for a device with its own memory
+  bool host_pixels = true;           // whether the host reads the pixels of a batch, and not operations alone
   bool ahead = true;                 // whether the next batches are read and encoded while one is in work
 };
 
@@ -143,27 +150,35 @@ class BatchWalk {
 
   Signal encode_pictures(WalkMemory::Slot& slot) {
     Draw draw = plan_.draw;
+    next_.pixels = plan_.pixels;
     if (pictures_ == nullptr) {
       slot.pictures.name = plan_.source.info().name;
       slot.pictures.shape = plan_.source.info().shape;
       slot.pictures.labels.resize(next_.samples.size());
       std::swap(slot.pictures.pixels, slot.read.bytes);
-      show(slot.pictures, slot, draw);
+      show(slot.pictures, nullptr, slot, draw);
     }
-    if (plan_.augment != nullptr) {
+    Executor& device = DeviceAccess::executor(slot.tape.device());
+    if (plan_.augment != nullptr && (plan_.host_pixels || device.is_host())) {
       plan_.augment->apply(slot.augmented, *next_.data, next_.places, draw, threads());
-      show(slot.augmented, slot, draw);
+      show(slot.augmented, nullptr, slot, draw);
+    } else if (plan_.augment != nullptr) {
+      augment_on_device(*plan_.augment, slot.augmented, slot.augmented_pixels, *next_.data, next_.places,
+                        next_.pixels, draw, slot.to_augment, device);
+      show(slot.augmented, &slot.augmented_pixels, slot, draw);
     }
+    slot.tape.set_context({.draw = {}, .samples = {}, .pixels = next_.pixels});
     return plan_.ahead ? plan_.encoder.encode_ahead(*next_.data, next_.places, plan_.steps, draw, slot.tape)
                        : plan_.encoder.encode(*next_.data, next_.places, plan_.steps, draw, slot.tape);
   }
 
   /// The pictures of next_ are those of `data`, which has these alone; their random numbers stay theirs.
-  void show(const Dataset& data, WalkMemory::Slot& slot, Draw& draw) {
+  void show(const Dataset& data, DevicePixels* pixels, WalkMemory::Slot& slot, Draw& draw) {
     slot.places.resize(next_.samples.size());
     std::iota(slot.places.begin(), slot.places.end(), 0u);
     draw.known_as = next_.samples;
     next_.data = &data;
+    next_.pixels = pixels;
     next_.places = slot.places;
   }
 

@@ -127,7 +127,7 @@ History Trainer::fit(const Sets& data, std::size_t epochs, Recorder* recorder) {
     throw ArgumentError("trainer", "fit must not be called within a fit or an evaluation");
   const StageGuard guard(stage_, Stage::working);
   check_fit(data, epochs);
-  begin_fit();
+  begin_fit(data);
   Recorder silent;
   Recorder& report = recorder != nullptr ? *recorder : silent;
   tell([&] {

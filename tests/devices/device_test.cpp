@@ -154,13 +154,14 @@ struct Copies final : Recorder {
 };
 
 /// The tutorial's network, smaller: encoder, Linear, LIF, the mean square of the rate, Adam.
-std::vector<Tensor> train(Copies& copies) {
+std::vector<Tensor> train(const AugmentOptions& augment, Copies& copies) {
   const Dataset data = test::stripes(64, 1);
   Sequential net(Flatten(), Linear(36, 3), LIF());
   Trainer trainer(net,
                   {.optimizer = std::make_shared<Adam>(0.01f),
                    .loss = std::make_shared<RateMse>(),
-                   .encoder = std::make_shared<Poisson>()},
+                   .encoder = std::make_shared<Poisson>(),
+                   .augment = Augment(augment)},
                   {.steps = 12, .batch = 16, .threads = 2});
   static_cast<void>(trainer.fit({.train = data, .test = data}, 3, &copies));
   std::vector<Tensor> parameters;
@@ -168,20 +169,29 @@ std::vector<Tensor> train(Copies& copies) {
   return parameters;
 }
 
-TEST(DeferredDevice, TrainsToTheBitsOfTheCpu) {
+void expect_the_bits_of_the_cpu(const AugmentOptions& augment, std::size_t batch) {
   Copies none, copies;
-  const std::vector<Tensor> expected = train(none);
+  const std::vector<Tensor> expected = train(augment, none);
   EXPECT_EQ(none.after.back(), 0u);
   const test::UseDeferredDevices use;
-  const std::vector<Tensor> result = train(copies);
+  const std::vector<Tensor> result = train(augment, copies);
   ASSERT_EQ(result.size(), expected.size());
   for (std::size_t i = 0; i < result.size(); ++i) EXPECT_TRUE(same(result[i], expected[i]));
-  // A step copies the batch, its numbers and labels, and, for the record, its scores, the loss and the
-  // gradients' norms.
-  const std::size_t batch = 16 * (36 + 3 * 4), scores = 16 * 3 * 4, figures = 3 * 8;
+  // For the record a step copies its scores, the loss and the gradients' norms.
+  const std::size_t scores = 16 * 3 * 4, figures = 3 * 8;
   ASSERT_EQ(copies.after.size(), 12u);
   for (const std::size_t i : {2, 6, 10})
     EXPECT_EQ(copies.after[i] - copies.after[i - 1], batch + scores + figures);
+}
+
+TEST(DeferredDevice, TrainsToTheBitsOfTheCpu) {
+  expect_the_bits_of_the_cpu({},
+                             16 * 2 * 4);  // the samples' numbers, which are their addresses too, and labels
+}
+
+/// The changed pictures are written and read there: the encoder is given their addresses beside.
+TEST(DeferredDevice, AugmentsToTheBitsOfTheCpu) {
+  expect_the_bits_of_the_cpu({.crop_padding = 1, .flip = true}, 16 * 3 * 4);
 }
 
 TEST(DeferredDevice, RunsWhatWasBegunWhenAResultIsAskedFor) {
