@@ -68,6 +68,9 @@ class ArticleRule final : public LearningRule {
   std::string_view kind() const override { return "article"; }
   void check(const Layer& net, const Loss& loss) const override;
   void gradients(Layer& net, const Loss& loss, const BatchResult& batch, Tape& tape) override;
+
+ private:
+  bool reads_pixels() const override { return false; }
 };
 
 }  // namespace volley

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+
+#include "ops/encode.hpp"
 
 namespace volley::ops {
 
@@ -67,6 +70,17 @@ struct Fill {
   float value;
 };
 
+/// gradient (K, F) += sum over n of (scores[n, k] - (labels[n] == k)) sigmoid'(v_last[n, k]) pixel / 255, n
+/// ascending: docs/math/article_rule.md.
+struct ArticleGradient {
+  Pictures pictures;
+  const float* scores;  // (N, K)
+  const std::uint32_t* labels;
+  const float* v_last;  // (N, K)
+  std::size_t K;
+  float* gradient;
+};
+
 }  // namespace volley::ops
 
 #define VOLLEY_FOR_EACH_UPDATE_OPERATION(X) \
@@ -75,4 +89,5 @@ struct Fill {
   X(SumOfSquares)                           \
   X(Scale)                                  \
   X(Clip)                                   \
-  X(Fill)
+  X(Fill)                                   \
+  X(ArticleGradient)

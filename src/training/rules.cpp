@@ -6,11 +6,17 @@
 #include <volley/neuron.hpp>
 #include <volley/rule.hpp>
 
-#include "reference/soft_lif.hpp"
+#include "encoders/pictures.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
-
 namespace {
+
+/// What the article's rule keeps.
+struct Saved {
+  PicturesMemory pictures;
+  Buffer<std::uint32_t> labels;
+};
 
 /// The network that the article's rule is for.
 bool is_article_network(const Sequential& net) {
@@ -76,16 +82,14 @@ void ArticleRule::gradients(Layer& net, const Loss& loss, const BatchResult& bat
   const std::size_t K = linear.out();
   const std::size_t F = linear.in();
   check_batch(batch, v_last, K, F);
-  for (std::size_t n = 0; n < batch.samples.size(); ++n) {
-    const std::span<const std::uint8_t> image = batch.data.picture(batch.samples[n]);
-    for (std::size_t k = 0; k < K; ++k) {
-      const std::size_t i = n * K + k;
-      const float error = batch.scores.data()[i] - static_cast<float>(batch.labels[n] == k);
-      const float delta = error * reference::sigmoid_derivative(v_last.data()[i]);
-      float* row = linear.weight().gradient.data() + k * F;
-      for (std::size_t f = 0; f < F; ++f) row[f] += delta * (static_cast<float>(image[f]) * (1.0f / 255.0f));
-    }
-  }
+  Executor& device = executor_of(tape);
+  Saved& saved = batch.loss_tape.child(1).saved<Saved>();  // the loss's own is child 0
+  device.run(ops::ArticleGradient{.pictures = pictures_of(batch.data, batch.samples, saved.pictures, tape),
+                                  .scores = device.read(batch.scores),
+                                  .labels = device_copy(saved.labels, batch.labels, device),
+                                  .v_last = device.read(v_last),
+                                  .K = K,
+                                  .gradient = device.update(linear.weight().gradient)});
 }
 
 }  // namespace volley
