@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <volley/buffer.hpp>
 #include <volley/tape.hpp>
 
 namespace volley {
@@ -68,15 +69,23 @@ class Monitor {
     double dense_macs = 0;
   };
 
-  void count_layer(const std::string& name, const Trace& trace, std::span<const std::uint32_t> lengths);
-  void count_spikes(Counts& counts, const Spikes& spikes, std::span<const std::uint32_t> lengths);
-  std::size_t count_all(const Spikes& spikes, std::span<const std::uint32_t> lengths);
+  struct Look;
+  /// Of the spikes of a pass: all, and those at the last step of each sample.
+  struct Sums {
+    std::uint64_t all, last;
+  };
+
+  void count_layer(const std::string& name, const Trace& trace, const Look& now);
+  void count_by_feature(Counts& counts, const Spikes& spikes, const Look& now);
+  Sums count_all(const Spikes& spikes, const Look& now);
+  const std::uint32_t* lengths_on_device(const Look& now);
   Counts& next(const std::string& name, std::string_view kind);
 
   std::vector<Counts> places_;
   std::size_t place_ = 0;  // of the look under way
   std::uint64_t samples_ = 0;
-  std::vector<std::uint32_t> scratch_;
+  Buffer<std::uint64_t> sums_, by_feature_;  // that a device has counted
+  Buffer<std::uint32_t> lengths_;
 };
 
 }  // namespace volley

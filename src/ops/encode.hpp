@@ -77,7 +77,7 @@ struct RepeatSpikes {
   std::uint64_t* words;
 };
 
-// What else is done with pictures.
+// What else is done with pictures and spikes.
 
 /// Pictures (N, C, H, W), each moved by up to `padding` rows and columns, with black where nothing comes
 /// from, then flipped or not. What is done to the n-th is drawn at addresses[n]: three numbers, for down,
@@ -92,6 +92,14 @@ struct Augment {
   std::uint8_t* out;
 };
 
+/// Counts spikes in the first lengths[n] steps of each sample.
+struct CountSpikes {
+  SpikesView spikes;
+  const std::uint32_t* lengths = nullptr;  // (N); none: all have T
+  std::uint64_t* by_feature = nullptr;     // (F) those of each feature; or
+  std::uint64_t* sums = nullptr;           // (2) all of them, and those at the last of these steps
+};
+
 }  // namespace volley::ops
 
 #define VOLLEY_FOR_EACH_ENCODE_OPERATION(X) \
@@ -101,4 +109,5 @@ struct Augment {
   X(TableEncode)                            \
   X(DeltaEncode)                            \
   X(RepeatSpikes)                           \
-  X(Augment)
+  X(Augment)                                \
+  X(CountSpikes)

@@ -1,9 +1,11 @@
 #include <volley/monitor.hpp>
 
-#include <numeric>
+#include <utility>
 
 #include <volley/layer.hpp>
 
+#include "encoders/pictures.hpp"
+#include "layers/views.hpp"
 #include "training/traces.hpp"
 
 namespace volley {
@@ -18,16 +20,6 @@ std::size_t steps_of_all(std::span<const std::uint32_t> lengths, std::size_t N, 
   std::size_t sum = 0;
   for (std::size_t n = 0; n < N; ++n) sum += steps_of(lengths, n, T);
   return sum;
-}
-
-/// These do not come back any more.
-std::size_t count_at_last_step(const Spikes& s, std::span<const std::uint32_t> lengths) {
-  std::size_t count = 0;
-  for (std::size_t n = 0; n < s.samples(); ++n) {
-    const std::size_t last = steps_of(lengths, n, s.steps()) - 1;
-    for (std::size_t f = 0; f < s.features(); ++f) count += s.fired(n, last, f);
-  }
-  return count;
 }
 
 }  // namespace
@@ -49,11 +41,17 @@ LayerActivity total_of(std::span<const LayerActivity> layers) {
   return total;
 }
 
+/// The pass that is looked at.
+struct Monitor::Look {
+  Executor& device;
+  std::span<const std::uint32_t> lengths;
+};
+
 void Monitor::look(const Tape& tape) {
   place_ = 0;
-  const std::span<const std::uint32_t> lengths = tape.context().lengths;
-  for_each_trace(
-      tape, [&](const std::string& name, const Tape& layer) { count_layer(name, layer.trace(), lengths); });
+  const Look now{executor_of(tape), tape.context().lengths};
+  for_each_trace(tape,
+                 [&](const std::string& name, const Tape& layer) { count_layer(name, layer.trace(), now); });
 }
 
 void Monitor::clear() {
@@ -84,13 +82,12 @@ std::vector<LayerActivity> Monitor::activity() const {
   return layers;
 }
 
-void Monitor::count_layer(const std::string& name, const Trace& trace,
-                          std::span<const std::uint32_t> lengths) {
+void Monitor::count_layer(const std::string& name, const Trace& trace, const Look& now) {
   const Signal& x = trace.x;
   if (place_ == 0) {
     samples_ += x.samples();
     Counts& input = next(kInputLayer, "spikes");
-    if (x.is_spikes()) count_spikes(input, x.spikes(), lengths);
+    if (x.is_spikes()) count_by_feature(input, x.spikes(), now);
   }
   Counts& counts = next(name, trace.layer->kind());
   const auto macs = static_cast<double>(trace.layer->macs(x.shape().from(2)));
@@ -98,40 +95,43 @@ void Monitor::count_layer(const std::string& name, const Trace& trace,
     counts.dense_macs = macs;
     if (trace.layer->is_recurrent()) {
       const Spikes& s = trace.y.spikes();
-      counts.synops += static_cast<double>(count_all(s, lengths) - count_at_last_step(s, lengths)) *
-                       (macs / static_cast<double>(s.features()));
+      const Sums sums = count_all(s, now);  // those at the last step do not come back any more
+      counts.synops += static_cast<double>(sums.all - sums.last) * (macs / static_cast<double>(s.features()));
     } else if (x.is_spikes()) {
       counts.synops +=
-          static_cast<double>(count_all(x.spikes(), lengths)) * (macs / static_cast<double>(x.features()));
+          static_cast<double>(count_all(x.spikes(), now).all) * (macs / static_cast<double>(x.features()));
     } else {
-      const bool cut = !lengths.empty() && !x.constant();
+      const bool cut = !now.lengths.empty() && !x.constant();
       const std::size_t rows =
-          cut ? steps_of_all(lengths, x.samples(), x.steps()) : x.samples() * x.stored_steps();
+          cut ? steps_of_all(now.lengths, x.samples(), x.steps()) : x.samples() * x.stored_steps();
       counts.macs += static_cast<double>(rows) * macs;
     }
   }
-  if (trace.y.is_spikes() && !x.is_spikes()) count_spikes(counts, trace.y.spikes(), lengths);
+  if (trace.y.is_spikes() && !x.is_spikes()) count_by_feature(counts, trace.y.spikes(), now);
 }
 
-std::size_t Monitor::count_all(const Spikes& spikes, std::span<const std::uint32_t> lengths) {
-  if (lengths.empty()) return spikes.count();
-  std::size_t sum = 0;
-  scratch_.resize(spikes.features());
-  for (std::size_t n = 0; n < spikes.samples(); ++n) {
-    spikes.count_by_feature(n, scratch_, lengths[n]);
-    sum += std::accumulate(scratch_.begin(), scratch_.end(), std::size_t{0});
-  }
-  return sum;
+Monitor::Sums Monitor::count_all(const Spikes& spikes, const Look& now) {
+  sums_.resize(2);
+  now.device.run(ops::CountSpikes{.spikes = SpikeWords::view(spikes, now.device),
+                                  .lengths = lengths_on_device(now),
+                                  .sums = now.device.write(sums_)});
+  const std::uint64_t* const sums = std::as_const(sums_).data();
+  return {sums[0], sums[1]};
 }
 
-void Monitor::count_spikes(Counts& counts, const Spikes& spikes, std::span<const std::uint32_t> lengths) {
-  counts.sample_steps += steps_of_all(lengths, spikes.samples(), spikes.steps());
+void Monitor::count_by_feature(Counts& counts, const Spikes& spikes, const Look& now) {
+  counts.sample_steps += steps_of_all(now.lengths, spikes.samples(), spikes.steps());
   counts.fired.resize(spikes.features());
-  scratch_.resize(spikes.features());
-  for (std::size_t n = 0; n < spikes.samples(); ++n) {
-    spikes.count_by_feature(n, scratch_, steps_of(lengths, n, spikes.steps()));
-    for (std::size_t f = 0; f < scratch_.size(); ++f) counts.fired[f] += scratch_[f];
-  }
+  by_feature_.resize(spikes.features());
+  now.device.run(ops::CountSpikes{.spikes = SpikeWords::view(spikes, now.device),
+                                  .lengths = lengths_on_device(now),
+                                  .by_feature = now.device.write(by_feature_)});
+  const std::uint64_t* const fired = std::as_const(by_feature_).data();
+  for (std::size_t f = 0; f < counts.fired.size(); ++f) counts.fired[f] += fired[f];
+}
+
+const std::uint32_t* Monitor::lengths_on_device(const Look& now) {
+  return now.lengths.empty() ? nullptr : device_copy(lengths_, now.lengths, now.device);
 }
 
 Monitor::Counts& Monitor::next(const std::string& name, std::string_view kind) {
