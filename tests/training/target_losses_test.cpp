@@ -11,13 +11,15 @@
 
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
-#include "support/random.hpp"
+#include "support/loss_cases.hpp"
 #include "support/random_tensor.hpp"
 
 namespace volley {
 namespace {
 
 using test::error_text;
+using test::every_loss;
+using test::LossCase;
 using test::random_tensor;
 
 struct Result {
@@ -60,78 +62,10 @@ Targets one_of(const Targets& all, std::size_t n, std::size_t N, std::size_t T, 
   return one;
 }
 
-constexpr std::size_t kN = 5, kT = 6, kK = 4;
-
-struct Case {
-  std::string name;
-  std::unique_ptr<Loss> loss;
-  Targets targets;
-  bool spikes = false;  // y must be
-  bool smooth = true;   // has a gradient in the usual sense
-};
-
-template <class L>
-Case case_of(std::string name, const L& loss, Targets targets, bool spikes = false, bool smooth = true) {
-  return {std::move(name), std::make_unique<L>(loss), std::move(targets), spikes, smooth};
-}
-
-std::vector<Case> every_case() {
-  const std::vector<std::uint32_t> labels{3, 0, 1, 1, 2};
-  std::vector<std::uint32_t> step_labels;
-  test::Random random(5);
-  for (std::size_t i = 0; i < kN * kT; ++i) step_labels.push_back(random.below(kK));
-  const Targets classes{.labels = labels};
-  const Targets classes_of_steps{.labels = step_labels};
-  const Targets values{.values = random_tensor({kN, kK}, 7)};
-  const Targets values_of_steps{.values = random_tensor({kN, kT, kK}, 8)};
-  const ClassWeights weights{1.0f, 2.0f, 0.5f, 3.0f};
-  std::vector<Case> all;
-  all.push_back(case_of("rate_mse", RateMse{}, classes));
-  all.push_back(case_of("count_mse", CountMse{{.correct_rate = 0.8f, .incorrect_rate = 0.1f}}, classes));
-  all.push_back(case_of("rate_cross_entropy", RateCrossEntropy{{.class_weights = weights}}, classes));
-  all.push_back(case_of("membrane_mse last", MembraneMse{}, classes));
-  all.push_back(
-      case_of("membrane_cross_entropy mean", MembraneCrossEntropy{{.readout = Readout::mean}}, classes));
-  all.push_back(case_of("tet", Tet{{.lamb = 0.3f}}, classes));
-  for (const auto& [readout, name] : {std::pair(ValueReadout::mean, "mean"),
-                                      {ValueReadout::last, "last"},
-                                      {ValueReadout::sum, "sum"},
-                                      {ValueReadout::each_step, "each_step"}}) {
-    all.push_back(case_of(std::string("mse ") + name, Mse{{.scale = 0.5f, .readout = readout}}, values));
-    L1Options l1;
-    l1.readout = readout;
-    all.push_back(case_of(std::string("l1 ") + name, L1{l1}, values));
-    all.push_back(case_of(std::string("huber ") + name, Huber{{.readout = readout, .delta = 0.4f}}, values));
-  }
-  all.push_back(case_of("mse of steps", Mse{{.readout = ValueReadout::each_step}}, values_of_steps));
-  all.push_back(case_of("huber of steps", Huber{{.readout = ValueReadout::each_step}}, values_of_steps));
-  StepCrossEntropyOptions step;
-  all.push_back(case_of("step_cross_entropy", StepCrossEntropy{step}, classes_of_steps));
-  all.push_back(case_of("step_cross_entropy of a label", StepCrossEntropy{step}, classes));
-  step.class_weights = weights;
-  step.label_smoothing = 0.1f;
-  all.push_back(case_of("step_cross_entropy weighed", StepCrossEntropy{step}, classes_of_steps));
-  all.push_back(case_of("first_spike_cross_entropy", FirstSpikeCrossEntropy{}, classes, true, false));
-  all.push_back(case_of("first_spike_mse", FirstSpikeMse{{.on_step = 1}}, classes, true, false));
-  all.push_back(case_of("first_spike_mse of values", FirstSpikeMse{}, values, true, false));
-  Targets heads;
-  heads.heads = {Targets{.labels = {1, 0, 1, 1, 0}}, Targets{.values = random_tensor({kN, 2}, 9)}};
-  all.push_back(case_of(
-      "heads", Heads{{{std::make_shared<RateCrossEntropy>(), 2, 0.7f}, {std::make_shared<Mse>(), 2, 2.0f}}},
-      heads));
-  return all;
-}
-
-Tensor outputs_for(const Case& c, std::uint32_t seed) {
-  Tensor y = random_tensor({kN, kT, kK}, seed);
-  if (c.spikes) {
-    for (float& value : y.values()) value = value > 0.3f ? 1.0f : 0.0f;
-  }
-  return y;
-}
+constexpr std::size_t kN = LossCase::kN, kT = LossCase::kT, kK = LossCase::kK;
 
 TEST(TargetLosses, HaveTheirGradients) {
-  for (Case& c : every_case()) {
+  for (LossCase& c : every_loss()) {
     SCOPED_TRACE(c.name);
     if (!c.smooth) continue;
     for (const bool masked : {false, true}) {
@@ -140,7 +74,7 @@ TEST(TargetLosses, HaveTheirGradients) {
         targets.lengths = {6, 1, 4, 5, 2};
         targets.weights = {1, 0.5f, 2, 0, 3};
       }
-      const Tensor y = outputs_for(c, 11);
+      const Tensor y = c.outputs(11);
       const Result result = run(*c.loss, y, targets);
       const auto loss = [&](const std::vector<double>& at) {
         Tensor moved(y.shape());
@@ -157,11 +91,11 @@ TEST(TargetLosses, HaveTheirGradients) {
 /// A sample's scores, loss and gradient do not depend on what lies beyond its length, nor on the batch.
 TEST(TargetLosses, OfABatchAreThoseOfItsSamples) {
   const std::vector<std::uint32_t> lengths{6, 1, 4, 5, 2};
-  for (Case& c : every_case()) {
+  for (LossCase& c : every_loss()) {
     SCOPED_TRACE(c.name);
     Targets targets = c.targets;
     targets.lengths = lengths;
-    Tensor y = outputs_for(c, 12);
+    Tensor y = c.outputs(12);
     const Result result = run(*c.loss, y, targets, 2);
     for (std::size_t n = 0; n < kN; ++n) {  // what is not there does not matter
       for (std::size_t i = (n * kT + lengths[n]) * kK; i < (n + 1) * kT * kK; ++i)
@@ -217,11 +151,11 @@ TEST(TargetLosses, OfAMaskAreThoseOfTheStepsThatCount) {
                0, 1, 0, 1, 1, 1};
   const std::vector<std::uint32_t> counts{4, 2, 1, 5, 1};
   constexpr std::size_t kMost = 5;
-  for (Case& c : every_case()) {
+  for (LossCase& c : every_loss()) {
     for (const bool as_spikes : {false, true}) {
       if (as_spikes && c.name.starts_with("membrane")) continue;  // refuses them
       SCOPED_TRACE(c.name + (as_spikes ? " spikes" : ""));
-      Tensor y = outputs_for(c, 14);
+      Tensor y = c.outputs(14);
       if (as_spikes)
         std::ranges::transform(y.values(), y.data(), [](float v) { return v > 0.3f ? 1.0f : 0.0f; });
       Targets masked = c.targets, without = c.targets;
@@ -312,9 +246,9 @@ TEST(TargetLosses, AMaskIsForgottenByTheNextPass) {
 }
 
 TEST(TargetLosses, WeightsOfSamplesCountAsSamples) {
-  for (Case& c : every_case()) {
+  for (LossCase& c : every_loss()) {
     SCOPED_TRACE(c.name);
-    const Tensor y = outputs_for(c, 13);
+    const Tensor y = c.outputs(13);
     Targets twice = c.targets;
     twice.weights = {1, 2, 0, 1, 0};
     const Result weighed = run(*c.loss, y, twice);
@@ -416,7 +350,7 @@ TEST(TargetLosses, OfSpikesAreThoseOfZerosAndOnes) {
   const Spikes spikes = Spikes::from_bytes({kN, kT, kK}, bytes);
   Tensor values(Shape{kN, kT, kK});
   std::ranges::copy(bytes, values.data());
-  for (Case& c : every_case()) {
+  for (LossCase& c : every_loss()) {
     if (c.name.starts_with("membrane")) continue;
     SCOPED_TRACE(c.name);
     Targets targets = c.targets;
