@@ -122,7 +122,7 @@ class ScoreLoss : public Loss {
 
  protected:
   enum class Over { mean, sum, last };  // of a sample's steps
-  struct Comparison;                    // src/losses/losses.cpp
+  struct Comparison;                    // src/losses/score_losses.cpp
 
   ScoreLoss(Over over, bool of_membranes) : over_(over), of_membranes_(of_membranes) {}
 

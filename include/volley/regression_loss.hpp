@@ -57,20 +57,23 @@ class RegressionLoss : public Loss {
   Shape scores_shape(const Shape& y) const final;
 
  protected:
-  RegressionLoss(float scale, ValueReadout readout) : scale_(scale), readout_(readout) {}
+  /// What an error e is worth: e^2, |e|, or Huber's with a delta.
+  enum class Worth { square, size, huber };
+
+  RegressionLoss(float scale, ValueReadout readout, Worth worth, float delta = 1)
+      : scale_(scale), readout_(readout), worth_(worth), delta_(delta) {}
 
  private:
   void check_targets(const Signal& y, const Targets& targets) const final;
   double do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const final;
   void do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
                    Tape& tape) const final;
-  /// The mean of what `count` errors are worth, and its gradient, times `factor`.
-  virtual double mean_worth(const float* z, const float* targets, std::size_t count) const = 0;
-  virtual void mean_worth_gradient(float* dz, const float* z, const float* targets, double factor,
-                                   std::size_t count) const = 0;
+  struct Lowered;  // src/losses/regression_loss.cpp
 
   float scale_;
   ValueReadout readout_;
+  Worth worth_;
+  float delta_;
 };
 
 /// Of the squares of the errors.
@@ -83,10 +86,6 @@ class Mse final : public RegressionLoss {
   std::string_view kind() const override { return MseOptions::kKind; }
 
  private:
-  double mean_worth(const float* z, const float* targets, std::size_t count) const override;
-  void mean_worth_gradient(float* dz, const float* z, const float* targets, double factor,
-                           std::size_t count) const override;
-
   MseOptions options_;
 };
 
@@ -100,10 +99,6 @@ class L1 final : public RegressionLoss {
   std::string_view kind() const override { return L1Options::kKind; }
 
  private:
-  double mean_worth(const float* z, const float* targets, std::size_t count) const override;
-  void mean_worth_gradient(float* dz, const float* z, const float* targets, double factor,
-                           std::size_t count) const override;
-
   L1Options options_;
 };
 
@@ -117,10 +112,6 @@ class Huber final : public RegressionLoss {
   std::string_view kind() const override { return HuberOptions::kKind; }
 
  private:
-  double mean_worth(const float* z, const float* targets, std::size_t count) const override;
-  void mean_worth_gradient(float* dz, const float* z, const float* targets, double factor,
-                           std::size_t count) const override;
-
   HuberOptions options_;
 };
 

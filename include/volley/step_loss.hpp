@@ -48,15 +48,15 @@ class StepCrossEntropy final : public Loss {
 /// snnTorch: docs/math/losses.md, (R16) and (R17). The scores are the steps, negated: the class that fires
 /// first is the prediction.
 class FirstSpikeLoss : public Loss {
+ protected:
+  struct Comparison;  // src/losses/step_loss.cpp
+
  private:
   double do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const final;
   void do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
                    Tape& tape) const final;
-  /// The loss of sample n of T steps, by its scores z (K), and its gradient dz (K), times `factor`.
-  virtual double sample_loss(const float* z, const Targets& targets, std::size_t n, std::size_t T,
-                             std::size_t K) const = 0;
-  virtual void sample_gradient(float* dz, const float* z, const Targets& targets, std::size_t n,
-                               std::size_t T, std::size_t K, double factor) const = 0;
+  /// The operation that computes the losses of the samples, or the gradient of their mean, as `what` asks.
+  virtual void compare(const Comparison& what) const = 0;
 };
 
 /// Fields of FirstSpikeCrossEntropy.
@@ -74,10 +74,7 @@ class FirstSpikeCrossEntropy final : public FirstSpikeLoss {
   std::string_view kind() const override { return FirstSpikeCrossEntropyOptions::kKind; }
 
  private:
-  double sample_loss(const float* z, const Targets& targets, std::size_t n, std::size_t T,
-                     std::size_t K) const override;
-  void sample_gradient(float* dz, const float* z, const Targets& targets, std::size_t n, std::size_t T,
-                       std::size_t K, double factor) const override;
+  void compare(const Comparison& what) const override;
 
   FirstSpikeCrossEntropyOptions options_;
 };
@@ -112,11 +109,7 @@ class FirstSpikeMse final : public FirstSpikeLoss {
 
  private:
   void check_targets(const Signal& y, const Targets& targets) const override;
-  double sample_loss(const float* z, const Targets& targets, std::size_t n, std::size_t T,
-                     std::size_t K) const override;
-  void sample_gradient(float* dz, const float* z, const Targets& targets, std::size_t n, std::size_t T,
-                       std::size_t K, double factor) const override;
-  float target(const Targets& targets, std::size_t n, std::size_t k, std::size_t T, std::size_t K) const;
+  void compare(const Comparison& what) const override;
 
   FirstSpikeMseOptions options_;
 };

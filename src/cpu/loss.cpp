@@ -1,29 +1,15 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/exp_log.hpp"
 #include "core/tree_sum.hpp"
 #include "core/workspace.hpp"
 #include "cpu/cpu_executor.hpp"
+#include "cpu/loss_parts.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/reduce.hpp"
 
 namespace volley::cpu {
 namespace {
-
-constexpr std::size_t kSamples = 8;  // of one piece of work
-
-/// body(n) for every sample, shared out.
-template <class Body>
-void for_samples(std::size_t N, ThreadPool& threads, const Body& body) {
-  parallel_for(threads, N, kSamples, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) body(n);
-  });
-}
-
-std::size_t steps_of(const std::uint32_t* lengths, std::size_t n, std::size_t T) {
-  return lengths == nullptr ? T : lengths[n];
-}
 
 /// How often each output of sample n fired in its first `steps` steps.
 void count_spikes(std::uint32_t* counts, const ops::SpikesView& y, std::size_t n, std::size_t steps) {
@@ -53,60 +39,15 @@ void sum_over_time(float* z, const ops::SignalView& y, std::size_t n, std::size_
   }
 }
 
-double weight_of(const ops::SampleWeights& weights, const std::uint32_t* labels, std::size_t n) {
-  const double w = weights.of_class == nullptr ? 1 : static_cast<double>(weights.of_class[labels[n]]);
-  return weights.of_sample == nullptr ? w : w * static_cast<double>(weights.of_sample[n]);
-}
-
-/// What the sum of the samples' losses is divided by.
-double total_of(const ops::SampleWeights& weights, std::size_t N) {
-  return weights.of_class == nullptr && weights.of_sample == nullptr ? static_cast<double>(N) : weights.total;
-}
-
-/// Softmax of z (K): with z[top] the largest, tail is the sum over the others of exp(z[k] - z[top]).
-class Softmax {
- public:
-  Softmax(const float* z, std::size_t K)
-      : z_(z), top_(static_cast<std::size_t>(std::max_element(z, z + K) - z)) {
-    for (std::size_t k = 0; k < K; ++k) tail_ += k == top_ ? 0.0 : exponential(k);
-  }
-  double probability(std::size_t k) const { return exponential(k) / (1 + tail_); }
-  double below_top(std::size_t k) const { return static_cast<double>(z_[top_]) - static_cast<double>(z_[k]); }
-  double log_sum() const { return static_cast<double>(log1p_of(static_cast<float>(tail_))); }
-
- private:
-  double exponential(std::size_t k) const { return static_cast<double>(exp_of(z_[k] - z_[top_])); }
-
-  const float* z_;
-  std::size_t top_;
-  double tail_ = 0;
-};
-
-/// (R4)
-double cross_entropy(const float* z, std::uint32_t label, float smoothing, std::size_t K) {
-  const Softmax p(z, K);
-  double shared = 0;
-  for (std::size_t k = 0; k < K; ++k) shared += p.below_top(k);
-  const double share = static_cast<double>(smoothing);
-  return p.log_sum() + (1 - share) * p.below_top(label) + share / static_cast<double>(K) * shared;
-}
-
-/// (R5)
-void cross_entropy_gradient(float* dz, const float* z, std::uint32_t label, float smoothing, float factor,
-                            std::size_t K) {
-  const Softmax p(z, K);
-  const double share = static_cast<double>(smoothing);
-  for (std::size_t k = 0; k < K; ++k) {
-    const double target = (label == k ? 1 - share : 0) + share / static_cast<double>(K);
-    dz[k] = static_cast<float>((p.probability(k) - target) * static_cast<double>(factor));
-  }
-}
-
 }  // namespace
 
 void run(ThreadPool& threads, const ops::ReadScores& op) {
   const std::size_t K = op.y.F, T = op.y.S;
   for_samples(op.y.N, threads, [&](std::size_t n) {
+    if (op.over == ops::ReadOver::each_step) {
+      std::copy_n(op.y.values + n * T * K, T * K, op.scores + n * T * K);
+      return;
+    }
     float* const z = op.scores + n * K;
     const std::size_t steps = steps_of(op.lengths, n, T);
     if (op.over == ops::ReadOver::last) {
@@ -137,10 +78,9 @@ void run(ThreadPool& threads, const ops::SpreadScores& op) {
 void run(ThreadPool&, const ops::ScoreMse& op) {
   const std::size_t N = op.N, K = op.K;
   const auto target = [&](std::size_t n, std::size_t k) {
-    const float goal = (op.labels[n] == k ? op.on : op.off) * op.unit;
-    return op.units == nullptr ? goal : goal * static_cast<float>(op.units[n]);
+    const float goal = op.targets.labels[n] == k ? op.on : op.off;
+    return op.per_step ? goal * static_cast<float>(steps_of(op.targets.lengths, n, op.T)) : goal;
   };
-  const double total = total_of(op.weights, N);
   if (op.loss != nullptr) {
     const double sum = tree_sum(N, [&](std::size_t n) {
       double squares = 0;
@@ -148,30 +88,29 @@ void run(ThreadPool&, const ops::ScoreMse& op) {
         const double e = static_cast<double>(op.z[n * K + k]) - static_cast<double>(target(n, k));
         squares += e * e;
       }
-      return weight_of(op.weights, op.labels, n) * squares;
+      return weight_of(op.targets, n) * squares;
     });
-    const double mean = static_cast<double>(op.scale) * sum / (total * static_cast<double>(K));
+    const double mean =
+        static_cast<double>(op.scale) * sum / (op.targets.total_weight * static_cast<double>(K));
     *op.loss = static_cast<double>(static_cast<float>(mean));
   }
   for (std::size_t n = 0; op.dz != nullptr && n < N; ++n) {  // (R11)
-    const double count = total / weight_of(op.weights, op.labels, n);
-    const float factor = 2 * op.scale / static_cast<float>(count * static_cast<double>(K));
+    const float factor = 2 * op.scale / static_cast<float>(count_of(op.targets, n) * static_cast<double>(K));
     for (std::size_t k = 0; k < K; ++k) op.dz[n * K + k] = factor * (op.z[n * K + k] - target(n, k));
   }
 }
 
 void run(ThreadPool&, const ops::ScoreCrossEntropy& op) {
   const std::size_t N = op.N, K = op.K;
-  const double total = total_of(op.weights, N);
   if (op.loss != nullptr) {
     const double sum = tree_sum(N, [&](std::size_t n) {
-      return weight_of(op.weights, op.labels, n) * cross_entropy(op.z + n * K, op.labels[n], op.smoothing, K);
+      return weight_of(op.targets, n) * cross_entropy(op.z + n * K, op.targets.labels[n], op.smoothing, K);
     });
-    *op.loss = static_cast<double>(static_cast<float>(sum / total));
+    *op.loss = static_cast<double>(static_cast<float>(sum / op.targets.total_weight));
   }
   for (std::size_t n = 0; op.dz != nullptr && n < N; ++n) {
-    const float share = 1 / static_cast<float>(total / weight_of(op.weights, op.labels, n));
-    cross_entropy_gradient(op.dz + n * K, op.z + n * K, op.labels[n], op.smoothing, share, K);
+    const float share = 1 / static_cast<float>(count_of(op.targets, n));
+    cross_entropy_gradient(op.dz + n * K, op.z + n * K, op.targets.labels[n], op.smoothing, share, K);
   }
 }
 

@@ -75,4 +75,17 @@ void to_steps(SpikesMemory& out, const ops::SpikesView& trains, ThreadPool& thre
   out.view = {.N = trains.N, .T = trains.T, .F = trains.F, .row_words = row, .words = out.words.data()};
 }
 
+bool fired(const ops::SpikesView& spikes, std::size_t n, std::size_t t, std::size_t k) {
+  std::size_t row = t, bit = k;
+  if (spikes.trains) {
+    const std::uint32_t* const list = spikes.active + n * spikes.F;
+    const std::uint32_t* const end = list + spikes.active_count[n];
+    const std::uint32_t* const at = std::lower_bound(list, end, k);
+    if (at == end || *at != k) return false;
+    row = static_cast<std::size_t>(at - list);
+    bit = t;
+  }
+  return spikes.sample(n)[row * spikes.row_words + bit / 64] >> bit % 64 & 1;
+}
+
 }  // namespace volley::cpu

@@ -29,4 +29,7 @@ void to_steps(std::uint64_t* words, const ops::SpikesView& trains, ThreadPool& t
 void to_trains(SpikesMemory& out, const ops::SpikesView& steps, ThreadPool& threads);
 void to_steps(SpikesMemory& out, const ops::SpikesView& trains, ThreadPool& threads);
 
+/// Whether feature k of sample n fired at step t, row-major.
+bool fired(const ops::SpikesView& spikes, std::size_t n, std::size_t t, std::size_t k);
+
 }  // namespace volley::cpu

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
-#include "layers/spike_words.hpp"
-#include "losses/loss_parts.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 
-void CountedSteps::take(const Signal& y, const Targets& targets, ThreadPool& threads) {
+void CountedSteps::take(const Signal& y, const Targets& targets, Executor& device) {
   const std::size_t N = y.samples(), K = y.features();
   T_ = y.steps();
   U_ = 0;
@@ -24,25 +23,23 @@ void CountedSteps::take(const Signal& y, const Targets& targets, ThreadPool& thr
   for (const std::vector<std::uint32_t>& steps : steps_)
     targets_.lengths.push_back(static_cast<std::uint32_t>(steps.size()));
 
-  const Shape shape{N, U_, K};
-  if (y.is_spikes()) {
-    std::uint64_t* words = SpikeWords::make_steps(spikes_, shape);
-    const std::size_t row_words = SpikeWords::row_words(spikes_);
-    std::fill_n(words, N * U_ * row_words, std::uint64_t{0});
-    for_samples(N, threads, [&](std::size_t n) {
-      for (std::size_t u = 0; u < steps_[n].size(); ++u)
-        copy_spikes(words + (n * U_ + u) * row_words, y.spikes(), n, steps_[n][u], 0, K);
-    });
-    y_ = spikes_;
-    return;
+  rows_.resize(N * U_);
+  std::uint32_t* const rows = rows_.data();
+  for (std::size_t n = 0; n < N; ++n) {
+    std::uint32_t* const behind = std::ranges::copy(steps_[n], rows + n * U_).out;
+    std::fill(behind, rows + (n + 1) * U_, static_cast<std::uint32_t>(T_));
   }
-  values_.resize(shape);
-  values_.zero();
-  for_samples(N, threads, [&](std::size_t n) {
-    for (std::size_t u = 0; u < steps_[n].size(); ++u)
-      std::copy_n(y.values() + (n * T_ + steps_[n][u]) * K, K, values_.data() + (n * U_ + u) * K);
-  });
-  y_ = values_;
+  ops::PickOutputs pick{.y = view_of(y, device), .count = K, .steps = device.read(rows_), .U = U_};
+  if (y.is_spikes()) {
+    SpikeWords::shape_steps(spikes_, {N, U_, K});
+    pick.words = SpikeWords::write(spikes_, device);
+    y_ = spikes_;
+  } else {
+    values_.resize({N, U_, K});
+    pick.values = device.write(values_);
+    y_ = values_;
+  }
+  device.run(pick);
 }
 
 /// The labels or values, of steps where they are those of steps.
@@ -73,14 +70,17 @@ Targets CountedSteps::of_steps(const Targets& all) const {
   return picked;
 }
 
-void CountedSteps::put_back(Tensor& to, const Tensor& from, ThreadPool& threads) const {
+void CountedSteps::put_back(Tensor& to, const Tensor& from, Executor& device) const {
   const std::size_t N = steps_.size(), K = from.shape()[2];
-  to.resize(Shape{N, T_, K});
-  to.zero();
-  for_samples(N, threads, [&](std::size_t n) {
-    for (std::size_t u = 0; u < steps_[n].size(); ++u)
-      std::copy_n(from.data() + (n * U_ + u) * K, K, to.data() + (n * T_ + steps_[n][u]) * K);
-  });
+  to.resize({N, T_, K});
+  device.run(ops::PutOutputs{.from = device.read(from),
+                             .N = N,
+                             .U = U_,
+                             .count = K,
+                             .steps = device.read(rows_),
+                             .to = device.write(to),
+                             .T = T_,
+                             .K = K});
 }
 
 }  // namespace volley

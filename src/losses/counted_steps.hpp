@@ -7,7 +7,8 @@
 #include <volley/signal.hpp>
 #include <volley/targets.hpp>
 #include <volley/tensor.hpp>
-#include <volley/threads.hpp>
+
+#include "ops/executor.hpp"
 
 namespace volley {
 
@@ -16,18 +17,19 @@ namespace volley {
 class CountedSteps {
  public:
   /// Of a plain y (N, T, K), and of targets with a mask, which have been checked.
-  void take(const Signal& y, const Targets& targets, ThreadPool& threads);
+  void take(const Signal& y, const Targets& targets, Executor& device);
 
   const Signal& y() const { return y_; }               // (N, U, K), U the most steps that count
   const Targets& targets() const { return targets_; }  // without a mask
   /// to (N, T, K) = from (N, U, K), each step at its place, and 0 where a step does not count.
-  void put_back(Tensor& to, const Tensor& from, ThreadPool& threads) const;
+  void put_back(Tensor& to, const Tensor& from, Executor& device) const;
 
  private:
   Targets of_steps(const Targets& all) const;
 
   std::size_t T_ = 0, U_ = 0;
   std::vector<std::vector<std::uint32_t>> steps_;  // of each sample, those that count
+  Buffer<std::uint32_t> rows_;                     // (N, U) the same, T behind the last
   Tensor values_;
   Spikes spikes_;
   Signal y_;

@@ -6,8 +6,7 @@
 
 #include <volley/error.hpp>
 
-#include "layers/spike_words.hpp"
-#include "losses/loss_parts.hpp"
+#include "layers/views.hpp"
 
 namespace volley {
 namespace {
@@ -24,25 +23,20 @@ struct Saved {
   std::vector<Part> parts;
 };
 
-/// Outputs `first` to first + part.outputs of y, as y has them.
-Signal cut(Part& part, const Signal& y, std::size_t first, std::size_t outputs, ThreadPool& threads) {
-  const std::size_t N = y.samples(), T = y.steps(), K = y.features();
-  const Shape shape{N, T, outputs};
-  if (!y.is_spikes()) {
-    part.values.resize(shape);
-    for_samples(N, threads, [&](std::size_t n) {
-      for (std::size_t row = n * T; row < (n + 1) * T; ++row)
-        std::copy_n(y.values() + row * K + first, outputs, part.values.data() + row * outputs);
-    });
-    return part.values;
+/// Outputs `first` to first + outputs of y, as y has them.
+Signal cut(Part& part, const Signal& y, std::size_t first, std::size_t outputs, Executor& device) {
+  const Shape shape{y.samples(), y.steps(), outputs};
+  ops::PickOutputs pick{.y = view_of(y, device), .first = first, .count = outputs, .U = y.steps()};
+  if (y.is_spikes()) {
+    SpikeWords::shape_steps(part.spikes, shape);
+    pick.words = SpikeWords::write(part.spikes, device);
+    device.run(pick);
+    return part.spikes;
   }
-  std::uint64_t* words = SpikeWords::make_steps(part.spikes, shape);
-  const std::size_t row_words = SpikeWords::row_words(part.spikes);
-  for_samples(N, threads, [&](std::size_t n) {
-    for (std::size_t t = 0; t < T; ++t)
-      copy_spikes(words + (n * T + t) * row_words, y.spikes(), n, t, first, outputs);
-  });
-  return part.spikes;
+  part.values.resize(shape);
+  pick.values = device.write(part.values);
+  device.run(pick);
+  return part.values;
 }
 
 }  // namespace
@@ -84,11 +78,12 @@ void Heads::check_targets(const Signal&, const Targets& targets) const {
 Hits Heads::hits(const Tensor& scores, const Targets& targets) const {
   Hits hits;
   const std::size_t N = scores.shape()[0], K = scores.shape()[1];
+  const float* const values = scores.data();
   std::size_t first = 0;
   for (std::size_t h = 0; h < heads_.size() && h < targets.heads.size(); ++h) {
     Tensor part(Shape{N, heads_[h].outputs});
     for (std::size_t n = 0; n < N; ++n)
-      std::copy_n(scores.data() + n * K + first, heads_[h].outputs, part.data() + n * heads_[h].outputs);
+      std::copy_n(values + n * K + first, heads_[h].outputs, part.data() + n * heads_[h].outputs);
     const Hits of = heads_[h].loss->hits(part, targets.heads[h]);
     hits.right += of.right;
     hits.of += of.of;
@@ -98,9 +93,10 @@ Hits Heads::hits(const Tensor& scores, const Targets& targets) const {
 }
 
 double Heads::do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
+  Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
   saved.parts.resize(heads_.size());
-  const std::size_t K = y.features();
+  float* const all = device.write(scores);
   double loss = 0;
   std::size_t first = 0;
   for (std::size_t h = 0; h < heads_.size(); ++h) {
@@ -109,26 +105,38 @@ double Heads::do_forward(const Signal& y, const Targets& targets, Tensor& scores
     part.targets = targets.heads[h];
     part.targets.weights = targets.weights;
     part.targets.lengths = targets.lengths;
-    const Signal of = cut(part, y, first, head.outputs, tape.threads());
+    const Signal of = cut(part, y, first, head.outputs, device);
     loss +=
         static_cast<double>(head.weight) * head.loss->forward(of, part.targets, part.scores, tape.child(h));
-    for (std::size_t n = 0; n < y.samples(); ++n)
-      std::copy_n(part.scores.data() + n * head.outputs, head.outputs, scores.data() + n * K + first);
+    device.run(ops::PutOutputs{.from = device.read(part.scores),
+                               .N = y.samples(),
+                               .U = 1,
+                               .count = head.outputs,
+                               .to = all,
+                               .T = 1,
+                               .K = y.features(),
+                               .first = first});
     first += head.outputs;
   }
   return loss;
 }
 
 void Heads::do_backward(const Signal& y, const Targets&, const Tensor&, Tensor& dy, Tape& tape) const {
-  const std::size_t rows = y.samples() * y.steps(), K = y.features();
+  Executor& device = executor_of(tape);
+  float* const all = device.write(dy);
   std::size_t first = 0;
   for (std::size_t h = 0; h < heads_.size(); ++h) {
     const Head& head = heads_[h];
     const Signal of = head.loss->backward(tape.child(h));
-    for (std::size_t row = 0; row < rows; ++row) {
-      for (std::size_t k = 0; k < head.outputs; ++k)
-        dy.data()[row * K + first + k] = head.weight * of.values()[row * head.outputs + k];
-    }
+    device.run(ops::PutOutputs{.from = values_of(of, device),
+                               .N = y.samples(),
+                               .U = y.steps(),
+                               .count = head.outputs,
+                               .factor = head.weight,
+                               .to = all,
+                               .T = y.steps(),
+                               .K = y.features(),
+                               .first = first});
     first += head.outputs;
   }
 }

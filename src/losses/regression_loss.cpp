@@ -2,23 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include <volley/error.hpp>
 
+#include "layers/views.hpp"
 #include "losses/loss_parts.hpp"
 
 namespace volley {
-namespace {
-
-/// Where the targets of sample n begin.
-const float* targets_of(const Targets& targets, std::size_t n, std::size_t t) {
-  const Shape& shape = targets.values.shape();
-  const std::size_t K = shape[shape.rank() - 1];
-  return targets.values.data() + (shape.rank() == 3 ? (n * shape[1] + t) * K : n * K);
-}
-
-}  // namespace
 
 Shape RegressionLoss::scores_shape(const Shape& y) const {
   return readout_ == ValueReadout::each_step ? y : Shape{y[0], y[2]};
@@ -36,101 +25,74 @@ void RegressionLoss::check_targets(const Signal& y, const Targets& targets) cons
   throw ShapeError(kind(), fmt::format("targets must be {}{}", of_samples.text(), or_steps), shape);
 }
 
+/// A regression in the words of operations.
+struct RegressionLoss::Lowered {
+  static ops::ReadOver over(ValueReadout readout) {
+    switch (readout) {
+      case ValueReadout::mean: return ops::ReadOver::mean;
+      case ValueReadout::last: return ops::ReadOver::last;
+      case ValueReadout::sum: return ops::ReadOver::sum;
+      case ValueReadout::each_step: break;
+    }
+    return ops::ReadOver::each_step;
+  }
+  static ops::ErrorWorth worth(Worth worth) {
+    switch (worth) {
+      case Worth::square: return ops::ErrorWorth::square;
+      case Worth::size: return ops::ErrorWorth::size;
+      case Worth::huber: break;
+    }
+    return ops::ErrorWorth::huber;
+  }
+  static ops::Regression of(const RegressionLoss& loss, const Signal& y, const Tensor& scores,
+                            const ops::TargetsView& targets, Executor& device) {
+    return {.z = device.read(scores),
+            .N = y.samples(),
+            .T = y.steps(),
+            .K = y.features(),
+            .targets = targets,
+            .over = over(loss.readout_),
+            .worth = worth(loss.worth_),
+            .delta = loss.delta_,
+            .scale = loss.scale_};
+  }
+};
+
 double RegressionLoss::do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
-  const std::size_t N = y.samples(), T = y.steps(), K = y.features();
-  Buffer<float>& losses = tape.saved<Buffer<float>>();
-  losses.resize(N);
-  for_samples(N, tape.threads(), [&](std::size_t n) {
-    const std::size_t steps = targets.steps_of(n, T);
-    if (readout_ == ValueReadout::each_step) {
-      float* z = scores.data() + n * T * K;
-      std::copy_n(y.values() + n * T * K, T * K, z);
-      double sum = 0;
-      for (std::size_t t = 0; t < steps; ++t) sum += mean_worth(z + t * K, targets_of(targets, n, t), K);
-      losses[n] = static_cast<float>(sum / static_cast<double>(steps));
-      return;
-    }
-    float* z = scores.data() + n * K;
-    if (readout_ == ValueReadout::last) {
-      std::copy_n(y.values() + (n * T + steps - 1) * K, K, z);
-    } else {
-      sum_over_time(z, y, n, steps, readout_ == ValueReadout::mean ? static_cast<float>(steps) : 1.0f);
-    }
-    losses[n] = static_cast<float>(mean_worth(z, targets_of(targets, n, 0), K));
-  });
-  return static_cast<double>(scale_) * mean_of_samples(*this, targets, losses.span());
+  Executor& device = executor_of(tape);
+  SavedLosses& saved = tape.saved<SavedLosses>();
+  const ops::TargetsView view = saved.targets.take(*this, targets, y.samples(), device);
+  device.run(ops::ReadScores{.y = view_of(y, device),
+                             .lengths = view.lengths,
+                             .over = Lowered::over(readout_),
+                             .scores = device.write(scores)});
+  ops::Regression op = Lowered::of(*this, y, scores, view, device);
+  op.losses = saved.write_losses(y.samples(), device);
+  device.run(op);
+  return saved.mean_of(scale_, device);
 }
 
-void RegressionLoss::do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
+void RegressionLoss::do_backward(const Signal& y, const Targets&, const Tensor& scores, Tensor& dy,
                                  Tape& tape) const {
-  const std::size_t N = y.samples(), T = y.steps(), K = y.features();
-  const reference::SampleWeights weights = weights_of(*this, targets, N);
-  for_samples(N, tape.threads(), [&](std::size_t n) {
-    const std::size_t steps = targets.steps_of(n, T);
-    const double share = static_cast<double>(scale_) / weights.count(n, N);
-    const double of_step = share / static_cast<double>(steps);
-    float* first = dy.data() + n * T * K;
-    std::fill(first + steps * K, first + T * K, 0.0f);
-    if (readout_ == ValueReadout::each_step) {
-      const float* z = scores.data() + n * T * K;
-      for (std::size_t t = 0; t < steps; ++t)
-        mean_worth_gradient(first + t * K, z + t * K, targets_of(targets, n, t), of_step, K);
-      return;
-    }
-    const float* z = scores.data() + n * K;
-    float* last = first + (steps - 1) * K;
-    mean_worth_gradient(last, z, targets_of(targets, n, 0), readout_ == ValueReadout::mean ? of_step : share,
-                        K);
-    for (std::size_t t = 0; t + 1 < steps; ++t) {
-      if (readout_ == ValueReadout::last) {
-        std::fill_n(first + t * K, K, 0.0f);
-      } else {
-        std::copy_n(last, K, first + t * K);
-      }
-    }
-  });
+  Executor& device = executor_of(tape);
+  ops::Regression op = Lowered::of(*this, y, scores, tape.saved<SavedLosses>().targets.view(), device);
+  op.dy = device.write(dy);
+  device.run(op);
 }
 
-Mse::Mse(const MseOptions& options) : RegressionLoss(options.scale, options.readout), options_(options) {
+Mse::Mse(const MseOptions& options)
+    : RegressionLoss(options.scale, options.readout, Worth::square), options_(options) {
   check_fields(kind(), options);
 }
 
-double Mse::mean_worth(const float* z, const float* targets, std::size_t count) const {
-  return reference::regression_forward(z, targets, reference::SquaredError{}, count);
-}
-
-void Mse::mean_worth_gradient(float* dz, const float* z, const float* targets, double factor,
-                              std::size_t count) const {
-  reference::regression_backward(dz, z, targets, reference::SquaredError{}, factor, count);
-}
-
-L1::L1(const L1Options& options) : RegressionLoss(options.scale, options.readout), options_(options) {
+L1::L1(const L1Options& options)
+    : RegressionLoss(options.scale, options.readout, Worth::size), options_(options) {
   check_fields(kind(), options);
-}
-
-double L1::mean_worth(const float* z, const float* targets, std::size_t count) const {
-  return reference::regression_forward(z, targets, reference::AbsoluteError{}, count);
-}
-
-void L1::mean_worth_gradient(float* dz, const float* z, const float* targets, double factor,
-                             std::size_t count) const {
-  reference::regression_backward(dz, z, targets, reference::AbsoluteError{}, factor, count);
 }
 
 Huber::Huber(const HuberOptions& options)
-    : RegressionLoss(options.scale, options.readout), options_(options) {
+    : RegressionLoss(options.scale, options.readout, Worth::huber, options.delta), options_(options) {
   check_fields(kind(), options);
-}
-
-double Huber::mean_worth(const float* z, const float* targets, std::size_t count) const {
-  const reference::HuberError worth{static_cast<double>(options_.delta)};
-  return reference::regression_forward(z, targets, worth, count);
-}
-
-void Huber::mean_worth_gradient(float* dz, const float* z, const float* targets, double factor,
-                                std::size_t count) const {
-  const reference::HuberError worth{static_cast<double>(options_.delta)};
-  reference::regression_backward(dz, z, targets, worth, factor, count);
 }
 
 }  // namespace volley

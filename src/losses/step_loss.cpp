@@ -2,34 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include <volley/error.hpp>
 
+#include "layers/views.hpp"
 #include "losses/loss_parts.hpp"
 
 namespace volley {
 namespace {
 
-std::uint32_t label_of(const Targets& targets, std::size_t n, std::size_t t, std::size_t N, std::size_t T) {
-  return targets.labels[targets.labels.size() == N ? n : n * T + t];
-}
-
-/// Of the classes of the steps of a sample.
-struct StepWeights {
-  const Loss& loss;
-  const Targets& targets;
-  std::size_t N, T;
-
-  double of(std::size_t n, std::size_t t) const {
-    if (loss.class_weights().empty()) return 1;
-    return static_cast<double>(loss.class_weights()[label_of(targets, n, t, N, T)]);
-  }
-  double sum(std::size_t n) const {
-    double sum = 0;
-    for (std::size_t t = 0; t < targets.steps_of(n, T); ++t) sum += of(n, t);
-    return sum;
-  }
+/// What a loss of steps keeps on its tape.
+struct SavedSteps {
+  SavedLosses of_samples;
+  Buffer<float> class_weights;
 };
 
 }  // namespace
@@ -45,76 +29,69 @@ void StepCrossEntropy::check_targets(const Signal& y, const Targets& targets) co
 
 double StepCrossEntropy::do_forward(const Signal& y, const Targets& targets, Tensor& scores,
                                     Tape& tape) const {
-  const std::size_t N = y.samples(), T = y.steps(), K = y.features();
-  Buffer<float>& losses = tape.saved<Buffer<float>>();
-  losses.resize(N);
-  const StepWeights weights{*this, targets, N, T};
-  for_samples(N, tape.threads(), [&](std::size_t n) {
-    const float* z = y.values() + n * T * K;
-    std::copy_n(z, T * K, scores.data() + n * T * K);
-    double sum = 0;
-    for (std::size_t t = 0; t < targets.steps_of(n, T); ++t) {
-      sum += weights.of(n, t) * reference::cross_entropy_forward(z + t * K, label_of(targets, n, t, N, T),
-                                                                 options_.label_smoothing, K);
-    }
-    losses[n] = static_cast<float>(sum / weights.sum(n));
-  });
-  return mean_of_samples(*this, targets, losses.span());
+  Executor& device = executor_of(tape);
+  SavedSteps& saved = tape.saved<SavedSteps>();
+  device.run(ops::ReadScores{
+      .y = view_of(y, device), .over = ops::ReadOver::each_step, .scores = device.write(scores)});
+  device.run(
+      ops::StepCrossEntropy{.y = values_of(y, device),
+                            .N = y.samples(),
+                            .T = y.steps(),
+                            .K = y.features(),
+                            .targets = saved.of_samples.targets.take(*this, targets, y.samples(), device),
+                            .class_weights = put(saved.class_weights, class_weights(), device),
+                            .smoothing = options_.label_smoothing,
+                            .losses = saved.of_samples.write_losses(y.samples(), device)});
+  return saved.of_samples.mean_of(1, device);
 }
 
-void StepCrossEntropy::do_backward(const Signal& y, const Targets& targets, const Tensor&, Tensor& dy,
+void StepCrossEntropy::do_backward(const Signal& y, const Targets&, const Tensor&, Tensor& dy,
                                    Tape& tape) const {
-  const std::size_t N = y.samples(), T = y.steps(), K = y.features();
-  const double total = total_weight(targets, N);
-  const StepWeights weights{*this, targets, N, T};
-  for_samples(N, tape.threads(), [&](std::size_t n) {
-    const std::size_t steps = targets.steps_of(n, T);
-    const double share = weight_of(*this, targets, n, N) / total / weights.sum(n);
-    for (std::size_t t = 0; t < steps; ++t) {
-      const std::size_t first = (n * T + t) * K;
-      reference::cross_entropy_backward(dy.data() + first, y.values() + first, label_of(targets, n, t, N, T),
-                                        options_.label_smoothing,
-                                        static_cast<float>(weights.of(n, t) * share), K);
-    }
-    std::fill(dy.data() + (n * T + steps) * K, dy.data() + (n + 1) * T * K, 0.0f);
-  });
+  Executor& device = executor_of(tape);
+  SavedSteps& saved = tape.saved<SavedSteps>();
+  device.run(ops::StepCrossEntropy{
+      .y = values_of(y, device),
+      .N = y.samples(),
+      .T = y.steps(),
+      .K = y.features(),
+      .targets = saved.of_samples.targets.view(),
+      .class_weights = class_weights().empty() ? nullptr : device.read(saved.class_weights),
+      .smoothing = options_.label_smoothing,
+      .dy = device.write(dy)});
 }
+
+/// What the outputs are compared with, where a device finds it.
+struct FirstSpikeLoss::Comparison {
+  Executor& device;
+  ops::FirstSpikes at;
+};
 
 double FirstSpikeLoss::do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
-  const std::size_t N = y.samples(), T = y.steps(), K = y.features();
-  for (const float value : std::span(y.values(), N * T * K)) {
-    if (value == 0 || value == 1) continue;
-    throw ArgumentError(kind(), "y must be spikes, 0 or 1", fmt::format("{}", value));
-  }
-  Buffer<float>& losses = tape.saved<Buffer<float>>();
-  losses.resize(N);
-  for_samples(N, tape.threads(), [&](std::size_t n) {
-    const std::size_t steps = targets.steps_of(n, T);
-    float* z = scores.data() + n * K;
-    reference::first_spikes(z, y.values() + n * T * K, steps, K);
-    for (std::size_t k = 0; k < K; ++k) z[k] = -z[k];
-    losses[n] = static_cast<float>(sample_loss(z, targets, n, steps, K));
-  });
-  return mean_of_samples(*this, targets, losses.span());
+  Executor& device = executor_of(tape);
+  SavedLosses& saved = tape.saved<SavedLosses>();
+  compare({.device = device,
+           .at = {.kind = kind(),
+                  .y = values_of(y, device),
+                  .N = y.samples(),
+                  .T = y.steps(),
+                  .K = y.features(),
+                  .targets = saved.targets.take(*this, targets, y.samples(), device),
+                  .scores = device.write(scores),
+                  .losses = saved.write_losses(y.samples(), device)}});
+  return saved.mean_of(1, device);
 }
 
-void FirstSpikeLoss::do_backward(const Signal& y, const Targets& targets, const Tensor& scores, Tensor& dy,
+void FirstSpikeLoss::do_backward(const Signal& y, const Targets&, const Tensor&, Tensor& dy,
                                  Tape& tape) const {
-  const std::size_t N = y.samples(), T = y.steps(), K = y.features();
-  const reference::SampleWeights weights = weights_of(*this, targets, N);
-  for_samples(N, tape.threads(), [&](std::size_t n) {
-    const std::size_t steps = targets.steps_of(n, T);
-    Scratch<float> times(K), dtimes(K);
-    const float* z = scores.data() + n * K;
-    sample_gradient(dtimes.data(), z, targets, n, steps, K, 1 / weights.count(n, N));
-    for (std::size_t k = 0; k < K; ++k) {
-      times[k] = -z[k];
-      dtimes[k] = -dtimes[k];
-    }
-    float* first = dy.data() + n * T * K;
-    reference::first_spikes_backward(first, dtimes.data(), times.data(), steps, K);
-    std::fill(first + steps * K, first + T * K, 0.0f);
-  });
+  Executor& device = executor_of(tape);
+  compare({.device = device,
+           .at = {.kind = kind(),
+                  .y = values_of(y, device),
+                  .N = y.samples(),
+                  .T = y.steps(),
+                  .K = y.features(),
+                  .targets = tape.saved<SavedLosses>().targets.view(),
+                  .dy = device.write(dy)}});
 }
 
 FirstSpikeCrossEntropy::FirstSpikeCrossEntropy(const FirstSpikeCrossEntropyOptions& options)
@@ -123,15 +100,8 @@ FirstSpikeCrossEntropy::FirstSpikeCrossEntropy(const FirstSpikeCrossEntropyOptio
   set_class_weights(options.class_weights);
 }
 
-double FirstSpikeCrossEntropy::sample_loss(const float* z, const Targets& targets, std::size_t n, std::size_t,
-                                           std::size_t K) const {
-  return reference::cross_entropy_forward(z, targets.labels[n], options_.label_smoothing, K);
-}
-
-void FirstSpikeCrossEntropy::sample_gradient(float* dz, const float* z, const Targets& targets, std::size_t n,
-                                             std::size_t, std::size_t K, double factor) const {
-  reference::cross_entropy_backward(dz, z, targets.labels[n], options_.label_smoothing,
-                                    static_cast<float>(factor), K);
+void FirstSpikeCrossEntropy::compare(const Comparison& what) const {
+  what.device.run(ops::FirstSpikeCrossEntropy{.at = what.at, .smoothing = options_.label_smoothing});
 }
 
 FirstSpikeMse::FirstSpikeMse(const FirstSpikeMseOptions& options) : options_(options) {
@@ -150,29 +120,9 @@ void FirstSpikeMse::check_targets(const Signal& y, const Targets& targets) const
   }
 }
 
-float FirstSpikeMse::target(const Targets& targets, std::size_t n, std::size_t k, std::size_t T,
-                            std::size_t K) const {
-  if (targets.labels.empty()) return targets.values.data()[n * K + k];
-  return targets.labels[n] == k ? options_.on_step : options_.off_step.value_or(static_cast<float>(T - 1));
-}
-
-double FirstSpikeMse::sample_loss(const float* z, const Targets& targets, std::size_t n, std::size_t T,
-                                  std::size_t K) const {
-  double sum = 0;
-  for (std::size_t k = 0; k < K; ++k) {
-    const double e = -static_cast<double>(z[k]) - static_cast<double>(target(targets, n, k, T, K));
-    sum += e * e;
-  }
-  return static_cast<double>(options_.scale) * sum / static_cast<double>(K);
-}
-
-void FirstSpikeMse::sample_gradient(float* dz, const float* z, const Targets& targets, std::size_t n,
-                                    std::size_t T, std::size_t K, double factor) const {
-  const double share = 2 * static_cast<double>(options_.scale) * factor / static_cast<double>(K);
-  for (std::size_t k = 0; k < K; ++k) {
-    const double e = -static_cast<double>(z[k]) - static_cast<double>(target(targets, n, k, T, K));
-    dz[k] = static_cast<float>(-share * e);
-  }
+void FirstSpikeMse::compare(const Comparison& what) const {
+  what.device.run(ops::FirstSpikeMse{
+      .at = what.at, .scale = options_.scale, .on = options_.on_step, .off = options_.off_step});
 }
 
 }  // namespace volley

@@ -9,9 +9,8 @@
 
 namespace volley::reference {
 
-// Losses against labels (N). So small beside the rest that there is no faster twin: the library computes with
-// these. Equation numbers are those of docs/math/losses.md. Every sum is in double: over the classes and
-// steps of one sample ascending, over the samples by core/tree_sum.hpp.
+// Losses against labels (N). Equation numbers are those of docs/math/losses.md. Every sum is in double: over
+// the classes and steps of one sample ascending, over the samples by core/tree_sum.hpp.
 
 /// (R10) How much each sample of a batch counts.
 struct SampleWeights {
