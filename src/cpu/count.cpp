@@ -2,33 +2,12 @@
 
 #include "core/workspace.hpp"
 #include "cpu/cpu_executor.hpp"
+#include "cpu/spikes.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/reduce.hpp"
 
 namespace volley::cpu {
 namespace {
-
-/// counts (F) = how often each feature of sample n fired in its first `steps` steps.
-void count_by_feature(std::uint32_t* counts, const ops::SpikesView& x, std::size_t n, std::size_t steps) {
-  if (!x.trains && x.positions == 1) {
-    kernels::count_steps(counts, x.sample(n), steps, x.row_words, x.F);
-    return;
-  }
-  std::fill_n(counts, x.F, 0u);
-  const std::uint64_t* row = x.sample(n);
-  if (x.trains) {
-    const std::uint32_t* const active = x.active + n * x.F;
-    for (std::size_t a = 0; a < x.active_count[n]; ++a, row += x.row_words)
-      kernels::for_each_bit_from(row, 0, steps, [&](std::size_t) { ++counts[active[a]]; });
-    return;
-  }
-  const std::size_t words = x.row_words / x.positions;
-  for (std::size_t t = 0; t < steps; ++t) {
-    for (std::size_t p = 0; p < x.positions; ++p, row += words) {
-      kernels::for_each_bit_from(row, 0, words * 64, [&](std::size_t c) { ++counts[c * x.positions + p]; });
-    }
-  }
-}
 
 /// The spikes of sample n from step `first` to before step `end`.
 std::size_t count_steps(const ops::SpikesView& x, std::size_t n, std::size_t first, std::size_t end) {

@@ -5,21 +5,12 @@
 #include "core/workspace.hpp"
 #include "cpu/cpu_executor.hpp"
 #include "cpu/loss_parts.hpp"
+#include "cpu/spikes.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/reduce.hpp"
 
 namespace volley::cpu {
 namespace {
-
-/// How often each output of sample n fired in its first `steps` steps.
-void count_spikes(std::uint32_t* counts, const ops::SpikesView& y, std::size_t n, std::size_t steps) {
-  if (!y.trains) return kernels::count_steps(counts, y.sample(n), steps, y.row_words, y.F);
-  std::fill_n(counts, y.F, 0u);
-  const std::uint64_t* row = y.sample(n);
-  const std::uint32_t* const active = y.active + n * y.F;
-  for (std::size_t a = 0; a < y.active_count[n]; ++a, row += y.row_words)
-    kernels::for_each_bit_from(row, 0, steps, [&](std::size_t) { ++counts[active[a]]; });
-}
 
 /// The sum over the first `steps` of sample n of y (N, T, K), divided by `divisor`; in double where it is
 /// real.
@@ -27,7 +18,7 @@ void sum_over_time(float* z, const ops::SignalView& y, std::size_t n, std::size_
   const std::size_t K = y.F;
   if (y.is_spikes) {
     Scratch<std::uint32_t> counts(K);
-    count_spikes(counts.data(), y.spikes, n, steps);
+    count_by_feature(counts.data(), y.spikes, n, steps);
     for (std::size_t k = 0; k < K; ++k) z[k] = static_cast<float>(counts[k]) / divisor;
     return;
   }

@@ -115,7 +115,7 @@ Signal Direct::do_encode_steps(const Signal& x, Tape& tape) const {
   if (as_they_are) return x;
   if (x.is_spikes()) throw ArgumentError(kind(), "mean and std are for real values", "spikes");
   Saved& saved = tape.saved<Saved>();
-  const Signal values = plain(x, saved.given, tape.threads());
+  const Signal values = plain(x, saved.given, executor_of(tape));
   saved.currents.resize(x.shape());
   Executor& device = executor_of(tape);
   scale(saved, options_, values_of(values, device), x.samples() * x.steps(), x.shape().from(2), device);

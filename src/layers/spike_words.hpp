@@ -63,18 +63,14 @@ struct SpikeWords {
     return spikes.active_count_[sample];
   }
 
-  /// As an operation reads them.
+  /// As an operation reads them, and as the host's code does.
   static ops::SpikesView view(const Spikes& spikes, Executor& device) {
     const bool trains = in_trains(spikes);
-    return {.N = spikes.samples(),
-            .T = spikes.steps(),
-            .F = spikes.features(),
-            .trains = trains,
-            .positions = spikes.positions_,
-            .row_words = spikes.row_words_,
-            .words = device.read(spikes.words_),
-            .active = trains ? device.read(spikes.active_) : nullptr,
-            .active_count = trains ? device.read(spikes.active_count_) : nullptr};
+    return shaped(spikes, device.read(spikes.words_), trains ? device.read(spikes.active_) : nullptr,
+                  trains ? device.read(spikes.active_count_) : nullptr);
+  }
+  static ops::SpikesView view(const Spikes& spikes) {
+    return shaped(spikes, spikes.words_.data(), spikes.active_.data(), spikes.active_count_.data());
   }
 
   /// Makes the row-major row of a (sample, step) from one byte per feature, anything but 0 being a spike.
@@ -84,6 +80,20 @@ struct SpikeWords {
   static void to_layout(Spikes& out, const Spikes& in, const Shape& shape, Layout layout, Executor& device);
   /// The same spikes from train order to step order, into `out`.
   static void to_steps(Spikes& out, const Spikes& in, Executor& device);
+
+ private:
+  static ops::SpikesView shaped(const Spikes& spikes, const std::uint64_t* words, const std::uint32_t* active,
+                                const std::uint32_t* active_count) {
+    return {.N = spikes.samples(),
+            .T = spikes.steps(),
+            .F = spikes.features(),
+            .trains = in_trains(spikes),
+            .positions = spikes.positions_,
+            .row_words = spikes.row_words_,
+            .words = words,
+            .active = active,
+            .active_count = active_count};
+  }
 };
 
 }  // namespace volley

@@ -11,7 +11,7 @@
 
 #include <volley/error.hpp>
 
-#include "core/workspace.hpp"
+#include "cpu/spikes.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/reduce.hpp"
 #include "layers/spike_words.hpp"
@@ -202,44 +202,17 @@ std::size_t Spikes::count() const {
 }
 
 void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> counts) const {
-  check_index("sample", sample, samples());
-  check_size("counts", counts.size(), features_);
-  if (order_ == Order::step && positions_ == 1) {
-    kernels::count_steps(counts.data(), SpikeWords::steps(*this, sample), steps(), row_words_, features_);
-    return;
-  }
-  std::ranges::fill(counts, 0u);
-  if (order_ == Order::train) {
-    const auto list = SpikeWords::active(*this, sample);
-    kernels::count_trains(counts.data(), SpikeWords::trains(*this, sample), list.data(), list.size(),
-                          row_words_);
-    return;
-  }
-  for (std::size_t t = 0; t < steps(); ++t) {
-    for_each_fired(sample, t, [&](std::size_t feature) { ++counts[feature]; });
-  }
+  count_by_feature(sample, counts, steps());
 }
 
 void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> counts, std::size_t steps) const {
-  if (steps == this->steps()) return count_by_feature(sample, counts);
   check_index("sample", sample, samples());
   check_size("counts", counts.size(), features_);
   if (steps > this->steps()) {
     throw ArgumentError("spikes", fmt::format("steps must be at most {}", this->steps()),
                         fmt::format("{}", steps));
   }
-  std::ranges::fill(counts, 0u);
-  if (order_ == Order::train) {
-    const std::uint64_t* row = SpikeWords::trains(*this, sample);
-    for (const std::uint32_t feature : SpikeWords::active(*this, sample)) {
-      kernels::for_each_bit_from(row, 0, steps, [&](std::size_t) { ++counts[feature]; });
-      row += row_words_;
-    }
-    return;
-  }
-  for (std::size_t t = 0; t < steps; ++t) {
-    for_each_fired(sample, t, [&](std::size_t feature) { ++counts[feature]; });
-  }
+  cpu::count_by_feature(counts.data(), SpikeWords::view(*this), sample, steps);
 }
 
 void Spikes::to_bytes(std::span<std::uint8_t> bytes) const {
