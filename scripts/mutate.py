@@ -3,7 +3,7 @@
 
     scripts/mutate.py [--seconds 600] [--seed 0] [--only PART_OF_A_PATH] [--jobs 2]
 
-The files are src/reference/*.hpp and the neurons' kernels. A copy of the tree is built once, in build-mutate, with
+The files are src/spec/*.hpp and the neurons' kernels. A copy of the tree is built once, in build-mutate, with
 every change in it behind a switch; VOLLEY_MUTANT=17 turns number 17 on. The tests of what computes (TESTS) run once
 without a change, each alone, to see which come by which switch. Then, for one change after the other, in an order
 drawn from the seed, until the time is over, those that come by it run, the quick ones first. A change is noticed when
@@ -29,7 +29,7 @@ BUILD = ROOT / "build-mutate"
 TREE = BUILD / "tree"
 KERNELS = ["neuron-inl.h", "surrogate-inl.h", "lif.cpp", "qif.cpp", "izhikevich.cpp", "cuba_lif.cpp", "alif.cpp",
            "klif.cpp", "glif.cpp", "psn.cpp"]
-TESTS = ["reference", "kernels", "layers", "encoders", "parity", "support", "training/loss_optimizer_test.cpp",
+TESTS = ["spec", "kernels", "layers", "encoders", "parity", "support", "training/loss_optimizer_test.cpp",
          "training/schedule_test.cpp", "training/trainer_test.cpp"]
 
 # (file, what is changed, line without spaces around it): why no test can notice that.
@@ -160,7 +160,7 @@ def places(line):
 
 
 def sources():
-    files = sorted((ROOT / "src" / "reference").glob("*.hpp"))
+    files = sorted((ROOT / "src" / "spec").glob("*.hpp"))
     files += [ROOT / "src" / "kernels" / name for name in KERNELS]
     return [f.relative_to(ROOT) for f in files]
 
@@ -254,7 +254,7 @@ def build(files, jobs):
         if result.returncode == 0:
             return mutants
         wrong = set()
-        for m in re.finditer(r"(src/(?:reference|kernels)/[\w.-]+):(\d+):\d+: +(?:error|required|  required)",
+        for m in re.finditer(r"(src/(?:spec|kernels)/[\w.-]+):(\d+):\d+: +(?:error|required|  required)",
                              result.stdout):
             offset = 1 if m[1].endswith("-inl.h") else 2
             wrong.add((m[1], int(m[2]) - offset))

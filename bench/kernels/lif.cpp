@@ -2,7 +2,7 @@
 
 #include "kernels/common.hpp"
 #include "kernels/neuron.hpp"
-#include "reference/lif.hpp"
+#include "spec/lif.hpp"
 
 namespace volley::bench {
 namespace {
@@ -11,7 +11,7 @@ constexpr std::size_t kSamples = 64;
 constexpr std::size_t kVerified = 2;
 
 const LIFOptions kOptions;  // tau 2, threshold 1, hard reset to 0, decayed input
-const reference::LIFNeuron<double> kNeuron(kOptions);
+const spec::LIFNeuron<double> kNeuron(kOptions);
 
 /// A layer of F neurons over T steps, with currents under which they fire at about one step in five.
 struct Pass {
@@ -48,11 +48,10 @@ struct Pass {
     double worst = 0;
     for (std::size_t n = 0; n < kVerified; ++n) {
       const std::size_t first = n * T * F;
-      const auto neuron = reference::everywhere(kNeuron);
-      reference::neuron_forward(&sd[first], &h[first], &xd[first], neuron, ATan{}, reference::Fire::hard, T,
-                                F);
-      reference::neuron_backward<double>(&expected[first], nullptr, &dsd[first], &sd[first], &h[first],
-                                         &xd[first], neuron, ATan{}, T, F);
+      const auto neuron = spec::everywhere(kNeuron);
+      spec::neuron_forward(&sd[first], &h[first], &xd[first], neuron, ATan{}, spec::Fire::hard, T, F);
+      spec::neuron_backward<double>(&expected[first], nullptr, &dsd[first], &sd[first], &h[first], &xd[first],
+                                    neuron, ATan{}, T, F);
       for (std::size_t f = 0; f < F; ++f) worst = std::max(worst, train_error(n, f, sd, h, expected));
     }
     return worst;

@@ -12,7 +12,7 @@
 #include "kernels/common.hpp"
 #include "kernels/poisson.hpp"
 #include "layers/spike_words.hpp"
-#include "reference/linear.hpp"
+#include "spec/linear.hpp"
 
 namespace volley::bench {
 namespace {
@@ -96,8 +96,8 @@ constexpr std::size_t kVerified = 2;
 
 double forward_error(const Buffer<float>& y, const Input& x, const Buffer<float>& weight, const Sizes& s) {
   std::vector<double> expected(kVerified * s.T * s.out);
-  reference::linear_forward<double>(expected.data(), x.dense(kVerified).data(), as_double(weight).data(),
-                                    nullptr, kVerified * s.T, s.in, s.out);
+  spec::linear_forward<double>(expected.data(), x.dense(kVerified).data(), as_double(weight).data(), nullptr,
+                               kVerified * s.T, s.in, s.out);
   return relative_error(y, expected);
 }
 
@@ -172,8 +172,8 @@ void linear_weight_gradient_trains(benchmark::State& state) {
   dweight.zero();
   gradient(kVerified);
   std::vector<double> expected(s.out * s.in);
-  reference::linear_weight_gradient<double>(expected.data(), as_double(dy).data(), x.dense(kVerified).data(),
-                                            kVerified * s.T, s.in, s.out);
+  spec::linear_weight_gradient<double>(expected.data(), as_double(dy).data(), x.dense(kVerified).data(),
+                                       kVerified * s.T, s.in, s.out);
   if (!agrees(state, relative_error(dweight, expected), 1e-5)) return;
   time_runs(state, additions(x, s), [&] { gradient(x.N); });
 }
@@ -190,8 +190,8 @@ void matrix_product(benchmark::State& state) {
   };
   multiply();
   std::vector<double> expected(kVerified * s.T * s.in);
-  reference::linear_input_gradient<double>(expected.data(), as_double(dy).data(), as_double(weight).data(),
-                                           kVerified * s.T, s.in, s.out);
+  spec::linear_input_gradient<double>(expected.data(), as_double(dy).data(), as_double(weight).data(),
+                                      kVerified * s.T, s.in, s.out);
   if (!agrees(state, relative_error(dx, expected), 1e-5)) return;
   const double products = static_cast<double>(rows) * static_cast<double>(s.in) * static_cast<double>(s.out);
   time_runs(state, {.item = "image", .items = kSamples, .flops = 2 * products}, multiply);

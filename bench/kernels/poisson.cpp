@@ -1,7 +1,7 @@
 #include "kernels/poisson.hpp"
 
 #include "kernels/common.hpp"
-#include "reference/poisson.hpp"
+#include "spec/poisson.hpp"
 
 namespace volley::bench {
 namespace {
@@ -26,8 +26,8 @@ void poisson_encode(benchmark::State& state) {
     const std::size_t count = encode(sample);
     for (std::size_t a = 0; a < count; ++a) {
       for (std::size_t t = 0; t < T; ++t) {
-        const bool fired = reference::poisson_fires(
-            reference::poisson_digits(data.picture(sample)[active[a]]), t, active[a], sample, kKey);
+        const bool fired = spec::poisson_fires(spec::poisson_digits(data.picture(sample)[active[a]]), t,
+                                               active[a], sample, kKey);
         wrong += (trains[a * W + t / 64] >> t % 64 & 1) != fired;
       }
     }

@@ -1,7 +1,7 @@
 #include "kernels/update.hpp"
 
 #include "kernels/common.hpp"
-#include "reference/optimizer.hpp"
+#include "spec/optimizer.hpp"
 
 namespace volley::bench {
 namespace {
@@ -15,13 +15,13 @@ void adam_step(benchmark::State& state) {
   std::vector<double> wd(w.data(), w.data() + n), md(n), vd(n);
   const std::vector<double> gd(gradient.data(), gradient.data() + n);
   const auto coefficients = [](int k) -> ops::AdamCoefficients {
-    const auto c = reference::adam_coefficients<float>(1e-3, 0.9, 0.999, 1e-8, 0, k);
+    const auto c = spec::adam_coefficients<float>(1e-3, 0.9, 0.999, 1e-8, 0, k);
     return {c.beta1, c.beta2, c.eps, c.weight_decay, c.step_size, c.inverse_sqrt_bias2, c.keep};
   };
   for (int k = 1; k <= 3; ++k) {
     kernels::adam_step(w.data(), m.data(), v.data(), gradient.data(), coefficients(k), n);
-    reference::adam_step<double>(wd.data(), md.data(), vd.data(), gd.data(),
-                                 reference::adam_coefficients<double>(1e-3, 0.9, 0.999, 1e-8, 0, k), n);
+    spec::adam_step<double>(wd.data(), md.data(), vd.data(), gd.data(),
+                            spec::adam_coefficients<double>(1e-3, 0.9, 0.999, 1e-8, 0, k), n);
   }
   if (!agrees(state, relative_error(w, wd), 1e-5)) return;
   const ops::AdamCoefficients c = coefficients(100);

@@ -5,7 +5,7 @@
 namespace volley::kernels {
 
 // Channels of rows (rows, C), a row being one position of one step of one sample. Twins, and what the
-// coefficients are: reference/batch_norm.hpp.
+// coefficients are: spec/batch_norm.hpp.
 
 /// sum of y and dot of x y over the rows, ascending, in double; x, y (rows, C); sum, dot (C). The same bits
 /// on any target.

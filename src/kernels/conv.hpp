@@ -8,7 +8,7 @@
 
 namespace volley::kernels {
 
-// Convolutions of pictures that lie channels-last; twins in reference/conv.hpp, derivation in
+// Convolutions of pictures that lie channels-last; twins in spec/conv.hpp, derivation in
 // docs/math/conv.md. One call works on one group of channels; pointers to values and weights are to its
 // first.
 

@@ -10,7 +10,7 @@ namespace volley::kernels {
 // Sums over spikes of one output, forward, in groups of four inputs (numerics::kGroup): the terms of a group
 // are summed by themselves, then the groups, ascending. The four spikes of a row name one of the group's 16
 // subset sums, which stand in a table; the lanes are outputs. Twins: linear_forward_by_fours of
-// reference/linear.hpp and conv2d_forward_by_fours of reference/conv.hpp.
+// spec/linear.hpp and conv2d_forward_by_fours of spec/conv.hpp.
 //
 // A row is one step of one sample, and of one position of a convolution. Rows are taken in blocks. A group
 // without a spike in a block adds +0 to its sums, which is no change: a sum begins with bias + 0 and is never
@@ -72,7 +72,7 @@ void group_table(float* table, const GroupWeights& w, std::size_t outputs, bool 
 
 // Weight gradients of spikes go the same way: the four terms of a group are dy at four steps of one position,
 // a row is a weight, and the lanes are outputs. Twins: linear_weight_gradient_by_fours of
-// reference/linear.hpp and conv2d_weight_gradient_by_fours of reference/conv.hpp.
+// spec/linear.hpp and conv2d_weight_gradient_by_fours of spec/conv.hpp.
 
 /// Four steps of some positions, `steps` <= 4 of which are there. dy begins at their first output, with y_row
 /// floats to the next position and y_step to the next step. Bit k of subset[position * in + channel] / 16

@@ -6,7 +6,7 @@
 
 namespace volley::kernels {
 
-// Linear layers over spikes and over real values; twins in reference/linear.hpp, derivation in
+// Linear layers over spikes and over real values; twins in spec/linear.hpp, derivation in
 // docs/math/linear.md. A row is one step of one sample. "Trains" and "steps" are the two bit orders of
 // Spikes: trains (F, W) words with W = ceil(T / 64), of which row a holds the steps of feature active[a], the
 // ascending list of the features that are not silent; steps (rows, FW) words with FW = ceil(F / 64).

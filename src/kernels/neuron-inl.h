@@ -14,7 +14,7 @@
 //   derivative charge_adjoint(dz, dp, before, z, x) -> dx    from after charge to before the step
 //   hold_adjoint(dz) -> dx                        of hold
 //
-// All of them have the bits of reference/neuron.hpp, NaN and infinity included. So a spike is multiplied by
+// All of them have the bits of spec/neuron.hpp, NaN and infinity included. So a spike is multiplied by
 // where the equations do (0 times infinity is NaN), and what a detached reset leaves out is masked and not
 // multiplied by 0.
 //

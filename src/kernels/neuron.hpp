@@ -64,7 +64,7 @@ struct NeuronKernels {
                 const NeuronShape& shape, const NeuronCarry& carry);
 };
 
-/// Those of the instruction set in use. Specialised for each kind in its kernel unit; twins in reference/.
+/// Those of the instruction set in use. Specialised for each kind in its kernel unit; twins in spec/.
 template <class Options>
 NeuronKernels<Options> neuron_kernels();
 

@@ -9,7 +9,7 @@
 namespace volley::kernels {
 
 /// Poisson spike trains of one picture, for which docs/math/poisson.md is the specification and
-/// reference/poisson.hpp the twin.
+/// spec/poisson.hpp the twin.
 ///   active  (F) receives the features that fired at least once, ascending; returns how many
 ///   trains  (F, W) words, W = ceil(T / 64), of which row a is that of feature active[a] and the rest is
 ///           unspecified: bit t % 64 of word t / 64 is step t; bits beyond T are 0

@@ -7,7 +7,7 @@
 
 namespace volley::kernels {
 
-// Pools of one picture that lies channels-last; twins in reference/pool.hpp, derivation in docs/math/pool.md.
+// Pools of one picture that lies channels-last; twins in spec/pool.hpp, derivation in docs/math/pool.md.
 // Values are (positions, C), spikes (positions, words).
 
 /// y (taps.positions, C) from x.
@@ -27,7 +27,7 @@ void avg_pool_forward(float* y, const std::uint64_t* x, const float* scale, cons
 void avg_pool_backward(float* dx, const float* dy, const float* scale, const Taps& taps,
                        std::size_t x_positions, std::size_t C);
 
-// Of an Upsample, whose taps all are inside; twins in reference/upsample.hpp. `share` (positions, taps) is
+// Of an Upsample, whose taps all are inside; twins in spec/upsample.hpp. `share` (positions, taps) is
 // what each tap is multiplied by.
 
 /// y (taps.positions, C) from x.

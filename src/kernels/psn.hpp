@@ -7,7 +7,7 @@
 
 namespace volley::kernels {
 
-// One sample at a time: shape.N is not looked at. Twin: reference/psn.hpp.
+// One sample at a time: shape.N is not looked at. Twin: spec/psn.hpp.
 
 /// Floats of scratch that psn_forward and psn_backward need.
 inline std::size_t psn_scratch_size(const NeuronShape& shape) {

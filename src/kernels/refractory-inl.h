@@ -1,4 +1,4 @@
-// A refractory period around any neuron of kernels/neuron-inl.h; twin of reference/refractory.hpp.
+// A refractory period around any neuron of kernels/neuron-inl.h; twin of spec/refractory.hpp.
 #if defined(VOLLEY_KERNELS_REFRACTORY_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef VOLLEY_KERNELS_REFRACTORY_INL_H_
 #undef VOLLEY_KERNELS_REFRACTORY_INL_H_

@@ -1,4 +1,4 @@
-// The derivatives of reference/surrogate.hpp, in vectors, to the bit. To add a surrogate: a struct and its
+// The derivatives of spec/surrogate.hpp, in vectors, to the bit. To add a surrogate: a struct and its
 // overload of derivative_of.
 #if defined(VOLLEY_KERNELS_SURROGATE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef VOLLEY_KERNELS_SURROGATE_INL_H_

@@ -6,7 +6,7 @@
 
 namespace volley::kernels {
 
-/// g(x) for each of `count` values of x = h - v_threshold. Twin: reference/surrogate.hpp.
+/// g(x) for each of `count` values of x = h - v_threshold. Twin: spec/surrogate.hpp.
 void surrogate_derivatives(float* g, const float* x, std::size_t count, const Surrogate& surrogate);
 
 }  // namespace volley::kernels

@@ -7,7 +7,7 @@
 namespace volley::kernels {
 
 // One update of n weights; each weight by itself, so any cut of the range gives the same bits. Twins:
-// reference/optimizer.hpp.
+// spec/optimizer.hpp.
 
 /// w, momentum (n) change; `momentum` is not touched where c.momentum is 0 and may then be null.
 void sgd_step(float* w, float* momentum, const float* gradient, const ops::SgdCoefficients& c, std::size_t n);

@@ -7,7 +7,7 @@
 namespace volley::kernels {
 
 // Convolutions of 3 x 3 taps, stride 1 and no dilation by Winograd's F(2 x 2, 3 x 3): 16 products where 36
-// would do, for four outputs. Derivation in docs/math/conv.md, twin in reference/winograd.hpp.
+// would do, for four outputs. Derivation in docs/math/conv.md, twin in spec/winograd.hpp.
 
 /// y looks at x through 3 x 3 taps that begin `before` places above and to the left of its own; rows of x_row
 /// and y_row floats at each position.

@@ -6,7 +6,7 @@
 
 #include <volley/volley.hpp>
 
-#include "reference/encoders.hpp"
+#include "spec/encoders.hpp"
 #include "support/error_text.hpp"
 #include "support/random.hpp"
 
@@ -85,7 +85,7 @@ TEST(Delta, FiresWhereARowIsBrighterThanTheLast) {
   EXPECT_EQ(encode(Delta{{.threshold = 0.1f, .padding = true}}, data, {0}, 3), (Bytes{0, 0, 1, 0, 0, 0}));
   EXPECT_EQ(encode(Delta{{.threshold = 0.1f, .off_spikes = true}}, data, {0}, 3),
             (Bytes{0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1}));
-  EXPECT_EQ(reference::delta_least(0.2f), 51) << "51 / 255 is 0.2";
+  EXPECT_EQ(spec::delta_least(0.2f), 51) << "51 / 255 is 0.2";
   EXPECT_EQ(encode(Delta{{.threshold = 2.0f}}, data, {0}, 3), Bytes(6, 0));
 }
 
@@ -97,8 +97,8 @@ TEST(Latency, ClipsBlackPixels) {
     EXPECT_EQ(encode(Latency{{.function = function, .clip = true}}, data, {0}, 3), (Bytes{0, 1, 0, 0, 0, 0}));
     EXPECT_EQ(encode(Latency{{.function = function}}, data, {0}, 1), (Bytes{1, 1}));
   }
-  EXPECT_EQ(reference::latency_log(1, 65536), 6u) << "ln 255 = 5.54";
-  EXPECT_EQ(reference::latency_log(0, 65536), 65535u);
+  EXPECT_EQ(spec::latency_log(1, 65536), 6u) << "ln 255 = 5.54";
+  EXPECT_EQ(spec::latency_log(0, 65536), 65535u);
 }
 
 TEST(WeightedPhase, IsThePapersTable) {
@@ -122,9 +122,9 @@ TEST(Population, HasItsNeuronsInChannelsOfTheirOwn) {
   for (std::size_t c = 0; c < 2; ++c) {
     for (std::size_t m = 0; m < 3; ++m) {
       for (std::size_t p = 0; p < 6; ++p) {
-        const float a = reference::receptive_field(data.picture(1)[c * 6 + p], m, 3, 0.0f, 1.0f, 0.15f);
+        const float a = spec::receptive_field(data.picture(1)[c * 6 + p], m, 3, 0.0f, 1.0f, 0.15f);
         std::vector<std::uint8_t> expected(20, 0);
-        reference::population_fires(a, 20, [&](std::size_t t) { expected[t] = 1; });
+        spec::population_fires(a, 20, [&](std::size_t t) { expected[t] = 1; });
         for (std::size_t t = 0; t < 20; ++t) EXPECT_EQ(all[t * 36 + (c * 3 + m) * 6 + p], expected[t]);
       }
     }
@@ -139,7 +139,7 @@ TEST(Population, DrawsWithTheProbabilityOfTheField) {
   for (std::size_t m = 0; m < 4; ++m) {
     double rate = 0;
     for (std::size_t t = 0; t < T; ++t) rate += spikes[t * 4 + m] / static_cast<double>(T);
-    const double p = reference::receptive_field(70, m, 4, 0.0, 1.0, 0.3);
+    const double p = spec::receptive_field(70, m, 4, 0.0, 1.0, 0.3);
     EXPECT_NEAR(rate, p, 5 * std::sqrt(p * (1 - p) / T)) << "neuron " << m;
   }
 }

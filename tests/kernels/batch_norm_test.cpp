@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "reference/batch_norm.hpp"
+#include "spec/batch_norm.hpp"
 #include "support/every_target.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -23,7 +23,7 @@ TEST(BatchNormKernel, SumsAreTheReferencesToTheBit) {
         const std::vector<float> y = test::Random(2).values<float>(rows * C);
         std::vector<double> sum(C), dot(C), sum_expected(C), dot_expected(C);
         kernels::channel_sums(sum.data(), dot.data(), x.data(), y.data(), rows, C);
-        reference::channel_sums(sum_expected.data(), dot_expected.data(), x.data(), y.data(), rows, C);
+        spec::channel_sums(sum_expected.data(), dot_expected.data(), x.data(), y.data(), rows, C);
         ASSERT_EQ(sum, sum_expected) << rows << " rows of " << C;
         ASSERT_EQ(dot, dot_expected) << rows << " rows of " << C;
       }
@@ -39,8 +39,8 @@ TEST(BatchNormKernel, FollowsTheReference) {
         const std::vector<float> x = random.values<float>(rows * C), dy = random.values<float>(rows * C);
         const std::vector<float> scale = random.values<float>(C), slope = random.values<float>(C),
                                  offset = random.values<float>(C);
-        std::vector<reference::BatchNormForward<float>> forward(C);
-        std::vector<reference::BatchNormBackward<float>> backward(C);
+        std::vector<spec::BatchNormForward<float>> forward(C);
+        std::vector<spec::BatchNormBackward<float>> backward(C);
         for (std::size_t c = 0; c < C; ++c) {
           forward[c] = {scale[c], offset[c]};
           backward[c] = {scale[c], slope[c], offset[c]};
@@ -50,8 +50,8 @@ TEST(BatchNormKernel, FollowsTheReference) {
         kernels::batch_norm_forward(y.data(), x.data(), scale.data(), offset.data(), rows, C);
         kernels::batch_norm_backward(dx.data(), dy.data(), x.data(), scale.data(), slope.data(),
                                      offset.data(), rows, C);
-        reference::batch_norm_forward(y_expected.data(), x.data(), forward.data(), rows, C);
-        reference::batch_norm_backward(dx_expected.data(), dy.data(), x.data(), backward.data(), rows, C);
+        spec::batch_norm_forward(y_expected.data(), x.data(), forward.data(), rows, C);
+        spec::batch_norm_backward(dx_expected.data(), dy.data(), x.data(), backward.data(), rows, C);
         ASSERT_LT(test::relative_error(y, y_expected), 1e-6) << rows << " rows of " << C;
         ASSERT_LT(test::relative_error(dx, dx_expected), 1e-6) << rows << " rows of " << C;
         ASSERT_EQ(y.back(), 9);

@@ -14,8 +14,8 @@
 #include "kernels/neuron.hpp"
 #include "kernels/poisson.hpp"
 #include "kernels/update.hpp"
-#include "reference/linear.hpp"
-#include "reference/poisson.hpp"
+#include "spec/linear.hpp"
+#include "spec/poisson.hpp"
 #include "support/every_target.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -123,8 +123,8 @@ TEST(LinearEdges, AnyNumberOfInputsAndSilenceToo) {
                                  bias = test::Random(2).dyadic(out, 16),
                                  dy = test::Random(3).dyadic(T * out, 16);
         std::vector<float> expected(T * out), gradient(out * in, 0.5f);
-        reference::linear_forward(expected.data(), s.values.data(), weight.data(), bias.data(), T, in, out);
-        reference::linear_weight_gradient(gradient.data(), dy.data(), s.values.data(), T, in, out);
+        spec::linear_forward(expected.data(), s.values.data(), weight.data(), bias.data(), T, in, out);
+        spec::linear_weight_gradient(gradient.data(), dy.data(), s.values.data(), T, in, out);
 
         Fenced<float> y(T * out), dweight(out * in, 0.5f);
         kernels::linear_forward_trains(y.data(), trains.data(), active.data(), count, weight.data(),
@@ -295,9 +295,9 @@ TEST(PoissonEdges, AnyNumberOfPixels) {
         std::size_t a = 0;
         for (std::uint32_t f = 0; f < F; ++f) {
           std::uint64_t expected = 0;
-          const std::uint64_t digits = reference::poisson_digits(pixels[f]);
+          const std::uint64_t digits = spec::poisson_digits(pixels[f]);
           for (std::size_t t = 0; t < T; ++t)
-            expected |= std::uint64_t{reference::poisson_fires(digits, t, f, 5, key)} << t;
+            expected |= std::uint64_t{spec::poisson_fires(digits, t, f, 5, key)} << t;
           if (expected == 0) continue;
           ASSERT_LT(a, count);
           ASSERT_EQ(features[a], f);

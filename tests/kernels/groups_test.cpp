@@ -9,7 +9,7 @@
 #include "cpu/cpu_executor.hpp"
 #include "cpu/group_lists.hpp"
 #include "layers/spike_words.hpp"
-#include "reference/linear.hpp"
+#include "spec/linear.hpp"
 #include "support/every_target.hpp"
 #include "support/random.hpp"
 
@@ -37,7 +37,7 @@ struct Case {
   }
   std::vector<float> expected(const std::vector<float>& weight, const float* bias, std::size_t out) const {
     std::vector<float> y(N * T * out);
-    reference::linear_forward_by_fours(y.data(), x.data(), weight.data(), bias, N * T, in, out);
+    spec::linear_forward_by_fours(y.data(), x.data(), weight.data(), bias, N * T, in, out);
     return y;
   }
 };

@@ -7,8 +7,8 @@
 #include "kernels/bits.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/update.hpp"
-#include "reference/linear.hpp"
-#include "reference/optimizer.hpp"
+#include "spec/linear.hpp"
+#include "spec/optimizer.hpp"
 #include "support/every_target.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -80,7 +80,7 @@ TEST(LinearKernel, TheForwardOfTrainsIsTheReferenceBitForBit) {
           const std::vector<float> bias = test::Random(2).values<float>(out);
           for (const float* b : {bias.data(), static_cast<const float*>(nullptr)}) {
             std::vector<float> expected(2 * T * out), y(2 * T * out);
-            reference::linear_forward(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
+            spec::linear_forward(expected.data(), p.x.data(), weight.data(), b, 2 * T, in, out);
             for (std::size_t n = 0; n < 2; ++n) {
               kernels::linear_forward_trains(&y[n * T * out], &p.trains[n * in * p.W], &p.active[n * in],
                                              p.active_count[n], weight.data(), b, T, in, out);
@@ -102,7 +102,7 @@ TEST(LinearKernel, WeightGradientIsTheReferenceByFoursBitForBit) {
         const std::vector<float> dy = test::Random(3).values<float>(N * T * out);
         const std::vector<float> before = test::Random(4).values<float>(out * in);
         std::vector<float> expected = before, dw = before;
-        reference::linear_weight_gradient_by_fours(expected.data(), dy.data(), p.x.data(), N, T, in, out);
+        spec::linear_weight_gradient_by_fours(expected.data(), dy.data(), p.x.data(), N, T, in, out);
         constexpr std::size_t kColumns = kernels::kGradientColumns;
         Buffer<float> scratch(kernels::kGradientScratch), sums(in * kColumns);
         std::vector<std::uint32_t> row_of(in + 1);
@@ -119,9 +119,9 @@ TEST(LinearKernel, WeightGradientIsTheReferenceByFoursBitForBit) {
         ASSERT_EQ(dw, expected) << "out " << out << " T " << T;
 
         std::vector<double> plain(before.begin(), before.end());
-        reference::linear_weight_gradient<double>(
-            plain.data(), std::vector<double>(dy.begin(), dy.end()).data(),
-            std::vector<double>(p.x.begin(), p.x.end()).data(), N * T, in, out);
+        spec::linear_weight_gradient<double>(plain.data(), std::vector<double>(dy.begin(), dy.end()).data(),
+                                             std::vector<double>(p.x.begin(), p.x.end()).data(), N * T, in,
+                                             out);
         EXPECT_LT(test::relative_error(dw, plain), 1e-5);
       }
     }
@@ -145,9 +145,9 @@ TEST(MatrixProduct, AllThreeUsesAgreeWithTheReference) {
         kernels::matrix_product({dyf.data(), out, 1, wf.data(), in, dx.data(), in, rows, in, out, false}, p);
         kernels::matrix_product({dyf.data(), 1, out, xf.data(), in, dw.data(), in, out, in, rows, true}, p);
         std::vector<double> y2(rows * out), dx2(rows * in), dw2 = dw0;
-        reference::linear_forward<double>(y2.data(), x.data(), w.data(), nullptr, rows, in, out);
-        reference::linear_input_gradient(dx2.data(), dy.data(), w.data(), rows, in, out);
-        reference::linear_weight_gradient(dw2.data(), dy.data(), x.data(), rows, in, out);
+        spec::linear_forward<double>(y2.data(), x.data(), w.data(), nullptr, rows, in, out);
+        spec::linear_input_gradient(dx2.data(), dy.data(), w.data(), rows, in, out);
+        spec::linear_weight_gradient(dw2.data(), dy.data(), x.data(), rows, in, out);
         EXPECT_LT(test::relative_error(y, y2), 1e-5);
         EXPECT_LT(test::relative_error(dx, dx2), 1e-5);
         EXPECT_LT(test::relative_error(dw, dw2), 1e-5);
@@ -189,7 +189,7 @@ TEST(UpdateKernels, FollowTheReferenceInDouble) {
             const std::vector<float> g = random.values<float>(n);
             kernels::sgd_step(w.data(), b.data(), g.data(),
                               {0.1f, momentum, 0.01f, nesterov && momentum > 0, k == 0}, n);
-            reference::sgd_step<double>(
+            spec::sgd_step<double>(
                 wd.data(), bd.data(), std::vector<double>(g.begin(), g.end()).data(),
                 {0.1, static_cast<double>(momentum), 0.01, nesterov && momentum > 0, k == 0}, n);
           }
@@ -200,15 +200,15 @@ TEST(UpdateKernels, FollowTheReferenceInDouble) {
       std::vector<double> wd(w0.begin(), w0.end()), md(n), vd(n);
       for (int k = 1; k <= 6; ++k) {
         const std::vector<float> g = random.values<float>(n);
-        auto c = reference::adam_coefficients<float>(0.01, 0.9, 0.999, 1e-8, 0.02, k);
-        auto cd = reference::adam_coefficients<double>(0.01, 0.9, 0.999, 1e-8, 0.02, k);
-        c.keep = k > 3 ? reference::decoupled_keep<float>(0.01, 30) : 1;  // AdamW's
-        cd.keep = k > 3 ? reference::decoupled_keep<double>(0.01, 30) : 1;
+        auto c = spec::adam_coefficients<float>(0.01, 0.9, 0.999, 1e-8, 0.02, k);
+        auto cd = spec::adam_coefficients<double>(0.01, 0.9, 0.999, 1e-8, 0.02, k);
+        c.keep = k > 3 ? spec::decoupled_keep<float>(0.01, 30) : 1;  // AdamW's
+        cd.keep = k > 3 ? spec::decoupled_keep<double>(0.01, 30) : 1;
         kernels::adam_step(
             w.data(), m.data(), v.data(), g.data(),
             {c.beta1, c.beta2, c.eps, c.weight_decay, c.step_size, c.inverse_sqrt_bias2, c.keep}, n);
-        reference::adam_step<double>(wd.data(), md.data(), vd.data(),
-                                     std::vector<double>(g.begin(), g.end()).data(), cd, n);
+        spec::adam_step<double>(wd.data(), md.data(), vd.data(),
+                                std::vector<double>(g.begin(), g.end()).data(), cd, n);
       }
       EXPECT_LT(test::relative_error(w, wd), 1e-5);
     }

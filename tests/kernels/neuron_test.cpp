@@ -206,7 +206,7 @@ TEST(NeuronKernel, AUsersOwnSurrogateIsAsGoodAsOurs) {
   const std::vector<float> x = currents(o, p), ds = test::Random(6).values<float>(p.values());
   const Result ours = run_kernel(o, x, ds, p);
   o.surrogate = CustomSurrogate::of([](float* g, const float* u, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) g[i] = reference::step_derivative(ATan{}, u[i]);
+    for (std::size_t i = 0; i < count; ++i) g[i] = spec::step_derivative(ATan{}, u[i]);
   });
   const Result own = run_kernel(o, x, ds, p);
   for (std::size_t i = 0; i < own.dx.size(); ++i) EXPECT_NEAR(own.dx[i], ours.dx[i], 1e-5f);

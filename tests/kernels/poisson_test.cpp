@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "kernels/poisson.hpp"
-#include "reference/poisson.hpp"
+#include "spec/poisson.hpp"
 #include "support/every_target.hpp"
 #include "support/random.hpp"
 
@@ -44,8 +44,8 @@ TEST(PoissonKernel, IsTheReferenceBitForBit) {
       const std::size_t W = (T + 63) / 64;
       for (std::size_t f = 0; f < pixels.size(); ++f) {
         for (std::size_t t = 0; t < W * 64; ++t) {
-          const bool expected = t < T && reference::poisson_fires(reference::poisson_digits(pixels[f]), t,
-                                                                  static_cast<std::uint32_t>(f), 77, key);
+          const bool expected = t < T && spec::poisson_fires(spec::poisson_digits(pixels[f]), t,
+                                                             static_cast<std::uint32_t>(f), 77, key);
           ASSERT_EQ(e.trains[f * W + t / 64] >> t % 64 & 1, expected) << "feature " << f << " step " << t;
         }
       }
@@ -63,16 +63,16 @@ TEST(PoissonKernel, IsTheReferenceBitForBit) {
 
 // Of a real-valued probability the digits are exact from 2^-40 on, and never too large.
 TEST(PoissonReference, DigitsAreTheProbability) {
-  EXPECT_EQ(reference::poisson_digits(-0.5f), 0u);
-  EXPECT_EQ(reference::poisson_digits(std::numeric_limits<float>::quiet_NaN()), 0u);
-  EXPECT_EQ(reference::poisson_digits(1.0f), reference::kPoissonAlways);
-  EXPECT_EQ(reference::poisson_digits(2.0f), reference::kPoissonAlways);
-  EXPECT_EQ(reference::poisson_digits(std::nextafter(1.0f, 0.0f)), 0xFFFFFF0000000000u);
+  EXPECT_EQ(spec::poisson_digits(-0.5f), 0u);
+  EXPECT_EQ(spec::poisson_digits(std::numeric_limits<float>::quiet_NaN()), 0u);
+  EXPECT_EQ(spec::poisson_digits(1.0f), spec::kPoissonAlways);
+  EXPECT_EQ(spec::poisson_digits(2.0f), spec::kPoissonAlways);
+  EXPECT_EQ(spec::poisson_digits(std::nextafter(1.0f, 0.0f)), 0xFFFFFF0000000000u);
   test::Random random(3);
   for (int i = 0; i < 1000; ++i) {
     const float p = std::ldexp(0.5f + static_cast<float>(random.below(1u << 23)) * 0x1p-24f,
                                -static_cast<int>(random.below(39)));
-    EXPECT_EQ(static_cast<double>(reference::poisson_digits(p)) * 0x1p-64, static_cast<double>(p)) << p;
+    EXPECT_EQ(static_cast<double>(spec::poisson_digits(p)) * 0x1p-64, static_cast<double>(p)) << p;
   }
 }
 
@@ -90,7 +90,7 @@ TEST(PoissonKernel, ProbabilitiesAreTheReferenceBitForBit) {
       for (std::uint32_t f = 0; f < F; ++f) {
         for (std::size_t t = 0; t < T; ++t) {
           ASSERT_EQ(rows[f * W + t / 64] >> t % 64 & 1,
-                    reference::poisson_fires(reference::poisson_digits(p[f]), t, f, 9, key))
+                    spec::poisson_fires(spec::poisson_digits(p[f]), t, f, 9, key))
               << "feature " << f << " step " << t;
         }
       }
@@ -126,14 +126,14 @@ TEST(PoissonKernel, RatesAreThePixels) {
 // differs from its digit decides, whatever comes behind it; so level by level, after ties alone, each of the
 // 256 is tried.
 long double counted_probability(std::uint64_t digits) {
-  if (digits == reference::kPoissonAlways) return 1;
+  if (digits == spec::kPoissonAlways) return 1;
   long double probability = 0, reached = 1;  // of getting to a level
-  for (std::uint32_t level = 0; level < reference::kPoissonLevels; ++level, reached /= 256) {
+  for (std::uint32_t level = 0; level < spec::kPoissonLevels; ++level, reached /= 256) {
     const auto digit = [&](std::uint32_t at) { return static_cast<std::uint8_t>(digits >> (56 - 8 * at)); };
     for (unsigned r = 0; r < 256; ++r) {
       if (r == digit(level)) continue;
       std::uint32_t asked = 0;
-      const bool fired = reference::poisson_fires(digits, [&](std::uint32_t at) {
+      const bool fired = spec::poisson_fires(digits, [&](std::uint32_t at) {
         ++asked;
         return at == level ? static_cast<std::uint8_t>(r) : digit(at);
       });
@@ -146,15 +146,15 @@ long double counted_probability(std::uint64_t digits) {
 
 TEST(PoissonReference, ProbabilityIsThePixelsShareOf255AndThatOfARealValueItself) {
   for (unsigned k = 0; k < 256; ++k) {
-    const auto counted = counted_probability(reference::poisson_digits(static_cast<std::uint8_t>(k)));
+    const auto counted = counted_probability(spec::poisson_digits(static_cast<std::uint8_t>(k)));
     EXPECT_NEAR(static_cast<double>(counted), k / 255.0, 1e-15) << "pixel " << k;
   }
   for (const float p : {0.0f, 1e-9f, 1e-3f, 0.1f, 1.0f / 3, 0.5f, 0.7f, 0.999999f, 1.0f}) {
-    const auto counted = counted_probability(reference::poisson_digits(p));
+    const auto counted = counted_probability(spec::poisson_digits(p));
     EXPECT_NEAR(static_cast<double>(counted), static_cast<double>(p), 1e-15) << p;
   }
-  EXPECT_EQ(counted_probability(reference::poisson_digits(-0.5f)), 0);
-  EXPECT_EQ(counted_probability(reference::poisson_digits(1.5f)), 1);
+  EXPECT_EQ(counted_probability(spec::poisson_digits(-0.5f)), 0);
+  EXPECT_EQ(counted_probability(spec::poisson_digits(1.5f)), 1);
 }
 
 // What a comparison of one byte alone would give: k / 256. The digits after it are what makes k / 255.
@@ -165,7 +165,7 @@ TEST(PoissonReference, TiesAreDecidedByTheNextByte) {
     const PhiloxCounter block = philox({0, 0, sample, 0}, key);
     if ((block[0] & 0xFF) != 200) continue;
     ++later;
-    fired_later += reference::poisson_fires(reference::poisson_digits(std::uint8_t{200}), 0, 0, sample, key);
+    fired_later += spec::poisson_fires(spec::poisson_digits(std::uint8_t{200}), 0, 0, sample, key);
   }
   EXPECT_GT(later, 600u);
   EXPECT_NEAR(static_cast<double>(fired_later) / static_cast<double>(later), 200.0 / 255, 0.08);

@@ -8,7 +8,7 @@
 
 #include <volley/error.hpp>
 
-#include "reference/surrogate.hpp"
+#include "spec/surrogate.hpp"
 #include "support/error_text.hpp"
 #include "support/every_target.hpp"
 #include "support/neurons.hpp"
@@ -30,7 +30,7 @@ TEST(SurrogateKernel, FollowsTheDoubleReference) {
       for (const float special : {0.0f, -0.0f, 1e-30f, -1e-30f, 50.0f, -50.0f}) x.push_back(special);
       const std::vector<float> g = derivatives(x, f);
       for (std::size_t i = 0; i < x.size(); ++i) {
-        const double expected = reference::step_derivative(f, static_cast<double>(x[i]));
+        const double expected = spec::step_derivative(f, static_cast<double>(x[i]));
         ASSERT_NEAR(static_cast<double>(g[i]), expected, 4e-6 * std::abs(expected) + 1e-12)
             << "surrogate " << f.index() << ", x = " << x[i];
       }
@@ -76,7 +76,7 @@ TEST(SurrogateKernel, HasTheBitsOfTheSpecification) {
     for (const Surrogate& f : surrogates_with({kLeast, 1e-30f, 1e-3f, 100.0f, 1e6f, 1e30f, kMost})) {
       const std::vector<float> g = derivatives(x, f);
       for (std::size_t i = 0; i < x.size(); ++i) {
-        const float expected = reference::step_derivative(f, x[i]);
+        const float expected = spec::step_derivative(f, x[i]);
         ASSERT_TRUE(g[i] == expected || (std::isnan(g[i]) && std::isnan(x[i]) && std::isnan(expected)))
             << "surrogate " << f.index() << ", x = " << x[i] << ": " << g[i] << ", " << expected;
       }
@@ -88,9 +88,9 @@ TEST(SurrogateKernel, HasTheBitsOfTheSpecification) {
 TEST(SurrogateKernel, TheSpecificationInFloatIsAsExactAsFloatIs) {
   for (const Surrogate& f : surrogates_with({1e-3f, 100.0f, 1e6f})) {
     for (float x = -30; x <= 30; x += 0.0625f) {
-      const double expected = reference::step_derivative(f, static_cast<double>(x));
+      const double expected = spec::step_derivative(f, static_cast<double>(x));
       if (!(expected > 1e-37 && expected < 1e37)) continue;
-      EXPECT_NEAR(static_cast<double>(reference::step_derivative(f, x)) / expected, 1, 2e-5)
+      EXPECT_NEAR(static_cast<double>(spec::step_derivative(f, x)) / expected, 1, 2e-5)
           << "surrogate " << f.index() << ", x = " << x;
     }
   }

@@ -6,11 +6,11 @@
 #include <volley/volley.hpp>
 
 #include "layers/picture_layers.hpp"
-#include "reference/batch_norm.hpp"
-#include "reference/conv.hpp"
-#include "reference/lif.hpp"
-#include "reference/linear.hpp"
-#include "reference/pool.hpp"
+#include "spec/batch_norm.hpp"
+#include "spec/conv.hpp"
+#include "spec/lif.hpp"
+#include "spec/linear.hpp"
+#include "spec/pool.hpp"
 #include "support/gradient_check.hpp"
 
 namespace volley {
@@ -28,10 +28,10 @@ struct Reference {
   const IFOptions& options;
   V x, w1, gamma, beta, w2;  // x (N, 1, H, W)
 
-  const reference::Conv2dShape conv{
+  const spec::Conv2dShape conv{
       1, kChannels, 1, {kSide, kSide}, {.kernel_size = 3, .stride = 1, .padding = 1, .dilation = 1}};
-  std::vector<reference::ChannelStatistics> statistics{kChannels};
-  reference::Windows windows;
+  std::vector<spec::ChannelStatistics> statistics{kChannels};
+  spec::Windows windows;
   V xs, y1, n1, s1, h1, p1, y2, s2, h2;
   V dw1, dgamma, dbeta, dw2;
   double margin = 1;  // of all potentials from the threshold
@@ -58,11 +58,10 @@ struct Reference {
     const std::size_t F = current.size() / kPictures;
     s.resize(current.size());
     h.resize(current.size());
-    const auto neuron = reference::everywhere(reference::IFNeuron<double>(options));
+    const auto neuron = spec::everywhere(spec::IFNeuron<double>(options));
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t i = n * kT * F;
-      reference::neuron_forward(&s[i], &h[i], &current[i], neuron, options.surrogate, reference::Fire::hard,
-                                kT, F);
+      spec::neuron_forward(&s[i], &h[i], &current[i], neuron, options.surrogate, spec::Fire::hard, kT, F);
     }
     for (const double v : h)
       margin = std::min(margin, std::abs(v - static_cast<double>(options.v_threshold)));
@@ -70,11 +69,11 @@ struct Reference {
   V fire_back(const V& ds, const V& s, const V& h, const V& current) const {
     const std::size_t F = current.size() / kPictures;
     V dx(current.size());
-    const auto neuron = reference::everywhere(reference::IFNeuron<double>(options));
+    const auto neuron = spec::everywhere(spec::IFNeuron<double>(options));
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t i = n * kT * F;
-      reference::neuron_backward<double>(&dx[i], nullptr, &ds[i], &s[i], &h[i], &current[i], neuron,
-                                         options.surrogate, kT, F);
+      spec::neuron_backward<double>(&dx[i], nullptr, &ds[i], &s[i], &h[i], &current[i], neuron,
+                                    options.surrogate, kT, F);
     }
     return dx;
   }
@@ -88,63 +87,59 @@ struct Reference {
     for (std::size_t i = 0; i < xs.size(); ++i) xs[i] = x[i / kPositions / kT * kPositions + i % kPositions];
     y1.resize(kPictures * kChannels * kPositions);
     for (std::size_t n = 0; n < kPictures; ++n) {
-      reference::conv2d_forward<double>(&y1[n * kChannels * kPositions], &xs[n * kPositions], w1.data(),
-                                        nullptr, conv);
+      spec::conv2d_forward<double>(&y1[n * kChannels * kPositions], &xs[n * kPositions], w1.data(), nullptr,
+                                   conv);
     }
     const V rows = rows_of(y1);
     V sum(kChannels), dot(kChannels), normal(rows.size());
-    reference::channel_sums(sum.data(), dot.data(), rows.data(), rows.data(), kPictures * kPositions,
-                            kChannels);
-    std::vector<reference::BatchNormForward<double>> k;
+    spec::channel_sums(sum.data(), dot.data(), rows.data(), rows.data(), kPictures * kPositions, kChannels);
+    std::vector<spec::BatchNormForward<double>> k;
     for (std::size_t c = 0; c < kChannels; ++c) {
-      statistics[c] = reference::batch_statistics(sum[c], dot[c], kPictures * kPositions, kEps);
-      k.push_back(reference::batch_norm_forward_coefficients(statistics[c], gamma[c], beta[c]));
+      statistics[c] = spec::batch_statistics(sum[c], dot[c], kPictures * kPositions, kEps);
+      k.push_back(spec::batch_norm_forward_coefficients(statistics[c], gamma[c], beta[c]));
     }
-    reference::batch_norm_forward(normal.data(), rows.data(), k.data(), kPictures * kPositions, kChannels);
+    spec::batch_norm_forward(normal.data(), rows.data(), k.data(), kPictures * kPositions, kChannels);
     n1 = pictures_of(normal);
     fire(s1, h1, n1);
     p1.resize(kPictures * kChannels * kPooled);
     for (std::size_t n = 0; n < kPictures; ++n) {
-      reference::max_pool_forward(&p1[n * kChannels * kPooled], &s1[n * kChannels * kPositions], windows,
-                                  kChannels, kPositions);
+      spec::max_pool_forward(&p1[n * kChannels * kPooled], &s1[n * kChannels * kPositions], windows,
+                             kChannels, kPositions);
     }
     y2.resize(kPictures * kOutputs);
-    reference::linear_forward<double>(y2.data(), p1.data(), w2.data(), nullptr, kPictures,
-                                      kChannels * kPooled, kOutputs);
+    spec::linear_forward<double>(y2.data(), p1.data(), w2.data(), nullptr, kPictures, kChannels * kPooled,
+                                 kOutputs);
     fire(s2, h2, y2);
   }
 
   void backward(const V& ds2) {
     const V dy2 = fire_back(ds2, s2, h2, y2);
     dw2.resize(w2.size());
-    reference::linear_weight_gradient(dw2.data(), dy2.data(), p1.data(), kPictures, kChannels * kPooled,
-                                      kOutputs);
+    spec::linear_weight_gradient(dw2.data(), dy2.data(), p1.data(), kPictures, kChannels * kPooled, kOutputs);
     V dp1(p1.size()), ds1(s1.size());
-    reference::linear_input_gradient(dp1.data(), dy2.data(), w2.data(), kPictures, kChannels * kPooled,
-                                     kOutputs);
+    spec::linear_input_gradient(dp1.data(), dy2.data(), w2.data(), kPictures, kChannels * kPooled, kOutputs);
     for (std::size_t n = 0; n < kPictures; ++n) {
-      reference::max_pool_backward(&ds1[n * kChannels * kPositions], &dp1[n * kChannels * kPooled],
-                                   &s1[n * kChannels * kPositions], windows, kChannels, kPositions);
+      spec::max_pool_backward(&ds1[n * kChannels * kPositions], &dp1[n * kChannels * kPooled],
+                              &s1[n * kChannels * kPositions], windows, kChannels, kPositions);
     }
     const V dn1 = rows_of(fire_back(ds1, s1, h1, n1)), rows = rows_of(y1);
     V sum(kChannels), dot(kChannels), dy1(rows.size());
-    reference::channel_sums(sum.data(), dot.data(), rows.data(), dn1.data(), kPictures * kPositions,
-                            kChannels);
+    spec::channel_sums(sum.data(), dot.data(), rows.data(), dn1.data(), kPictures * kPositions, kChannels);
     dgamma.resize(kChannels);
     dbeta.resize(kChannels);
-    std::vector<reference::BatchNormBackward<double>> k;
+    std::vector<spec::BatchNormBackward<double>> k;
     for (std::size_t c = 0; c < kChannels; ++c) {
-      k.push_back(reference::batch_norm_backward_coefficients(dgamma[c], dbeta[c], sum[c], dot[c],
-                                                              statistics[c], gamma[c],
-                                                              static_cast<double>(kPictures * kPositions)));
+      k.push_back(spec::batch_norm_backward_coefficients(dgamma[c], dbeta[c], sum[c], dot[c], statistics[c],
+                                                         gamma[c],
+                                                         static_cast<double>(kPictures * kPositions)));
     }
-    reference::batch_norm_backward(dy1.data(), dn1.data(), rows.data(), k.data(), kPictures * kPositions,
-                                   kChannels);
+    spec::batch_norm_backward(dy1.data(), dn1.data(), rows.data(), k.data(), kPictures * kPositions,
+                              kChannels);
     const V dy1_pictures = pictures_of(dy1);
     dw1.resize(w1.size());
     for (std::size_t n = 0; n < kPictures; ++n) {
-      reference::conv2d_weight_gradient(dw1.data(), &dy1_pictures[n * kChannels * kPositions],
-                                        &xs[n * kPositions], conv);
+      spec::conv2d_weight_gradient(dw1.data(), &dy1_pictures[n * kChannels * kPositions], &xs[n * kPositions],
+                                   conv);
     }
   }
 };

@@ -10,7 +10,7 @@
 #include <volley/layers.hpp>
 
 #include "layers/picture_layers.hpp"
-#include "reference/conv.hpp"
+#include "spec/conv.hpp"
 #include "support/error_text.hpp"
 #include "support/every_target.hpp"
 #include "support/gradient_check.hpp"
@@ -77,10 +77,10 @@ const std::vector<Case<ConvTranspose2dOptions>> kTransposed{
     {{.in_channels = 40, .out_channels = 40, .kernel_size = 3, .padding = 1, .groups = 2}, {5, 5}},
 };
 
-reference::Conv2dShape reference_shape(const Conv2dOptions& o, const Size2& picture) {
+spec::Conv2dShape reference_shape(const Conv2dOptions& o, const Size2& picture) {
   return {o.in_channels, o.out_channels, o.groups, picture, {o.kernel_size, o.stride, o.padding, o.dilation}};
 }
-reference::ConvTranspose2dShape reference_shape(const ConvTranspose2dOptions& o, const Size2& picture) {
+spec::ConvTranspose2dShape reference_shape(const ConvTranspose2dOptions& o, const Size2& picture) {
   return {
       o.in_channels,   o.out_channels, o.groups, picture, {o.kernel_size, o.stride, o.padding, o.dilation},
       o.output_padding};
@@ -109,16 +109,16 @@ struct Expected {
     dw_by_fours.resize(w.size());
     db.resize(o.out_channels);
     for (std::size_t n = 0; n < kN; ++n) {
-      reference::conv2d_weight_gradient_by_fours(dw_by_fours.data(), &dout[n * kT * out], &x[n * kT * in], kT,
-                                                 shape);
+      spec::conv2d_weight_gradient_by_fours(dw_by_fours.data(), &dout[n * kT * out], &x[n * kT * in], kT,
+                                            shape);
     }
     for (std::size_t n = 0; n < kN * kT; ++n) {
-      reference::conv2d_forward(&y[n * out], &x[n * in], w.data(), o.bias ? b.data() : nullptr, shape);
-      reference::conv2d_forward_by_fours(&y_of_spikes[n * out], &x[n * in], w.data(),
-                                         o.bias ? b.data() : nullptr, shape);
-      reference::conv2d_input_gradient(&dx[n * in], &dout[n * out], w.data(), shape);
-      reference::conv2d_weight_gradient(dw.data(), &dout[n * out], &x[n * in], shape);
-      reference::conv2d_bias_gradient(db.data(), &dout[n * out], shape);
+      spec::conv2d_forward(&y[n * out], &x[n * in], w.data(), o.bias ? b.data() : nullptr, shape);
+      spec::conv2d_forward_by_fours(&y_of_spikes[n * out], &x[n * in], w.data(), o.bias ? b.data() : nullptr,
+                                    shape);
+      spec::conv2d_input_gradient(&dx[n * in], &dout[n * out], w.data(), shape);
+      spec::conv2d_weight_gradient(dw.data(), &dout[n * out], &x[n * in], shape);
+      spec::conv2d_bias_gradient(db.data(), &dout[n * out], shape);
     }
   }
 };

@@ -7,7 +7,7 @@
 #include <volley/volley.hpp>
 
 #include "layers/picture_layers.hpp"
-#include "reference/group_norm.hpp"
+#include "spec/group_norm.hpp"
 #include "support/bars.hpp"
 #include "support/error_text.hpp"
 #include "support/every_target.hpp"
@@ -85,7 +85,7 @@ Expected expected_of(const Case& c, const std::vector<float>& x, const Tensor& d
   Expected e{Values(x.size()), Values(x.size()), Values(c.C), Values(c.C)};
   Values in(rows * c.C), dout(in.size()), out(in.size()), din(in.size());
   Values sum(c.C), dot(c.C), scale(c.C), slope(c.C), offset(c.C);
-  std::vector<reference::ChannelStatistics> s(c.G);
+  std::vector<spec::ChannelStatistics> s(c.G);
   const double* w = weight.empty() ? nullptr : weight.data();
   for (std::size_t step = 0; step < kN * kT; ++step) {
     for (std::size_t part = 0; part < parts; ++part) {
@@ -93,18 +93,17 @@ Expected expected_of(const Case& c, const std::vector<float>& x, const Tensor& d
         in[i] = static_cast<double>(x[at(step, part, i / c.C, i % c.C)]);
         dout[i] = static_cast<double>(dy_values.data()[at(step, part, i / c.C, i % c.C)]);
       }
-      reference::channel_sums(sum.data(), dot.data(), in.data(), in.data(), rows, c.C);
-      reference::group_statistics(s.data(), sum.data(), dot.data(), rows, c.C, c.G,
-                                  static_cast<double>(c.eps));
-      reference::group_norm_forward_coefficients(scale.data(), offset.data(), s.data(), w,
-                                                 bias.empty() ? nullptr : bias.data(), c.C, c.G);
-      reference::group_norm_forward(out.data(), in.data(), scale.data(), offset.data(), rows, c.C);
-      reference::channel_sums(sum.data(), dot.data(), in.data(), dout.data(), rows, c.C);
-      reference::group_norm_backward_coefficients(scale.data(), slope.data(), offset.data(), e.dweight.data(),
-                                                  e.dbias.data(), sum.data(), dot.data(), s.data(), w, rows,
-                                                  c.C, c.G);
-      reference::group_norm_backward(din.data(), dout.data(), in.data(), scale.data(), slope.data(),
-                                     offset.data(), rows, c.C);
+      spec::channel_sums(sum.data(), dot.data(), in.data(), in.data(), rows, c.C);
+      spec::group_statistics(s.data(), sum.data(), dot.data(), rows, c.C, c.G, static_cast<double>(c.eps));
+      spec::group_norm_forward_coefficients(scale.data(), offset.data(), s.data(), w,
+                                            bias.empty() ? nullptr : bias.data(), c.C, c.G);
+      spec::group_norm_forward(out.data(), in.data(), scale.data(), offset.data(), rows, c.C);
+      spec::channel_sums(sum.data(), dot.data(), in.data(), dout.data(), rows, c.C);
+      spec::group_norm_backward_coefficients(scale.data(), slope.data(), offset.data(), e.dweight.data(),
+                                             e.dbias.data(), sum.data(), dot.data(), s.data(), w, rows, c.C,
+                                             c.G);
+      spec::group_norm_backward(din.data(), dout.data(), in.data(), scale.data(), slope.data(), offset.data(),
+                                rows, c.C);
       for (std::size_t i = 0; i < in.size(); ++i) {
         e.y[at(step, part, i / c.C, i % c.C)] = out[i];
         e.dx[at(step, part, i / c.C, i % c.C)] = din[i];

@@ -11,9 +11,9 @@
 #include <volley/loss.hpp>
 #include <volley/neuron.hpp>
 
-#include "reference/lif.hpp"
-#include "reference/linear.hpp"
-#include "reference/loss.hpp"
+#include "spec/lif.hpp"
+#include "spec/linear.hpp"
+#include "spec/loss.hpp"
 #include "support/counting_layer.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
@@ -71,39 +71,38 @@ struct ReferenceNetwork {
       return V(v.begin(), v.end());
     };
     const V w1 = value(0), b1 = value(1), w2 = value(2), xd(x.begin(), x.end());
-    const auto q = reference::everywhere(reference::LIFNeuron<double>(o));
+    const auto q = spec::everywhere(spec::LIFNeuron<double>(o));
     V a1(N * kT * hidden), s1 = a1, h1 = a1, da1 = a1, ds1 = a1, a2(N * kT * out), s2 = a2, h2 = a2, da2 = a2,
                            ds2 = a2;
     const auto lif = [&](V& s, V& h, const V& a, std::size_t F) {
       for (std::size_t n = 0; n < N; ++n) {
         const std::size_t i = n * kT * F;
-        reference::neuron_forward(&s[i], &h[i], &a[i], q, o.surrogate, reference::Fire::hard, kT, F);
+        spec::neuron_forward(&s[i], &h[i], &a[i], q, o.surrogate, spec::Fire::hard, kT, F);
       }
     };
     const auto lif_back = [&](V& da, const V& ds, const V& s, const V& h, const V& a, std::size_t F) {
       for (std::size_t n = 0; n < N; ++n) {
         const std::size_t i = n * kT * F;
-        reference::neuron_backward<double>(&da[i], nullptr, &ds[i], &s[i], &h[i], &a[i], q, o.surrogate, kT,
-                                           F);
+        spec::neuron_backward<double>(&da[i], nullptr, &ds[i], &s[i], &h[i], &a[i], q, o.surrogate, kT, F);
       }
     };
-    reference::linear_forward(a1.data(), xd.data(), w1.data(), b1.data(), N * kT, in, hidden);
+    spec::linear_forward(a1.data(), xd.data(), w1.data(), b1.data(), N * kT, in, hidden);
     lif(s1, h1, a1, hidden);
-    reference::linear_forward<double>(a2.data(), s1.data(), w2.data(), nullptr, N * kT, hidden, out);
+    spec::linear_forward<double>(a2.data(), s1.data(), w2.data(), nullptr, N * kT, hidden, out);
     lif(s2, h2, a2, out);
     V rates(N * out), dr(N * out), dw1(w1.size()), db1(b1.size()), dw2(w2.size()), dx(xd.size());
     for (std::size_t i = 0; i < s2.size(); ++i) rates[i / (kT * out) * out + i % out] += s2[i] / kT;
     Gradients g;
-    g.loss = reference::mse_forward(rates.data(), labels.data(), 1.0, 1.0, 0.0, N, out);
-    reference::mse_backward(dr.data(), rates.data(), labels.data(), 1.0, 1.0, 0.0, N, out);
+    g.loss = spec::mse_forward(rates.data(), labels.data(), 1.0, 1.0, 0.0, N, out);
+    spec::mse_backward(dr.data(), rates.data(), labels.data(), 1.0, 1.0, 0.0, N, out);
     for (std::size_t i = 0; i < ds2.size(); ++i) ds2[i] = dr[i / (kT * out) * out + i % out] / kT;
     lif_back(da2, ds2, s2, h2, a2, out);
-    reference::linear_weight_gradient(dw2.data(), da2.data(), s1.data(), N * kT, hidden, out);
-    reference::linear_input_gradient(ds1.data(), da2.data(), w2.data(), N * kT, hidden, out);
+    spec::linear_weight_gradient(dw2.data(), da2.data(), s1.data(), N * kT, hidden, out);
+    spec::linear_input_gradient(ds1.data(), da2.data(), w2.data(), N * kT, hidden, out);
     lif_back(da1, ds1, s1, h1, a1, hidden);
-    reference::linear_weight_gradient(dw1.data(), da1.data(), xd.data(), N * kT, in, hidden);
-    reference::linear_bias_gradient(db1.data(), da1.data(), N * kT, hidden);
-    reference::linear_input_gradient(dx.data(), da1.data(), w1.data(), N * kT, in, hidden);
+    spec::linear_weight_gradient(dw1.data(), da1.data(), xd.data(), N * kT, in, hidden);
+    spec::linear_bias_gradient(db1.data(), da1.data(), N * kT, hidden);
+    spec::linear_input_gradient(dx.data(), da1.data(), w1.data(), N * kT, in, hidden);
     for (const V* v : {&dw1, &db1, &dw2, &dx}) g.of.emplace_back(v->begin(), v->end());
     return g;
   }

@@ -8,7 +8,7 @@
 #include <volley/neuron.hpp>
 #include <volley/recipe.hpp>
 
-#include "reference/li.hpp"
+#include "spec/li.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/neurons.hpp"
@@ -326,14 +326,14 @@ TEST(LILayer, BackwardIsTheGradient) {
   constexpr std::size_t T = 7, F = 3;
   for (const bool constant : {false, true}) {
     for (const bool decay_input : {false, true}) {
-      const reference::LIParameters<double> p{3.7, decay_input};
+      const spec::LIParameters<double> p{3.7, decay_input};
       const Values x = test::Random(1).values<double>(constant ? F : T * F);
       const Values dv = test::Random(2).values<double>(T * F);
       Values dx(x.size()), carry(F);
-      reference::li_backward(dx.data(), carry.data(), dv.data(), p, T, F, constant);
+      spec::li_backward(dx.data(), carry.data(), dv.data(), p, T, F, constant);
       const auto loss = [&](const Values& at) {
         Values v(T * F);
-        reference::li_forward(v.data(), at.data(), p, T, F, constant);
+        spec::li_forward(v.data(), at.data(), p, T, F, constant);
         return test::dot(dv, v);
       };
       EXPECT_LT(test::gradient_error(loss, x, dx), 1e-8);

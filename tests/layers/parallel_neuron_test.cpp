@@ -7,7 +7,7 @@
 #include <volley/parallel_neuron.hpp>
 #include <volley/recipe.hpp>
 
-#include "reference/psn.hpp"
+#include "spec/psn.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -16,7 +16,7 @@
 namespace volley {
 namespace {
 
-using reference::Fire;
+using spec::Fire;
 using test::error_text;
 using Values = std::vector<double>;
 
@@ -49,9 +49,9 @@ struct Reference {
 
   Values forward(const Values& x, const Values& numbers, Fire fire, Values* h = nullptr) const {
     Values matrix(kT * kT), bias(kT), s(kT * F), potential(kT * F);
-    reference::psn_expand(matrix.data(), bias.data(), numbers.data(), numbers.data() + weights_of(o), o, kT);
-    reference::psn_forward(s.data(), potential.data(), x.data(), matrix.data(), bias.data(), o.surrogate,
-                           fire, kT, F);
+    spec::psn_expand(matrix.data(), bias.data(), numbers.data(), numbers.data() + weights_of(o), o, kT);
+    spec::psn_forward(s.data(), potential.data(), x.data(), matrix.data(), bias.data(), o.surrogate, fire, kT,
+                      F);
     if (h != nullptr) *h = potential;
     return s;
   }
@@ -59,11 +59,10 @@ struct Reference {
   Values backward(const Values& x, const Values& numbers, const Values& ds, Values& dnumbers) const {
     Values h, matrix(kT * kT), bias(kT), dmatrix(kT * kT), dbias(kT), dx(kT * F);
     forward(x, numbers, Fire::hard, &h);
-    reference::psn_expand(matrix.data(), bias.data(), numbers.data(), numbers.data() + weights_of(o), o, kT);
-    reference::psn_backward(dx.data(), dmatrix.data(), dbias.data(), ds.data(), h.data(), x.data(),
-                            matrix.data(), o.surrogate, kT, F);
-    reference::psn_fold(dnumbers.data(), dnumbers.data() + weights_of(o), dmatrix.data(), dbias.data(), o,
-                        kT);
+    spec::psn_expand(matrix.data(), bias.data(), numbers.data(), numbers.data() + weights_of(o), o, kT);
+    spec::psn_backward(dx.data(), dmatrix.data(), dbias.data(), ds.data(), h.data(), x.data(), matrix.data(),
+                       o.surrogate, kT, F);
+    spec::psn_fold(dnumbers.data(), dnumbers.data() + weights_of(o), dmatrix.data(), dbias.data(), o, kT);
     return dx;
   }
 };

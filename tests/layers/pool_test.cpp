@@ -10,7 +10,7 @@
 #include <volley/volley.hpp>
 
 #include "layers/picture_layers.hpp"
-#include "reference/pool.hpp"
+#include "spec/pool.hpp"
 #include "support/error_text.hpp"
 #include "support/every_target.hpp"
 #include "support/gradient_check.hpp"
@@ -32,8 +32,8 @@ const Case kCases[] = {
 };
 
 /// The positions that a sliding window sees, written as PyTorch describes it.
-reference::Windows sliding(const Case& c) {
-  reference::Windows windows;
+spec::Windows sliding(const Case& c) {
+  spec::Windows windows;
   const auto outputs = [](std::size_t size, std::size_t k, std::size_t s, std::size_t p) {
     return (size + 2 * p - k) / s + 1;
   };
@@ -79,7 +79,7 @@ TEST(MaxPool2d, IsTheReferenceBitForBit) {
       for (const std::size_t C : {1u, 15u, 16u, 17u, 63u, 64u, 65u}) {
         MaxPool2d pool(c.kernel, {.stride = c.stride, .padding = c.padding});
         const Shape features{C, c.picture.h, c.picture.w};
-        const reference::Windows windows = sliding(c);
+        const spec::Windows windows = sliding(c);
         const Shape out = pool.output_shape(features);
         ASSERT_EQ(out.from(1).size(), windows.size());
         const Tensor dy = test::random_tensor(out.after({kN, kT}), 3);
@@ -88,10 +88,10 @@ TEST(MaxPool2d, IsTheReferenceBitForBit) {
           const std::vector<float> in = test::plain_values(x);
           std::vector<float> y(dy.size()), dx(in.size());
           for (std::size_t n = 0; n < kN * kT; ++n) {
-            reference::max_pool_forward(&y[n * out.size()], &in[n * features.size()], windows, C,
-                                        c.picture.area());
-            reference::max_pool_backward(&dx[n * features.size()], &dy.data()[n * out.size()],
-                                         &in[n * features.size()], windows, C, c.picture.area());
+            spec::max_pool_forward(&y[n * out.size()], &in[n * features.size()], windows, C,
+                                   c.picture.area());
+            spec::max_pool_backward(&dx[n * features.size()], &dy.data()[n * out.size()],
+                                    &in[n * features.size()], windows, C, c.picture.area());
           }
           const test::PassResult got = test::run_pass(pool, x, dy);
           EXPECT_EQ(got.y.is_spikes(), x.is_spikes());
@@ -104,7 +104,7 @@ TEST(MaxPool2d, IsTheReferenceBitForBit) {
   });
 }
 
-void expect_mean(Layer& pool, const Shape& features, const reference::Windows& windows,
+void expect_mean(Layer& pool, const Shape& features, const spec::Windows& windows,
                  const std::vector<std::size_t>& sizes) {
   const Shape out = pool.output_shape(features);
   const std::size_t C = features[0], P = features.from(1).size();
@@ -115,9 +115,8 @@ void expect_mean(Layer& pool, const Shape& features, const reference::Windows& w
     const std::vector<float> in = test::plain_values(x);
     std::vector<float> y(dy.size()), dx(in.size());
     for (std::size_t n = 0; n < kN * kT; ++n) {
-      reference::avg_pool_forward(&y[n * out.size()], &in[n * features.size()], windows, sizes, C, P);
-      reference::avg_pool_backward(&dx[n * features.size()], &dy.data()[n * out.size()], windows, sizes, C,
-                                   P);
+      spec::avg_pool_forward(&y[n * out.size()], &in[n * features.size()], windows, sizes, C, P);
+      spec::avg_pool_backward(&dx[n * features.size()], &dy.data()[n * out.size()], windows, sizes, C, P);
     }
     const test::PassResult got = test::run_pass(pool, x, dy);
     EXPECT_EQ(got.y.layout(), Layout::channels_last);
@@ -131,7 +130,7 @@ TEST(AvgPool2d, IsTheReferenceBitForBit) {
     for (const Case& c : kCases) {
       for (const std::size_t C : {1u, 16u, 65u}) {
         AvgPool2d pool(c.kernel, {.stride = c.stride, .padding = c.padding});
-        const reference::Windows windows = sliding(c);
+        const spec::Windows windows = sliding(c);
         expect_mean(pool, {C, c.picture.h, c.picture.w}, windows,
                     std::vector<std::size_t>(windows.size(), c.kernel.area()));
       }
@@ -142,7 +141,7 @@ TEST(AvgPool2d, IsTheReferenceBitForBit) {
 TEST(AdaptiveAvgPool2d, IsTheReferenceBitForBit) {
   // Per dimension the windows of 5 places on 3 outputs, and of 2 on 3.
   const std::vector<std::vector<std::size_t>> five{{0, 1}, {1, 2, 3}, {3, 4}}, two{{0}, {0, 1}, {1}};
-  reference::Windows windows;
+  spec::Windows windows;
   std::vector<std::size_t> sizes;
   for (const auto& rows : five) {
     for (const auto& columns : two) {

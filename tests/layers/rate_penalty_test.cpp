@@ -4,7 +4,7 @@
 
 #include <volley/volley.hpp>
 
-#include "reference/rate_penalty.hpp"
+#include "spec/rate_penalty.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -19,21 +19,20 @@ TEST(RatePenalty, ReferenceHasItsGradient) {
   const std::vector<double> r = test::Random(1).values<double>(9, 0, 1);
   for (const bool squared : {false, true}) {
     const auto penalty = [&](const std::vector<double>& at) {
-      return reference::rate_penalty_forward(at.data(), 0.7, 0.3, squared, 9);
+      return spec::rate_penalty_forward(at.data(), 0.7, 0.3, squared, 9);
     };
     std::vector<double> dr(9);
-    reference::rate_penalty_backward(dr.data(), r.data(), 0.7, 0.6, squared, 9);
+    spec::rate_penalty_backward(dr.data(), r.data(), 0.7, 0.6, squared, 9);
     EXPECT_GT(test::gradient_error(penalty, r, dr), 1e-2) << "the check must see another target";
-    reference::rate_penalty_backward(dr.data(), r.data(), 0.7, 0.3, squared, 9);
+    spec::rate_penalty_backward(dr.data(), r.data(), 0.7, 0.3, squared, 9);
     EXPECT_LT(test::gradient_error(penalty, r, dr), 1e-8);
   }
 }
 
 TEST(RatePenalty, IsAsByHand) {
   const std::vector<double> r{0.5, 0, 0.25};
-  EXPECT_NEAR(reference::rate_penalty_forward(r.data(), 6.0, 0.25, false, 3), 2 * (0.25 + 0.25 + 0), 1e-12);
-  EXPECT_NEAR(reference::rate_penalty_forward(r.data(), 6.0, 0.25, true, 3), 2 * (0.0625 + 0.0625 + 0),
-              1e-12);
+  EXPECT_NEAR(spec::rate_penalty_forward(r.data(), 6.0, 0.25, false, 3), 2 * (0.25 + 0.25 + 0), 1e-12);
+  EXPECT_NEAR(spec::rate_penalty_forward(r.data(), 6.0, 0.25, true, 3), 2 * (0.0625 + 0.0625 + 0), 1e-12);
 }
 
 /// Backward adds the gradient of penalty() to dy.

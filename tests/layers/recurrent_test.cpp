@@ -6,8 +6,8 @@
 
 #include <volley/volley.hpp>
 
-#include "reference/neurons.hpp"
-#include "reference/recurrent.hpp"
+#include "spec/neurons.hpp"
+#include "spec/recurrent.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"
@@ -67,7 +67,7 @@ TEST(Recurrent, IsTheReference) {
       const Result got = run(layer, x);
       std::visit(
           [&](const auto& o) {
-            reference::with_neuron_of<float>(o, [&]<class Neuron>(const Neuron& first) {
+            spec::with_neuron_of<float>(o, [&]<class Neuron>(const Neuron& first) {
               constexpr std::size_t kStates = Neuron::kStates, kParameters = Neuron::kParameters;
               const std::vector<NamedParameter> learned = layer.parameters();
               const auto neuron = [&](std::size_t f) {
@@ -88,13 +88,12 @@ TEST(Recurrent, IsTheReference) {
                   dz(F * kStates), dweight(weight.size()), dp(F * kParameters);
               for (std::size_t n = 0; n < N; ++n) {
                 const std::size_t at = n * T * F;
-                reference::recurrent_start(now.data(), neuron, F);
-                reference::recurrent_forward(&s[at], &z[at * kStates], &i[at], x.data() + at, weight_t.data(),
-                                             feedback, neuron, o.surrogate, reference::Fire::hard, T, F,
-                                             now.data());
-                reference::recurrent_backward(&dx[at], dweight.data(), dp.data(), dy.data() + at, &s[at],
-                                              &z[at * kStates], &i[at], weight.data(), feedback, neuron,
-                                              o.surrogate, T, F, ds.data(), dz.data());
+                spec::recurrent_start(now.data(), neuron, F);
+                spec::recurrent_forward(&s[at], &z[at * kStates], &i[at], x.data() + at, weight_t.data(),
+                                        feedback, neuron, o.surrogate, spec::Fire::hard, T, F, now.data());
+                spec::recurrent_backward(&dx[at], dweight.data(), dp.data(), dy.data() + at, &s[at],
+                                         &z[at * kStates], &i[at], weight.data(), feedback, neuron,
+                                         o.surrogate, T, F, ds.data(), dz.data());
               }
               EXPECT_EQ(got.s, s);
               EXPECT_GT(std::ranges::count(s, 1.0f), 500);

@@ -6,7 +6,7 @@
 #include <volley/upsample.hpp>
 
 #include "layers/picture_layers.hpp"
-#include "reference/upsample.hpp"
+#include "spec/upsample.hpp"
 #include "support/error_text.hpp"
 #include "support/every_target.hpp"
 #include "support/gradient_check.hpp"
@@ -47,13 +47,12 @@ struct Expected {
     const std::size_t F = features.size(), G = out.size();
     for (std::size_t n = 0; n < x.size() / F; ++n) {
       if (o.mode == UpsampleMode::nearest) {
-        reference::upsample_nearest_forward(&y[n * G], &x[n * F], features[0], picture, outputs);
-        reference::upsample_nearest_backward(&dx[n * F], dy.data() + n * G, features[0], picture, outputs);
+        spec::upsample_nearest_forward(&y[n * G], &x[n * F], features[0], picture, outputs);
+        spec::upsample_nearest_backward(&dx[n * F], dy.data() + n * G, features[0], picture, outputs);
       } else {
-        reference::upsample_bilinear_forward(&y[n * G], &x[n * F], features[0], picture, outputs,
-                                             o.align_corners);
-        reference::upsample_bilinear_backward(&dx[n * F], dy.data() + n * G, features[0], picture, outputs,
-                                              o.align_corners);
+        spec::upsample_bilinear_forward(&y[n * G], &x[n * F], features[0], picture, outputs, o.align_corners);
+        spec::upsample_bilinear_backward(&dx[n * F], dy.data() + n * G, features[0], picture, outputs,
+                                         o.align_corners);
       }
     }
   }

@@ -8,7 +8,7 @@
 #include <volley/volley.hpp>
 
 #include "core/tree_sum.hpp"
-#include "reference/loss.hpp"
+#include "spec/loss.hpp"
 #include "support/random_tensor.hpp"
 
 // Losses against their specification, bit for bit.
@@ -57,7 +57,7 @@ TEST(LossReference, Scores) {
   const std::vector<float> of_class{1, 2, 0.5f, 0.3f};
   Targets targets{.labels = labels(N)};
   for (std::size_t n = 0; n < N; ++n) targets.weights.push_back(0.3f * static_cast<float>(n % 4));
-  reference::SampleWeights weights{
+  spec::SampleWeights weights{
       .of_class = of_class.data(), .labels = targets.labels.data(), .of_sample = targets.weights.data()};
   weights.total = tree_sum(N, [&](std::size_t n) { return weights.of(n); });
   std::vector<float> z(N * K), dz(N * K), dy(N * T * K);
@@ -66,23 +66,23 @@ TEST(LossReference, Scores) {
     for (std::size_t n = 0; n < N; ++n) std::copy_n(dz.data() + n * K, K, dy.data() + (n * T + T - 1) * K);
     expect(loss, y, targets, static_cast<double>(value), dy);
   };
-  reference::mse_backward(dz.data(), z.data(), targets.labels.data(), 0.7f, 1.0f, 0.0f, N, K, weights);
+  spec::mse_backward(dz.data(), z.data(), targets.labels.data(), 0.7f, 1.0f, 0.0f, N, K, weights);
   expect_scores(MembraneMse({.scale = 0.7f, .class_weights = of_class}),
-                reference::mse_forward(z.data(), targets.labels.data(), 0.7f, 1.0f, 0.0f, N, K, weights));
-  reference::mean_cross_entropy_backward(dz.data(), z.data(), targets.labels.data(), 0.1f, N, K, weights);
+                spec::mse_forward(z.data(), targets.labels.data(), 0.7f, 1.0f, 0.0f, N, K, weights));
+  spec::mean_cross_entropy_backward(dz.data(), z.data(), targets.labels.data(), 0.1f, N, K, weights);
   expect_scores(MembraneCrossEntropy({.label_smoothing = 0.1f, .class_weights = of_class}),
-                reference::mean_cross_entropy_forward(z.data(), targets.labels.data(), 0.1f, N, K, weights));
+                spec::mean_cross_entropy_forward(z.data(), targets.labels.data(), 0.1f, N, K, weights));
 }
 
 TEST(LossReference, Tet) {
   const Tensor y = random_tensor({N, T, K}, 1);
   const std::vector<std::uint32_t> of = labels(N);
-  const reference::TetParameters<float> p{.lamb = 0.3f, .means = 0.8f, .smoothing = 0.1f};
+  const spec::TetParameters<float> p{.lamb = 0.3f, .means = 0.8f, .smoothing = 0.1f};
   Expected expected;
   for (std::size_t n = 0; n < N; ++n) {
     const float* const first = y.data() + n * T * K;
-    expected.losses[n] = reference::tet_forward(first, of[n], p, T, K);
-    reference::tet_backward(expected.dy_of(n), first, of[n], p, N, T, K);
+    expected.losses[n] = spec::tet_forward(first, of[n], p, T, K);
+    spec::tet_backward(expected.dy_of(n), first, of[n], p, N, T, K);
   }
   expect(Tet({.lamb = 0.3f, .means = 0.8f, .label_smoothing = 0.1f}), y, {.labels = of}, expected);
 }
@@ -95,9 +95,9 @@ TEST(LossReference, StepCrossEntropy) {
   for (std::size_t n = 0; n < N; ++n) {
     double sum = 0;
     for (std::size_t i = n * T; i < (n + 1) * T; ++i) {
-      sum += reference::cross_entropy_forward(y.data() + i * K, of[i], kSmoothing, K);
-      reference::cross_entropy_backward(expected.dy.data() + i * K, y.data() + i * K, of[i], kSmoothing,
-                                        static_cast<float>(1.0 / N / T), K);
+      sum += spec::cross_entropy_forward(y.data() + i * K, of[i], kSmoothing, K);
+      spec::cross_entropy_backward(expected.dy.data() + i * K, y.data() + i * K, of[i], kSmoothing,
+                                   static_cast<float>(1.0 / N / T), K);
     }
     expected.losses[n] = static_cast<float>(sum / T);
   }
@@ -117,12 +117,12 @@ void expect_regression(const Worth& worth, typename L::Options options) {
     double sum = 0;
     for (std::size_t t = 0; t < T; ++t) {
       const float* const z = y.data() + (n * T + t) * K;
-      const double mean = reference::regression_forward(z, goal, worth, K);
+      const double mean = spec::regression_forward(z, goal, worth, K);
       sum += mean;
-      reference::regression_backward(of_steps.dy_of(n) + t * K, z, goal, worth, share / T, K);
+      spec::regression_backward(of_steps.dy_of(n) + t * K, z, goal, worth, share / T, K);
       if (t + 1 < T) continue;
       of_last.losses[n] = static_cast<float>(mean);
-      reference::regression_backward(of_last.dy_of(n) + t * K, z, goal, worth, share, K);
+      spec::regression_backward(of_last.dy_of(n) + t * K, z, goal, worth, share, K);
     }
     of_steps.losses[n] = static_cast<float>(sum / T);
   }
@@ -133,9 +133,9 @@ void expect_regression(const Worth& worth, typename L::Options options) {
 }
 
 TEST(LossReference, Regression) {
-  expect_regression<reference::SquaredError, Mse>({}, {});
-  expect_regression<reference::AbsoluteError, L1>({}, {});
-  expect_regression<reference::HuberError, Huber>({static_cast<double>(0.4f)}, {.delta = 0.4f});
+  expect_regression<spec::SquaredError, Mse>({}, {});
+  expect_regression<spec::AbsoluteError, L1>({}, {});
+  expect_regression<spec::HuberError, Huber>({static_cast<double>(0.4f)}, {.delta = 0.4f});
 }
 
 TEST(LossReference, FirstSpikes) {
@@ -146,20 +146,19 @@ TEST(LossReference, FirstSpikes) {
   for (std::size_t n = 0; n < N; ++n) {
     const float* const first = y.data() + n * T * K;
     std::vector<float> times(K), z(K), goal(K), d(K);
-    reference::first_spikes(times.data(), first, T, K);
+    spec::first_spikes(times.data(), first, T, K);
     std::ranges::transform(times, z.begin(), std::negate<>());
-    const double loss = reference::cross_entropy_forward(z.data(), of[n], 0.1f, K);
+    const double loss = spec::cross_entropy_forward(z.data(), of[n], 0.1f, K);
     entropy.losses[n] = static_cast<float>(loss);
-    reference::cross_entropy_backward(d.data(), z.data(), of[n], 0.1f, static_cast<float>(1.0 / N), K);
+    spec::cross_entropy_backward(d.data(), z.data(), of[n], 0.1f, static_cast<float>(1.0 / N), K);
     std::ranges::transform(d, d.begin(), std::negate<>());  // by the times
-    reference::first_spikes_backward(entropy.dy_of(n), d.data(), times.data(), T, K);
+    spec::first_spikes_backward(entropy.dy_of(n), d.data(), times.data(), T, K);
 
     for (std::size_t k = 0; k < K; ++k) goal[k] = of[n] == k ? 1.0f : static_cast<float>(T - 1);
-    const reference::SquaredError worth;
-    squares.losses[n] =
-        static_cast<float>(reference::regression_forward(times.data(), goal.data(), worth, K));
-    reference::regression_backward(d.data(), times.data(), goal.data(), worth, 1.0 / N, K);
-    reference::first_spikes_backward(squares.dy_of(n), d.data(), times.data(), T, K);
+    const spec::SquaredError worth;
+    squares.losses[n] = static_cast<float>(spec::regression_forward(times.data(), goal.data(), worth, K));
+    spec::regression_backward(d.data(), times.data(), goal.data(), worth, 1.0 / N, K);
+    spec::first_spikes_backward(squares.dy_of(n), d.data(), times.data(), T, K);
   }
   FirstSpikeCrossEntropyOptions options;
   options.label_smoothing = 0.1f;

@@ -6,7 +6,7 @@
 
 #include "parity/agreement.hpp"
 #include "parity/golden.hpp"
-#include "reference/lif.hpp"
+#include "spec/lif.hpp"
 #include "support/every_target.hpp"
 
 // Neurons against those of SpikingJelly, case by case of the manifest.
@@ -52,10 +52,10 @@ struct Traces {
   }
 };
 
-/// The backward of src/reference/lif.hpp with a mistake in it; one sample.
+/// The backward of src/spec/lif.hpp with a mistake in it; one sample.
 void mistaken_backward(float* dx, const float* ds, const float* s, const float* h, const LIFOptions& o,
                        Mistake mistake, std::size_t T, std::size_t F) {
-  reference::LIFNeuron<float> p(o);
+  spec::LIFNeuron<float> p(o);
   if (mistake == Mistake::wrong_tau) p.tau *= 1.01f;
   if (mistake == Mistake::detach_ignored) p.detach_reset = !p.detach_reset;
   const float dh_dx = p.charged.dh_dx(1 / p.tau);
@@ -65,7 +65,7 @@ void mistaken_backward(float* dx, const float* ds, const float* s, const float* 
     for (std::size_t t = T; t-- > 0;) {
       const std::size_t i = t * F + f;
       const std::size_t at = mistake == Mistake::off_by_one && t > 0 ? i - F : i;
-      const float g = reference::step_derivative(o.surrogate, h[at] - p.v_threshold);
+      const float g = spec::step_derivative(o.surrogate, h[at] - p.v_threshold);
       float dv_dh = mistake == Mistake::no_reset_term || !p.v_reset.has_value() ? 1.0f : 1 - s[i];
       const float through_spike = p.by_spike(&h[i]) * g;
       if (!p.detach_reset) dv_dh += mistake == Mistake::sign ? -through_spike : through_spike;
@@ -79,12 +79,11 @@ void mistaken_backward(float* dx, const float* ds, const float* s, const float* 
 Traces run_reference(const Case& c) {
   const std::size_t size = c.N * c.T * c.F;
   Traces r{std::vector<float>(size), std::vector<float>(size), std::vector<float>(size)};
-  const auto p = reference::everywhere(reference::LIFNeuron<float>(c.options));
+  const auto p = spec::everywhere(spec::LIFNeuron<float>(c.options));
   for (std::size_t i = 0; i < size; i += c.T * c.F) {
-    reference::neuron_forward(&r.s[i], &r.h[i], &c.x[i], p, c.options.surrogate, reference::Fire::hard, c.T,
-                              c.F);
-    reference::neuron_backward<float>(&r.dx[i], nullptr, &c.ds[i], &r.s[i], &r.h[i], &c.x[i], p,
-                                      c.options.surrogate, c.T, c.F);
+    spec::neuron_forward(&r.s[i], &r.h[i], &c.x[i], p, c.options.surrogate, spec::Fire::hard, c.T, c.F);
+    spec::neuron_backward<float>(&r.dx[i], nullptr, &c.ds[i], &r.s[i], &r.h[i], &c.x[i], p,
+                                 c.options.surrogate, c.T, c.F);
   }
   return r;
 }

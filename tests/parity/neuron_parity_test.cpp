@@ -7,7 +7,7 @@
 #include "kernels/surrogate.hpp"
 #include "parity/agreement.hpp"
 #include "parity/golden.hpp"
-#include "reference/neurons.hpp"
+#include "spec/neurons.hpp"
 #include "support/every_target.hpp"
 
 // The neurons beside LIF, and the surrogates, against those of SpikingJelly.
@@ -57,7 +57,7 @@ struct Case {
 template <class Neuron>
 std::array<std::vector<float>, 3> run_reference(const Neuron& one, const Surrogate& surrogate,
                                                 const Case& c) {
-  const auto neuron = reference::everywhere(one);
+  const auto neuron = spec::everywhere(one);
   constexpr std::size_t kStates = decltype(neuron(0))::kStates;
   const std::size_t size = c.T * c.F;
   std::array<std::vector<float>, 3> r;
@@ -65,9 +65,9 @@ std::array<std::vector<float>, 3> run_reference(const Neuron& one, const Surroga
     std::vector<float> s(size), z(size * kStates), dx(size);
     std::vector<float> dp(c.F * (decltype(neuron(0))::kParameters + 1));
     const float* x = &c.x[n * size];
-    reference::neuron_forward(s.data(), z.data(), x, neuron, surrogate, reference::Fire::hard, c.T, c.F);
-    reference::neuron_backward(dx.data(), dp.data(), &c.ds[n * size], s.data(), z.data(), x, neuron,
-                               surrogate, c.T, c.F);
+    spec::neuron_forward(s.data(), z.data(), x, neuron, surrogate, spec::Fire::hard, c.T, c.F);
+    spec::neuron_backward(dx.data(), dp.data(), &c.ds[n * size], s.data(), z.data(), x, neuron, surrogate,
+                          c.T, c.F);
     r[0].insert(r[0].end(), s.begin(), s.end());
     for (std::size_t i = 0; i < size; ++i) r[1].push_back(z[i * kStates]);
     r[2].insert(r[2].end(), dx.begin(), dx.end());
@@ -116,7 +116,7 @@ std::size_t expect_agreement(const Golden& golden) {
           c.their_parameters.push_back(golden.values(at + ".d" + p.name));
         }
         std::array<std::vector<float>, 3> ours;
-        reference::with_neuron_of<float>(
+        spec::with_neuron_of<float>(
             o, [&](const auto& neuron) { ours = run_reference(neuron, o.surrogate, c); });
         const auto& [s, h, dx] = ours;
         const double threshold = static_cast<double>(o.v_threshold);

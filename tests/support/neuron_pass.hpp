@@ -9,7 +9,7 @@
 #include <volley/buffer.hpp>
 
 #include "kernels/neuron.hpp"
-#include "reference/neurons.hpp"
+#include "spec/neurons.hpp"
 #include "support/neurons.hpp"
 
 namespace volley::test {
@@ -80,10 +80,10 @@ Expected<Real> run_neuron(const Neuron& neuron, const Surrogate& surrogate, cons
       x_n[i] = static_cast<Real>(p.constant ? x[n * p.neurons() + i % p.neurons()] : x[n * size + i]);
     }
     std::vector<Real> s(size), z(size * K), dx(size), dp(p.neurons() * (kParameters + 1));
-    reference::neuron_forward(s.data(), z.data(), x_n.data(), reference::everywhere(neuron), surrogate,
-                              reference::Fire::hard, p.T, p.neurons());
-    reference::neuron_backward(dx.data(), dp.data(), ds_n.data(), s.data(), z.data(), x_n.data(),
-                               reference::everywhere(neuron), surrogate, p.T, p.neurons());
+    spec::neuron_forward(s.data(), z.data(), x_n.data(), spec::everywhere(neuron), surrogate,
+                         spec::Fire::hard, p.T, p.neurons());
+    spec::neuron_backward(dx.data(), dp.data(), ds_n.data(), s.data(), z.data(), x_n.data(),
+                          spec::everywhere(neuron), surrogate, p.T, p.neurons());
     for (std::size_t i = 0; i < size; ++i) e.u.push_back(neuron.above(&z[i * K]));
     e.s.insert(e.s.end(), s.begin(), s.end());
     e.dx.insert(e.dx.end(), dx.begin(), dx.end());
@@ -97,7 +97,7 @@ template <class Real, class Options>
 Expected<Real> run_reference(const Options& o, const std::vector<float>& x, const std::vector<float>& ds,
                              const Pass& p) {
   Expected<Real> e;
-  reference::with_neuron_of<Real>(
+  spec::with_neuron_of<Real>(
       o, [&](const auto& neuron) { e = run_neuron<Real>(neuron, o.surrogate, x, ds, p); });
   return e;
 }

@@ -12,7 +12,7 @@
 #include <volley/trainer.hpp>
 
 #include "core/philox.hpp"
-#include "reference/loss.hpp"
+#include "spec/loss.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/loss_values.hpp"
@@ -46,19 +46,19 @@ TEST(ClassWeights, OfTheReferenceHaveTheirGradientInDouble) {
   const std::vector<double> z = test::Random(7).values<double>(N * K, -1, 1);
   const std::vector<std::uint32_t> labels{0, 3, 1, 1, 2};
   const std::vector<float> w{0.5f, 3, 1, 0.25f};
-  const reference::SampleWeights weights{w.data(), labels.data(), 0.5 + 0.25 + 3 + 3 + 1};
+  const spec::SampleWeights weights{w.data(), labels.data(), 0.5 + 0.25 + 3 + 3 + 1};
   std::vector<double> dz(N * K);
   const auto mse = [&](const std::vector<double>& at) {
-    return reference::mse_forward(at.data(), labels.data(), 0.5, 1.0, 0.0, N, K, weights);
+    return spec::mse_forward(at.data(), labels.data(), 0.5, 1.0, 0.0, N, K, weights);
   };
-  reference::mse_backward(dz.data(), z.data(), labels.data(), 0.5, 1.0, 0.0, N, K);
+  spec::mse_backward(dz.data(), z.data(), labels.data(), 0.5, 1.0, 0.0, N, K);
   EXPECT_GT(test::gradient_error(mse, z, dz), 1e-2) << "the check must see the weights";
-  reference::mse_backward(dz.data(), z.data(), labels.data(), 0.5, 1.0, 0.0, N, K, weights);
+  spec::mse_backward(dz.data(), z.data(), labels.data(), 0.5, 1.0, 0.0, N, K, weights);
   EXPECT_LT(test::gradient_error(mse, z, dz), 1e-8);
   const auto entropy = [&](const std::vector<double>& at) {
-    return reference::mean_cross_entropy_forward(at.data(), labels.data(), 0.1, N, K, weights);
+    return spec::mean_cross_entropy_forward(at.data(), labels.data(), 0.1, N, K, weights);
   };
-  reference::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), 0.1, N, K, weights);
+  spec::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), 0.1, N, K, weights);
   EXPECT_LT(test::gradient_error(entropy, z, dz), 1e-8);
 }
 

@@ -7,7 +7,7 @@
 
 #include <volley/volley.hpp>
 
-#include "reference/neurons.hpp"
+#include "spec/neurons.hpp"
 #include "support/error_text.hpp"
 #include "support/random.hpp"
 #include "support/toy_run.hpp"
@@ -37,7 +37,7 @@ double spread(Options o, Linear& linear, double rate, std::size_t steps, std::si
   const Signal x = linear.forward(s, tape);
   const double rest = static_cast<double>(o.v_reset.value_or(0));
   o.v_threshold = 1e30f;
-  const auto neuron = reference::neuron_of<double>(o);
+  const auto neuron = spec::neuron_of<double>(o);
   double sum = 0;
   for (std::size_t f = 0; f < linear.out(); ++f) {
     double z[2];

@@ -6,8 +6,8 @@
 #include <volley/loss.hpp>
 #include <volley/optimizer.hpp>
 
-#include "reference/loss.hpp"
-#include "reference/optimizer.hpp"
+#include "spec/loss.hpp"
+#include "spec/optimizer.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/loss_values.hpp"
@@ -59,26 +59,26 @@ TEST(RateLosses, GradientsAreThoseOfTheLosses) {
   const std::vector<double> r = test::Random(1).values<double>(N * K, 0, 1);
   const std::vector<std::uint32_t> labels{0, 3, 1, 1, 2};
   std::vector<double> dr(N * K);
-  reference::mse_backward(dr.data(), r.data(), labels.data(), 0.5, 1.0, 0.0, N, K);
+  spec::mse_backward(dr.data(), r.data(), labels.data(), 0.5, 1.0, 0.0, N, K);
   const auto mse = [&](const std::vector<double>& at) {
-    return reference::mse_forward(at.data(), labels.data(), 0.5, 1.0, 0.0, N, K);
+    return spec::mse_forward(at.data(), labels.data(), 0.5, 1.0, 0.0, N, K);
   };
   EXPECT_LT(test::gradient_error(mse, r, dr), 1e-8);
   const auto cross_entropy = [&](const std::vector<double>& at) {
-    return reference::mean_cross_entropy_forward(at.data(), labels.data(), 0.0, N, K);
+    return spec::mean_cross_entropy_forward(at.data(), labels.data(), 0.0, N, K);
   };
   EXPECT_GT(test::gradient_error(cross_entropy, r, dr), 1e-2) << "the check must tell the two losses apart";
-  reference::mean_cross_entropy_backward(dr.data(), r.data(), labels.data(), 0.0, N, K);
+  spec::mean_cross_entropy_backward(dr.data(), r.data(), labels.data(), 0.0, N, K);
   EXPECT_LT(test::gradient_error(cross_entropy, r, dr), 1e-8);
 }
 
 TEST(RateCrossEntropy, IsAsByHandAndDoesNotOverflow) {
   const std::vector<double> r{1, 0};
   const std::uint32_t label = 0;
-  EXPECT_NEAR(reference::mean_cross_entropy_forward(r.data(), &label, 0.0, 1, 2),
-              std::log(1 + std::exp(-1.0)), 1e-12);
+  EXPECT_NEAR(spec::mean_cross_entropy_forward(r.data(), &label, 0.0, 1, 2), std::log(1 + std::exp(-1.0)),
+              1e-12);
   const std::vector<double> huge{2000, 0};
-  EXPECT_NEAR(reference::mean_cross_entropy_forward(huge.data(), &label, 0.0, 1, 2), 0, 1e-12);
+  EXPECT_NEAR(spec::mean_cross_entropy_forward(huge.data(), &label, 0.0, 1, 2), 0, 1e-12);
 }
 
 TEST(CrossEntropy, WithSmoothedLabelsHasItsGradient) {
@@ -87,25 +87,23 @@ TEST(CrossEntropy, WithSmoothedLabelsHasItsGradient) {
   const std::vector<std::uint32_t> labels{0, 3, 1, 1, 2};
   std::vector<double> dz(N * K);
   const auto loss = [&](const std::vector<double>& at) {
-    return reference::mean_cross_entropy_forward(at.data(), labels.data(), 0.3, N, K);
+    return spec::mean_cross_entropy_forward(at.data(), labels.data(), 0.3, N, K);
   };
-  reference::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), 0.2, N, K);
+  spec::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), 0.2, N, K);
   EXPECT_GT(test::gradient_error(loss, z, dz), 1e-3) << "the check must see another smoothing";
-  reference::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), 0.3, N, K);
+  spec::mean_cross_entropy_backward(dz.data(), z.data(), labels.data(), 0.3, N, K);
   EXPECT_LT(test::gradient_error(loss, z, dz), 1e-8);
 }
 
 TEST(Tet, HasItsGradient) {
   constexpr std::size_t N = 1, T = 6, K = 4;
   const std::vector<double> y = test::Random(3).values<double>(T * K, -3, 3);
-  const reference::TetParameters<double> p{.lamb = 0.3, .means = 0.7, .smoothing = 0.1};
-  const auto loss = [&](const std::vector<double>& at) {
-    return reference::tet_forward(at.data(), 2u, p, T, K);
-  };
+  const spec::TetParameters<double> p{.lamb = 0.3, .means = 0.7, .smoothing = 0.1};
+  const auto loss = [&](const std::vector<double>& at) { return spec::tet_forward(at.data(), 2u, p, T, K); };
   std::vector<double> dy(T * K);
-  reference::tet_backward(dy.data(), y.data(), 1u, p, N, T, K);
+  spec::tet_backward(dy.data(), y.data(), 1u, p, N, T, K);
   EXPECT_GT(test::gradient_error(loss, y, dy), 1e-2) << "the check must see another label";
-  reference::tet_backward(dy.data(), y.data(), 2u, p, N, T, K);
+  spec::tet_backward(dy.data(), y.data(), 2u, p, N, T, K);
   EXPECT_LT(test::gradient_error(loss, y, dy), 1e-8);
 }
 
@@ -231,7 +229,7 @@ TEST(Adam, AddsEpsToTheRoot) {
   Adam adam(0.1f, {.eps = 0.3f});
   EXPECT_NEAR(three_steps(adam)[0], 1 - 0.1 * 0.5 / (0.5 + 0.3), 1e-7);
   double w = 1, m = 0, v = 0, g = 0.5;
-  reference::adam_step(&w, &m, &v, &g, reference::adam_coefficients<double>(0.1, 0.9, 0.999, 0.3, 0, 1), 1);
+  spec::adam_step(&w, &m, &v, &g, spec::adam_coefficients<double>(0.1, 0.9, 0.999, 0.3, 0, 1), 1);
   EXPECT_NEAR(w, 1 - 0.1 * 0.5 / (0.5 + 0.3), 1e-12);
 }
 
@@ -271,8 +269,8 @@ TEST(Clipping, IsAsByHand) {
 
 // As PyTorch, so that a norm of 0 is no division by 0.
 TEST(Clipping, AddsAMillionthToTheNorm) {
-  EXPECT_NEAR(reference::clip_norm_factor<double>(1e-6, 1e-6), 0.5, 1e-12);
-  EXPECT_EQ(reference::clip_norm_factor<double>(1e-6, 0), 1);
+  EXPECT_NEAR(spec::clip_norm_factor<double>(1e-6, 1e-6), 0.5, 1e-12);
+  EXPECT_EQ(spec::clip_norm_factor<double>(1e-6, 0), 1);
 }
 
 TEST(Optimizers, NameTheirStateAndCountTheirSteps) {

@@ -4,7 +4,7 @@
 
 #include <volley/volley.hpp>
 
-#include "reference/schedule.hpp"
+#include "spec/schedule.hpp"
 #include "support/error_text.hpp"
 
 // Closed forms against torch: tests/parity/parts_parity_test.cpp. Here: what is counted, and that a trainer
@@ -32,12 +32,11 @@ TEST(Schedule, IsTheSpecification) {
   const std::vector<std::size_t> milestones{2, 3, 11};
   for (std::uint64_t k = 0; k < 20; ++k) {
     const auto lr = [k](const Schedule& schedule) { return scheduled_lr(schedule, 0.3, k, 0); };
-    EXPECT_EQ(lr(StepSchedule{{}, 3, 0.7}), reference::step_lr(0.3, k, 3, 0.7));
-    EXPECT_EQ(lr(MultiStepSchedule{{}, milestones, 0.7}), reference::multi_step_lr(0.3, k, milestones, 0.7));
-    EXPECT_EQ(lr(ExponentialSchedule{{}, 0.7}), reference::exponential_lr(0.3, k, 0.7));
-    EXPECT_EQ(lr(CosineSchedule{{}, 7, 0.01}), reference::cosine_lr(0.3, k, 7, 0.01));
-    EXPECT_EQ(lr(ConstantSchedule{{.warmup = 30, .warmup_start = 0.2}}),
-              reference::warmup_lr(0.3, k, 30, 0.2));
+    EXPECT_EQ(lr(StepSchedule{{}, 3, 0.7}), spec::step_lr(0.3, k, 3, 0.7));
+    EXPECT_EQ(lr(MultiStepSchedule{{}, milestones, 0.7}), spec::multi_step_lr(0.3, k, milestones, 0.7));
+    EXPECT_EQ(lr(ExponentialSchedule{{}, 0.7}), spec::exponential_lr(0.3, k, 0.7));
+    EXPECT_EQ(lr(CosineSchedule{{}, 7, 0.01}), spec::cosine_lr(0.3, k, 7, 0.01));
+    EXPECT_EQ(lr(ConstantSchedule{{.warmup = 30, .warmup_start = 0.2}}), spec::warmup_lr(0.3, k, 30, 0.2));
   }
 }
 
