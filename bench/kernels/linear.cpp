@@ -11,7 +11,7 @@
 #include "kernels/block_tree.hpp"
 #include "kernels/common.hpp"
 #include "kernels/poisson.hpp"
-#include "layers/spike_words.hpp"
+#include "signal/spike_words.hpp"
 #include "spec/linear.hpp"
 
 namespace volley::bench {

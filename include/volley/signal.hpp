@@ -77,7 +77,7 @@ class Signal {
   Signal reshaped(const Shape& shape) const;
 
  private:
-  friend struct SignalAccess;  // src/layers/sample_source.hpp
+  friend struct SignalAccess;  // src/ops/sample_source.hpp
   [[noreturn]] void throw_not(const char* expected) const;
 
   Shape shape_{0, 0, 0};

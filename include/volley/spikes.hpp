@@ -10,7 +10,7 @@
 namespace volley {
 
 /// Spike trains of N samples over T steps, one bit per (sample, step, feature). How the bits lie is private:
-/// code asks for what it needs, and kernels are given the words by the layers (src/layers/spike_words.hpp).
+/// code asks for what it needs, and kernels are given the words by the layers (src/signal/spike_words.hpp).
 /// Features are numbered row-major in shape(), whatever the layout. Sizes and memory are refused as Tensor's.
 class Spikes {
  public:

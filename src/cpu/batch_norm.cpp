@@ -8,7 +8,7 @@
 #include "cpu/cpu_executor.hpp"
 #include "cpu/norm_coefficients.hpp"
 #include "kernels/block_tree.hpp"
-#include "layers/sample_source.hpp"
+#include "ops/sample_source.hpp"
 
 namespace volley::cpu {
 namespace {

@@ -12,7 +12,7 @@
 #include "kernels/groups.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/winograd.hpp"
-#include "layers/sample_source.hpp"
+#include "ops/sample_source.hpp"
 
 namespace volley::cpu {
 namespace {

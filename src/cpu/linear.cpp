@@ -10,7 +10,7 @@
 #include "kernels/conv.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/reduce.hpp"
-#include "layers/sample_source.hpp"
+#include "ops/sample_source.hpp"
 
 namespace volley::cpu {
 namespace {

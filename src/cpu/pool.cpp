@@ -1,6 +1,6 @@
 #include "kernels/pool.hpp"
 #include "cpu/cpu_executor.hpp"
-#include "layers/sample_source.hpp"
+#include "ops/sample_source.hpp"
 
 namespace volley::cpu {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstddef>
 
 #include "core/workspace.hpp"
-#include "layers/sample_source.hpp"
+#include "ops/sample_source.hpp"
 #include "ops/views.hpp"
 
 namespace volley::cpu {

@@ -12,7 +12,7 @@
 
 #include <volley/error.hpp>
 
-#include "layers/spike_words.hpp"
+#include "signal/spike_words.hpp"
 
 namespace volley {
 namespace {

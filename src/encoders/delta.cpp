@@ -2,7 +2,7 @@
 
 #include "encoders/checks.hpp"
 #include "encoders/pictures.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

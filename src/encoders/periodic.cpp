@@ -1,6 +1,6 @@
 #include <volley/encoder.hpp>
 
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

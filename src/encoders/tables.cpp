@@ -8,7 +8,7 @@
 #include "core/workspace.hpp"
 #include "encoders/checks.hpp"
 #include "encoders/pictures.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

@@ -9,7 +9,7 @@
 #include <volley/error.hpp>
 
 #include "layers/layer_access.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

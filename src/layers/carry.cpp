@@ -5,7 +5,7 @@
 #include <volley/error.hpp>
 #include <volley/state.hpp>
 
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

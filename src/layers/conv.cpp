@@ -13,7 +13,7 @@
 #include "core/philox.hpp"
 #include "layers/layer_access.hpp"
 #include "layers/taps.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

@@ -1,8 +1,8 @@
 #include <volley/dropout.hpp>
 
 #include "core/philox.hpp"
-#include "layers/signal_forms.hpp"
-#include "layers/views.hpp"
+#include "signal/signal_forms.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

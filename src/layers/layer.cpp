@@ -10,8 +10,8 @@
 #include <volley/error.hpp>
 
 #include "layers/layer_access.hpp"
-#include "layers/signal_forms.hpp"
-#include "layers/views.hpp"
+#include "signal/signal_forms.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

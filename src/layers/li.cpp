@@ -1,7 +1,7 @@
 #include <volley/neuron.hpp>
 
 #include "layers/carry.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "core/philox.hpp"
 #include "layers/layer_access.hpp"
-#include "layers/sample_source.hpp"
-#include "layers/views.hpp"
+#include "ops/sample_source.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "layers/neuron_pass.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

@@ -7,9 +7,9 @@
 #include <volley/signal.hpp>
 
 #include "layers/carry.hpp"
-#include "layers/spike_words.hpp"
 #include "ops/executor.hpp"
 #include "ops/neuron.hpp"
+#include "signal/spike_words.hpp"
 
 namespace volley {
 

@@ -11,7 +11,7 @@
 #include "core/philox.hpp"
 #include "layers/layer_access.hpp"
 #include "layers/neuron_pass.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

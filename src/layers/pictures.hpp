@@ -4,7 +4,7 @@
 #include <volley/window.hpp>
 
 #include "layers/taps.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <utility>
 
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

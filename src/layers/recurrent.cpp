@@ -11,8 +11,8 @@
 #include "layers/carry.hpp"
 #include "layers/layer_access.hpp"
 #include "layers/neuron_pass.hpp"
-#include "layers/spike_words.hpp"
-#include "layers/views.hpp"
+#include "signal/spike_words.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

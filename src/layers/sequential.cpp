@@ -7,7 +7,7 @@
 #include <volley/layers.hpp>
 
 #include "layers/layer_access.hpp"
-#include "layers/sample_source.hpp"
+#include "ops/sample_source.hpp"
 
 namespace volley {
 namespace {

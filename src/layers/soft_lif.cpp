@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "layers/carry.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <volley/error.hpp>
 
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

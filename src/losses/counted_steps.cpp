@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 

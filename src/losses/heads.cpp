@@ -6,7 +6,7 @@
 
 #include <volley/error.hpp>
 
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

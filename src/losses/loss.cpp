@@ -10,10 +10,10 @@
 #include <volley/error.hpp>
 
 #include "core/tree_sum.hpp"
-#include "layers/signal_forms.hpp"
-#include "layers/views.hpp"
 #include "losses/counted_steps.hpp"
 #include "losses/loss_parts.hpp"
+#include "signal/signal_forms.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

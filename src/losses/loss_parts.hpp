@@ -7,7 +7,7 @@
 
 #include <volley/loss.hpp>
 
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 

@@ -3,8 +3,8 @@
 #include <volley/error.hpp>
 #include <volley/loss.hpp>
 
-#include "layers/views.hpp"
 #include "losses/loss_parts.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 

@@ -4,8 +4,8 @@
 
 #include <volley/error.hpp>
 
-#include "layers/views.hpp"
 #include "losses/loss_parts.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

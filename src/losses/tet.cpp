@@ -1,7 +1,7 @@
 #include <volley/loss.hpp>
 
-#include "layers/views.hpp"
 #include "losses/loss_parts.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

@@ -9,7 +9,7 @@ class SampleSource;
 
 namespace ops {
 
-/// Spikes; the two orders are those of layers/spike_words.hpp.
+/// Spikes; the two orders are those of signal/spike_words.hpp.
 struct SpikesView {
   std::size_t N = 0, T = 0, F = 0;
   bool trains = false;        // the order: for each feature its steps, or else for each step the features

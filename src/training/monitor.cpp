@@ -5,7 +5,7 @@
 #include <volley/layer.hpp>
 
 #include "encoders/pictures.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 #include "training/traces.hpp"
 
 namespace volley {

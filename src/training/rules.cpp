@@ -7,7 +7,7 @@
 #include <volley/rule.hpp>
 
 #include "encoders/pictures.hpp"
-#include "layers/views.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

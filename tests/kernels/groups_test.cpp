@@ -8,7 +8,7 @@
 
 #include "cpu/cpu_executor.hpp"
 #include "cpu/group_lists.hpp"
-#include "layers/spike_words.hpp"
+#include "signal/spike_words.hpp"
 #include "spec/linear.hpp"
 #include "support/every_target.hpp"
 #include "support/random.hpp"

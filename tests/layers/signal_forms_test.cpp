@@ -8,7 +8,7 @@
 #include <volley/layers.hpp>
 #include <volley/neuron.hpp>
 
-#include "layers/spike_words.hpp"
+#include "signal/spike_words.hpp"
 #include "support/error_text.hpp"
 #include "support/gradient_check.hpp"
 #include "support/random.hpp"

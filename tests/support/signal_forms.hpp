@@ -2,8 +2,8 @@
 
 #include "cpu/cpu_executor.hpp"
 #include "cpu/spikes.hpp"
-#include "layers/signal_forms.hpp"
-#include "layers/spike_words.hpp"
+#include "signal/signal_forms.hpp"
+#include "signal/spike_words.hpp"
 
 namespace volley {
 

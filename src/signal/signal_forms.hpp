@@ -4,8 +4,8 @@
 #include <volley/signal.hpp>
 #include <volley/signal_forms.hpp>
 
-#include "layers/sample_source.hpp"
 #include "ops/executor.hpp"
+#include "ops/sample_source.hpp"
 
 namespace volley {
 

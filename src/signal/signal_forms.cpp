@@ -1,4 +1,4 @@
-#include "layers/signal_forms.hpp"
+#include "signal/signal_forms.hpp"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 #include <volley/error.hpp>
 
 #include "cpu/cpu_executor.hpp"
-#include "layers/spike_words.hpp"
-#include "layers/views.hpp"
+#include "signal/spike_words.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 namespace {

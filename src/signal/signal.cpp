@@ -9,8 +9,8 @@
 #include <volley/error.hpp>
 
 #include "cpu/cpu_executor.hpp"
-#include "layers/sample_source.hpp"
-#include "layers/signal_forms.hpp"
+#include "ops/sample_source.hpp"
+#include "signal/signal_forms.hpp"
 
 namespace volley {
 namespace {

@@ -3,9 +3,9 @@
 #include <volley/signal.hpp>
 #include <volley/tape.hpp>
 
-#include "layers/sample_source.hpp"
-#include "layers/spike_words.hpp"
 #include "ops/executor.hpp"
+#include "ops/sample_source.hpp"
+#include "signal/spike_words.hpp"
 
 namespace volley {
 

@@ -14,7 +14,7 @@
 #include "cpu/spikes.hpp"
 #include "kernels/bits.hpp"
 #include "kernels/reduce.hpp"
-#include "layers/spike_words.hpp"
+#include "signal/spike_words.hpp"
 
 namespace volley {
 namespace {
