@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <ostream>
 #include <vector>
 
 #include <volley/volley.hpp>
@@ -29,6 +30,8 @@ Dataset pictures(std::size_t samples, std::uint32_t seed) {
 struct Case {
   const char* name;
   EncoderOptions options;
+
+  friend void PrintTo(const Case& of, std::ostream* out) { *out << of.name; }
 };
 
 const CurrentOptions kScaled{.mean = {0.5f, 0.25f}, .deviation = {2.0f}};
