@@ -61,7 +61,7 @@ void look_up(Saved& saved, const CurrentOptions& options, const Dataset& data,
                          .T = steps,
                          .W = width,
                          .M = 1,
-                         .table = device_copy<float>(saved.table, table.span(), device),
+                         .table = put(saved.table, table.span(), device),
                          .out = device.write(saved.currents)});
 }
 
@@ -78,8 +78,8 @@ void scale(Saved& saved, const CurrentOptions& options, const float* values, std
                               .rows = rows,
                               .C = C,
                               .P = features.size() / C,
-                              .mean = device_copy<float>(saved.means, means.span(), device),
-                              .deviation = device_copy<float>(saved.deviations, deviations.span(), device),
+                              .mean = put(saved.means, means.span(), device),
+                              .deviation = put(saved.deviations, deviations.span(), device),
                               .out = device.write(saved.currents)});
 }
 

@@ -36,7 +36,7 @@ ops::Pictures pictures_of(const Dataset& data, std::span<const std::uint32_t> sa
     pictures.numbers = samples.data();
   } else if (known != nullptr && known->are_of(data)) {
     pictures.pixels = known->read(device);
-    pictures.numbers = device_copy(memory.numbers, samples, device);
+    pictures.numbers = put(memory.numbers, samples, device);
   } else {
     memory.pixels.resize(N * F);
     std::uint8_t* const to = memory.pixels.data();
@@ -44,7 +44,7 @@ ops::Pictures pictures_of(const Dataset& data, std::span<const std::uint32_t> sa
     Scratch<std::uint32_t> numbers(N);
     std::iota(numbers.data(), numbers.data() + N, 0u);
     pictures.pixels = device.read(memory.pixels);
-    pictures.numbers = device_copy<std::uint32_t>(memory.numbers, numbers.span(), device);
+    pictures.numbers = put(memory.numbers, numbers.span(), device);
   }
   return pictures;
 }
@@ -61,7 +61,7 @@ const std::uint32_t* addresses_of(const ops::Pictures& pictures, std::span<const
     return pictures.numbers;
   Scratch<std::uint32_t> addresses(samples.size());
   for (std::size_t n = 0; n < samples.size(); ++n) addresses[n] = draw.address(samples, n);
-  return device_copy<std::uint32_t>(memory.addresses, addresses.span(), device);
+  return put(memory.addresses, addresses.span(), device);
 }
 
 }  // namespace volley

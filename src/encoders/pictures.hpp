@@ -1,15 +1,13 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
-#include <utility>
 
 #include <volley/dataset.hpp>
 #include <volley/draw.hpp>
 #include <volley/tape.hpp>
 
-#include "ops/executor.hpp"
+#include "signal/views.hpp"
 
 namespace volley {
 
@@ -46,15 +44,5 @@ ops::Pictures pictures_of(const Dataset& data, std::span<const std::uint32_t> sa
 /// The addresses of the random numbers of the pictures `samples`; `pictures` are these.
 const std::uint32_t* addresses_of(const ops::Pictures& pictures, std::span<const std::uint32_t> samples,
                                   const Draw& draw, PicturesMemory& memory, Executor& device);
-
-/// `values` where a device reads them. What is in `memory` already is not copied again.
-template <class T>
-const T* device_copy(Buffer<T>& memory, std::span<const T> values, Executor& device) {
-  if (!std::ranges::equal(std::as_const(memory).span(), values)) {
-    memory.resize(values.size());
-    std::ranges::copy(values, memory.data());
-  }
-  return device.read(memory);
-}
 
 }  // namespace volley

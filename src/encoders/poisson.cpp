@@ -65,7 +65,7 @@ Signal Poisson::do_encode_values(const Tensor& probabilities, std::size_t steps,
   }
   ops::PoissonEncode op = encoding_of(saved, shape.from(1).after({N, steps}), draw, device);
   op.probabilities = device.read(probabilities);
-  op.addresses = device_copy<std::uint32_t>(saved.pictures.addresses, addresses.span(), device);
+  op.addresses = put(saved.pictures.addresses, addresses.span(), device);
   device.run(op);
   return saved.spikes;
 }

@@ -77,7 +77,7 @@ Signal TableEncoder::do_encode(const Dataset& data, std::span<const std::uint32_
                               .P = data.shape.from(1).size(),
                               .M = M,
                               .T = steps,
-                              .table = device_copy<std::uint64_t>(saved.table, table.span(), device),
+                              .table = put(saved.table, table.span(), device),
                               .words = SpikeWords::write(saved.spikes, device)});
   return saved.spikes;
 }
@@ -131,7 +131,7 @@ Signal Population::do_encode(const Dataset& data, std::span<const std::uint32_t>
                          .T = 1,
                          .W = P,
                          .M = M,
-                         .table = device_copy<float>(saved.fields, fields.span(), device),
+                         .table = put(saved.fields, fields.span(), device),
                          .out = device.write(saved.probabilities)});
   device.run(ops::PoissonEncode{.probabilities = device.read(saved.probabilities),
                                 .addresses = addresses_of(pictures, samples, draw, saved.pictures, device),

@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
-#include <span>
 
 #include <volley/error.hpp>
 
 #include "layers/layer_access.hpp"
+#include "layers/lengths.hpp"
 #include "signal/views.hpp"
 
 namespace volley {
@@ -18,28 +17,20 @@ struct Saved {
   Signal x;  // in memory, channels last
   Tensor x_memory;
   Tensor y;
-  ops::BatchNormShape shape;
-  Buffer<std::uint32_t> lengths;  // the steps of each sample; none: all T
+  Lengths lengths;
   Buffer<ops::ChannelStatistics> statistics;
   bool batch = false;    // whether they are the batch's
   bool counted = false;  // whether the running ones have been updated by them
   ops::Slot slot;
 
-  /// The shape of a pass over x, of samples with these lengths.
-  void set_shape(std::size_t channels, std::span<const std::uint32_t> of_samples) {
+  ops::BatchNormShape shape(std::size_t channels, Executor& device) const {
     const std::size_t P = x.features() / channels;
-    shape = {.N = x.samples(), .S = x.stored_steps(), .P = P, .C = channels};
-    const bool all = of_samples.empty() || x.constant();
-    lengths.resize(all ? 0 : of_samples.size());
-    if (!all) std::ranges::copy(of_samples, lengths.data());
-    const std::size_t steps = all ? x.samples() * x.stored_steps()
-                                  : std::accumulate(of_samples.begin(), of_samples.end(), std::size_t{0});
-    shape.rows = static_cast<double>(P * steps);
-  }
-  ops::BatchNormShape shape_on(Executor& device) const {
-    ops::BatchNormShape there = shape;
-    if (lengths.size() > 0) there.lengths = device.read(lengths);
-    return there;
+    return {.N = x.samples(),
+            .S = x.stored_steps(),
+            .P = P,
+            .C = channels,
+            .lengths = lengths.read(device),
+            .rows = static_cast<double>(P * lengths.steps())};
   }
 };
 
@@ -114,10 +105,10 @@ Signal BatchNorm::do_forward(const Signal& x, Tape& tape) const {
   const bool keep = source_of(x) != nullptr;
   if (keep) saved.x_memory.resize(x.stored_shape());
   saved.x = keep ? x.with_values(saved.x_memory) : x;
-  saved.set_shape(channels_, tape.context().lengths);
+  saved.lengths.take(x, tape);
   saved.counted = false;
   saved.statistics.resize(channels_);
-  ops::BatchNormForward op{.shape = saved.shape_on(device),
+  ops::BatchNormForward op{.shape = saved.shape(channels_, device),
                            .x = operand_of(x, device),
                            .kept_x = keep ? device.write(saved.x_memory) : nullptr,
                            .batch = saved.batch,
@@ -144,9 +135,10 @@ Signal BatchNorm::do_backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   const Signal& x = saved.x;
   if (saved.batch && !saved.counted) {
-    const double values = saved.lengths.size() == 0
+    const ops::BatchNormShape shape = saved.shape(channels_, device);
+    const double values = saved.lengths.all()
                               ? static_cast<double>(x.shape().size()) / static_cast<double>(channels_)
-                              : saved.shape.rows;
+                              : shape.rows;
     device.run(ops::BatchNormUpdate{.statistics = device.read(saved.statistics),
                                     .C = channels_,
                                     .values = values,
@@ -161,7 +153,7 @@ Signal BatchNorm::do_backward(Tape& tape, const Signal& dy) {
   Tensor& memory = tape.dx_memory();  // where dy may be: each value is read before it is written
   const bool keep = source_of(dy) != nullptr;
   if (keep) memory.resize(x.stored_shape());
-  ops::BatchNormBackward op{.shape = saved.shape_on(device),
+  ops::BatchNormBackward op{.shape = saved.shape(channels_, device),
                             .x = values_of(x, device),
                             .dy = operand_of(dy, device),
                             .kept_dy = keep ? device.write(memory) : nullptr,

@@ -1,6 +1,7 @@
 #include <volley/dropout.hpp>
 
 #include "core/philox.hpp"
+#include "core/workspace.hpp"
 #include "signal/signal_forms.hpp"
 #include "signal/views.hpp"
 
@@ -48,14 +49,13 @@ Signal Dropout::do_forward(const Signal& x, Tape& tape) const {
   saved.mask.resize({x.samples(), x.features()});
   const Draw& draw = tape.context().draw;
   check_range(DropoutOptions::kKind, "epoch", draw.epoch, between(0, (1 << 24) - 1));
-  saved.addresses.resize(x.samples());
-  std::uint32_t* const addresses = saved.addresses.data();
+  Scratch<std::uint32_t> addresses(x.samples());
   for (std::size_t n = 0; n < x.samples(); ++n) addresses[n] = tape.context().address(n);
   device.run(ops::DropoutMask{.mask = device.write(saved.mask),
                               .p = static_cast<double>(options_.p),
                               .key = philox_key(draw.seed, Purpose::dropout, draw.epoch),
                               .place = tape.place(),
-                              .addresses = device.read(saved.addresses),
+                              .addresses = put(saved.addresses, addresses.span(), device),
                               .N = x.samples(),
                               .F = x.features(),
                               .channels = x.layout() == Layout::channels_last ? x.shape()[2] : 0});

@@ -1,28 +1,21 @@
 #include <volley/rate_penalty.hpp>
 
-#include <algorithm>
-#include <numeric>
 #include <utility>
 
-#include "signal/views.hpp"
+#include "layers/lengths.hpp"
 
 namespace volley {
 namespace {
 
 struct Saved {
   Signal x;
-  Buffer<std::uint32_t> lengths;  // the steps of each sample; none: all that are stored
-  std::size_t rows = 0;           // over which a rate is the mean
-  Tensor rates;                   // (F), as the features lie in memory
-  Tensor dr;                      // (F)
+  Lengths lengths;
+  Tensor rates;  // (F), as the features lie in memory
+  Tensor dr;     // (F)
   Tensor dx;
   Tensor penalty;
   ops::Slot slot;
 };
-
-const std::uint32_t* lengths_of(const Saved& saved, Executor& device) {
-  return saved.lengths.size() > 0 ? device.read(saved.lengths) : nullptr;
-}
 
 /// (G1) The mean of every feature over the batch and T.
 void compute_rates(Saved& saved, Executor& device) {
@@ -30,8 +23,8 @@ void compute_rates(Saved& saved, Executor& device) {
   saved.rates.resize({x.features()});
   device.run(ops::Rates{.x = view_of(x, device),
                         .channels = x.layout() == Layout::channels_last ? x.shape()[2] : 0,
-                        .lengths = lengths_of(saved, device),
-                        .rows = saved.rows,
+                        .lengths = saved.lengths.read(device),
+                        .rows = saved.lengths.steps(),
                         .rates = device.write(saved.rates),
                         .slot = &saved.slot});
 }
@@ -49,12 +42,7 @@ Form RatePenalty::reads(const Shape&) const {
 Signal RatePenalty::do_forward(const Signal& x, Tape& tape) const {
   Saved& saved = tape.saved<Saved>();
   saved.x = x;
-  const std::span<const std::uint32_t> lengths = tape.context().lengths;
-  const bool all = x.constant() || lengths.empty();
-  saved.lengths.resize(all ? 0 : lengths.size());
-  if (!all) std::ranges::copy(lengths, saved.lengths.data());
-  saved.rows =
-      all ? x.samples() * x.stored_steps() : std::accumulate(lengths.begin(), lengths.end(), std::size_t{0});
+  saved.lengths.take(x, tape);
   return x;
 }
 
@@ -67,13 +55,13 @@ Signal RatePenalty::do_backward(Tape& tape, const Signal& dy) {
   saved.dx.resize(dy.stored_shape());
   // A rate is a mean over the rows: each has that share of its gradient, (G4).
   device.run(ops::RatePenaltyBackward{.rates = device.read(saved.rates),
-                                      .weight = options_.weight / static_cast<float>(saved.rows),
+                                      .weight = options_.weight / static_cast<float>(saved.lengths.steps()),
                                       .target = options_.target,
                                       .squared = options_.norm == Norm::l2,
                                       .N = dy.samples(),
                                       .S = dy.stored_steps(),
                                       .F = dy.features(),
-                                      .lengths = lengths_of(saved, device),
+                                      .lengths = saved.lengths.read(device),
                                       .dy = values_of(dy, device),
                                       .dr = device.write(saved.dr),
                                       .dx = device.write(saved.dx)});

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include <volley/loss.hpp>
 
@@ -20,15 +18,6 @@ void check_labels(std::string_view kind, const Signal& y, const Targets& targets
 /// How much sample n counts: s_n times the mean over its labels of their class weights, one label or one for
 /// each of its steps.
 double weight_of(const Loss& loss, const Targets& targets, std::size_t n, std::size_t samples);
-
-/// The numbers of `from` where the device finds them, which are then in `to`; null where there are none.
-template <class T>
-const T* put(Buffer<T>& to, const std::vector<T>& from, Executor& device) {
-  to.resize(from.size());
-  if (from.empty()) return nullptr;
-  std::ranges::copy(from, to.data());
-  return device.read(to);
-}
 
 /// What a loss keeps on its tape of the targets of a batch, where the device finds it.
 class SavedTargets {

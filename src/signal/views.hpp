@@ -1,5 +1,10 @@
 #pragma once
 
+#include <algorithm>
+#include <span>
+#include <type_traits>
+#include <utility>
+
 #include <volley/signal.hpp>
 #include <volley/tape.hpp>
 
@@ -12,6 +17,17 @@ namespace volley {
 // What layers, losses and encoders hand to the operations of a device.
 
 inline Executor& executor_of(const Tape& tape) { return DeviceAccess::executor(tape.device()); }
+
+/// `values` where the device reads them; null where there are none. They are then in `memory`: what is there
+/// already is not copied again.
+template <class T>
+const T* put(Buffer<T>& memory, std::type_identity_t<std::span<const T>> values, Executor& device) {
+  if (!std::ranges::equal(std::as_const(memory).span(), values)) {
+    memory.resize(values.size());
+    std::ranges::copy(values, memory.data());
+  }
+  return values.empty() ? nullptr : device.read(memory);
+}
 
 /// The stored values of a signal of real values.
 inline const float* values_of(const Signal& x, Executor& device) {

@@ -131,7 +131,7 @@ void Monitor::count_by_feature(Counts& counts, const Spikes& spikes, const Look&
 }
 
 const std::uint32_t* Monitor::lengths_on_device(const Look& now) {
-  return now.lengths.empty() ? nullptr : device_copy(lengths_, now.lengths, now.device);
+  return now.lengths.empty() ? nullptr : put(lengths_, now.lengths, now.device);
 }
 
 Monitor::Counts& Monitor::next(const std::string& name, std::string_view kind) {

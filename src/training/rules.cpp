@@ -86,7 +86,7 @@ void ArticleRule::gradients(Layer& net, const Loss& loss, const BatchResult& bat
   Saved& saved = batch.loss_tape.child(1).saved<Saved>();  // the loss's own is child 0
   device.run(ops::ArticleGradient{.pictures = pictures_of(batch.data, batch.samples, saved.pictures, tape),
                                   .scores = device.read(batch.scores),
-                                  .labels = device_copy(saved.labels, batch.labels, device),
+                                  .labels = put(saved.labels, batch.labels, device),
                                   .v_last = device.read(v_last),
                                   .K = K,
                                   .gradient = device.update(linear.weight().gradient)});

@@ -93,7 +93,8 @@ bool takes_spikes(const LossCase& c) {
   return c.loss->reads_spikes() && !c.name.starts_with("membrane");
 }
 
-/// What a pass copies there of targets that are no mask, and the losses that it copies back.
+/// What a pass copies there of targets that it has seen before and that are no mask: the labels and lengths
+/// are there already, real values and weights come anew. And the losses that it copies back.
 std::size_t bytes_of(const Loss& loss, const Targets& targets) {
   std::size_t bytes = 0;
   if (const auto* heads = dynamic_cast<const Heads*>(&loss); heads != nullptr) {
@@ -106,9 +107,8 @@ std::size_t bytes_of(const Loss& loss, const Targets& targets) {
     return bytes;
   }
   const bool weighs = !loss.class_weights().empty() || !targets.weights.empty();
-  bytes += 4 * (targets.labels.size() + targets.values.size() + targets.lengths.size());
+  bytes += 4 * targets.values.size();
   bytes += weighs ? kN * sizeof(double) : 0;
-  if (dynamic_cast<const StepCrossEntropy*>(&loss) != nullptr) bytes += 4 * loss.class_weights().size();
   return bytes + sizeof(double);
 }
 

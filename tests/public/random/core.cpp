@@ -181,6 +181,10 @@ void use_neurons(Program& p) {
     for (const char* name : {"NeuronLayer::any_options", "NeuronLayer::numbers", "parameters_of"})
       p.count(name);
     p.check(layer.numbers().size() == parameters_of(layer.any_options()).size(), "the numbers of a neuron");
+    if (const auto* o = std::get_if<IzhikevichOptions>(&options); o != nullptr) {
+      p.count("IzhikevichOptions::second_start");
+      p.check(carried_by(options)[1].start == o->second_start(), "the start of a second state");
+    }
   });
   p.must("RatePenalty::penalty", "penalty.penalty(tape);  // after forward, and before", [&] {
     const RatePenalty penalty;

@@ -99,6 +99,8 @@ constexpr std::string_view kFunctions[] = {
     "LI::LI", "LI::options", "Neuron::Neuron", "Neuron::options", "NeuronLayer::NeuronLayer",
     "NeuronLayer::any_options", "NeuronLayer::numbers", "SoftLIF::SoftLIF", "SoftLIF::last_potential",
     "SoftLIF::options", "carried_by", "parameters_of",
+    // neuron_options.hpp
+    "IzhikevichOptions::second_start",
     // optimizer.hpp
     "AdamBy::AdamBy", "AdamBy::options", "Optimizer::Optimizer", "Optimizer::base_lr", "Optimizer::kind",
     "Optimizer::lr", "Optimizer::prepare", "Optimizer::set_lr", "Optimizer::set_steps_taken",
