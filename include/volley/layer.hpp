@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -203,12 +202,12 @@ class Layer {
       return *this;
     }
     std::uint64_t id() const { return id_; }
-    std::atomic<int>& users() const { return users_; }
+    int& users() const { return users_; }
 
    private:
     static std::uint64_t next_id();
     std::uint64_t id_ = next_id();
-    mutable std::atomic<int> users_{0};  // forwards under way, or -1: a backward
+    mutable int users_ = 0;  // forwards under way, or -1: a backward; changed atomically
   };
 
   /// Whether forward, and backward, take a signal that is computed as it is read. Private to the CPU.

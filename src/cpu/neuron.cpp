@@ -40,7 +40,7 @@ void run_part(const ops::NeuronForward& op, std::size_t begin, std::size_t end) 
         kernels::neuron_forward(op.s + place.words, values.data(), o, op.parameters,
                                 part_of(op.shape, begin, end), carry);
       },
-      *op.neuron);
+      op.neuron);
 }
 
 /// dx of samples [begin, end).
@@ -54,11 +54,11 @@ void run_part(const ops::NeuronBackward& op, float* dx, std::size_t begin, std::
   const ops::NeuronCarry carry{from(op.carry.before, offset), {}};
   std::visit(
       [&](const auto& o) {
-        Scratch<float> scratch(kernels::neuron_scratch_size(op.shape.T, o.refractory));
-        kernels::neuron_backward(gradients, ds.data(), x.data(), o, op.parameters,
+        Scratch<float> scratch(kernels::neuron_scratch_size(op.shape.T, o.firing.refractory));
+        kernels::neuron_backward(gradients, ds.data(), x.data(), o, *op.surrogate, op.parameters,
                                  part_of(op.shape, begin, end), scratch.data(), carry);
       },
-      *op.neuron);
+      op.neuron);
 }
 
 /// dx, from ds and x, as it is read.
@@ -99,7 +99,7 @@ void run(ThreadPool& threads, const ops::NeuronTrace& op) {
           kernels::neuron_trace(out, op.x + place.current, o, op.parameters, part_of(op.shape, begin, end),
                                 carry);
         },
-        *op.neuron);
+        op.neuron);
   });
 }
 

@@ -110,7 +110,7 @@ void backward_in_time(const ops::RecurrentBackward& op, std::size_t begin, std::
   }
   std::visit(
       [&](const auto& o) {
-        Scratch<float> scratch(kernels::neuron_scratch_size(1, o.refractory));
+        Scratch<float> scratch(kernels::neuron_scratch_size(1, o.firing.refractory));
         for (std::size_t t = T; t-- > 0;) {
           for (std::size_t n = 0; n < count; ++n) {
             const std::size_t step = ((begin + n) * T + t) * F;
@@ -121,8 +121,8 @@ void backward_in_time(const ops::RecurrentBackward& op, std::size_t begin, std::
               gradients.parameter[k] = partial != nullptr ? partial + (begin + n) * F : nullptr;
             }
             for (std::size_t k = 0; k < states; ++k) gradients.state[k] = dz.data() + (n * states + k) * F;
-            kernels::neuron_backward(gradients, ds.data(), op.i + step, o, op.parameters, step_of(shape),
-                                     scratch.data(),
+            kernels::neuron_backward(gradients, ds.data(), op.i + step, o, *op.surrogate, op.parameters,
+                                     step_of(shape), scratch.data(),
                                      before_step(op.after, op.carry, shape, states, begin + n, t));
           }
           if (t > 0 || later != nullptr) {
@@ -131,7 +131,7 @@ void backward_in_time(const ops::RecurrentBackward& op, std::size_t begin, std::
           }
         }
       },
-      *op.neuron);
+      op.neuron);
   if (later == nullptr) return;
   std::copy_n(back.data(), count * F, later + begin * F);
   for (std::size_t n = 0; n < count; ++n) {
@@ -208,7 +208,7 @@ void run(ThreadPool& threads, const ops::RecurrentForward& op) {
               kernels::neuron_forward(op.s + row * shape.row_words, i, o, op.parameters, step_of(shape),
                                       carry);
             },
-            *op.neuron);
+            op.neuron);
       }
       if (op.carry.after[0] == nullptr) continue;
       for (std::size_t k = 0; k < states; ++k)

@@ -20,14 +20,14 @@ struct ALIFNeuron : FiresAtThreshold {
   VF inv_tau_a, da_da, beta;
   bool soft, strict;
 
-  explicit ALIFNeuron(const ALIFOptions& o)
-      : FiresAtThreshold(reset_of(o)),
-        charged(o),
-        inv_tau_a(all(1 / static_cast<double>(o.tau_a))),
-        da_da(all(1 - 1 / static_cast<double>(o.tau_a))),
+  explicit ALIFNeuron(const ops::ALIF& o)
+      : FiresAtThreshold(o.firing),
+        charged(o.leak),
+        inv_tau_a(hn::Set(F32(), o.inv_tau_a)),
+        da_da(hn::Set(F32(), o.da_da)),
         beta(hn::Set(F32(), o.beta)),
-        soft(!o.v_reset.has_value()),
-        strict(!o.fires_at_threshold) {}
+        soft(!o.firing.hard()),
+        strict(o.firing.strict) {}
 
   HWY_INLINE VF theta(const VF* z) const { return v_threshold + beta * z[1]; }  // (D1)
   HWY_INLINE VF above(const VF* z) const { return z[0] - theta(z); }
@@ -69,7 +69,7 @@ struct ALIFNeuron : FiresAtThreshold {
   }
 };
 
-NeuronKernels<ALIFOptions> alif_kernels() { return kernels_of<ALIFNeuron, ALIFOptions>(); }
+NeuronKernels<ops::ALIF> alif_kernels() { return kernels_of<ALIFNeuron, ops::ALIF>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -80,7 +80,7 @@ namespace volley::kernels {
 
 HWY_EXPORT(alif_kernels);
 template <>
-NeuronKernels<ALIFOptions> neuron_kernels() {
+NeuronKernels<ops::ALIF> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(alif_kernels)();
 }
 

@@ -17,10 +17,8 @@ struct CUBALIFNeuron : FiresAtThreshold {
 
   VF c_decay, v_decay;
 
-  explicit CUBALIFNeuron(const CUBALIFOptions& o)
-      : FiresAtThreshold(reset_of(o)),
-        c_decay(hn::Set(F32(), o.c_decay)),
-        v_decay(hn::Set(F32(), o.v_decay)) {}
+  explicit CUBALIFNeuron(const ops::CUBALIF& o)
+      : FiresAtThreshold(o.firing), c_decay(hn::Set(F32(), o.c_decay)), v_decay(hn::Set(F32(), o.v_decay)) {}
 
   HWY_INLINE void start(VF* z) const {
     FiresAtThreshold::start(z);
@@ -47,7 +45,7 @@ struct CUBALIFNeuron : FiresAtThreshold {
   }
 };
 
-NeuronKernels<CUBALIFOptions> cuba_lif_kernels() { return kernels_of<CUBALIFNeuron, CUBALIFOptions>(); }
+NeuronKernels<ops::CUBALIF> cuba_lif_kernels() { return kernels_of<CUBALIFNeuron, ops::CUBALIF>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -58,7 +56,7 @@ namespace volley::kernels {
 
 HWY_EXPORT(cuba_lif_kernels);
 template <>
-NeuronKernels<CUBALIFOptions> neuron_kernels() {
+NeuronKernels<ops::CUBALIF> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(cuba_lif_kernels)();
 }
 

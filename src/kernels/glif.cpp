@@ -16,27 +16,21 @@ struct GLIFNeuron : FiresAtThreshold {
   static constexpr std::size_t kParameters = 8;
   static constexpr bool kPerFeature = true;
 
-  const GLIFOptions* options;
+  const ops::GLIF* numbers;
   const NeuronParameters* parameters;
   bool strict;
   SigmoidAt alpha, beta, gamma, tau, threshold, linear_decay, v_subreset, conduct;  // (T1)
   VF leak, gain, lost, subtracted;
 
-  GLIFNeuron(const GLIFOptions& o, const NeuronParameters& p)
+  GLIFNeuron(const ops::GLIF& o, const NeuronParameters& p)
       : GLIFNeuron(o, p, 0, p.per_feature ? 1 : kLanes) {}
 
   /// Of the features from f on.
-  GLIFNeuron(const GLIFOptions& o, const NeuronParameters& p, std::size_t f, std::size_t lanes)
-      : FiresAtThreshold({.v_threshold = 0,
-                          .fire_from = 0,
-                          .kappa = 0,
-                          .c = 0,
-                          .v_rest = 0,
-                          .v_start = o.v_init.value_or(0),
-                          .detached = o.detach_reset}),
-        options(&o),
+  GLIFNeuron(const ops::GLIF& o, const NeuronParameters& p, std::size_t f, std::size_t lanes)
+      : FiresAtThreshold(o.firing),
+        numbers(&o),
         parameters(&p),
-        strict(!o.fires_at_threshold),
+        strict(o.firing.strict),
         alpha(number(p, 0, f, lanes)),
         beta(number(p, 1, f, lanes)),
         gamma(number(p, 2, f, lanes)),
@@ -57,7 +51,7 @@ struct GLIFNeuron : FiresAtThreshold {
   }
 
   HWY_INLINE GLIFNeuron at(std::size_t f, std::size_t lanes) const {
-    return parameters->per_feature ? GLIFNeuron(*options, *parameters, f, lanes) : *this;
+    return parameters->per_feature ? GLIFNeuron(*numbers, *parameters, f, lanes) : *this;
   }
 
   HWY_INLINE MF fired(const VF* z) const {
@@ -93,7 +87,7 @@ struct GLIFNeuron : FiresAtThreshold {
   }
 };
 
-NeuronKernels<GLIFOptions> glif_kernels() { return kernels_of<GLIFNeuron, GLIFOptions>(); }
+NeuronKernels<ops::GLIF> glif_kernels() { return kernels_of<GLIFNeuron, ops::GLIF>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -104,7 +98,7 @@ namespace volley::kernels {
 
 HWY_EXPORT(glif_kernels);
 template <>
-NeuronKernels<GLIFOptions> neuron_kernels() {
+NeuronKernels<ops::GLIF> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(glif_kernels)();
 }
 

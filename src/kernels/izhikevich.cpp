@@ -17,15 +17,15 @@ struct IzhikevichNeuron : FiresAtThreshold {
 
   VF inv_tau, a0, v_q, v_c, w_rest, inv_tau_w, dw_dw, a, a_by_tau_w, b;
 
-  explicit IzhikevichNeuron(const IzhikevichOptions& o)
-      : FiresAtThreshold(reset_of(o)),
-        inv_tau(all(1 / static_cast<double>(o.tau))),
+  explicit IzhikevichNeuron(const ops::Izhikevich& o)
+      : FiresAtThreshold(o.firing),
+        inv_tau(hn::Set(F32(), o.inv_tau)),
         a0(hn::Set(F32(), o.a0)),
         v_q(hn::Set(F32(), o.v_rest)),
         v_c(hn::Set(F32(), o.v_c)),
         w_rest(hn::Set(F32(), o.w_rest)),
-        inv_tau_w(all(1 / static_cast<double>(o.tau_w))),
-        dw_dw(all(1 - 1 / static_cast<double>(o.tau_w))),
+        inv_tau_w(hn::Set(F32(), o.inv_tau_w)),
+        dw_dw(hn::Set(F32(), o.dw_dw)),
         a(hn::Set(F32(), o.a)),
         a_by_tau_w(a * inv_tau_w),
         b(hn::Set(F32(), o.b)) {}
@@ -67,8 +67,8 @@ struct IzhikevichNeuron : FiresAtThreshold {
   }
 };
 
-NeuronKernels<IzhikevichOptions> izhikevich_kernels() {
-  return kernels_of<IzhikevichNeuron, IzhikevichOptions>();
+NeuronKernels<ops::Izhikevich> izhikevich_kernels() {
+  return kernels_of<IzhikevichNeuron, ops::Izhikevich>();
 }
 
 }  // namespace HWY_NAMESPACE
@@ -80,7 +80,7 @@ namespace volley::kernels {
 
 HWY_EXPORT(izhikevich_kernels);
 template <>
-NeuronKernels<IzhikevichOptions> neuron_kernels() {
+NeuronKernels<ops::Izhikevich> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(izhikevich_kernels)();
 }
 

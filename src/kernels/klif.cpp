@@ -19,12 +19,12 @@ struct KLIFNeuron : FiresAtThreshold {
   LeakyCharge leaky;
   bool soft, scale_reset;
 
-  KLIFNeuron(const KLIFOptions& o, const NeuronParameters& p)
-      : FiresAtThreshold(reset_of(o)),
+  KLIFNeuron(const ops::KLIF& o, const NeuronParameters& p)
+      : FiresAtThreshold(o.firing),
         k(hn::Set(F32(), *p.value[0])),
         back(o.scale_reset ? one() / k : one()),
-        leaky(o),
-        soft(!o.v_reset.has_value()),
+        leaky(o.leak),
+        soft(!o.firing.hard()),
         scale_reset(o.scale_reset) {}
 
   HWY_INLINE VF charged(VF v, VF x) const { return leaky(v, x, v_rest); }  // (K1)
@@ -54,7 +54,7 @@ struct KLIFNeuron : FiresAtThreshold {
   }
 };
 
-NeuronKernels<KLIFOptions> klif_kernels() { return kernels_of<KLIFNeuron, KLIFOptions>(); }
+NeuronKernels<ops::KLIF> klif_kernels() { return kernels_of<KLIFNeuron, ops::KLIF>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -65,7 +65,7 @@ namespace volley::kernels {
 
 HWY_EXPORT(klif_kernels);
 template <>
-NeuronKernels<KLIFOptions> neuron_kernels() {
+NeuronKernels<ops::KLIF> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(klif_kernels)();
 }
 

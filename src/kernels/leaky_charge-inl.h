@@ -6,8 +6,9 @@
 #define VOLLEY_KERNELS_LEAKY_CHARGE_INL_H_
 #endif
 
+#include "kernels/exp_log-inl.h"
 #include "kernels/simd-inl.h"
-#include "kernels/surrogate-inl.h"
+#include "ops/neurons.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
@@ -25,28 +26,20 @@ HWY_INLINE VF leaky_charge_with(VF gain, VF v, VF x, VF rest, VF inv_tau) {
   return fused(x, gain, fused(hn::Neg(hn::Sub(v, rest)), inv_tau, v));
 }
 
-/// What a current is multiplied by where it is not divided by tau.
-template <class Options>
-double gain_of(const Options& o) {
-  return o.tau_charge.has_value() ? 1 / static_cast<double>(*o.tau_charge) : 1;
-}
-
 /// The charge of a neuron that asks for its form at each step.
 struct LeakyCharge {
-  VF inv_tau, gain, dh_dx, dh_dv;
-  bool decay_input;
+  VF inv_tau, dh_dx, dh_dv;
+  bool decayed;
 
-  template <class Options>
-  explicit LeakyCharge(const Options& o)
-      : inv_tau(all(1 / static_cast<double>(o.tau))),
-        gain(all(gain_of(o))),
-        dh_dx(o.decay_input && !o.tau_charge.has_value() ? inv_tau : gain),
-        dh_dv(all(1 - 1 / static_cast<double>(o.tau))),
-        decay_input(o.decay_input && !o.tau_charge.has_value()) {}
+  explicit LeakyCharge(const ops::Leak& leak)
+      : inv_tau(hn::Set(F32(), leak.inv_tau)),
+        dh_dx(hn::Set(F32(), leak.dh_dx)),
+        dh_dv(hn::Set(F32(), leak.dh_dv)),
+        decayed(leak.taken == ops::Leak::Taken::decayed) {}
 
   HWY_INLINE VF operator()(VF v, VF x, VF rest) const {
-    return decay_input ? leaky_charge<true>(v, x, rest, inv_tau, v)
-                       : leaky_charge_with(gain, v, x, rest, inv_tau);
+    return decayed ? leaky_charge<true>(v, x, rest, inv_tau, v)
+                   : leaky_charge_with(dh_dx, v, x, rest, inv_tau);
   }
 };
 

@@ -19,20 +19,18 @@ HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
-/// What h takes of the current: x / tau, (L1); x, (L2); x / tau_charge, (L14).
-enum class Taken { decayed, whole, by_tau_charge };
+using Taken = ops::Leak::Taken;
 
 template <Taken kTaken>
 struct LIFNeuron : FiresAtThreshold {
   VF inv_tau, dh_dx, dh_dv, leaks;
 
-  /// The constants in double; Taken::whole with inv_tau 0 is IF. `gain` is 1 / tau_charge.
-  LIFNeuron(const NeuronReset& reset, double inverse_tau, double gain)
-      : FiresAtThreshold(reset),
-        inv_tau(all(inverse_tau)),
-        dh_dx(all(kTaken == Taken::decayed ? inverse_tau : gain)),
-        dh_dv(all(1 - inverse_tau)),
-        leaks(mask_of(inverse_tau != 0)) {}
+  LIFNeuron(const Firing& firing, const ops::Leak& leak)
+      : FiresAtThreshold(firing),
+        inv_tau(hn::Set(F32(), leak.inv_tau)),
+        dh_dx(hn::Set(F32(), leak.dh_dx)),
+        dh_dv(hn::Set(F32(), leak.dh_dv)),
+        leaks(mask_of(leak.inv_tau != 0)) {}
 
   HWY_INLINE void charge(VF* z, VF x) const {
     if constexpr (kTaken == Taken::by_tau_charge) {
@@ -56,12 +54,12 @@ struct PLIFNeuron : LIFNeuron<kTaken> {
   static constexpr std::size_t kParameters = 2;
   static constexpr bool kPerFeature = true;
 
-  const PLIFOptions* options;
+  const ops::PLIF* numbers;
   const NeuronParameters* parameters;
   VF dinv_tau_dw;
 
-  PLIFNeuron(const PLIFOptions& o, const NeuronParameters& p)
-      : LIF(reset_of(o), 1, gain_of(o)), options(&o), parameters(&p), dinv_tau_dw(hn::Zero(F32())) {
+  PLIFNeuron(const ops::PLIF& o, const NeuronParameters& p)
+      : LIF(o.firing, o.leak), numbers(&o), parameters(&p), dinv_tau_dw(hn::Zero(F32())) {
     if (!p.per_feature) take(0, kLanes);
   }
 
@@ -80,8 +78,8 @@ struct PLIFNeuron : LIFNeuron<kTaken> {
     if constexpr (kTaken == Taken::decayed) this->dh_dx = this->inv_tau;
     if (parameters->value[1] == nullptr) return;
     this->v_threshold = parameter_at(parameters->value[1], parameters->per_feature, f, lanes);
-    this->fire_from = options->fires_at_threshold ? this->v_threshold : next_after(this->v_threshold);
-    if (!options->v_reset.has_value()) this->c = hn::Neg(this->v_threshold);
+    this->fire_from = numbers->firing.strict ? next_after(this->v_threshold) : this->v_threshold;
+    if (!numbers->firing.hard()) this->c = hn::Neg(this->v_threshold);
   }
 
   static VF next_after(VF v) {
@@ -108,34 +106,34 @@ struct PLIFNeuron : LIFNeuron<kTaken> {
   }
 };
 
-/// The neuron of options, in one of its compile-time forms.
+/// The neuron of numbers, in one of its compile-time forms.
 template <Taken kTaken>
-LIFNeuron<kTaken> neuron_for(const LIFOptions& o, const NeuronParameters&) {
-  return LIFNeuron<kTaken>(reset_of(o), 1 / static_cast<double>(o.tau), gain_of(o));
+LIFNeuron<kTaken> neuron_for(const ops::LIF& o, const NeuronParameters&) {
+  return LIFNeuron<kTaken>(o.firing, o.leak);
 }
 template <Taken kTaken>
-PLIFNeuron<kTaken> neuron_for(const PLIFOptions& o, const NeuronParameters& p) {
+PLIFNeuron<kTaken> neuron_for(const ops::PLIF& o, const NeuronParameters& p) {
   return PLIFNeuron<kTaken>(o, p);
 }
 
 /// Calls body with the neuron in its compile-time form. With a refractory period (L2) is (L14) with a gain of
-/// 1, the same bits.
-template <class Body>
-HWY_INLINE void with_neuron(const IFOptions& o, const NeuronParameters&, const Body& body) {
-  const LIFNeuron<Taken::whole> neuron(reset_of(o), 0, 1);
-  if (o.refractory > 0) return body(Refractory(neuron, o.refractory));
-  body(neuron);
-}
-template <class Options, class Body>
-HWY_INLINE void with_neuron(const Options& o, const NeuronParameters& p, const Body& body) {
-  const bool decayed = o.decay_input && !o.tau_charge.has_value();
-  if (o.refractory > 0) {
-    if (decayed) return body(Refractory(neuron_for<Taken::decayed>(o, p), o.refractory));
-    return body(Refractory(neuron_for<Taken::by_tau_charge>(o, p), o.refractory));
+/// 1, the same bits, but for IF: what does not leak must not multiply an infinite potential by 0.
+template <class Numbers, class Body>
+HWY_INLINE void with_neuron(const Numbers& o, const NeuronParameters& p, const Body& body) {
+  const Taken taken = o.leak.taken;
+  const std::size_t refractory = o.firing.refractory;
+  if (refractory > 0) {
+    if (taken == Taken::decayed) return body(Refractory(neuron_for<Taken::decayed>(o, p), refractory));
+    if constexpr (std::is_same_v<Numbers, ops::LIF>) {
+      if (o.leak.inv_tau == 0) return body(Refractory(neuron_for<Taken::whole>(o, p), refractory));
+    }
+    return body(Refractory(neuron_for<Taken::by_tau_charge>(o, p), refractory));
   }
-  if (decayed) return body(neuron_for<Taken::decayed>(o, p));
-  if (o.tau_charge.has_value()) return body(neuron_for<Taken::by_tau_charge>(o, p));
-  body(neuron_for<Taken::whole>(o, p));
+  switch (taken) {
+    case Taken::decayed: return body(neuron_for<Taken::decayed>(o, p));
+    case Taken::by_tau_charge: return body(neuron_for<Taken::by_tau_charge>(o, p));
+    case Taken::whole: return body(neuron_for<Taken::whole>(o, p));
+  }
 }
 
 /// Whether the surrogates that are used most are compiled in.
@@ -146,44 +144,43 @@ constexpr bool kHasOwnSurrogates<LIFNeuron<Taken::decayed>> = true;
 template <>
 constexpr bool kHasOwnSurrogates<LIFNeuron<Taken::whole>> = true;
 
-template <class Options>
-void forward_any(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
+template <class Numbers>
+void forward_any(std::uint64_t* s, const float* x, const Numbers& o, const NeuronParameters& p,
                  const NeuronShape& shape, const NeuronCarry& carry) {
   with_neuron(o, p, [&](const auto& neuron) { forward(s, x, neuron, shape, carry); });
 }
 
 /// The two surrogates that are used most are compiled into IF and LIF without other options; the rest goes by
 /// tile (docs/decisions/neurons.md).
-template <class Options>
-void backward_any(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
-                  const NeuronParameters& p, const NeuronShape& shape, const NeuronCarry& carry,
-                  float* scratch) {
+template <class Numbers>
+void backward_any(const NeuronGradients& out, const float* ds, const float* x, const Numbers& o,
+                  const Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
+                  const NeuronCarry& carry, float* scratch) {
   with_neuron(o, p, [&]<class Neuron>(const Neuron& neuron) {
     if constexpr (kHasOwnSurrogates<Neuron>) {
-      if (const ATan* f = std::get_if<ATan>(&o.surrogate)) {
+      if (const ATan* f = std::get_if<ATan>(&surrogate)) {
         return backward(out, ds, x, neuron, ATanDerivative(*f), shape, carry, scratch);
       }
-      if (const Sigmoid* f = std::get_if<Sigmoid>(&o.surrogate)) {
+      if (const Sigmoid* f = std::get_if<Sigmoid>(&surrogate)) {
         return backward(out, ds, x, neuron, SigmoidDerivative(*f), shape, carry, scratch);
       }
     }
-    backward(out, ds, x, neuron, TileDerivative{o.surrogate}, shape, carry, scratch);
+    backward(out, ds, x, neuron, TileDerivative{surrogate}, shape, carry, scratch);
   });
 }
 
-template <class Options>
-void trace_any(const NeuronPotentials& out, const float* x, const Options& o, const NeuronParameters& p,
+template <class Numbers>
+void trace_any(const NeuronPotentials& out, const float* x, const Numbers& o, const NeuronParameters& p,
                const NeuronShape& shape, const NeuronCarry& carry) {
   with_neuron(o, p, [&](const auto& neuron) { trace(out, x, neuron, shape, carry); });
 }
 
-template <class Options>
-NeuronKernels<Options> kernels_any() {
-  return {forward_any<Options>, backward_any<Options>, trace_any<Options>};
+template <class Numbers>
+NeuronKernels<Numbers> kernels_any() {
+  return {forward_any<Numbers>, backward_any<Numbers>, trace_any<Numbers>};
 }
-NeuronKernels<IFOptions> if_kernels() { return kernels_any<IFOptions>(); }
-NeuronKernels<LIFOptions> lif_kernels() { return kernels_any<LIFOptions>(); }
-NeuronKernels<PLIFOptions> plif_kernels() { return kernels_any<PLIFOptions>(); }
+NeuronKernels<ops::LIF> lif_kernels() { return kernels_any<ops::LIF>(); }
+NeuronKernels<ops::PLIF> plif_kernels() { return kernels_any<ops::PLIF>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -192,21 +189,15 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace volley::kernels {
 
-HWY_EXPORT(if_kernels);
-template <>
-NeuronKernels<IFOptions> neuron_kernels() {
-  return HWY_DYNAMIC_DISPATCH(if_kernels)();
-}
-
 HWY_EXPORT(lif_kernels);
 template <>
-NeuronKernels<LIFOptions> neuron_kernels() {
+NeuronKernels<ops::LIF> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(lif_kernels)();
 }
 
 HWY_EXPORT(plif_kernels);
 template <>
-NeuronKernels<PLIFOptions> neuron_kernels() {
+NeuronKernels<ops::PLIF> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(plif_kernels)();
 }
 

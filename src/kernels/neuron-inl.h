@@ -59,14 +59,14 @@ struct FiresAtThreshold {
   VF v_threshold, fire_from, kappa, c, v_rest, v_start;
   VF hard, attached;  // masks: all bits set where the reset is hard; where it is not detached
 
-  explicit FiresAtThreshold(const NeuronReset& r)
+  explicit FiresAtThreshold(const Firing& r)
       : v_threshold(hn::Set(F32(), r.v_threshold)),
         fire_from(hn::Set(F32(), r.fire_from)),
         kappa(hn::Set(F32(), r.kappa)),
         c(hn::Set(F32(), r.c)),
         v_rest(hn::Set(F32(), r.v_rest)),
         v_start(hn::Set(F32(), r.v_start)),
-        hard(mask_of(r.kappa == 0)),
+        hard(mask_of(r.hard())),
         attached(mask_of(!r.detached)) {}
 
   static HWY_INLINE VF mask_of(bool on) {
@@ -430,49 +430,50 @@ HWY_NOINLINE void trace(const NeuronPotentials& out, const float* x, const Neuro
   }
 }
 
-/// The neuron that options and parameters describe.
-template <class Neuron, class Options>
-HWY_INLINE Neuron neuron_from(const Options& o, const NeuronParameters& p) {
-  if constexpr (std::is_constructible_v<Neuron, const Options&, const NeuronParameters&>) {
-    return Neuron(o, p);
+/// The neuron that numbers and parameters describe.
+template <class Neuron, class Numbers>
+HWY_INLINE Neuron neuron_from(const Numbers& numbers, const NeuronParameters& p) {
+  if constexpr (std::is_constructible_v<Neuron, const Numbers&, const NeuronParameters&>) {
+    return Neuron(numbers, p);
   } else {
-    return Neuron(o);
+    return Neuron(numbers);
   }
 }
 
-template <class Neuron, class Options>
-void forward_of(std::uint64_t* s, const float* x, const Options& o, const NeuronParameters& p,
+template <class Neuron, class Numbers>
+void forward_of(std::uint64_t* s, const float* x, const Numbers& numbers, const NeuronParameters& p,
                 const NeuronShape& shape, const NeuronCarry& carry) {
-  const Neuron neuron = neuron_from<Neuron>(o, p);
-  if (o.refractory > 0) return forward(s, x, Refractory<Neuron>(neuron, o.refractory), shape, carry);
+  const Neuron neuron = neuron_from<Neuron>(numbers, p);
+  const std::size_t refractory = numbers.firing.refractory;
+  if (refractory > 0) return forward(s, x, Refractory<Neuron>(neuron, refractory), shape, carry);
   forward(s, x, neuron, shape, carry);
 }
-template <class Neuron, class Options>
-void backward_of(const NeuronGradients& out, const float* ds, const float* x, const Options& o,
-                 const NeuronParameters& p, const NeuronShape& shape, const NeuronCarry& carry,
-                 float* scratch) {
-  const Neuron neuron = neuron_from<Neuron>(o, p);
-  const TileDerivative derivative{o.surrogate};
-  if (o.refractory > 0) {
-    return backward(out, ds, x, Refractory<Neuron>(neuron, o.refractory), derivative, shape, carry, scratch);
+template <class Neuron, class Numbers>
+void backward_of(const NeuronGradients& out, const float* ds, const float* x, const Numbers& numbers,
+                 const Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
+                 const NeuronCarry& carry, float* scratch) {
+  const Neuron neuron = neuron_from<Neuron>(numbers, p);
+  const TileDerivative derivative{surrogate};
+  const std::size_t refractory = numbers.firing.refractory;
+  if (refractory > 0) {
+    return backward(out, ds, x, Refractory<Neuron>(neuron, refractory), derivative, shape, carry, scratch);
   }
   backward(out, ds, x, neuron, derivative, shape, carry, scratch);
 }
-
-template <class Neuron, class Options>
-void trace_of(const NeuronPotentials& out, const float* x, const Options& o, const NeuronParameters& p,
+template <class Neuron, class Numbers>
+void trace_of(const NeuronPotentials& out, const float* x, const Numbers& numbers, const NeuronParameters& p,
               const NeuronShape& shape, const NeuronCarry& carry) {
-  const Neuron neuron = neuron_from<Neuron>(o, p);
-  if (o.refractory > 0) return trace(out, x, Refractory<Neuron>(neuron, o.refractory), shape, carry);
+  const Neuron neuron = neuron_from<Neuron>(numbers, p);
+  const std::size_t refractory = numbers.firing.refractory;
+  if (refractory > 0) return trace(out, x, Refractory<Neuron>(neuron, refractory), shape, carry);
   trace(out, x, neuron, shape, carry);
 }
 
-/// This target's kernels of a Neuron that its Options describe; every surrogate goes by tile.
-template <class Neuron, class Options>
-NeuronKernels<Options> kernels_of() {
-  static_assert(Neuron::kStates == 1 + (requires { Options::kSecondState; } ? 1 : 0),
-                "the options of a neuron name its second state: kSecondState");
-  return {forward_of<Neuron, Options>, backward_of<Neuron, Options>, trace_of<Neuron, Options>};
+/// This target's kernels of a Neuron that its Numbers describe; every surrogate goes by tile.
+template <class Neuron, class Numbers>
+NeuronKernels<Numbers> kernels_of() {
+  static_assert(Neuron::kStates == Numbers::kStates);
+  return {forward_of<Neuron, Numbers>, backward_of<Neuron, Numbers>, trace_of<Neuron, Numbers>};
 }
 
 }  // namespace HWY_NAMESPACE

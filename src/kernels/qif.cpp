@@ -15,9 +15,9 @@ namespace HWY_NAMESPACE {
 struct QIFNeuron : FiresAtThreshold {
   VF inv_tau, a0, v_q, v_c;
 
-  explicit QIFNeuron(const QIFOptions& o)
-      : FiresAtThreshold(reset_of(o)),
-        inv_tau(all(1 / static_cast<double>(o.tau))),
+  explicit QIFNeuron(const ops::QIF& o)
+      : FiresAtThreshold(o.firing),
+        inv_tau(hn::Set(F32(), o.inv_tau)),
         a0(hn::Set(F32(), o.a0)),
         v_q(hn::Set(F32(), o.v_rest)),
         v_c(hn::Set(F32(), o.v_c)) {}
@@ -38,12 +38,12 @@ struct QIFNeuron : FiresAtThreshold {
 struct EIFNeuron : FiresAtThreshold {
   VF inv_tau, v_r, delta_T, inv_delta_T, theta_rh;
 
-  explicit EIFNeuron(const EIFOptions& o)
-      : FiresAtThreshold(reset_of(o)),
-        inv_tau(all(1 / static_cast<double>(o.tau))),
+  explicit EIFNeuron(const ops::EIF& o)
+      : FiresAtThreshold(o.firing),
+        inv_tau(hn::Set(F32(), o.inv_tau)),
         v_r(hn::Set(F32(), o.v_rest)),
         delta_T(hn::Set(F32(), o.delta_T)),
-        inv_delta_T(all(1 / static_cast<double>(o.delta_T))),
+        inv_delta_T(hn::Set(F32(), o.inv_delta_T)),
         theta_rh(hn::Set(F32(), o.theta_rh)) {}
 
   HWY_INLINE VF rise(VF v) const { return exp_of((v - theta_rh) * inv_delta_T); }
@@ -60,8 +60,8 @@ struct EIFNeuron : FiresAtThreshold {
   }
 };
 
-NeuronKernels<QIFOptions> qif_kernels() { return kernels_of<QIFNeuron, QIFOptions>(); }
-NeuronKernels<EIFOptions> eif_kernels() { return kernels_of<EIFNeuron, EIFOptions>(); }
+NeuronKernels<ops::QIF> qif_kernels() { return kernels_of<QIFNeuron, ops::QIF>(); }
+NeuronKernels<ops::EIF> eif_kernels() { return kernels_of<EIFNeuron, ops::EIF>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels
@@ -72,13 +72,13 @@ namespace volley::kernels {
 
 HWY_EXPORT(qif_kernels);
 template <>
-NeuronKernels<QIFOptions> neuron_kernels() {
+NeuronKernels<ops::QIF> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(qif_kernels)();
 }
 
 HWY_EXPORT(eif_kernels);
 template <>
-NeuronKernels<EIFOptions> neuron_kernels() {
+NeuronKernels<ops::EIF> neuron_kernels() {
   return HWY_DYNAMIC_DISPATCH(eif_kernels)();
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <typeinfo>
 #include <utility>
@@ -45,20 +46,20 @@ class TapeInUse {
 /// Counts a forward among the users of a layer, or claims it for a backward.
 class LayerInUse {
  public:
-  LayerInUse(std::atomic<int>& users, bool alone, std::string_view kind) : users_(users), alone_(alone) {
-    int now = users.load();
+  LayerInUse(int& users, bool alone, std::string_view kind) : users_(users), alone_(alone) {
+    int now = users_.load();
     do {
       if (now < 0 || (alone && now > 0)) {
         throw ArgumentError(kind, "backward must be alone with the layer: another pass uses it now");
       }
-    } while (!users.compare_exchange_weak(now, alone ? -1 : now + 1));
+    } while (!users_.compare_exchange_weak(now, alone ? -1 : now + 1));
   }
   ~LayerInUse() { users_.fetch_add(alone_ ? 1 : -1); }
   LayerInUse(const LayerInUse&) = delete;
   LayerInUse& operator=(const LayerInUse&) = delete;
 
  private:
-  std::atomic<int>& users_;
+  std::atomic_ref<int> users_;
   bool alone_;
 };
 

@@ -32,8 +32,8 @@ Membrane neuron_membrane(const NeuronLayer& layer, const Signal& x, const ops::N
                          const Carry& carry, Executor& device) {
   const Shape stored = stored_shape(x.shape(), x.layout(), x.steps());
   Tensor h(stored), v(stored), threshold(stored);
-  device.run(ops::NeuronTrace{.neuron = &layer.any_options(),
-                              .parameters = lower(layer, device),
+  device.run(ops::NeuronTrace{.neuron = ops::lower(layer.any_options()),
+                              .parameters = numbers_of(layer, device),
                               .shape = shape,
                               .x = values_of(x, device),
                               .carry = carry.before(device),

@@ -102,7 +102,11 @@ std::vector<Carried> carried_by(const AnyNeuron& options) {
   return all;
 }
 
-ops::NeuronParameters lower(const NeuronLayer& layer, Executor& device) {
+const Surrogate& surrogate_of(const AnyNeuron& options) {
+  return std::visit([](const auto& o) -> const Surrogate& { return o.surrogate; }, options);
+}
+
+ops::NeuronParameters numbers_of(const NeuronLayer& layer, Executor& device) {
   ops::NeuronParameters lowered{.per_feature = channels_of(layer.any_options()) != 0};
   for (std::size_t k = 0; k < layer.numbers().size(); ++k)
     lowered.value[k] = device.read(layer.numbers()[k].value);
@@ -171,8 +175,8 @@ Signal NeuronLayer::do_forward(const Signal& x, Tape& tape) const {
   SpikeWords::shape_steps(saved.s, x.shape(), x.layout());
   saved.shape = shape_of(x, saved.s);
   saved.carry.begin_forward(tape, x, [&] { return carried_by(options_); });
-  device.run(ops::NeuronForward{.neuron = &options_,
-                                .parameters = lower(*this, device),
+  device.run(ops::NeuronForward{.neuron = ops::lower(options_),
+                                .parameters = numbers_of(*this, device),
                                 .shape = saved.shape,
                                 .x = operand_of(x, device),
                                 .kept_x = keep ? device.write(saved.x_memory) : nullptr,
@@ -188,8 +192,9 @@ Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
   Saved& saved = tape.saved<Saved>();
   const ops::NeuronShape& shape = saved.shape;
   saved.carry.begin_backward(tape);
-  ops::NeuronBackward op{.neuron = &options_,
-                         .parameters = lower(*this, device),
+  ops::NeuronBackward op{.neuron = ops::lower(options_),
+                         .surrogate = &surrogate_of(options_),
+                         .parameters = numbers_of(*this, device),
                          .shape = shape,
                          .x = operand_of(saved.x, device),
                          .ds = operand_of(dy, device),

@@ -89,8 +89,8 @@ Signal Recurrent::do_forward(const Signal& x, Tape& tape) const {
   const std::size_t states = carried().size() - 1;
   saved.after.resize(x.shape().size() * states);
   saved.carry.begin_forward(tape, x, [&] { return carried(); });
-  device.run(ops::RecurrentForward{.neuron = &neuron_.any_options(),
-                                   .parameters = lower(neuron_, device),
+  device.run(ops::RecurrentForward{.neuron = ops::lower(neuron_.any_options()),
+                                   .parameters = numbers_of(neuron_, device),
                                    .shape = shape_of(x, saved.s),
                                    .states = states,
                                    .linear = options_.feedback == Feedback::linear,
@@ -113,8 +113,9 @@ Signal Recurrent::do_backward(Tape& tape, const Signal& dy) {
   const std::size_t N = saved.x.samples();
   saved.dx.resize(saved.x.shape());
   saved.carry.begin_backward(tape);
-  ops::RecurrentBackward op{.neuron = &neuron_.any_options(),
-                            .parameters = lower(neuron_, device),
+  ops::RecurrentBackward op{.neuron = ops::lower(neuron_.any_options()),
+                            .surrogate = &surrogate_of(neuron_.any_options()),
+                            .parameters = numbers_of(neuron_, device),
                             .shape = shape_of(saved.x, saved.s),
                             .states = carried().size() - 1,
                             .linear = options_.feedback == Feedback::linear,

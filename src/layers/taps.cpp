@@ -66,7 +66,8 @@ LinearPlace linear_place(std::size_t q, std::size_t size, std::size_t outputs, b
 
 bool TapTable::begin(const Key& key) {
   if (key == key_) return false;
-  key_ = key;
+  key_ = {};
+  begun_ = key;
   return true;
 }
 
@@ -83,6 +84,7 @@ void TapTable::finish(const Size2& picture) {
     if (q != kOutside) ++looks[static_cast<std::size_t>(q)];
   }
   partition_ = std::ranges::all_of(looks, [](std::size_t count) { return count == 1; });
+  key_ = begun_;
 }
 
 void TapTable::window(TapTable& table, const Window& window, const Size2& picture, const Size2& outputs) {
@@ -147,9 +149,9 @@ void TapTable::nearest(TapTable& table, const Size2& picture, const Size2& outpu
     index[q] = static_cast<std::int32_t>(nearest_place(q / outputs.w, picture.h, outputs.h) * picture.w +
                                          nearest_place(q % outputs.w, picture.w, outputs.w));
   }
-  table.finish(picture);
   table.shares_.resize(outputs.area());
   std::ranges::fill(table.shares_.span(), 1.0f);
+  table.finish(picture);
 }
 
 void TapTable::bilinear(TapTable& table, const Size2& picture, const Size2& outputs, bool align_corners) {

@@ -49,13 +49,13 @@ class TapTable {
     return {kind, picture, outputs, window.kernel_size, window.stride, window.padding, window.dilation};
   }
 
-  /// Whether the table has to be made, and is now that of `key`.
+  /// Whether the table has to be made to be that of `key`, which it is when it is finished.
   bool begin(const Key& key);
   std::int32_t* make(std::size_t positions, std::size_t taps);
-  /// Looks whether the table is a partition of `picture`.
+  /// Looks, when all is made, whether the table is a partition of `picture`.
   void finish(const Size2& picture);
 
-  Key key_;
+  Key key_, begun_;
   Buffer<std::int32_t> index_;  // (positions, taps)
   Buffer<float> shares_;        // (positions), or (positions, taps)
   std::size_t positions_ = 0;

@@ -103,8 +103,8 @@ struct Mirror {
   Mirror(const Mirror&) = delete;
   Mirror& operator=(const Mirror&) = delete;
 
-  void copy_to_device(std::size_t used);
-  void copy_to_host(std::size_t used);
+  /// Copies what is newest there to the other side, unless another thread has done it.
+  void copy(Newest from, std::size_t used);
 };
 
 /// The private side of a Buffer.
@@ -127,7 +127,8 @@ template <class T>
 const T* Executor::read(const Buffer<T>& array) {
   if (is_host() || array.size() == 0) return array.data();
   detail::Mirror& mirror = detail::BufferAccess::mirror(array, *this);
-  if (mirror.newest == detail::Mirror::Newest::host) mirror.copy_to_device(array.size() * sizeof(T));
+  constexpr auto kHost = detail::Mirror::Newest::host;
+  if (mirror.newest == kHost) mirror.copy(kHost, array.size() * sizeof(T));
   return reinterpret_cast<const T*>(mirror.device);
 }
 

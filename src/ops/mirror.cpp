@@ -19,24 +19,20 @@ Mirror::Mirror(std::shared_ptr<Executor> of, std::byte* host_memory, std::size_t
 
 Mirror::~Mirror() { executor->free(device); }
 
-void Mirror::copy_to_device(std::size_t used) {
+void Mirror::copy(Newest from, std::size_t used) {
   const std::scoped_lock lock(mirrors());
-  if (newest != Newest::host) return;
-  executor->copy_in(device, host, used);
-  executor->copied_bytes_ += used;
-  newest = Newest::both;
-}
-
-void Mirror::copy_to_host(std::size_t used) {
-  const std::scoped_lock lock(mirrors());
-  if (newest != Newest::device) return;
-  executor->copy_out(host, device, used);
+  if (newest != from) return;
+  if (from == Newest::host) {
+    executor->copy_in(device, host, used);
+  } else {
+    executor->copy_out(host, device, used);
+  }
   executor->copied_bytes_ += used;
   newest = Newest::both;
 }
 
 void host_reads(Mirror& mirror, std::size_t bytes) {
-  if (mirror.newest == Mirror::Newest::device) mirror.copy_to_host(bytes);
+  if (mirror.newest == Mirror::Newest::device) mirror.copy(Mirror::Newest::device, bytes);
 }
 
 void host_writes(Mirror& mirror, std::size_t bytes) {

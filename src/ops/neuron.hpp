@@ -4,8 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <volley/neuron_options.hpp>
+#include <volley/surrogate.hpp>
 
+#include "ops/neurons.hpp"
 #include "ops/views.hpp"
 #include "ops/workspace.hpp"
 
@@ -56,7 +57,7 @@ struct NeuronGradients {
 
 /// s, the spikes, from the currents x, and what the neurons carry on.
 struct NeuronForward {
-  const AnyNeuron* neuron;  // of the layer, which lives until the operation is done
+  Neuron neuron;
   NeuronParameters parameters;
   NeuronShape shape;
   Values x;
@@ -69,7 +70,8 @@ struct NeuronForward {
 /// The gradients of a NeuronForward from ds (N, T, P, F): the potentials are computed again from x and
 /// carry.before.
 struct NeuronBackward {
-  const AnyNeuron* neuron;
+  Neuron neuron;
+  const Surrogate* surrogate;  // of the layer, which lives until the operation is done
   NeuronParameters parameters;
   NeuronShape shape;
   Values x, ds;
@@ -89,7 +91,7 @@ struct NeuronParameterGradient {
 /// What neurons did: h after charge, v after the step, and the threshold, (N, T, P, F) each, from the
 /// currents x (N, T or 1, P, F) and carry.before.
 struct NeuronTrace {
-  const AnyNeuron* neuron;
+  Neuron neuron;
   NeuronParameters parameters;
   NeuronShape shape;
   const float* x;
@@ -100,7 +102,7 @@ struct NeuronTrace {
 /// Neurons whose spikes of the step before come back as currents: docs/math/recurrent.md. The last of what
 /// they carry are these spikes, as 0 and 1.
 struct RecurrentForward {
-  const AnyNeuron* neuron;
+  Neuron neuron;
   NeuronParameters parameters;
   NeuronShape shape;   // P is 1, all T steps are there
   std::size_t states;  // of a neuron
@@ -115,7 +117,8 @@ struct RecurrentForward {
 };
 /// Adds to dweight, and writes dx; gradients.dx is not looked at.
 struct RecurrentBackward {
-  const AnyNeuron* neuron;
+  Neuron neuron;
+  const Surrogate* surrogate;
   NeuronParameters parameters;
   NeuronShape shape;
   std::size_t states;

@@ -203,7 +203,9 @@ TEST(DeferredDevice, RunsWhatWasBegunWhenAResultIsAskedFor) {
   float* const there = executor.update(values);
   executor.run(ops::Fill{.values = there, .size = 2, .value = 5});
   executor.run(ops::Fill{.values = there + 1, .size = 1, .value = 6});
+  EXPECT_EQ(test::deferred(device).waiting(), 2u);
   const Buffer<float> copy = values;
+  EXPECT_EQ(test::deferred(device).waiting(), 0u);
   EXPECT_EQ(copy[0], 5);
   EXPECT_EQ(copy[1], 6);
   EXPECT_EQ(copy[2], 1);
@@ -223,6 +225,22 @@ TEST(DeferredDeviceDeathTest, ItsMemoryCannotBeReadByTheHost) {
 #endif
 
 /// A tensor goes from one device to another by way of the host, and outlives both.
+/// A stream may go on with a tape of another device.
+TEST(DeferredDevice, AStateFollowsTheTape) {
+  const Sequential net(Linear(6, 5), LIF(), Linear(5, 4), Recurrent(4), Linear(4, 3), LI());
+  const Tensor x = random_tensor({2, 4, 6}, 1);
+  const Device cpu("cpu", 1);
+  const test::UseDeferredDevices use;
+  const Device first("cpu", 1), second("cpu", 1);
+  Tape on_cpu(cpu), on_first(first), on_second(second);
+  State moved, stays;
+  for (Tape* const tape : {&on_first, &on_cpu, &on_second, &on_first}) {
+    const Tensor y = to_tensor(net.forward(x, *tape, &moved));
+    EXPECT_TRUE(same(y, to_tensor(net.forward(x, on_cpu, &stays))));
+  }
+  EXPECT_GT(first.copied_bytes(), 0u);
+}
+
 TEST(DeferredDevice, TensorsGoFromOneToAnother) {
   const test::UseDeferredDevices use;
   Buffer<float> values(2);

@@ -77,6 +77,11 @@ void DeferredExecutor::begin(std::function<void()> work) {
   ++operations_;
 }
 
+std::size_t DeferredExecutor::waiting() {
+  const std::scoped_lock lock(mutex_);
+  return queue_.size();
+}
+
 void DeferredExecutor::protect(bool on) {
   if (used_ > 0) ::mprotect(arena_, used_, on ? PROT_NONE : PROT_READ | PROT_WRITE);
 }

@@ -36,6 +36,8 @@ class DeferredExecutor final : public Executor {
 
   /// Operations that have run or will.
   std::size_t operations() const { return operations_; }
+  /// Of these, how many have not run.
+  std::size_t waiting();
 
  private:
   void begin(std::function<void()> work);
