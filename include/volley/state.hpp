@@ -36,8 +36,8 @@ struct StateTensor {
 /// has the bits of one backward over all steps; a parameter's gradient has the same terms, added chunk by
 /// chunk. Without `&state` what comes after the chunk is left out: truncated BPTT.
 ///
-/// Device: it follows that of the tape of each pass. The host's code may read and change it between passes, at
-/// the cost of a copy where the device has memory of its own.
+/// Device: it follows that of the tape of each pass. The host's code may read and change it between passes,
+/// at the cost of a copy where the device has memory of its own.
 ///
 /// Threads: one pass at a time. A pass that throws leaves it unspecified: reset it.
 ///
