@@ -70,7 +70,7 @@ class BatchNorm : public Layer {
   std::vector<NamedParameter> own_parameters() override;
   std::vector<NamedTensor> own_buffers() override;
   void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<BatchNorm>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
   void check_state() const;
   bool reads_input_by_sample() const override { return true; }
   bool reads_gradient_by_sample() const override { return true; }
@@ -117,9 +117,7 @@ class ThresholdDependentBatchNorm final : public BatchNorm {
   std::string_view kind() const override { return Options::kKind; }
 
  private:
-  std::unique_ptr<Layer> do_clone() const override {
-    return std::make_unique<ThresholdDependentBatchNorm>(*this);
-  }
+  std::unique_ptr<Layer> do_clone() const override;
 
   Options options_;
 };

@@ -101,7 +101,7 @@ class GroupNorm final : public SampleNorm {
 
  private:
   Form reads(const Shape& features) const override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<GroupNorm>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   GroupNormOptions options_;
 };
@@ -122,7 +122,7 @@ class LayerNorm final : public SampleNorm {
 
  private:
   Form reads(const Shape& features) const override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<LayerNorm>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   LayerNormOptions options_;
 };

@@ -33,7 +33,7 @@ class Flatten final : public Layer {
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Flatten>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 };
 
 /// Fields of Unflatten. Names are PyTorch's.
@@ -66,7 +66,7 @@ class Unflatten final : public Layer {
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Unflatten>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   UnflattenOptions options_;
 };
@@ -123,7 +123,7 @@ class Linear final : public Layer {
   Signal do_backward(Tape& tape, const Signal& dy) override;
   std::vector<NamedParameter> own_parameters() override;
   void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Linear>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
   void check_parameters() const;
 
   std::size_t in_;
@@ -172,7 +172,7 @@ class Sequential final : public Layer {
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
   std::vector<NamedLayer> do_children() override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Sequential>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   std::vector<std::shared_ptr<Layer>> layers_;
   std::size_t first_trainable_ = 0;  // how many layers come before the first that a training changes

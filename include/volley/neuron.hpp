@@ -44,7 +44,7 @@ class NeuronLayer : public Layer {
   std::vector<NamedParameter> own_parameters() override;
   std::vector<NamedTensor> own_buffers() override;
   void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<NeuronLayer>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
   bool reads_input_by_sample() const override { return true; }
   bool reads_gradient_by_sample() const override { return true; }
 
@@ -65,9 +65,6 @@ class Neuron final : public NeuronLayer {
   explicit Neuron(const Options& options = {}) : NeuronLayer(options) {}
 
   const Options& options() const { return std::get<Options>(any_options()); }
-
- private:
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Neuron>(*this); }
 };
 
 /// The numbers that neurons of these options have in tensors; none for most.
@@ -108,7 +105,7 @@ class LI final : public Layer {
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
   std::optional<Membrane> do_membrane(const Tape& tape) const override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<LI>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   LIOptions options_;
 };
@@ -154,7 +151,7 @@ class SoftLIF final : public Layer {
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
   std::optional<Membrane> do_membrane(const Tape& tape) const override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<SoftLIF>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   SoftLIFOptions options_;
 };

@@ -67,10 +67,10 @@ charge  h = v + x)";
   float v_threshold = 1.0f;
   std::optional<float> v_reset = 0.0f;  // potential after a spike (hard reset); none: h - v_threshold (soft)
   bool detach_reset = false;            // whether backward ignores the spike's part in the reset
-  Surrogate surrogate = ATan{};
-  bool fires_at_threshold = true;  // whether h = v_threshold fires
-  std::optional<float> v_init;     // potential before the first step; none: v_reset, or 0
-  std::size_t refractory = 0;      // steps after a spike in which it neither charges nor fires
+  Surrogate surrogate{};                // atan
+  bool fires_at_threshold = true;       // whether h = v_threshold fires
+  std::optional<float> v_init;          // potential before the first step; none: v_reset, or 0
+  std::size_t refractory = 0;           // steps after a spike in which it neither charges nor fires
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -93,8 +93,8 @@ charge  h = v + (x - (v - v_reset)) / tau         decay_input
   std::optional<float> v_reset = 0.0f;  // potential after a spike (hard reset); none: h - v_threshold (soft)
   bool decay_input = true;              // whether the input current is divided by tau too
   bool detach_reset = false;            // whether backward ignores the spike's part in the reset
-  Surrogate surrogate = ATan{};
-  bool fires_at_threshold = true;   // whether h = v_threshold fires
+  Surrogate surrogate{};                // atan
+  bool fires_at_threshold = true;       // whether h = v_threshold fires
   std::optional<float> tau_charge;  // time constant of the charge, > 0; none: tau, or 1 without decay_input
   std::optional<float> v_init;      // potential before the first step; none: v_reset, or 0
   std::size_t refractory = 0;       // steps after a spike in which it neither charges nor fires
@@ -124,7 +124,7 @@ neuron if there are so many. What is learned is a parameter; what is not, a buff
   std::optional<float> v_reset = 0.0f;
   bool decay_input = true;
   bool detach_reset = false;
-  Surrogate surrogate = ATan{};
+  Surrogate surrogate{};  // atan
   bool fires_at_threshold = true;
   bool learn_tau = true;
   bool learn_threshold = false;
@@ -162,7 +162,7 @@ charge  h = v + (x + a0 (v - v_rest) (v - v_c)) / tau)";
   float v_rest = 0.0f;
   std::optional<float> v_reset = -0.1f;
   bool detach_reset = false;
-  Surrogate surrogate = ATan{};
+  Surrogate surrogate{};  // atan
   bool fires_at_threshold = true;
   std::optional<float> v_init;
   std::size_t refractory = 0;
@@ -192,7 +192,7 @@ charge  h = v + (x + v_rest - v + delta_T exp((v - theta_rh) / delta_T)) / tau)"
   float v_rest = 0.0f;
   std::optional<float> v_reset = -0.1f;
   bool detach_reset = false;
-  Surrogate surrogate = ATan{};
+  Surrogate surrogate{};  // atan
   bool fires_at_threshold = true;
   std::optional<float> v_init;
   std::size_t refractory = 0;
@@ -232,7 +232,7 @@ detach_reset holds for the reset of v, not for the b s.)";
   float a = 0.0f;      // how the recovery follows the potential
   float b = 0.0f;      // how much a spike adds to it
   bool detach_reset = false;
-  Surrogate surrogate = ATan{};
+  Surrogate surrogate{};  // atan
   bool fires_at_threshold = true;
   std::optional<float> v_init;
   std::size_t refractory = 0;
@@ -305,7 +305,7 @@ detach_reset holds for the reset of v, not for the adaptation.)";
   std::optional<float> v_reset = 0.0f;
   bool decay_input = true;
   bool detach_reset = false;
-  Surrogate surrogate = ATan{};
+  Surrogate surrogate{};  // atan
   bool fires_at_threshold = true;
   std::optional<float> tau_charge;
   std::optional<float> v_init;
@@ -339,7 +339,7 @@ Parameter k, at first 1.)";
   std::optional<float> v_reset = 0.0f;
   bool decay_input = true;
   bool detach_reset = false;
-  Surrogate surrogate = ATan{};
+  Surrogate surrogate{};  // atan
   bool fires_at_threshold = true;
   bool scale_reset = false;
   std::optional<float> tau_charge;

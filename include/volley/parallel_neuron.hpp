@@ -17,7 +17,7 @@ struct PSNOptions {
   static constexpr const char* kKind = "psn";
 
   std::size_t steps = 4;  // T of every pass
-  Surrogate surrogate = ATan{};
+  Surrogate surrogate{};  // atan
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -34,7 +34,7 @@ struct MaskedPSNOptions {
   std::size_t k = 2;  // order
   std::size_t steps = 4;
   float lambda_init = 0.0f;  // >= 0 and <= 1
-  Surrogate surrogate = ATan{};
+  Surrogate surrogate{};     // atan
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -50,9 +50,9 @@ struct MaskedPSNOptions {
 struct SlidingPSNOptions {
   static constexpr const char* kKind = "sliding_psn";
 
-  std::size_t k = 2;     // order
-  bool exp_init = true;  // whether the weights begin as ..., 1/4, 1/2, 1, or are drawn
-  Surrogate surrogate = ATan{};
+  std::size_t k = 2;      // order
+  bool exp_init = true;   // whether the weights begin as ..., 1/4, 1/2, 1, or are drawn
+  Surrogate surrogate{};  // atan
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {

@@ -42,7 +42,7 @@ class MaxPool2d final : public Layer {
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<MaxPool2d>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   MaxPool2dOptions options_;
 };
@@ -78,7 +78,7 @@ class AvgPool2d final : public Layer {
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<AvgPool2d>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   AvgPool2dOptions options_;
 };
@@ -113,7 +113,7 @@ class AdaptiveAvgPool2d final : public Layer {
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<AdaptiveAvgPool2d>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   AdaptiveAvgPool2dOptions options_;
 };

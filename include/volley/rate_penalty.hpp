@@ -47,7 +47,7 @@ class RatePenalty final : public Layer {
   Form reads(const Shape& features) const override;
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<RatePenalty>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   RatePenaltyOptions options_;
 };

@@ -204,11 +204,11 @@ struct Recipe {
   double validation = 0;          // held out of the training set: a number of pictures, or below 1 a share
   AugmentOptions augment;
   TrainerOptions training;
-  EncoderRecipe encoder = PoissonOptions{};
-  LossRecipe loss = RateMseOptions{};
-  OptimizerRecipe optimizer = AdamOptions{};
-  Schedule schedule = ConstantSchedule{};
-  Initialization initialization = DefaultInitialization{};
+  EncoderRecipe encoder;          // poisson
+  LossRecipe loss;                // rate_mse
+  OptimizerRecipe optimizer;      // adam
+  Schedule schedule;              // constant
+  Initialization initialization;  // default
   std::vector<LayerRecipe> network;
 
   template <class Self, class Visit>
@@ -244,7 +244,7 @@ struct Recipe {
   Sources take(Sources whole) const;
   /// With the class weights "balanced" as numbers, by the labels and classes of `train`; otherwise itself.
   Recipe balanced_by(const Source& train) const;
-  Recipe balanced_by(const Dataset& train) const { return balanced_by(PictureSource(train)); }
+  Recipe balanced_by(const Dataset& train) const;
   /// Optimizer, loss, encoder, augmentation, rule and schedule. Throws ArgumentError for class weights that
   /// are still the word "balanced".
   TrainerParts build_parts() const;

@@ -72,7 +72,7 @@ class Recurrent final : public Layer {
   std::vector<NamedLayer> do_children() override;
   std::vector<NamedParameter> own_parameters() override;
   void draw_parameters(std::uint32_t seed, std::uint32_t place) override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Recurrent>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
   Shape weight_shape() const;
   std::vector<Carried> carried() const;
 

@@ -64,7 +64,7 @@ class Residual final : public Layer {
   Signal do_forward(const Signal& x, Tape& tape) const override;
   Signal do_backward(Tape& tape, const Signal& dy) override;
   std::vector<NamedLayer> do_children() override;
-  std::unique_ptr<Layer> do_clone() const override { return std::make_unique<Residual>(*this); }
+  std::unique_ptr<Layer> do_clone() const override;
 
   ResidualOptions options_;
   std::shared_ptr<Sequential> branch_;

@@ -139,6 +139,10 @@ Signal BatchNorm::do_backward(Tape& tape, const Signal& dy) {
     const double values = saved.lengths.all()
                               ? static_cast<double>(x.shape().size()) / static_cast<double>(channels_)
                               : shape.rows;
+    if (batches_.size() == 0) {  // moved from, and filled again
+      batches_.resize(1);
+      batches_.zero();
+    }
     device.run(ops::BatchNormUpdate{.statistics = device.read(saved.statistics),
                                     .C = channels_,
                                     .values = values,
@@ -182,6 +186,12 @@ ThresholdDependentBatchNorm::ThresholdDependentBatchNorm(std::size_t channels, c
                 options.alpha * options.v_threshold),
       options_(options) {
   check_fields(Options::kKind, options);
+}
+
+std::unique_ptr<Layer> BatchNorm::do_clone() const { return std::make_unique<BatchNorm>(*this); }
+
+std::unique_ptr<Layer> ThresholdDependentBatchNorm::do_clone() const {
+  return std::make_unique<ThresholdDependentBatchNorm>(*this);
 }
 
 }  // namespace volley

@@ -69,4 +69,6 @@ Signal Dropout::do_backward(Tape& tape, const Signal& dy) {
   return masked(saved.dx, dy, saved, executor_of(tape));
 }
 
+std::unique_ptr<Layer> Dropout::do_clone() const { return std::make_unique<Dropout>(*this); }
+
 }  // namespace volley

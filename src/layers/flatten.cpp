@@ -15,4 +15,6 @@ Signal Flatten::do_backward(Tape& tape, const Signal& dy) {
   return dy.reshaped(TapeAccess::x(tape).shape());
 }
 
+std::unique_ptr<Layer> Flatten::do_clone() const { return std::make_unique<Flatten>(*this); }
+
 }  // namespace volley

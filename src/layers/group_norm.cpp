@@ -169,4 +169,8 @@ Form LayerNorm::reads(const Shape&) const {
   return {.values = Form::Values::real, .layout = Layout::row_major, .constant = true};
 }
 
+std::unique_ptr<Layer> GroupNorm::do_clone() const { return std::make_unique<GroupNorm>(*this); }
+
+std::unique_ptr<Layer> LayerNorm::do_clone() const { return std::make_unique<LayerNorm>(*this); }
+
 }  // namespace volley

@@ -163,6 +163,7 @@ Signal Layer::forward(const Signal& x, Tape& tape, State* state) const {
   const TapeInUse tape_in_use(tape, kind());
   const LayerInUse layer_in_use(use_.users(), false, kind());
   pass.layer = 0;
+  TapeAccess::clear_traces_below(tape);
   pass.carried = TapeAccess::begin_state(tape, state);
   pass.given = x;
   pass.x = in_form(x, form, pass.x_memory, executor_of(tape), reads_input_by_sample());

@@ -51,6 +51,13 @@ struct TapeAccess {
   /// Whether the last forward had a state.
   static bool carried(const Tape& tape) { return tape.pass_->carried; }
   static void set_trace(Tape& tape, const Trace& trace) { tape.trace_ = trace; }
+  /// What the layers below have run before counts no more: another network may have had more of them.
+  static void clear_traces_below(Tape& tape) {
+    for (Tape& child : tape.children_) {
+      child.trace_ = {};
+      clear_traces_below(child);
+    }
+  }
 
   static bool on_host(const Tape& tape) { return DeviceAccess::executor(tape.device()).is_host(); }
   static void offer_y_by_sample(Tape& child, bool offered) { child.pass_->y_by_sample = offered; }

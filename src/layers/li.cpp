@@ -71,4 +71,6 @@ std::optional<Membrane> LI::do_membrane(const Tape& tape) const {
   return Membrane{.current = to_tensor(x), .h = v, .v = v, .threshold = {}};
 }
 
+std::unique_ptr<Layer> LI::do_clone() const { return std::make_unique<LI>(*this); }
+
 }  // namespace volley

@@ -107,4 +107,6 @@ Signal Linear::do_backward(Tape& tape, const Signal& dy) {
   return x.with_values(dx);
 }
 
+std::unique_ptr<Layer> Linear::do_clone() const { return std::make_unique<Linear>(*this); }
+
 }  // namespace volley

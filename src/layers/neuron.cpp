@@ -224,6 +224,7 @@ Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
 }
 
 std::optional<Membrane> NeuronLayer::do_membrane(const Tape& tape) const {
+  check_parameters();
   const Saved& saved = tape.saved<Saved>();
   Executor& device = executor_of(tape);
   SignalMemory memory;
@@ -255,6 +256,16 @@ void NeuronLayer::draw_parameters(std::uint32_t, std::uint32_t) {
   for (std::size_t k = 0; k < numbers_.size(); ++k) {  // none where it was moved from
     std::ranges::fill(numbers_[k].value.values(), known[k].initial);
   }
+}
+
+std::unique_ptr<Layer> NeuronLayer::do_clone() const {
+  return std::visit(
+      [this]<class Options>(const Options&) -> std::unique_ptr<Layer> {
+        const auto* own = dynamic_cast<const Neuron<Options>*>(this);
+        if (own != nullptr) return std::make_unique<Neuron<Options>>(*own);
+        return std::make_unique<NeuronLayer>(*this);
+      },
+      options_);
 }
 
 }  // namespace volley

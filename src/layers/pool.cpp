@@ -144,4 +144,12 @@ Signal AdaptiveAvgPool2d::do_forward(const Signal& x, Tape& tape) const {
 
 Signal AdaptiveAvgPool2d::do_backward(Tape& tape, const Signal& dy) { return mean_backward(tape, dy); }
 
+std::unique_ptr<Layer> MaxPool2d::do_clone() const { return std::make_unique<MaxPool2d>(*this); }
+
+std::unique_ptr<Layer> AvgPool2d::do_clone() const { return std::make_unique<AvgPool2d>(*this); }
+
+std::unique_ptr<Layer> AdaptiveAvgPool2d::do_clone() const {
+  return std::make_unique<AdaptiveAvgPool2d>(*this);
+}
+
 }  // namespace volley

@@ -83,4 +83,6 @@ double RatePenalty::penalty(Tape& tape) const {
   return static_cast<double>(std::as_const(saved.penalty).data()[0]);
 }
 
+std::unique_ptr<Layer> RatePenalty::do_clone() const { return std::make_unique<RatePenalty>(*this); }
+
 }  // namespace volley

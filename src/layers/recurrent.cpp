@@ -47,6 +47,7 @@ std::vector<Carried> Recurrent::carried() const {
 std::vector<std::string> Recurrent::state_names() const { return names_of(carried()); }
 
 std::optional<Membrane> Recurrent::do_membrane(const Tape& tape) const {
+  neuron_.check_parameters();
   const Saved& saved = tape.saved<Saved>();
   return neuron_membrane(neuron_, saved.i, shape_of(saved.i, saved.s), saved.carry, executor_of(tape));
 }
@@ -138,5 +139,7 @@ Signal Recurrent::do_backward(Tape& tape, const Signal& dy) {
   add_parameter_gradients(neuron_.numbers_, saved.partial, N, 1, features_, device);
   return saved.dx;
 }
+
+std::unique_ptr<Layer> Recurrent::do_clone() const { return std::make_unique<Recurrent>(*this); }
 
 }  // namespace volley

@@ -138,6 +138,7 @@ Signal Residual::do_forward(const Signal& x, Tape& tape) const {
 }
 
 Signal Residual::do_backward(Tape& tape, const Signal& dy) {
+  if (branch_ == nullptr) throw ArgumentError(kind(), "branch must not be moved from");
   Executor& device = executor_of(tape);
   Saved& saved = tape.saved<Saved>();
   Side& b = saved.branch;
@@ -173,5 +174,7 @@ std::vector<NamedLayer> Residual::do_children() {
   if (shortcut_ != nullptr) all.push_back({"shortcut", shortcut_.get()});
   return all;
 }
+
+std::unique_ptr<Layer> Residual::do_clone() const { return std::make_unique<Residual>(*this); }
 
 }  // namespace volley

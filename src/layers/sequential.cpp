@@ -112,4 +112,6 @@ std::vector<NamedLayer> Sequential::do_children() {
   return all;
 }
 
+std::unique_ptr<Layer> Sequential::do_clone() const { return std::make_unique<Sequential>(*this); }
+
 }  // namespace volley

@@ -78,4 +78,6 @@ std::optional<Membrane> SoftLIF::do_membrane(const Tape& tape) const {
   return Membrane{.current = to_tensor(saved.x), .h = saved.h, .v = std::move(v), .threshold = {}};
 }
 
+std::unique_ptr<Layer> SoftLIF::do_clone() const { return std::make_unique<SoftLIF>(*this); }
+
 }  // namespace volley

@@ -50,4 +50,6 @@ Signal Unflatten::do_backward(Tape& tape, const Signal& dy) {
   return dy.reshaped(TapeAccess::x(tape).shape());
 }
 
+std::unique_ptr<Layer> Unflatten::do_clone() const { return std::make_unique<Unflatten>(*this); }
+
 }  // namespace volley

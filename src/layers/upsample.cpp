@@ -60,4 +60,6 @@ Signal Upsample::do_backward(Tape& tape, const Signal& dy) {
   return window_backward(saved.x, dy, saved.taps, options_.mode == UpsampleMode::bilinear, tape);
 }
 
+std::unique_ptr<Layer> Upsample::do_clone() const { return std::make_unique<Upsample>(*this); }
+
 }  // namespace volley

@@ -57,4 +57,6 @@ Signal Voting::do_backward(Tape& tape, const Signal& dy) {
   return saved.x.with_values(saved.dx);
 }
 
+std::unique_ptr<Layer> Voting::do_clone() const { return std::make_unique<Voting>(*this); }
+
 }  // namespace volley

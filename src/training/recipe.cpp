@@ -254,4 +254,6 @@ TrainerParts Recipe::build_parts() const {
   // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): it loses track of what a member owns
 }
 
+Recipe Recipe::balanced_by(const Dataset& train) const { return balanced_by(PictureSource(train)); }
+
 }  // namespace volley

@@ -217,6 +217,62 @@ TEST(PublicPasses, EveryLayerThatWasMovedFromWorksOrThrows) {
   check(Sequential{Linear{4, 3}, LIF{}}, vector);
 }
 
+TEST(PublicPasses, ALayerThatIsMovedFromAfterItsForwardWorksOrThrows) {
+  const Tensor x = some_values({2, 3, 4}), dy = some_values({2, 3, 4});
+  const auto check = [&](auto layer) {
+    Tape tape;
+    layer.forward(x, tape);
+    const auto to = std::move(layer);
+    works_or_throws([&] { layer.membrane(tape); }, "[");  // NOLINT: a layer that was moved from
+    works_or_throws([&] { layer.backward(tape, dy); }, "[");
+  };
+  check(PLIF());
+  check(GLIF());
+  check(PLIF({.channels = 4}));
+  check(Recurrent(4, {.neuron = PLIFOptions{}}));
+  check(Residual(Sequential{Linear{4, 4}}));
+}
+
+TEST(PublicPasses, AMembraneOfParametersOfAnotherShapeIsAShapeError) {
+  PLIF layer({.channels = 4});
+  Tape tape;
+  const Tensor x = some_values({2, 3, 4});
+  layer.forward(x, tape);
+  layer.parameters()[0].parameter->value = Tensor(Shape{1});
+  expect_throws<ShapeError>([&] { layer.membrane(tape); }, {"[plif]"});
+}
+
+TEST(PublicPasses, ANormThatWasMovedFromAndFilledAgainTrains) {
+  BatchNorm from(3);
+  BatchNorm to = std::move(from);
+  for (std::size_t i = 0; i < to.named_tensors().size(); ++i)
+    *from.named_tensors()[i].tensor = *to.named_tensors()[i].tensor;  // NOLINT: it is filled again
+  from.weight() = to.weight();
+  from.bias() = to.bias();
+  Tape tape;
+  tape.set_context({.training = true});
+  const Tensor x = some_values({2, 3, 3}), dy = some_values({2, 3, 3});
+  from.forward(x, tape);
+  from.backward(tape, dy);
+  EXPECT_EQ(from.named_tensors().back().tensor->data()[0], 1);  // num_batches_tracked
+}
+
+/// A shorter network on the tape of a longer one: what that ran is not looked at.
+TEST(PublicPasses, AMonitorSeesTheLastNetworkAlone) {
+  const Tensor x = some_values({2, 3, 4});
+  Tape tape;
+  {
+    const Sequential longer{Linear{4, 6}, LIF{}, Sequential{Linear{6, 3}, LIF{}}};
+    longer.forward(x, tape);
+  }
+  const Sequential shorter{Linear{4, 2}};
+  shorter.forward(x, tape);
+  Monitor monitor;
+  monitor.look(tape);
+  for (const LayerActivity& layer : monitor.activity())
+    EXPECT_TRUE(layer.layer == "0" || layer.layer == kInputLayer);
+}
+
 TEST(PublicPasses, AMovedNetworkTakesItsPassAlongOrRefuses) {
   Sequential net = small_net();
   const Tensor x = some_values({2, 3, 4}), dy = some_values({2, 3, 3});
