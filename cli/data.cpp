@@ -6,6 +6,7 @@
 #include <string>
 
 #include <volley/dataset.hpp>
+#include <volley/known_sets.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"

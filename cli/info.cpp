@@ -9,6 +9,7 @@
 #include <volley/device.hpp>
 #include <volley/error.hpp>
 #include <volley/kernels.hpp>
+#include <volley/known_sets.hpp>
 #include <volley/threads.hpp>
 #include <volley/version.hpp>
 

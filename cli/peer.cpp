@@ -11,6 +11,7 @@
 
 #include <volley/dataset.hpp>
 #include <volley/files.hpp>
+#include <volley/known_sets.hpp>
 #include <volley/process.hpp>
 #include <volley/recipe.hpp>
 #include <volley/text.hpp>

@@ -31,8 +31,8 @@ struct Pass {
 
   void forward() { kernels::neuron_forward(s.data(), x.data(), ops::lower(kOptions), {}, shape()); }
   void backward() {
-    kernels::neuron_backward({dx.data()}, ds.data(), x.data(), ops::lower(kOptions), kOptions.surrogate, {},
-                             shape(), scratch.data());
+    kernels::neuron_backward({dx.data()}, ds.data(), x.data(), ops::lower(kOptions),
+                             ops::lower(kOptions.surrogate), {}, shape(), scratch.data());
   }
   kernels::NeuronShape shape() const { return {kSamples, T, 1, F, words}; }
   bool fired(std::size_t row, std::size_t f) const { return (s[row * words + f / 64] >> f % 64 & 1) != 0; }

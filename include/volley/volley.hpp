@@ -41,6 +41,7 @@
 #include <volley/step_loss.hpp>
 #include <volley/surrogate.hpp>
 #include <volley/targets.hpp>
+#include <volley/threads.hpp>
 #include <volley/trainer.hpp>
 #include <volley/upsample.hpp>
 #include <volley/version.hpp>

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
@@ -52,10 +51,10 @@ NameMap names_by_order(const std::vector<NamedTensor>& tensors, const std::vecto
 NameMap names_by_order(const std::vector<NamedTensor>& tensors, const NamedTensors& values);
 
 /// Writes the values alone as a safetensors file, with their checksum in the metadata; whole or not at all.
-void save_state_dict(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors);
+void save_state_dict(const std::string& path, const std::vector<NamedTensor>& tensors);
 
 /// The tensors of a safetensors file: F32; F64, F16 and BF16, rounded once; and integers that a float holds.
-NamedTensors read_state_dict(const std::filesystem::path& path);
+NamedTensors read_state_dict(const std::string& path);
 
 /// A network in a file: its layers in order, and the values of its parameters and buffers.
 struct SavedNetwork {
@@ -64,13 +63,13 @@ struct SavedNetwork {
 };
 
 /// Writes a network as a safetensors file with the layers, as TOML, in its metadata; whole or not at all.
-void save_network(const std::filesystem::path& path, const std::vector<LayerRecipe>& layers,
+void save_network(const std::string& path, const std::vector<LayerRecipe>& layers,
                   const std::vector<NamedTensor>& tensors);
-void save_network(const std::filesystem::path& path, Sequential& net);
+void save_network(const std::string& path, Sequential& net);
 
 /// Reads what save_network wrote, or a checkpoint of a training. Throws a FileError unless every
 /// layer has its parameters and buffers in the file.
-SavedNetwork read_network(const std::filesystem::path& path);
-Sequential load_network(const std::filesystem::path& path);
+SavedNetwork read_network(const std::string& path);
+Sequential load_network(const std::string& path);
 
 }  // namespace volley

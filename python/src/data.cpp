@@ -7,6 +7,7 @@
 
 #include <volley/dataset.hpp>
 #include <volley/error.hpp>
+#include <volley/known_sets.hpp>
 
 #include "arrays.hpp"
 #include "copies.hpp"

@@ -172,6 +172,10 @@ void of_first_spikes(ThreadPool& threads, const ops::FirstSpikes& at, const Samp
 
 }  // namespace
 
+void run(ThreadPool&, const ops::Gather& op) {
+  for (std::size_t n = 0; n < op.N; ++n) op.to[n] = op.from[op.numbers[n]];
+}
+
 void run(ThreadPool&, const ops::MeanOfSamples& op) {
   const double sum = tree_sum(
       op.N, [&](std::size_t n) { return weight_of(op.targets, n) * static_cast<double>(op.losses[n]); });
@@ -250,7 +254,7 @@ void run(ThreadPool& threads, const ops::FirstSpikeMse& op) {
   const std::size_t K = op.at.K;
   const double scale = static_cast<double>(op.scale);
   const auto error = [&](const float* z, std::size_t n, std::size_t k, std::size_t steps) {
-    const float off = op.off.value_or(static_cast<float>(steps - 1));
+    const float off = op.off_at_last ? static_cast<float>(steps - 1) : op.off;
     const float target = targets.labels == nullptr ? targets.values[n * K + k]
                          : targets.labels[n] == k  ? op.on
                                                    : off;

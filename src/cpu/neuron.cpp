@@ -55,7 +55,7 @@ void run_part(const ops::NeuronBackward& op, float* dx, std::size_t begin, std::
   std::visit(
       [&](const auto& o) {
         Scratch<float> scratch(kernels::neuron_scratch_size(op.shape.T, o.firing.refractory));
-        kernels::neuron_backward(gradients, ds.data(), x.data(), o, *op.surrogate, op.parameters,
+        kernels::neuron_backward(gradients, ds.data(), x.data(), o, op.surrogate, op.parameters,
                                  part_of(op.shape, begin, end), scratch.data(), carry);
       },
       op.neuron);

@@ -84,7 +84,7 @@ void run(ThreadPool& threads, const ops::PsnBackward& op) {
   float *const of_samples = own.partial.data(), *const of_block = own.dmatrix.data();
   for_each_sample(threads, op.shape, [&](std::size_t n, const NeuronPlace& place, float* scratch) {
     kernels::psn_backward(op.dx + place.current, of_samples + n * numbers, op.ds + place.values,
-                          op.x + place.current, op.matrix, op.matrix + T * T, *op.surrogate, op.shape,
+                          op.x + place.current, op.matrix, op.matrix + T * T, op.surrogate, op.shape,
                           scratch);
   });
   const std::size_t weights = op.of.weights, size = weights + op.of.biases;

@@ -121,7 +121,7 @@ void backward_in_time(const ops::RecurrentBackward& op, std::size_t begin, std::
               gradients.parameter[k] = partial != nullptr ? partial + (begin + n) * F : nullptr;
             }
             for (std::size_t k = 0; k < states; ++k) gradients.state[k] = dz.data() + (n * states + k) * F;
-            kernels::neuron_backward(gradients, ds.data(), op.i + step, o, *op.surrogate, op.parameters,
+            kernels::neuron_backward(gradients, ds.data(), op.i + step, o, op.surrogate, op.parameters,
                                      step_of(shape), scratch.data(),
                                      before_step(op.after, op.carry, shape, states, begin + n, t));
           }

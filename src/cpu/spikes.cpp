@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/bits.hpp"
 #include "kernels/reduce.hpp"
 
 namespace volley::cpu {
@@ -16,19 +15,10 @@ void count_by_feature(std::uint32_t* counts, const ops::SpikesView& x, std::size
   if (!x.trains && x.positions == 1)
     return kernels::count_steps(counts, x.sample(n), steps, x.row_words, x.F);
   std::fill_n(counts, x.F, 0u);
-  const std::uint64_t* row = x.sample(n);
-  if (x.trains) {
-    const std::uint32_t* const active = x.active + n * x.F;
-    if (steps == x.T) return kernels::count_trains(counts, row, active, x.active_count[n], x.row_words);
-    for (std::size_t a = 0; a < x.active_count[n]; ++a, row += x.row_words)
-      kernels::for_each_bit_from(row, 0, steps, [&](std::size_t) { ++counts[active[a]]; });
-    return;
+  if (x.trains && steps == x.T) {
+    return kernels::count_trains(counts, x.sample(n), x.active + n * x.F, x.active_count[n], x.row_words);
   }
-  const std::size_t words = x.row_words / x.positions;
-  for (std::size_t p = 0; p < steps * x.positions; ++p, row += words) {
-    kernels::for_each_bit_from(row, 0, words * 64,
-                               [&](std::size_t c) { ++counts[c * x.positions + p % x.positions]; });
-  }
+  for_each_spike(x, n, steps, [&](std::size_t, std::size_t feature) { ++counts[feature]; });
 }
 
 void to_trains(std::uint64_t* words, std::uint32_t* active, std::uint32_t* active_count,
@@ -76,7 +66,8 @@ void to_steps(SpikesMemory& out, const ops::SpikesView& trains, ThreadPool& thre
 }
 
 bool fired(const ops::SpikesView& spikes, std::size_t n, std::size_t t, std::size_t k) {
-  std::size_t row = t, bit = k;
+  std::size_t row = t,
+              bit = k % spikes.positions * (spikes.row_words / spikes.positions * 64) + k / spikes.positions;
   if (spikes.trains) {
     const std::uint32_t* const list = spikes.active + n * spikes.F;
     const std::uint32_t* const end = list + spikes.active_count[n];

@@ -5,6 +5,7 @@
 #include <volley/buffer.hpp>
 #include <volley/threads.hpp>
 
+#include "kernels/bits.hpp"
 #include "ops/views.hpp"
 
 namespace volley::cpu {
@@ -29,7 +30,24 @@ void to_steps(std::uint64_t* words, const ops::SpikesView& trains, ThreadPool& t
 void to_trains(SpikesMemory& out, const ops::SpikesView& steps, ThreadPool& threads);
 void to_steps(SpikesMemory& out, const ops::SpikesView& trains, ThreadPool& threads);
 
-/// Whether feature k of sample n fired at step t, row-major.
+/// Whether feature k of sample n, as features are numbered, fired at step t.
 bool fired(const ops::SpikesView& spikes, std::size_t n, std::size_t t, std::size_t k);
+
+/// Calls body(t, feature) for each spike of sample n in its first `steps` steps.
+template <class Body>
+void for_each_spike(const ops::SpikesView& x, std::size_t n, std::size_t steps, const Body& body) {
+  const std::uint64_t* row = x.sample(n);
+  if (x.trains) {
+    const std::uint32_t* const active = x.active + n * x.F;
+    for (std::size_t a = 0; a < x.active_count[n]; ++a, row += x.row_words)
+      kernels::for_each_bit_from(row, 0, steps, [&](std::size_t t) { body(t, active[a]); });
+    return;
+  }
+  const std::size_t words = x.row_words / x.positions;
+  for (std::size_t t = 0; t < steps; ++t) {
+    for (std::size_t p = 0; p < x.positions; ++p, row += words)
+      kernels::for_each_bit_from(row, 0, words * 64, [&](std::size_t c) { body(t, c * x.positions + p); });
+  }
+}
 
 }  // namespace volley::cpu

@@ -128,8 +128,8 @@ Arrays read_arrays_as(ArrayFormat format, const std::filesystem::path& path) {
   }
 }
 
-Arrays read_arrays(const std::filesystem::path& path) {
-  std::string ending = path.extension().string();
+Arrays read_arrays(const std::string& path) {
+  std::string ending = std::filesystem::path(path).extension().string();
   std::ranges::transform(ending, ending.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; });
   constexpr std::pair<std::string_view, ArrayFormat> kFormats[] = {{".npy", ArrayFormat::npy},
@@ -139,7 +139,7 @@ Arrays read_arrays(const std::filesystem::path& path) {
   for (const auto& [name, format] : kFormats) {
     if (ending == name) return read_arrays_as(format, path);
   }
-  throw FileError(path.string(), "a name in .npy, .npz, .safetensors or .csv",
+  throw FileError(path, "a name in .npy, .npz, .safetensors or .csv",
                   ending.empty() ? "none of these" : fmt::format("'{}'", ending));
 }
 

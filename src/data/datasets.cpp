@@ -165,16 +165,16 @@ fs::path default_folder() {
 
 bool is_picture_folder(const std::string& name) { return name.find('/') != std::string::npos; }
 
-Split load(const std::string& name, const fs::path& folder) {
+Split load(const std::string& name, const std::string& folder) {
   return is_picture_folder(name) ? read_picture_folder(name) : load_set(known_set(name), folder);
 }
-Dataset load_part(const std::string& name, Part part, const fs::path& folder) {
+Dataset load_part(const std::string& name, Part part, const std::string& folder) {
   if (!is_picture_folder(name)) return load_set_part(known_set(name), part, folder);
   Split both = read_picture_folder(name);
   return part == Part::train ? std::move(both.train) : std::move(both.test);
 }
-Split mnist(const fs::path& folder) { return load("mnist", folder); }
-Split fashion_mnist(const fs::path& folder) { return load("fashion_mnist", folder); }
+Split mnist(const std::string& folder) { return load("mnist", folder); }
+Split fashion_mnist(const std::string& folder) { return load("fashion_mnist", folder); }
 
 std::vector<Info> list(const fs::path& folder) {
   std::vector<Info> all;

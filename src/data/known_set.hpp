@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <volley/dataset.hpp>
+#include <volley/known_sets.hpp>
 
 namespace volley {
 

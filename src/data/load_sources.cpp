@@ -181,7 +181,7 @@ Sources sources_of(Split&& pictures) {
       .train = part(pictures.train), .test = part(pictures.test), .validation = part(pictures.validation)};
 }
 
-Sources load_sources(const std::string& data, const fs::path& folder) {
+Sources load_sources(const std::string& data, const std::string& folder) {
   return is_array_path(data) ? array_sources(data) : sources_of(datasets::load(data, folder));
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include <volley/error.hpp>
+#include <volley/threads.hpp>
 
 #include "encoders/checks.hpp"
 

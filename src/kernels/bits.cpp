@@ -113,15 +113,6 @@ void bits_to_values(float* values, const std::uint64_t* words, std::size_t bits)
   }
 }
 
-void values_to_bits(std::uint64_t* words, const float* values, std::size_t bits) {
-  for (std::size_t w = 0; w * 64 < bits; ++w) {
-    words[w] = 0;
-    for (std::size_t b = 0; b < std::min<std::size_t>(64, bits - w * 64); ++b) {
-      words[w] |= std::uint64_t{values[w * 64 + b] != 0.0f} << b;
-    }
-  }
-}
-
 void and_words(std::uint64_t* out, const std::uint64_t* a, const std::uint64_t* b, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) out[i] = a[i] & b[i];
 }

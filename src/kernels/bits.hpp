@@ -28,9 +28,6 @@ void bits_to_row_major(std::uint64_t* out, const std::uint64_t* in, std::size_t 
 /// 0 or 1 for each of `bits` bits of `words`.
 void bits_to_values(float* values, const std::uint64_t* words, std::size_t bits);
 
-/// The other way: a bit for each value that is not 0, and 0 behind the last.
-void values_to_bits(std::uint64_t* words, const float* values, std::size_t bits);
-
 /// out = a and b, bit by bit; `count` words each.
 void and_words(std::uint64_t* out, const std::uint64_t* a, const std::uint64_t* b, std::size_t count);
 /// out = b where a is 0.

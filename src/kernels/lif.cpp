@@ -154,14 +154,14 @@ void forward_any(std::uint64_t* s, const float* x, const Numbers& o, const Neuro
 /// tile (docs/decisions/neurons.md).
 template <class Numbers>
 void backward_any(const NeuronGradients& out, const float* ds, const float* x, const Numbers& o,
-                  const Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
+                  const ops::Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
                   const NeuronCarry& carry, float* scratch) {
   with_neuron(o, p, [&]<class Neuron>(const Neuron& neuron) {
     if constexpr (kHasOwnSurrogates<Neuron>) {
-      if (const ATan* f = std::get_if<ATan>(&surrogate)) {
+      if (const auto* f = std::get_if<ops::ATan>(&surrogate)) {
         return backward(out, ds, x, neuron, ATanDerivative(*f), shape, carry, scratch);
       }
-      if (const Sigmoid* f = std::get_if<Sigmoid>(&surrogate)) {
+      if (const auto* f = std::get_if<ops::Sigmoid>(&surrogate)) {
         return backward(out, ds, x, neuron, SigmoidDerivative(*f), shape, carry, scratch);
       }
     }

@@ -268,7 +268,7 @@ HWY_NOINLINE void forward(std::uint64_t* s, const float* x, const Neuron& neuron
 /// A surrogate whose derivatives are written for a whole tile at once, by a function that no neuron is
 /// compiled into: what most pairs of neuron and surrogate do (docs/decisions/neurons.md).
 struct TileDerivative {
-  const Surrogate& surrogate;
+  const ops::Surrogate& surrogate;
 };
 template <class Derivative>
 inline constexpr bool kByTile = std::is_same_v<Derivative, TileDerivative>;
@@ -450,7 +450,7 @@ void forward_of(std::uint64_t* s, const float* x, const Numbers& numbers, const 
 }
 template <class Neuron, class Numbers>
 void backward_of(const NeuronGradients& out, const float* ds, const float* x, const Numbers& numbers,
-                 const Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
+                 const ops::Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
                  const NeuronCarry& carry, float* scratch) {
   const Neuron neuron = neuron_from<Neuron>(numbers, p);
   const TileDerivative derivative{surrogate};

@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <volley/surrogate.hpp>
-
 #include "ops/neuron.hpp"
 #include "ops/neurons.hpp"
 
@@ -32,7 +30,7 @@ struct NeuronKernels {
   void (*forward)(std::uint64_t* s, const float* x, const Numbers& neuron, const NeuronParameters& p,
                   const NeuronShape& shape, const NeuronCarry& carry);
   void (*backward)(const NeuronGradients& gradients, const float* ds, const float* x, const Numbers& neuron,
-                   const Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
+                   const ops::Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
                    const NeuronCarry& carry, float* scratch);
   void (*trace)(const NeuronPotentials& out, const float* x, const Numbers& neuron, const NeuronParameters& p,
                 const NeuronShape& shape, const NeuronCarry& carry);
@@ -54,7 +52,7 @@ void neuron_forward(std::uint64_t* s, const float* x, const Numbers& neuron, con
 /// neuron.firing.refractory) floats, 64-byte aligned.
 template <class Numbers>
 void neuron_backward(const NeuronGradients& gradients, const float* ds, const float* x, const Numbers& neuron,
-                     const Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
+                     const ops::Surrogate& surrogate, const NeuronParameters& p, const NeuronShape& shape,
                      float* scratch, const NeuronCarry& carry = {}) {
   neuron_kernels<Numbers>().backward(gradients, ds, x, neuron, surrogate, p, shape, carry, scratch);
 }

@@ -58,7 +58,8 @@ void psn_forward(std::uint64_t* s, const float* x, const float* matrix, const fl
 }
 
 void psn_backward(float* dx, float* partial, const float* ds, const float* x, const float* matrix,
-                  const float* bias, const Surrogate& surrogate, const NeuronShape& shape, float* scratch) {
+                  const float* bias, const ops::Surrogate& surrogate, const NeuronShape& shape,
+                  float* scratch) {
   const std::size_t T = shape.T;
   const std::size_t size = shape.P * shape.F;
   float* h = scratch;

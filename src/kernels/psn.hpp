@@ -20,6 +20,7 @@ void psn_forward(std::uint64_t* s, const float* x, const float* matrix, const fl
 
 /// dx (T or 1, P, F), and the sample's gradients of matrix and bias, `partial` (T T + T).
 void psn_backward(float* dx, float* partial, const float* ds, const float* x, const float* matrix,
-                  const float* bias, const Surrogate& surrogate, const NeuronShape& shape, float* scratch);
+                  const float* bias, const ops::Surrogate& surrogate, const NeuronShape& shape,
+                  float* scratch);
 
 }  // namespace volley::kernels

@@ -7,25 +7,15 @@
 #define VOLLEY_KERNELS_SURROGATE_INL_H_
 #endif
 
-#include <algorithm>
-#include <limits>
-#include <numbers>
-
-#include <volley/surrogate.hpp>
-
 #include "kernels/exp_log-inl.h"
 #include "kernels/simd-inl.h"
+#include "ops/surrogates.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace volley::kernels {
 namespace HWY_NAMESPACE {
 
-/// A constant that is computed in double; one beyond the largest float counts as that, so that 0 times it is
-/// 0.
-HWY_INLINE VF all(double value) {
-  const double most = static_cast<double>(std::numeric_limits<float>::max());
-  return hn::Set(F32(), static_cast<float>(std::clamp(value, -most, most)));
-}
+HWY_INLINE VF all(float value) { return hn::Set(F32(), value); }
 HWY_INLINE VF one() { return hn::Set(F32(), 1.0f); }
 HWY_INLINE VF square(VF x) { return hn::Mul(x, x); }
 /// g, but NaN where x is: for derivatives that do not compute with x.
@@ -50,9 +40,7 @@ struct SigmoidAt {
 struct ATanDerivative {
   VF half_alpha, slope;
 
-  explicit ATanDerivative(const ATan& f)
-      : half_alpha(hn::Set(F32(), f.alpha / 2)),
-        slope(all(std::numbers::pi / 2 * static_cast<double>(f.alpha))) {}
+  explicit ATanDerivative(const ops::ATan& f) : half_alpha(all(f.half_alpha)), slope(all(f.slope)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     const VF u = hn::Mul(slope, x);
@@ -64,7 +52,7 @@ struct ATanDerivative {
 struct SigmoidDerivative {
   VF alpha;
 
-  explicit SigmoidDerivative(const Sigmoid& f) : alpha(hn::Set(F32(), f.alpha)) {}
+  explicit SigmoidDerivative(const ops::Sigmoid& f) : alpha(all(f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     // With e = exp(-|alpha x|): alpha e / (1 + e)^2, which is even in x and cannot overflow.
@@ -77,7 +65,7 @@ struct SigmoidDerivative {
 struct PiecewiseQuadraticDerivative {
   VF alpha;
 
-  explicit PiecewiseQuadraticDerivative(const PiecewiseQuadratic& f) : alpha(hn::Set(F32(), f.alpha)) {}
+  explicit PiecewiseQuadraticDerivative(const ops::PiecewiseQuadratic& f) : alpha(all(f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     const VF q = fused(hn::Neg(alpha), hn::Abs(x), one());
@@ -89,8 +77,8 @@ struct PiecewiseQuadraticDerivative {
 struct PiecewiseExpDerivative {
   VF half_alpha, minus_alpha;
 
-  explicit PiecewiseExpDerivative(const PiecewiseExp& f)
-      : half_alpha(hn::Set(F32(), f.alpha / 2)), minus_alpha(hn::Set(F32(), -f.alpha)) {}
+  explicit PiecewiseExpDerivative(const ops::PiecewiseExp& f)
+      : half_alpha(all(f.half_alpha)), minus_alpha(all(f.minus_alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     return hn::Mul(half_alpha, exp_of(hn::Mul(minus_alpha, hn::Abs(x))));
@@ -101,8 +89,7 @@ struct PiecewiseExpDerivative {
 struct SoftSignDerivative {
   VF half_alpha, alpha;
 
-  explicit SoftSignDerivative(const SoftSign& f)
-      : half_alpha(hn::Set(F32(), f.alpha / 2)), alpha(hn::Set(F32(), f.alpha)) {}
+  explicit SoftSignDerivative(const ops::SoftSign& f) : half_alpha(all(f.half_alpha)), alpha(all(f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     return hn::Div(half_alpha, square(fused(alpha, hn::Abs(x), one())));
@@ -113,7 +100,7 @@ struct SoftSignDerivative {
 struct SuperSpikeDerivative {
   VF alpha;
 
-  explicit SuperSpikeDerivative(const SuperSpike& f) : alpha(hn::Set(F32(), f.alpha)) {}
+  explicit SuperSpikeDerivative(const ops::SuperSpike& f) : alpha(all(f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const { return hn::Div(alpha, square(hn::Add(hn::Abs(x), one()))); }
 };
@@ -122,9 +109,7 @@ struct SuperSpikeDerivative {
 struct ErfDerivative {
   VF height, alpha;
 
-  explicit ErfDerivative(const Erf& f)
-      : height(all(static_cast<double>(f.alpha) * std::numbers::inv_sqrtpi)),
-        alpha(hn::Set(F32(), f.alpha)) {}
+  explicit ErfDerivative(const ops::Erf& f) : height(all(f.height)), alpha(all(f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const { return hn::Mul(height, exp_of(hn::Neg(square(hn::Mul(alpha, x))))); }
 };
@@ -133,8 +118,7 @@ struct ErfDerivative {
 struct RectDerivative {
   VF alpha, half_width;
 
-  explicit RectDerivative(const Rect& f)
-      : alpha(hn::Set(F32(), f.alpha)), half_width(hn::Set(F32(), 1 / (2 * f.alpha))) {}
+  explicit RectDerivative(const ops::Rect& f) : alpha(all(f.alpha)), half_width(all(f.half_width)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     return nan_or(x, hn::IfThenElseZero(hn::Lt(hn::Abs(x), half_width), alpha));
@@ -145,8 +129,8 @@ struct RectDerivative {
 struct PiecewiseLeakyReLUDerivative {
   VF w, inside, outside;
 
-  explicit PiecewiseLeakyReLUDerivative(const PiecewiseLeakyReLU& f)
-      : w(hn::Set(F32(), f.w)), inside(hn::Set(F32(), 1 / (2 * f.w))), outside(hn::Set(F32(), f.c)) {}
+  explicit PiecewiseLeakyReLUDerivative(const ops::PiecewiseLeakyReLU& f)
+      : w(all(f.w)), inside(all(f.inside)), outside(all(f.outside)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     return nan_or(x, hn::IfThenElse(hn::Lt(hn::Abs(x), w), inside, outside));
@@ -157,7 +141,7 @@ struct PiecewiseLeakyReLUDerivative {
 struct LeakyKReLUDerivative {
   VF leak, k;
 
-  explicit LeakyKReLUDerivative(const LeakyKReLU& f) : leak(hn::Set(F32(), f.leak)), k(hn::Set(F32(), f.k)) {}
+  explicit LeakyKReLUDerivative(const ops::LeakyKReLU& f) : leak(all(f.leak)), k(all(f.k)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     return nan_or(x, hn::IfThenElse(hn::Ge(x, hn::Zero(F32())), k, leak));
@@ -168,7 +152,7 @@ struct LeakyKReLUDerivative {
 struct LogTailedReLUDerivative {
   VF alpha;
 
-  explicit LogTailedReLUDerivative(const LogTailedReLU& f) : alpha(hn::Set(F32(), f.alpha)) {}
+  explicit LogTailedReLUDerivative(const ops::LogTailedReLU& f) : alpha(all(f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     const VF above = hn::IfThenElse(hn::Le(x, one()), one(), hn::Div(one(), x));
@@ -181,7 +165,7 @@ struct S2NNDerivative {
   SigmoidDerivative below;
   VF beta;
 
-  explicit S2NNDerivative(const S2NN& f) : below(Sigmoid{f.alpha}), beta(hn::Set(F32(), f.beta)) {}
+  explicit S2NNDerivative(const ops::S2NN& f) : below(ops::Sigmoid{f.alpha}), beta(all(f.beta)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     const VF above = hn::Div(beta, hn::Add(x, one()));
@@ -193,8 +177,8 @@ struct S2NNDerivative {
 struct QPseudoSpikeDerivative {
   VF minus_alpha, slope;
 
-  explicit QPseudoSpikeDerivative(const QPseudoSpike& f)
-      : minus_alpha(hn::Set(F32(), -f.alpha)), slope(all(2 / (static_cast<double>(f.alpha) - 1))) {}
+  explicit QPseudoSpikeDerivative(const ops::QPseudoSpike& f)
+      : minus_alpha(all(f.minus_alpha)), slope(all(f.slope)) {}
 
   HWY_INLINE VF operator()(VF x) const {
     return exp_of(hn::Mul(minus_alpha, log1p_of(hn::Mul(slope, hn::Abs(x)))));
@@ -205,7 +189,7 @@ struct QPseudoSpikeDerivative {
 struct NonzeroSignLogAbsDerivative {
   VF alpha;
 
-  explicit NonzeroSignLogAbsDerivative(const NonzeroSignLogAbs& f) : alpha(hn::Set(F32(), f.alpha)) {}
+  explicit NonzeroSignLogAbsDerivative(const ops::NonzeroSignLogAbs& f) : alpha(all(f.alpha)) {}
 
   HWY_INLINE VF operator()(VF x) const { return hn::Div(alpha, fused(alpha, hn::Abs(x), one())); }
 };
@@ -215,29 +199,33 @@ struct StraightThroughDerivative {
   HWY_INLINE VF operator()(VF x) const { return nan_or(x, one()); }
 };
 
-HWY_INLINE ATanDerivative derivative_of(const ATan& f) { return ATanDerivative(f); }
-HWY_INLINE SigmoidDerivative derivative_of(const Sigmoid& f) { return SigmoidDerivative(f); }
-HWY_INLINE PiecewiseQuadraticDerivative derivative_of(const PiecewiseQuadratic& f) {
+HWY_INLINE ATanDerivative derivative_of(const ops::ATan& f) { return ATanDerivative(f); }
+HWY_INLINE SigmoidDerivative derivative_of(const ops::Sigmoid& f) { return SigmoidDerivative(f); }
+HWY_INLINE PiecewiseQuadraticDerivative derivative_of(const ops::PiecewiseQuadratic& f) {
   return PiecewiseQuadraticDerivative(f);
 }
-HWY_INLINE PiecewiseExpDerivative derivative_of(const PiecewiseExp& f) { return PiecewiseExpDerivative(f); }
-HWY_INLINE SoftSignDerivative derivative_of(const SoftSign& f) { return SoftSignDerivative(f); }
-HWY_INLINE SuperSpikeDerivative derivative_of(const SuperSpike& f) { return SuperSpikeDerivative(f); }
-HWY_INLINE ErfDerivative derivative_of(const Erf& f) { return ErfDerivative(f); }
-HWY_INLINE RectDerivative derivative_of(const Rect& f) { return RectDerivative(f); }
-HWY_INLINE PiecewiseLeakyReLUDerivative derivative_of(const PiecewiseLeakyReLU& f) {
+HWY_INLINE PiecewiseExpDerivative derivative_of(const ops::PiecewiseExp& f) {
+  return PiecewiseExpDerivative(f);
+}
+HWY_INLINE SoftSignDerivative derivative_of(const ops::SoftSign& f) { return SoftSignDerivative(f); }
+HWY_INLINE SuperSpikeDerivative derivative_of(const ops::SuperSpike& f) { return SuperSpikeDerivative(f); }
+HWY_INLINE ErfDerivative derivative_of(const ops::Erf& f) { return ErfDerivative(f); }
+HWY_INLINE RectDerivative derivative_of(const ops::Rect& f) { return RectDerivative(f); }
+HWY_INLINE PiecewiseLeakyReLUDerivative derivative_of(const ops::PiecewiseLeakyReLU& f) {
   return PiecewiseLeakyReLUDerivative(f);
 }
-HWY_INLINE LeakyKReLUDerivative derivative_of(const LeakyKReLU& f) { return LeakyKReLUDerivative(f); }
-HWY_INLINE LogTailedReLUDerivative derivative_of(const LogTailedReLU& f) {
+HWY_INLINE LeakyKReLUDerivative derivative_of(const ops::LeakyKReLU& f) { return LeakyKReLUDerivative(f); }
+HWY_INLINE LogTailedReLUDerivative derivative_of(const ops::LogTailedReLU& f) {
   return LogTailedReLUDerivative(f);
 }
-HWY_INLINE S2NNDerivative derivative_of(const S2NN& f) { return S2NNDerivative(f); }
-HWY_INLINE QPseudoSpikeDerivative derivative_of(const QPseudoSpike& f) { return QPseudoSpikeDerivative(f); }
-HWY_INLINE NonzeroSignLogAbsDerivative derivative_of(const NonzeroSignLogAbs& f) {
+HWY_INLINE S2NNDerivative derivative_of(const ops::S2NN& f) { return S2NNDerivative(f); }
+HWY_INLINE QPseudoSpikeDerivative derivative_of(const ops::QPseudoSpike& f) {
+  return QPseudoSpikeDerivative(f);
+}
+HWY_INLINE NonzeroSignLogAbsDerivative derivative_of(const ops::NonzeroSignLogAbs& f) {
   return NonzeroSignLogAbsDerivative(f);
 }
-HWY_INLINE StraightThroughDerivative derivative_of(const StraightThrough&) { return {}; }
+HWY_INLINE StraightThroughDerivative derivative_of(const ops::StraightThrough&) { return {}; }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace volley::kernels

@@ -21,10 +21,10 @@ void write_derivatives(float* g, const float* x, std::size_t count, const Deriva
   if (i < count) store_first(derivative(load_first(x + i, count - i)), g + i, count - i);
 }
 
-void surrogate_derivatives(float* g, const float* x, std::size_t count, const Surrogate& surrogate) {
+void surrogate_derivatives(float* g, const float* x, std::size_t count, const ops::Surrogate& surrogate) {
   const auto write = [&](const auto& f) {
-    if constexpr (std::is_same_v<decltype(f), const CustomSurrogate&>) {
-      f.derivative(f.context.get(), g, x, count);
+    if constexpr (std::is_same_v<decltype(f), const ops::CustomSurrogate&>) {
+      f.derivative(f.context, g, x, count);
     } else {
       write_derivatives(g, x, count, derivative_of(f));
     }
@@ -42,7 +42,7 @@ namespace kernels {
 
 HWY_EXPORT(surrogate_derivatives);
 
-void surrogate_derivatives(float* g, const float* x, std::size_t count, const Surrogate& surrogate) {
+void surrogate_derivatives(float* g, const float* x, std::size_t count, const ops::Surrogate& surrogate) {
   HWY_DYNAMIC_DISPATCH(surrogate_derivatives)(g, x, count, surrogate);
 }
 

@@ -18,6 +18,16 @@ struct Saved {
   Tensor dx;
 };
 
+/// The addresses of the random numbers of N samples.
+const std::uint32_t* addresses_of(const PassContext& context, std::size_t N, Buffer<std::uint32_t>& memory,
+                                  Executor& device) {
+  if (context.draw.first_sample == 0 && context.samples.size() >= N)
+    return put(memory, context.samples.first(N), device);
+  Scratch<std::uint32_t> addresses(N);
+  for (std::size_t n = 0; n < N; ++n) addresses[n] = context.address(n);
+  return put(memory, addresses.span(), device);
+}
+
 /// to = mask times from, of the form of x.
 Signal masked(Tensor& to, const Signal& from, const Saved& saved, Executor& device) {
   to.resize(from.stored_shape());
@@ -49,13 +59,11 @@ Signal Dropout::do_forward(const Signal& x, Tape& tape) const {
   saved.mask.resize({x.samples(), x.features()});
   const Draw& draw = tape.context().draw;
   check_range(DropoutOptions::kKind, "epoch", draw.epoch, between(0, (1 << 24) - 1));
-  Scratch<std::uint32_t> addresses(x.samples());
-  for (std::size_t n = 0; n < x.samples(); ++n) addresses[n] = tape.context().address(n);
   device.run(ops::DropoutMask{.mask = device.write(saved.mask),
                               .p = static_cast<double>(options_.p),
                               .key = philox_key(draw.seed, Purpose::dropout, draw.epoch),
                               .place = tape.place(),
-                              .addresses = put(saved.addresses, addresses.span(), device),
+                              .addresses = addresses_of(tape.context(), x.samples(), saved.addresses, device),
                               .N = x.samples(),
                               .F = x.features(),
                               .channels = x.layout() == Layout::channels_last ? x.shape()[2] : 0});

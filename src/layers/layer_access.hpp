@@ -16,6 +16,11 @@ namespace volley {
 /// What a tape keeps of the last pass of its layer, and what the container has offered for the call under
 /// way.
 struct Tape::Pass {
+  std::unique_ptr<const Device> own_device;  // where the tape was given threads alone
+
+  std::unique_ptr<void, void (*)(void*)> saved{nullptr, nullptr};  // saved<T>()
+  const char* saved_type = nullptr;
+
   std::uint64_t layer = 0;  // whose forward ended here; 0: none
   Signal given;             // x as it came
   Signal x;                 // in the form that the layer reads

@@ -102,8 +102,8 @@ std::vector<Carried> carried_by(const AnyNeuron& options) {
   return all;
 }
 
-const Surrogate& surrogate_of(const AnyNeuron& options) {
-  return std::visit([](const auto& o) -> const Surrogate& { return o.surrogate; }, options);
+ops::Surrogate surrogate_of(const AnyNeuron& options) {
+  return std::visit([](const auto& o) { return ops::lower(o.surrogate); }, options);
 }
 
 ops::NeuronParameters numbers_of(const NeuronLayer& layer, Executor& device) {
@@ -193,7 +193,7 @@ Signal NeuronLayer::do_backward(Tape& tape, const Signal& dy) {
   const ops::NeuronShape& shape = saved.shape;
   saved.carry.begin_backward(tape);
   ops::NeuronBackward op{.neuron = ops::lower(options_),
-                         .surrogate = &surrogate_of(options_),
+                         .surrogate = surrogate_of(options_),
                          .parameters = numbers_of(*this, device),
                          .shape = shape,
                          .x = operand_of(saved.x, device),

@@ -26,8 +26,8 @@ inline ops::NeuronShape shape_of(const Signal& x, const Spikes& s) {
 
 /// The values of a layer's numbers, for the operations of a device.
 ops::NeuronParameters numbers_of(const NeuronLayer& layer, Executor& device);
-/// Lives as long as the options.
-const Surrogate& surrogate_of(const AnyNeuron& options);
+/// Where it is a custom one, only for as long as the options live.
+ops::Surrogate surrogate_of(const AnyNeuron& options);
 
 /// What the neurons of `layer` did in a pass of currents x, in memory, that went on from `carry`.
 Membrane neuron_membrane(const NeuronLayer& layer, const Signal& x, const ops::NeuronShape& shape,

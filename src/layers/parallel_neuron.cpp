@@ -120,7 +120,7 @@ Signal ParallelNeuron<Options>::do_backward(Tape& tape, const Signal& dy) {
   saved.dx.resize(x.stored_shape());
   device.run(ops::PsnBackward{.of = lower(options_),
                               .matrix = device.read(saved.matrix),
-                              .surrogate = &options_.surrogate,
+                              .surrogate = ops::lower(options_.surrogate),
                               .shape = shape_of(x, saved.s),
                               .ds = values_of(dy, device),
                               .x = values_of(x, device),

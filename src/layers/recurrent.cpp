@@ -115,7 +115,7 @@ Signal Recurrent::do_backward(Tape& tape, const Signal& dy) {
   saved.dx.resize(saved.x.shape());
   saved.carry.begin_backward(tape);
   ops::RecurrentBackward op{.neuron = ops::lower(neuron_.any_options()),
-                            .surrogate = &surrogate_of(neuron_.any_options()),
+                            .surrogate = surrogate_of(neuron_.any_options()),
                             .parameters = numbers_of(neuron_, device),
                             .shape = shape_of(saved.x, saved.s),
                             .states = carried().size() - 1,

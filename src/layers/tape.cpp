@@ -26,25 +26,36 @@ std::uint32_t PassContext::address(std::size_t n) const {
   return draw.first_sample + samples[n];
 }
 
-Tape::Tape(const Device& device) : device_(&device), pass_(std::make_unique<Pass>()) {}
-Tape::Tape(ThreadPool& threads)
-    : own_device_(std::make_unique<Device>(threads)),
-      device_(own_device_.get()),
-      pass_(std::make_unique<Pass>()) {}
+Tape::Tape(const Device& device) : pass_(std::make_unique<Pass>()), device_(&device) {}
+Tape::Tape(ThreadPool& threads) : pass_(std::make_unique<Pass>()) {
+  pass_->own_device = std::make_unique<Device>(threads);
+  device_ = pass_->own_device.get();
+}
+Tape::Tape() : Tape(ThreadPool::shared()) {}
 Tape::~Tape() { drop_saved(); }
 
 void Tape::drop_saved() noexcept {
-  if (saved_ == nullptr) return;
+  if (pass_->saved == nullptr) return;
   try {
     device_->finish();
   } catch (...) {  // what an operation threw belongs to a pass that is given up
   }
-  saved_.reset();
+  pass_->saved.reset();
 }
 
 Tensor& Tape::dx_memory() { return pass_->lent_dx != nullptr ? *pass_->lent_dx : pass_->own_dx; }
 
-void Tape::refuse_saved() {
+void* Tape::saved(const char* type, void* (*make)(), void (*drop)(void*)) {
+  if (pass_->saved == nullptr || pass_->saved_type != type) {
+    drop_saved();
+    pass_->saved = {make(), drop};
+    pass_->saved_type = type;
+  }
+  return pass_->saved.get();
+}
+
+const void* Tape::saved(const char* type) const {
+  if (pass_->saved != nullptr && pass_->saved_type == type) return pass_->saved.get();
   throw ArgumentError("tape", "the layer must have kept in saved<T>() what is looked at",
                       "nothing of its type");
 }

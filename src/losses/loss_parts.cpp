@@ -6,6 +6,8 @@
 
 #include <volley/error.hpp>
 
+#include "signal/device_pictures.hpp"
+
 namespace volley {
 
 void check_labels(std::string_view kind, const Signal& y, const Targets& targets, bool per_step) {
@@ -44,13 +46,29 @@ double weight_of(const Loss& loss, const Targets& targets, std::size_t n, std::s
   return own * (sum / static_cast<double>(counted));
 }
 
+/// The labels, gathered there where the device has those of the set that the samples are from.
+const std::uint32_t* SavedTargets::labels_of(const Targets& targets, const Tape& tape) {
+  Executor& device = executor_of(tape);
+  const PassContext& context = tape.context();
+  DevicePictures* const set = context.pictures;
+  if (targets.labels.empty() || set == nullptr || !set->have_labels(context.samples, targets.labels))
+    return put(labels_, targets.labels, device);
+  labels_.resize(targets.labels.size());
+  device.run(ops::Gather{.from = set->labels(device),
+                         .numbers = put(numbers_, context.samples, device),
+                         .N = labels_.size(),
+                         .to = device.write(labels_)});
+  return device.read(labels_);
+}
+
 ops::TargetsView SavedTargets::take(const Loss& loss, const Targets& targets, std::size_t samples,
-                                    Executor& device) {
+                                    const Tape& tape) {
+  Executor& device = executor_of(tape);
   const bool weighs = !loss.class_weights().empty() || !targets.weights.empty();
   weights_.resize(weighs ? samples : 0);
   double* const weights = weights_.data();
   for (std::size_t n = 0; n < weights_.size(); ++n) weights[n] = weight_of(loss, targets, n, samples);
-  view_ = {.labels = put(labels_, targets.labels, device),
+  view_ = {.labels = labels_of(targets, tape),
            .values = targets.values.size() == 0 ? nullptr : device.read(targets.values),
            .of_steps = targets.values.shape().rank() == 3 || targets.labels.size() > samples,
            .lengths = put(lengths_, targets.lengths, device),

@@ -23,11 +23,13 @@ double weight_of(const Loss& loss, const Targets& targets, std::size_t n, std::s
 class SavedTargets {
  public:
   /// Those of a forward; `targets.values` must live, unchanged, until its backward is done.
-  ops::TargetsView take(const Loss& loss, const Targets& targets, std::size_t samples, Executor& device);
+  ops::TargetsView take(const Loss& loss, const Targets& targets, std::size_t samples, const Tape& tape);
   const ops::TargetsView& view() const { return view_; }
 
  private:
-  Buffer<std::uint32_t> labels_, lengths_;
+  const std::uint32_t* labels_of(const Targets& targets, const Tape& tape);
+
+  Buffer<std::uint32_t> labels_, lengths_, numbers_;
   Buffer<double> weights_;
   ops::TargetsView view_;
 };

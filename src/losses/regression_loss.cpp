@@ -61,7 +61,7 @@ struct RegressionLoss::Lowered {
 double RegressionLoss::do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
   Executor& device = executor_of(tape);
   SavedLosses& saved = tape.saved<SavedLosses>();
-  const ops::TargetsView view = saved.targets.take(*this, targets, y.samples(), device);
+  const ops::TargetsView view = saved.targets.take(*this, targets, y.samples(), tape);
   device.run(ops::ReadScores{.y = view_of(y, device),
                              .lengths = view.lengths,
                              .over = Lowered::over(readout_),

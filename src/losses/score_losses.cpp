@@ -44,7 +44,7 @@ double ScoreLoss::do_forward(const Signal& y, const Targets& targets, Tensor& sc
   }
   Executor& device = executor_of(tape);
   SavedScores& saved = tape.saved<SavedScores>();
-  const ops::TargetsView view = saved.targets.take(*this, targets, y.samples(), device);
+  const ops::TargetsView view = saved.targets.take(*this, targets, y.samples(), tape);
   device.run(ops::ReadScores{.y = view_of(y, device),
                              .lengths = view.lengths,
                              .over = Comparison::lowered(over_),

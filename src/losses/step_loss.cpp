@@ -38,7 +38,7 @@ double StepCrossEntropy::do_forward(const Signal& y, const Targets& targets, Ten
                             .N = y.samples(),
                             .T = y.steps(),
                             .K = y.features(),
-                            .targets = saved.of_samples.targets.take(*this, targets, y.samples(), device),
+                            .targets = saved.of_samples.targets.take(*this, targets, y.samples(), tape),
                             .class_weights = put(saved.class_weights, class_weights(), device),
                             .smoothing = options_.label_smoothing,
                             .losses = saved.of_samples.write_losses(y.samples(), device)});
@@ -75,7 +75,7 @@ double FirstSpikeLoss::do_forward(const Signal& y, const Targets& targets, Tenso
                   .N = y.samples(),
                   .T = y.steps(),
                   .K = y.features(),
-                  .targets = saved.targets.take(*this, targets, y.samples(), device),
+                  .targets = saved.targets.take(*this, targets, y.samples(), tape),
                   .scores = device.write(scores),
                   .losses = saved.write_losses(y.samples(), device)}});
   return saved.mean_of(1, device);
@@ -121,8 +121,11 @@ void FirstSpikeMse::check_targets(const Signal& y, const Targets& targets) const
 }
 
 void FirstSpikeMse::compare(const Comparison& what) const {
-  what.device.run(ops::FirstSpikeMse{
-      .at = what.at, .scale = options_.scale, .on = options_.on_step, .off = options_.off_step});
+  what.device.run(ops::FirstSpikeMse{.at = what.at,
+                                     .scale = options_.scale,
+                                     .on = options_.on_step,
+                                     .off = options_.off_step.value_or(0),
+                                     .off_at_last = !options_.off_step.has_value()});
 }
 
 }  // namespace volley

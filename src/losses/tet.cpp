@@ -24,7 +24,7 @@ Tet::Tet(const TetOptions& options) : options_(options) {
 double Tet::do_forward(const Signal& y, const Targets& targets, Tensor& scores, Tape& tape) const {
   Executor& device = executor_of(tape);
   SavedLosses& saved = tape.saved<SavedLosses>();
-  const ops::TargetsView view = saved.targets.take(*this, targets, y.samples(), device);
+  const ops::TargetsView view = saved.targets.take(*this, targets, y.samples(), tape);
   device.run(ops::ReadScores{.y = view_of(y, device),
                              .lengths = view.lengths,
                              .over = ops::ReadOver::mean,

@@ -11,11 +11,11 @@ namespace volley::ops {
 /// The pictures of a batch.
 struct Pictures {
   const std::uint8_t* pixels = nullptr;    // (any number, F), of which
-  const std::uint32_t* numbers = nullptr;  // (N) are the batch
+  const std::uint32_t* numbers = nullptr;  // (N) are the batch; null: the first N
   std::size_t N = 0, F = 0;
 
   /// The pixels of the n-th.
-  const std::uint8_t* of(std::size_t n) const { return pixels + numbers[n] * F; }
+  const std::uint8_t* of(std::size_t n) const { return pixels + (numbers != nullptr ? numbers[n] : n) * F; }
 };
 
 // Encoders. Equation numbers are those of docs/math/encoders.md. Spikes in step order are row-major.

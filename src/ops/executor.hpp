@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
 
 #include <volley/buffer.hpp>
 #include <volley/device.hpp>
@@ -15,6 +18,8 @@
 #include "ops/operations.hpp"
 
 namespace volley {
+
+class KeptNumbers;
 
 /// What every kind of device implements: memory, and a function for each operation of ops/operations.hpp.
 ///
@@ -69,11 +74,33 @@ class Executor : public std::enable_shared_from_this<Executor> {
   float* write(Tensor& array) { return write(array.data_); }
   float* update(Tensor& array) { return update(array.data_); }
 
+  /// Where it has `values`, a part of some that a KeptNumbers keeps; null: nowhere.
+  const std::uint32_t* find(std::span<const std::uint32_t> values);
+
   std::uint64_t copied_bytes() const { return copied_bytes_; }
 
  private:
+  friend class KeptNumbers;
+  std::mutex keeping_;
+  std::vector<const KeptNumbers*> kept_;
   friend struct detail::Mirror;
   std::atomic<std::uint64_t> copied_bytes_{0};
+};
+
+/// Numbers of the host that a device with its own memory has too, as long as this lives: they do not change,
+/// and parts of them are not copied.
+class KeptNumbers {
+ public:
+  KeptNumbers(std::span<const std::uint32_t> values, Executor& device);
+  ~KeptNumbers();
+  KeptNumbers(const KeptNumbers&) = delete;
+  KeptNumbers& operator=(const KeptNumbers&) = delete;
+
+ private:
+  friend class Executor;
+  std::span<const std::uint32_t> values_;
+  Executor& device_;
+  Buffer<std::uint32_t> there_;
 };
 
 /// The private side of a Device.

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "ops/views.hpp"
@@ -130,12 +129,20 @@ struct FirstSpikeCrossEntropy {
   float smoothing;
 };
 
-/// The target is `on` for the label and `off`, or else the sample's last step, for the others; or the value,
-/// where the targets have no labels.
+/// The target is `on` for the label, and `off` or the sample's last step for the others; or the value, where
+/// the targets have no labels.
 struct FirstSpikeMse {
   FirstSpikes at;
-  float scale, on;
-  std::optional<float> off;
+  float scale, on, off;
+  bool off_at_last;
+};
+
+/// to[n] = from[numbers[n]]: the labels of the samples of a batch.
+struct Gather {
+  const std::uint32_t* from;
+  const std::uint32_t* numbers;  // (N)
+  std::size_t N;
+  std::uint32_t* to;
 };
 
 // Parts of a signal.
@@ -175,5 +182,6 @@ struct PutOutputs {
   X(Regression)                           \
   X(FirstSpikeCrossEntropy)               \
   X(FirstSpikeMse)                        \
+  X(Gather)                               \
   X(PickOutputs)                          \
   X(PutOutputs)

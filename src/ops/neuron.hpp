@@ -4,9 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <volley/surrogate.hpp>
-
 #include "ops/neurons.hpp"
+#include "ops/surrogates.hpp"
 #include "ops/views.hpp"
 #include "ops/workspace.hpp"
 
@@ -71,7 +70,7 @@ struct NeuronForward {
 /// carry.before.
 struct NeuronBackward {
   Neuron neuron;
-  const Surrogate* surrogate;  // of the layer, which lives until the operation is done
+  Surrogate surrogate;
   NeuronParameters parameters;
   NeuronShape shape;
   Values x, ds;
@@ -118,7 +117,7 @@ struct RecurrentForward {
 /// Adds to dweight, and writes dx; gradients.dx is not looked at.
 struct RecurrentBackward {
   Neuron neuron;
-  const Surrogate* surrogate;
+  Surrogate surrogate;
   NeuronParameters parameters;
   NeuronShape shape;
   std::size_t states;
@@ -198,7 +197,7 @@ struct PsnForward {
 struct PsnBackward {
   PsnWeights of;
   const float* matrix;
-  const Surrogate* surrogate;
+  Surrogate surrogate;
   NeuronShape shape;
   const float *ds, *x;
   float* dx;

@@ -5,14 +5,14 @@
 #include <limits>
 
 namespace volley::ops {
-namespace {
 
-/// A constant that is computed in double; one beyond the largest float counts as that, so that 0 times it is
-/// 0.
 float number(double value) {
   const double most = static_cast<double>(std::numeric_limits<float>::max());
   return static_cast<float>(std::clamp(value, -most, most));
 }
+
+namespace {
+
 float inverse(float tau) { return number(1 / static_cast<double>(tau)); }
 /// 1 - 1 / tau: near tau = 1 a difference of floats would have no digits.
 float kept(float tau) { return number(1 - 1 / static_cast<double>(tau)); }

@@ -89,6 +89,10 @@ struct CUBALIF {
   float c_decay, v_decay;
 };
 
+/// A constant that is computed in double; one beyond the largest float counts as that, so that 0 times it is
+/// 0.
+float number(double value);
+
 /// The numbers of some options.
 LIF lower(const IFOptions& o);
 LIF lower(const LIFOptions& o);

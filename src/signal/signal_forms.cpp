@@ -50,10 +50,6 @@ Signal in_form(const Signal& x, const Form& form, SignalMemory& memory, Executor
   return converted(x, layout, steps, memory.values, device);
 }
 
-Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, Executor& device) {
-  return in_form(x, {.values = Form::Values::any, .layout = layout, .constant = true}, memory, device);
-}
-
 Signal in_form_of(const Signal& x, const Signal& dy, SignalMemory& memory, Executor& device) {
   if (dy.layout() == x.layout() && dy.stored_steps() == x.stored_steps()) return dy;
   if (dy.stored_steps() < x.stored_steps()) {

@@ -16,9 +16,6 @@ namespace volley {
 Signal in_form(const Signal& x, const Form& form, SignalMemory& memory, Executor& device,
                bool by_sample = false);
 
-/// x in memory and in `layout`; spikes stay spikes.
-Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, Executor& device);
-
 /// The gradient dy in the layout and the stored steps of x: the steps are added up where x stores one. Throws
 /// ShapeError where dy stores one step and x all.
 Signal in_form_of(const Signal& x, const Signal& dy, SignalMemory& memory, Executor& device);

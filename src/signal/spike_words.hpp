@@ -47,21 +47,6 @@ struct SpikeWords {
   static const std::uint64_t* steps(const Spikes& spikes, std::size_t sample) {
     return spikes.words_.data() + sample * spikes.steps() * spikes.row_words_;
   }
-  static std::uint64_t* trains(Spikes& spikes, std::size_t sample) {
-    return spikes.words_.data() + sample * spikes.features_ * spikes.row_words_;
-  }
-  static const std::uint64_t* trains(const Spikes& spikes, std::size_t sample) {
-    return spikes.words_.data() + sample * spikes.features_ * spikes.row_words_;
-  }
-  static std::uint32_t* active(Spikes& spikes, std::size_t sample) {
-    return spikes.active_.data() + sample * spikes.features_;
-  }
-  static std::span<const std::uint32_t> active(const Spikes& spikes, std::size_t sample) {
-    return {spikes.active_.data() + sample * spikes.features_, spikes.active_count_[sample]};
-  }
-  static std::uint32_t& active_count(Spikes& spikes, std::size_t sample) {
-    return spikes.active_count_[sample];
-  }
 
   /// As an operation reads them, and as the host's code does.
   static ops::SpikesView view(const Spikes& spikes, Executor& device) {

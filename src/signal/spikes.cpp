@@ -12,7 +12,6 @@
 #include <volley/error.hpp>
 
 #include "cpu/spikes.hpp"
-#include "kernels/bits.hpp"
 #include "kernels/reduce.hpp"
 #include "signal/spike_words.hpp"
 
@@ -158,29 +157,11 @@ Spikes Spikes::from_bytes(const Shape& shape, std::span<const std::uint8_t> byte
   return spikes;
 }
 
-template <class Body>
-void Spikes::for_each_fired(std::size_t sample, std::size_t step, const Body& body) const {
-  const std::size_t position_words = row_words_ / positions_;
-  const std::uint64_t* words = SpikeWords::steps(*this, sample) + step * row_words_;
-  for (std::size_t p = 0; p < positions_; ++p, words += position_words) {
-    kernels::for_each_bit_from(words, 0, position_words * 64,
-                               [&](std::size_t channel) { body(channel * positions_ + p); });
-  }
-}
-
 bool Spikes::fired(std::size_t sample, std::size_t step, std::size_t feature) const {
   check_index("sample", sample, samples());
   check_index("step", step, steps());
   check_index("feature", feature, features_);
-  if (order_ == Order::step) {
-    const std::size_t bit = feature % positions_ * (row_words_ / positions_ * 64) + feature / positions_;
-    return SpikeWords::steps(*this, sample)[step * row_words_ + bit / 64] >> bit % 64 & 1;
-  }
-  const auto list = SpikeWords::active(*this, sample);
-  const auto at = std::ranges::lower_bound(list, feature);
-  if (at == list.end() || *at != feature) return false;
-  const std::size_t row = static_cast<std::size_t>(at - list.begin());
-  return SpikeWords::trains(*this, sample)[row * row_words_ + step / 64] >> step % 64 & 1;
+  return cpu::fired(SpikeWords::view(*this), sample, step, feature);
 }
 
 std::size_t Spikes::count(std::size_t sample, std::size_t feature) const {
@@ -193,11 +174,10 @@ std::size_t Spikes::count(std::size_t sample, std::size_t feature) const {
 
 std::size_t Spikes::count() const {
   if (order_ == Order::step) return kernels::count_bits(words_.data(), words_.size());
+  const ops::SpikesView trains = SpikeWords::view(*this);
   std::size_t count = 0;
-  for (std::size_t n = 0; n < samples(); ++n) {
-    count +=
-        kernels::count_bits(SpikeWords::trains(*this, n), SpikeWords::active(*this, n).size() * row_words_);
-  }
+  for (std::size_t n = 0; n < samples(); ++n)
+    count += kernels::count_bits(trains.sample(n), trains.active_count[n] * row_words_);
   return count;
 }
 
@@ -218,20 +198,11 @@ void Spikes::count_by_feature(std::size_t sample, std::span<std::uint32_t> count
 void Spikes::to_bytes(std::span<std::uint8_t> bytes) const {
   check_size("bytes", bytes.size(), shape_.size());
   std::ranges::fill(bytes, std::uint8_t{0});
+  const ops::SpikesView spikes = SpikeWords::view(*this);
   for (std::size_t n = 0; n < samples(); ++n) {
     std::uint8_t* of = bytes.data() + n * steps() * features_;
-    if (order_ == Order::step) {
-      for (std::size_t t = 0; t < steps(); ++t) {
-        for_each_fired(n, t, [&](std::size_t feature) { of[t * features_ + feature] = 1; });
-      }
-      continue;
-    }
-    const std::uint64_t* row = SpikeWords::trains(*this, n);
-    for (const std::uint32_t feature : SpikeWords::active(*this, n)) {
-      kernels::for_each_bit_from(row, 0, row_words_ * 64,
-                                 [&](std::size_t t) { of[t * features_ + feature] = 1; });
-      row += row_words_;
-    }
+    cpu::for_each_spike(spikes, n, steps(),
+                        [&](std::size_t t, std::size_t feature) { of[t * features_ + feature] = 1; });
   }
 }
 

@@ -18,10 +18,13 @@ namespace volley {
 
 inline Executor& executor_of(const Tape& tape) { return DeviceAccess::executor(tape.device()); }
 
-/// `values` where the device reads them; null where there are none. They are then in `memory`: what is there
-/// already is not copied again.
+/// `values` where the device reads them; null where there are none. Unless it keeps them, they are then in
+/// `memory`: what is there already is not copied again.
 template <class T>
 const T* put(Buffer<T>& memory, std::type_identity_t<std::span<const T>> values, Executor& device) {
+  if constexpr (std::is_same_v<T, std::uint32_t>) {
+    if (const T* kept = device.find(values); kept != nullptr) return kept;
+  }
   if (!std::ranges::equal(std::as_const(memory).span(), values)) {
     memory.resize(values.size());
     std::ranges::copy(values, memory.data());

@@ -245,15 +245,13 @@ NameMap names_by_order(const std::vector<NamedTensor>& tensors, const NamedTenso
   return names_by_order(tensors, names);
 }
 
-void save_state_dict(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors) {
+void save_state_dict(const std::string& path, const std::vector<NamedTensor>& tensors) {
   check_not_null("save_state_dict", tensors);
   std::vector<SafetensorsEntry> entries;
   for (const auto& [name, tensor] : tensors) entries.push_back({name, tensor});
   write_safetensors(path, entries, {});
 }
 
-NamedTensors read_state_dict(const std::filesystem::path& path) {
-  return std::move(read_safetensors(path).tensors);
-}
+NamedTensors read_state_dict(const std::string& path) { return std::move(read_safetensors(path).tensors); }
 
 }  // namespace volley

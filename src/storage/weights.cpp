@@ -82,7 +82,7 @@ void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
   }
 }
 
-void save_network(const std::filesystem::path& path, const std::vector<LayerRecipe>& layers,
+void save_network(const std::string& path, const std::vector<LayerRecipe>& layers,
                   const std::vector<NamedTensor>& state) {
   if (layers.empty()) throw ArgumentError("save_network", "network must have at least one layer, got none");
   check_not_null("save_network", state);
@@ -95,14 +95,14 @@ void save_network(const std::filesystem::path& path, const std::vector<LayerReci
                      {"network", network_toml(layers)}});
 }
 
-void save_network(const std::filesystem::path& path, Sequential& net) {
+void save_network(const std::string& path, Sequential& net) {
   save_network(path, recipes_of(net), net.named_tensors());
 }
 
-SavedNetwork read_network(const std::filesystem::path& path) {
+SavedNetwork read_network(const std::string& path) {
   SafetensorsFile file = read_safetensors(path);
   SavedNetwork saved;
-  saved.layers = parse_recipe(layers_toml(path, file), path.string()).network;
+  saved.layers = parse_recipe(layers_toml(path, file), path).network;
   for (auto& [name, tensor] : file.tensors) {
     if (!name.starts_with(kCheckpointOptimizer)) saved.tensors.emplace(name, std::move(tensor));
   }
@@ -110,10 +110,10 @@ SavedNetwork read_network(const std::filesystem::path& path) {
   return saved;
 }
 
-Sequential load_network(const std::filesystem::path& path) {
+Sequential load_network(const std::string& path) {
   const SavedNetwork saved = read_network(path);
   Sequential net = make_network(saved.layers);
-  set_tensors(net.named_tensors(), saved.tensors, path.string());
+  set_tensors(net.named_tensors(), saved.tensors, path);
   return net;
 }
 

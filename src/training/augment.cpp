@@ -72,14 +72,14 @@ void Augment::apply(Dataset& out, const Dataset& data, std::span<const std::uint
   cpu::run(threads, op);
 }
 
-void augment_on_device(const Augment& augment, Dataset& out, DevicePixels& pixels, const Dataset& data,
-                       std::span<const std::uint32_t> samples, DevicePixels* known, const Draw& draw,
+void augment_on_device(const Augment& augment, Dataset& out, DevicePictures& there, const Dataset& data,
+                       std::span<const std::uint32_t> samples, DevicePictures* known, const Draw& draw,
                        PicturesMemory& memory, Executor& device) {
   begin(augment, out, data, samples, draw);
   ops::Augment op = operation_of(augment, data.shape, draw);
   op.pictures = pictures_of(data, samples, known, memory, device);
   op.addresses = addresses_of(op.pictures, samples, draw, memory, device);
-  op.out = pixels.write(out, device);
+  op.out = there.write(out, device);
   device.run(op);
 }
 

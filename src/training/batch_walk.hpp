@@ -27,7 +27,7 @@ struct WalkMemory {
     Samples read;                       // what the source gave
     Dataset pictures, augmented;        // those of the batch, where they are read, and changed
     std::vector<std::uint32_t> places;  // 0, 1, 2, ...: their indices
-    DevicePixels augmented_pixels;
+    DevicePictures augmented_there;
     PicturesMemory to_augment;
   };
 
@@ -42,7 +42,8 @@ struct Batch {
   std::span<const std::uint32_t> samples;  // the indices in the whole set, which address its random numbers
   const Dataset* data = nullptr;           // where its pictures are, if it has any
   std::span<const std::uint32_t> places;   // their indices in `data`
-  DevicePixels* pixels = nullptr;          // of `data`, if a device with its own memory has them
+  DevicePictures* pictures = nullptr;      // `data`, if a device with its own memory has it
+  DevicePictures* set = nullptr;           // the same of the whole set
   const Targets* targets = nullptr;
   Signal x;
 };
@@ -56,7 +57,7 @@ struct WalkPlan {
   Draw draw;
   const Encoder& encoder;
   const Augment* augment = nullptr;  // null: pictures as they are
-  DevicePixels* pixels = nullptr;    // of the source's pictures, for a device with its own memory
+  DevicePictures* set = nullptr;     // the source's pictures, for a device with its own memory
   bool host_pixels = true;           // whether the host reads the pixels of a batch, and not operations alone
   bool ahead = true;                 // whether the next batches are read and encoded while one is in work
 };
@@ -67,7 +68,10 @@ struct WalkPlan {
 class BatchWalk {
  public:
   BatchWalk(const WalkPlan& plan, WalkMemory& memory)
-      : plan_(plan), memory_(memory), pictures_(plan.source.pictures()) {
+      : plan_(plan),
+        memory_(memory),
+        order_(plan.order, DeviceAccess::executor(memory.slots[0].tape.device())),
+        pictures_(plan.source.pictures()) {
     if (plan.ahead) {
       read_next();
       begin();
@@ -150,7 +154,7 @@ class BatchWalk {
 
   Signal encode_pictures(WalkMemory::Slot& slot) {
     Draw draw = plan_.draw;
-    next_.pixels = plan_.pixels;
+    next_.pictures = next_.set = plan_.set;
     if (pictures_ == nullptr) {
       slot.pictures.name = plan_.source.info().name;
       slot.pictures.shape = plan_.source.info().shape;
@@ -163,27 +167,28 @@ class BatchWalk {
       plan_.augment->apply(slot.augmented, *next_.data, next_.places, draw, threads());
       show(slot.augmented, nullptr, slot, draw);
     } else if (plan_.augment != nullptr) {
-      augment_on_device(*plan_.augment, slot.augmented, slot.augmented_pixels, *next_.data, next_.places,
-                        next_.pixels, draw, slot.to_augment, device);
-      show(slot.augmented, &slot.augmented_pixels, slot, draw);
+      augment_on_device(*plan_.augment, slot.augmented, slot.augmented_there, *next_.data, next_.places,
+                        next_.pictures, draw, slot.to_augment, device);
+      show(slot.augmented, &slot.augmented_there, slot, draw);
     }
-    slot.tape.set_context({.draw = {}, .samples = {}, .pixels = next_.pixels});
+    slot.tape.set_context({.draw = {}, .samples = {}, .pictures = next_.pictures});
     return plan_.ahead ? plan_.encoder.encode_ahead(*next_.data, next_.places, plan_.steps, draw, slot.tape)
                        : plan_.encoder.encode(*next_.data, next_.places, plan_.steps, draw, slot.tape);
   }
 
   /// The pictures of next_ are those of `data`, which has these alone; their random numbers stay theirs.
-  void show(const Dataset& data, DevicePixels* pixels, WalkMemory::Slot& slot, Draw& draw) {
+  void show(const Dataset& data, DevicePictures* pictures, WalkMemory::Slot& slot, Draw& draw) {
     slot.places.resize(next_.samples.size());
     std::iota(slot.places.begin(), slot.places.end(), 0u);
     draw.known_as = next_.samples;
     next_.data = &data;
-    next_.pixels = pixels;
+    next_.pictures = pictures;
     next_.places = slot.places;
   }
 
   WalkPlan plan_;  // its order: what no batch has taken yet
   WalkMemory& memory_;
+  KeptNumbers order_;        // the batches are parts of it
   const Dataset* pictures_;  // where all samples are pictures in memory
   std::size_t turn_ = 0;
   std::future<void> reading_;

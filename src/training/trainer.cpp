@@ -78,23 +78,23 @@ struct Trainer::Pass {
   bool weighted = false;
   Hits hits;
   Dataset no_pictures;
-  std::array<DevicePixels, 3> pixels;  // of the sets of a fit
-  DevicePixels other_pixels;           // of another set that is evaluated
+  std::array<DevicePictures, 3> sets;  // of a fit
+  DevicePictures other_set;            // another that is evaluated
 
-  /// Those that the device has or will have of a source's pictures; null where it reads the host's.
-  DevicePixels* pixels_of(const Source& source) {
+  /// A source's pictures as the device has them or will; null where it reads the host's.
+  DevicePictures* set_of(const Source& source) {
     const Dataset* pictures = source.pictures();
     if (pictures == nullptr || DeviceAccess::executor(device).is_host()) return nullptr;
-    for (DevicePixels& known : pixels) {
+    for (DevicePictures& known : sets) {
       if (known.are_of(*pictures)) return &known;
     }
-    other_pixels.keep(pictures);
-    return &other_pixels;
+    other_set.keep(pictures);
+    return &other_set;
   }
-  /// Keeps those of the sets of a fit, which do not change until its end; nulls: of none.
-  void keep_pixels(std::array<const Source*, 3> sources) {
+  /// Keeps the sets of a fit, which do not change until its end; nulls: none.
+  void keep_sets(std::array<const Source*, 3> sources) {
     for (std::size_t i = 0; i < sources.size(); ++i)
-      pixels[i].keep(sources[i] != nullptr ? sources[i]->pictures() : nullptr);
+      sets[i].keep(sources[i] != nullptr ? sources[i]->pictures() : nullptr);
   }
 
   /// Runs the network on a batch: fills scores, loss, weight and hits.
@@ -105,7 +105,8 @@ struct Trainer::Pass {
                       .draw = draw,
                       .samples = batch.samples,
                       .lengths = targets.lengths,
-                      .pixels = batch.pixels});
+                      .pictures = batch.pictures});
+    loss_tape.set_context({.draw = {}, .samples = batch.samples, .pictures = batch.set});
     const Signal y = net.forward(batch.x, tape);
     loss = loss_function.forward(y, targets, scores, loss_tape);
     weight = loss_function.total_weight(targets, batch.samples.size());
@@ -161,7 +162,7 @@ void Trainer::set_position(const TrainerPosition& position) {
 /// Looks at the network as it is now, which may be another than at the fit before.
 void Trainer::begin_fit(const Sets& data) {
   Pass& pass = *pass_;
-  pass.keep_pixels({&data.train, data.test, data.validation});
+  pass.keep_sets({&data.train, data.test, data.validation});
   parts_.rule->check(net_, *parts_.loss);
   pass.parameters = net_.parameters();
   pass.buffers = net_.buffers();
@@ -185,7 +186,7 @@ BatchWalk Trainer::walk(const Source& train, std::span<const std::uint32_t> orde
            .draw = draw,
            .encoder = *parts_.encoder,
            .augment = parts_.augment.active() ? &parts_.augment : nullptr,
-           .pixels = pass_->pixels_of(train),
+           .set = pass_->set_of(train),
            .host_pixels = parts_.encoder->reads_pixels() || parts_.rule->reads_pixels()},
           pass_->walk};
 }
@@ -226,7 +227,7 @@ Evaluation Trainer::evaluate(const Source& data, std::size_t epoch, Recorder* re
     throw ArgumentError("trainer", "evaluate must not be called within a step or another evaluation");
   }
   check_range("trainer", "epoch", static_cast<double>(epoch), between(0, kMaxEpoch));
-  if (stage_ == Stage::idle) pass_->keep_pixels({});  // the sets of the last fit may have changed
+  if (stage_ == Stage::idle) pass_->keep_sets({});  // the sets of the last fit may have changed
   const StageGuard guard(stage_, Stage::working);
   check_data(data);
   const Draw draw{options_.seed, static_cast<std::uint32_t>(epoch), purpose};
@@ -261,7 +262,7 @@ Evaluation Trainer::run_evaluation(const Source& data, const Draw& draw, Recorde
                   .steps = options_.steps,
                   .draw = draw,
                   .encoder = *parts_.encoder,
-                  .pixels = pass.pixels_of(data),
+                  .set = pass.set_of(data),
                   .ahead = ahead},
                  memory);
   for (std::size_t b = 0; walk.next(); ++b) {

@@ -1,4 +1,5 @@
 #include <volley/dataset.hpp>
+#include <volley/known_sets.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <volley/known_sets.hpp>
 #include <volley/process.hpp>
 
 #include "data/archive_bytes.hpp"

@@ -2,6 +2,7 @@
 
 #include <volley/dataset.hpp>
 #include <volley/image.hpp>
+#include <volley/known_sets.hpp>
 
 #include "data/toy_set.hpp"
 #include "support/error_text.hpp"

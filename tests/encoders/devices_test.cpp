@@ -103,9 +103,9 @@ TEST_P(EncodersOnDevices, ReadPicturesThatTheDeviceHas) {
   const test::UseDeferredDevices use;
   const Device device("cpu", 1);
   Tape tape(device);
-  DevicePixels pixels;
+  DevicePictures pixels;
   pixels.keep(&data);
-  tape.set_context({.draw = {}, .samples = {}, .pixels = &pixels});
+  tape.set_context({.draw = {}, .samples = {}, .pictures = &pixels});
   encoder->encode(data, samples, kSteps, {}, tape);
   const std::uint64_t first = device.copied_bytes();
   EXPECT_GE(first, data.pixels.size() + samples.size() * sizeof(std::uint32_t));

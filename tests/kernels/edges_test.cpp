@@ -234,8 +234,8 @@ TEST(LIFEdges, EverySizeFromNothingOn) {
         Buffer<float> scratch(kernels::neuron_scratch_size(T));
         const kernels::NeuronShape shape{N, T, 1, F, words};
         kernels::neuron_forward(s.data(), x.data(), ops::lower(neuron), {}, shape);
-        kernels::neuron_backward({dx.data()}, x.data(), x.data(), ops::lower(neuron), neuron.surrogate, {},
-                                 shape, scratch.data());
+        kernels::neuron_backward({dx.data()}, x.data(), x.data(), ops::lower(neuron),
+                                 ops::lower(neuron.surrogate), {}, shape, scratch.data());
         const std::vector<std::uint64_t> spikes = s.values();
         for (std::size_t i = 0; i < N * T * words; ++i) {
           const std::size_t used = std::min<std::size_t>(64, F - i % words * 64);

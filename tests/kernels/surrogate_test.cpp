@@ -19,7 +19,7 @@ namespace {
 
 std::vector<float> derivatives(const std::vector<float>& x, const Surrogate& f) {
   std::vector<float> g(x.size());
-  kernels::surrogate_derivatives(g.data(), x.data(), x.size(), f);
+  kernels::surrogate_derivatives(g.data(), x.data(), x.size(), ops::lower(f));
   return g;
 }
 
@@ -101,7 +101,7 @@ TEST(SurrogateKernel, EverySizeIsWrittenAndNoMore) {
     for (const std::size_t count : test::kEdgeSizes) {
       const std::vector<float> x = test::Random(4).values<float>(count, -2, 2);
       std::vector<float> g(count + 1, -7.0f);
-      kernels::surrogate_derivatives(g.data(), x.data(), count, SoftSign{});
+      kernels::surrogate_derivatives(g.data(), x.data(), count, ops::lower(SoftSign{}));
       for (std::size_t i = 0; i < count; ++i) EXPECT_GT(g[i], 0.0f);
       EXPECT_EQ(g[count], -7.0f);
     }

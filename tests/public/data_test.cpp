@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include <volley/known_sets.hpp>
+
 #include "support.hpp"
 
 namespace volley::test {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include <volley/dataset.hpp>
+#include <volley/known_sets.hpp>
 
 namespace volley::test {
 

@@ -51,8 +51,8 @@ Result run_kernel(const Options& o, const std::vector<float>& x, const std::vect
   }
   Buffer<float> scratch(kernels::neuron_scratch_size(p.T, o.refractory));
   kernels::neuron_forward(r.words.data(), x.data(), ops::lower(o), parameters, shape);
-  kernels::neuron_backward(gradients, ds.data(), x.data(), ops::lower(o), o.surrogate, parameters, shape,
-                           scratch.data());
+  kernels::neuron_backward(gradients, ds.data(), x.data(), ops::lower(o), ops::lower(o.surrogate), parameters,
+                           shape, scratch.data());
   for (std::size_t row = 0; row < p.N * p.T * p.P; ++row) {
     for (std::size_t f = 0; f < p.F; ++f) {
       r.s.push_back(static_cast<float>(r.words[row * shape.row_words + f / 64] >> f % 64 & 1));

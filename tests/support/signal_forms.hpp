@@ -13,9 +13,9 @@ inline Signal in_form(const Signal& x, const Form& form, SignalMemory& memory, T
   cpu::CpuExecutor host(threads);
   return in_form(x, form, memory, host);
 }
+/// x in memory and in `layout`; spikes stay spikes.
 inline Signal in_layout(const Signal& x, Layout layout, SignalMemory& memory, ThreadPool& threads) {
-  cpu::CpuExecutor host(threads);
-  return in_layout(x, layout, memory, host);
+  return in_form(x, {.values = Form::Values::any, .layout = layout, .constant = true}, memory, threads);
 }
 inline Signal in_form_of(const Signal& x, const Signal& dy, SignalMemory& memory, ThreadPool& threads) {
   cpu::CpuExecutor host(threads);
