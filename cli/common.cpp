@@ -35,10 +35,12 @@ std::string network_text(const Recipe& recipe) {
   for (const LayerRecipe& layer : recipe.network) {
     if (!text.empty()) text += ", ";
     text += std::visit([](const auto& options) { return options.kKind; }, layer);
+    if (!layer.node.name.empty()) text += " " + layer.node.name;
     if (const auto* linear = std::get_if<LinearRecipe>(&layer))
       text += fmt::format(" {}-{}", linear->in, linear->out);
     if (const auto* conv = std::get_if<volley::Conv2dOptions>(&layer))
       text += fmt::format(" {}-{}", conv->in_channels, conv->out_channels);
+    if (!layer.node.inputs.empty()) text += fmt::format(" ({})", fmt::join(layer.node.inputs, ", "));
   }
   return text;
 }

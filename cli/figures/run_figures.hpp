@@ -50,6 +50,7 @@ Figure sparsity_figure(const FigureSource& source);
 // The network and its data.
 Figure samples_figure(const FigureSource& source);
 Figure weights_figure(const FigureSource& source);
+Figure network_figure(const FigureSource& source);
 Figure rates_figure(const FigureSource& source);
 Figure confusion_figure(const FigureSource& source);
 // One picture's way through it.

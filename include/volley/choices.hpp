@@ -31,7 +31,9 @@ constexpr std::array<std::string_view, 2> choices(PopulationMode) { return {"det
 constexpr std::array<std::string_view, 2> choices(UpsampleMode) { return {"nearest", "bilinear"}; }
 constexpr std::array<std::string_view, 2> choices(Norm) { return {"l1", "l2"}; }
 constexpr std::array<std::string_view, 2> choices(Feedback) { return {"linear", "element_wise"}; }
-constexpr std::array<std::string_view, 3> choices(Connect) { return {"ADD", "AND", "IAND"}; }
+constexpr std::array<std::string_view, 6> choices(Connect) {
+  return {"ADD", "AND", "IAND", "CONCATENATE", "MEAN", "PRODUCT"};
+}
 
 /// The kinds that a variant of options can hold: {"atan", "sigmoid"}.
 template <class Variant>

@@ -136,7 +136,8 @@ class Layer {
 
   /// What the layer's neurons did in the last forward on `tape`, its own; none for a layer without
   /// potentials. Layers do not keep it: it is computed again, from the x of that forward and the parameters
-  /// as they are now. Throws ArgumentError for the tape of another layer.
+  /// as they are now. Throws ArgumentError for the tape of another
+  /// layer.
   std::optional<Membrane> membrane(const Tape& tape) const;
 
   /// What the layer, without its children, keeps in a State: "v". None for most.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <volley/fields.hpp>
+#include <volley/graph.hpp>
 #include <volley/layer.hpp>
 
 namespace volley {
@@ -71,6 +72,66 @@ class Unflatten final : public Layer {
   UnflattenOptions options_;
 };
 
+/// Identity has no fields.
+struct IdentityOptions {
+  static constexpr const char* kKind = "identity";
+  template <class Self, class Visit>
+  static void fields(Self&, Visit&&) {}
+};
+
+/// What comes to it, as it is. In a Graph: a place where signals are joined, or that has a name.
+class Identity final : public Layer {
+ public:
+  using Options = IdentityOptions;
+
+  explicit Identity(const IdentityOptions& = {}) {}
+  IdentityOptions options() const { return {}; }
+  std::string_view kind() const override { return IdentityOptions::kKind; }
+  Shape output_shape(const Shape& features) const override { return features; }
+
+ private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override;
+};
+
+/// Fields of Slice.
+struct SliceOptions {
+  static constexpr const char* kKind = "slice";
+
+  std::size_t first = 0;           // of the features in row-major order
+  std::vector<std::size_t> shape;  // of the output, such as {1, 28, 28}
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("first", self.first, between(0, 4294967295.0));
+    visit("shape", self.shape, between(1, 1 << 24));
+  }
+};
+
+/// Some of the features, from `first` on: (N, T, F) -> (N, T, shape...), spikes of spikes. How a Graph has
+/// several inputs: they come as one signal, one behind another, and each is a Slice of it.
+class Slice final : public Layer {
+ public:
+  using Options = SliceOptions;
+
+  /// Throws ArgumentError for a shape of no or too many dimensions.
+  explicit Slice(const SliceOptions& options);
+
+  const SliceOptions& options() const { return options_; }
+  std::string_view kind() const override { return SliceOptions::kKind; }
+  Shape output_shape(const Shape& features) const override;
+
+ private:
+  Form reads(const Shape& features) const override;
+  Signal do_forward(const Signal& x, Tape& tape) const override;
+  Signal do_backward(Tape& tape, const Signal& dy) override;
+  std::unique_ptr<Layer> do_clone() const override;
+
+  SliceOptions options_;
+};
+
 /// How weights are first drawn.
 enum class Init {
   uniform,  // U(-1/sqrt(in), 1/sqrt(in)), PyTorch's default
@@ -131,51 +192,6 @@ class Linear final : public Layer {
   LinearOptions options_;
   Parameter weight_;
   Parameter bias_;
-};
-
-/// Layers one after another. Parameters and buffers are named by place, as PyTorch names them: "1.weight". A
-/// copy has copies of the layers.
-class Sequential final : public Layer {
- public:
-  static constexpr const char* kKind = "sequential";
-
-  Sequential() = default;
-  /// Sequential net{Flatten{}, Linear{784, 10}, LIF{}};
-  template <class... Layers>
-  requires(sizeof...(Layers) > 0 && (std::is_base_of_v<Layer, std::remove_cvref_t<Layers>> && ...) &&
-           !(sizeof...(Layers) == 1 && (std::is_same_v<Sequential, std::remove_cvref_t<Layers>> &&
-                                        ...))) explicit Sequential(Layers&&... layers) {
-    (add(std::make_shared<std::remove_cvref_t<Layers>>(std::forward<Layers>(layers))), ...);
-  }
-  Sequential(const Sequential& other);
-  Sequential(Sequential&& other) noexcept;
-  Sequential& operator=(const Sequential& other);
-  Sequential& operator=(Sequential&& other) noexcept;
-
-  /// Puts a layer at the end. A caller that keeps a pointer shares the layer. Parameters that nothing has set
-  /// since their construction are drawn from seed 0 by their path. Throws ArgumentError for null, for a layer
-  /// with parameters that is here already, and for this Sequential itself.
-  void add(std::shared_ptr<Layer> layer);
-  std::size_t size() const { return layers_.size(); }
-  /// Throws ArgumentError unless i < size().
-  Layer& operator[](std::size_t i) { return *at(i); }
-  const Layer& operator[](std::size_t i) const { return *at(i); }
-  /// The i-th layer, shared.
-  const std::shared_ptr<Layer>& at(std::size_t i) const;
-
-  std::string_view kind() const override { return kKind; }
-  /// Throws ShapeError with the layer's index, kind, and the shape that it was given when a layer refuses.
-  Shape output_shape(const Shape& features) const override;
-
- private:
-  Form reads(const Shape& features) const override;
-  Signal do_forward(const Signal& x, Tape& tape) const override;
-  Signal do_backward(Tape& tape, const Signal& dy) override;
-  std::vector<NamedLayer> do_children() override;
-  std::unique_ptr<Layer> do_clone() const override;
-
-  std::vector<std::shared_ptr<Layer>> layers_;
-  std::size_t first_trainable_ = 0;  // how many layers come before the first that a training changes
 };
 
 }  // namespace volley

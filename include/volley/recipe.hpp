@@ -106,12 +106,11 @@ template <class Options>
 using NeuronOf = Neuron<Options>;
 
 /// Every class of layer that recipes know.
-using Layers =
-    JoinedLists<TypeList<Flatten, Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, MaxPool2d,
-                         AvgPool2d, AdaptiveAvgPool2d, Upsample, BatchNorm, ThresholdDependentBatchNorm,
-                         GroupNorm, LayerNorm, Unflatten, Dropout, Voting, Sequential, Residual, Recurrent>,
-                MappedList<NeuronOf, Neurons>,
-                TypeList<PSN, MaskedPSN, SlidingPSN, LI, SoftLIF, RatePenalty>>;
+using Layers = JoinedLists<
+    TypeList<Flatten, Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, MaxPool2d, AvgPool2d,
+             AdaptiveAvgPool2d, Upsample, BatchNorm, ThresholdDependentBatchNorm, GroupNorm, LayerNorm,
+             Unflatten, Identity, Slice, Dropout, Voting, Sequential, Residual, Recurrent>,
+    MappedList<NeuronOf, Neurons>, TypeList<PSN, MaskedPSN, SlidingPSN, LI, SoftLIF, RatePenalty>>;
 
 namespace detail {
 template <class L>
@@ -148,10 +147,13 @@ struct RecipeOf<Recurrent> {
 template <class L>
 using RecipeOf = typename detail::RecipeOf<L>::Type;
 
-/// Of any layer. A class of its own, so that the recipes of containers can hold others.
+/// Of any layer, and where it stands among the others. A class of its own, so that the recipes of containers
+/// can hold others.
 struct LayerRecipe : VariantOf<MappedList<RecipeOf, Layers>> {
   using Base = VariantOf<MappedList<RecipeOf, Layers>>;
   using Base::Base;
+
+  NodeOptions node{};
 };
 
 /// The layer that a recipe describes, with its weights drawn from seed 0.
@@ -192,6 +194,7 @@ using OptimizerRecipe = VariantOf<MappedList<OptionsOf, Optimizers>>;
 ///     [schedule]   kind = "constant"       and the fields of that kind
 ///     [initialization] kind = "default"    and the fields of that kind
 ///     [[network]]  kind = "flatten"        one table per layer, in order; a container's own layers follow it
+///                  name, inputs, join      where it stands in a Graph: NodeOptions
 ///     [[network.branch]]                   in tables of their own
 struct Recipe {
   std::string name = "recipe";  // letters, digits, _ and -: run folders are named by it

@@ -9,13 +9,6 @@
 
 namespace volley {
 
-/// How a residual block joins its branch b and the shortcut s around it.
-enum class Connect {
-  ADD,   // b + s
-  AND,   // b s
-  IAND,  // (1 - b) s
-};
-
 /// Fields of Residual, beside its two sides.
 struct ResidualOptions {
   static constexpr const char* kKind = "residual";
@@ -33,9 +26,9 @@ struct ResidualOptions {
 ///
 ///     y = connect(branch(x), shortcut(x))
 ///
-/// Without a shortcut it is x itself. Branch and shortcut must give the same features. AND and IAND of spikes
-/// give spikes; ADD, and whatever is real-valued, gives real values. Parameters and buffers are named
-/// "branch.0.weight", "shortcut.0.weight".
+/// Without a shortcut it is x itself. Branch and shortcut must give the same features, but for CONCATENATE.
+/// AND and IAND of spikes give spikes; ADD, and whatever is real-valued, gives real values. Parameters and
+/// buffers are named "branch.0.weight", "shortcut.0.weight". It is a Graph of its two sides.
 class Residual final : public Layer {
  public:
   using Options = ResidualOptions;
@@ -67,8 +60,11 @@ class Residual final : public Layer {
   std::unique_ptr<Layer> do_clone() const override;
 
   ResidualOptions options_;
+  void build(std::shared_ptr<Sequential> branch, std::shared_ptr<Sequential> shortcut);
+
   std::shared_ptr<Sequential> branch_;
   std::shared_ptr<Sequential> shortcut_;
+  Graph graph_;  // of these, and of where they are joined
 };
 
 }  // namespace volley

@@ -47,6 +47,8 @@ class State {
   /// The array `name` of this layer. At rest it is made, every number `start`. Throws ShapeError where it has
   /// another shape: one of another N, or of another network.
   StateTensor& at(std::string_view name, const Shape& shape, float start);
+  /// The same where there is one; null otherwise.
+  const StateTensor* find(std::string_view name) const;
 
   /// The child's part; made at its first use. Its address stays the same.
   State& child(std::size_t index);

@@ -149,22 +149,31 @@ void def_sequential_copies() {
       [](const Sequential& self) {
         nb::list layers;
         for (std::size_t i = 0; i < self.size(); ++i) layers.append(self.at(i));
+        nb::list nodes;
+        for (std::size_t i = 0; i < self.size(); ++i)
+          nodes.append(fields_of(Sequential::kKind, self.node(i)));
         nb::dict state;
         state["layers"] = layers;
+        state["nodes"] = nodes;
         return state;
       },
       [](Sequential* place, const nb::dict& state) {
         Sequential net;
+        const nb::list nodes =
+            state.contains("nodes") ? nb::list(part_of(state, Sequential::kKind, "nodes")) : nb::list();
         for (const nb::handle layer : nb::list(part_of(state, Sequential::kKind, "layers"))) {
           LayerPtr own;
           if (!nb::try_cast(layer, own)) detail::refuse_plain(Sequential::kKind, "layers", layer);
-          net.add(std::move(own));
+          const bool known = net.size() < nodes.size();
+          net.add(std::move(own),
+                  known ? fields_from<NodeOptions>(Sequential::kKind, nodes[net.size()]) : NodeOptions{});
         }
         new (place) Sequential(std::move(net));
       },
       [](Sequential* place, const Sequential& other, const nb::dict& memo) {
         Sequential net;
-        for (std::size_t i = 0; i < other.size(); ++i) net.add(copied_layer(other.at(i), memo));
+        for (std::size_t i = 0; i < other.size(); ++i)
+          net.add(copied_layer(other.at(i), memo), other.node(i));
         new (place) Sequential(std::move(net));
       });
 }

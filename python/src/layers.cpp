@@ -192,6 +192,27 @@ void bind_linear(nb::module_& m) {
       .def(nb::init<>())
       .def("__repr__", [](const Flatten&) { return "Flatten()"; });
 
+  nb::class_<Identity, Layer>(m, "Identity",
+                              "What comes to it, as it is. In a Graph: a place where signals are joined.")
+      .def(nb::init<>())
+      .def("__repr__", [](const Identity&) { return "Identity()"; });
+
+  auto slice = nb::class_<Slice, Layer>(
+      m, "Slice",
+      "Some of the features in row-major order, from `first` on, in `shape`; spikes of "
+      "spikes. How a Graph has several\ninputs: they come as one array, one behind "
+      "another.");
+  slice
+      .def(
+          "__init__",
+          [](Slice* self, std::size_t first, std::vector<std::size_t> shape) {
+            new (self) Slice({.first = first, .shape = std::move(shape)});
+          },
+          nb::arg("first"), nb::arg("shape"))
+      .def("__repr__", [](const Slice& self) { return repr_of("Slice", self.options()); });
+  option<&SliceOptions::first>(slice, "first");
+  option<&SliceOptions::shape>(slice, "shape");
+
   auto unflatten = nb::class_<Unflatten, Layer>(m, "Unflatten",
                                                 "One feature dimension into several: Unflatten(1, (C, H, W)) "
                                                 "makes (T, N, C H W) -> (T, N, C, H, W). dim "

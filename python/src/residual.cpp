@@ -9,16 +9,9 @@
 namespace volley::python {
 namespace {
 
-constexpr const char* kNames[] = {"ADD", "AND", "IAND"};
-
-Connect connect_from(const std::string& name) {
-  for (const Connect connect : {Connect::ADD, Connect::AND, Connect::IAND}) {
-    if (name == kNames[static_cast<std::size_t>(connect)]) return connect;
-  }
-  throw ArgumentError("residual", "connect must be one of 'ADD', 'AND', 'IAND'", fmt::format("'{}'", name));
+std::string_view name_of(const Residual& self) {
+  return choices(Connect{})[static_cast<std::size_t>(self.options().connect)];
 }
-
-const char* name_of(const Residual& self) { return kNames[static_cast<std::size_t>(self.options().connect)]; }
 
 }  // namespace
 
@@ -27,14 +20,17 @@ void bind_residual(nb::module_& m) {
       m, "Residual",
       "The spike-element-wise residual block of SEW-ResNet: y = connect(branch(x), shortcut(x)).\n\n"
       "branch, shortcut: Sequential; without a shortcut it is x itself. connect: \"ADD\" (b + s), \"AND\" "
-      "(b s) or\n\"IAND\" ((1 - b) s); the last two of spikes give spikes.");
+      "(b s) or\n\"IAND\" ((1 - b) s), of which the last two of spikes give spikes; \"CONCATENATE\", "
+      "\"MEAN\" or "
+      "\"PRODUCT\".");
   def_forward(block, kAnyInput, kEither);
   block
       .def(
           "__init__",
           [](Residual* self, std::shared_ptr<Sequential> branch, std::shared_ptr<Sequential> shortcut,
              const std::string& connect) {
-            new (self) Residual(std::move(branch), std::move(shortcut), {connect_from(connect)});
+            new (self) Residual(std::move(branch), std::move(shortcut),
+                                {choice_from<Connect>("residual", "connect", connect)});
           },
           nb::arg("branch"), nb::arg("shortcut").none() = nb::none(), nb::kw_only(),
           nb::arg("connect") = "ADD")

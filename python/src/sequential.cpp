@@ -5,8 +5,10 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 
+#include <volley/choices.hpp>
 #include <volley/error.hpp>
 #include <volley/initialization.hpp>
+#include <volley/text.hpp>
 
 #include "arrays.hpp"
 #include "layers.hpp"
@@ -86,12 +88,21 @@ std::vector<std::shared_ptr<Layer>> layers_of(const Sequential& net) {
   return layers;
 }
 
+/// As it is written: Sequential(...), or what each add was given.
 std::string repr(const Sequential& net) {
   std::string text;
-  for (const std::shared_ptr<Layer>& layer : layers_of(net)) {
-    text += fmt::format("{}{}", text.empty() ? "" : ", ", nb::repr(nb::cast(layer)).c_str());
+  bool chain = true;
+  for (std::size_t i = 0; i < net.size(); ++i) chain = chain && net.node(i) == NodeOptions{};
+  for (std::size_t i = 0; i < net.size(); ++i) {
+    if (!text.empty()) text += ", ";
+    if (!chain) text += net.name_of(i) + ": ";
+    text += nb::repr(nb::cast(net.at(i))).c_str();
+    if (net.node(i).inputs.empty()) continue;
+    text += " of " + quoted_list(net.node(i).inputs);
+    if (net.node(i).inputs.size() > 1)
+      text += fmt::format(" by {}", choices(Connect{})[static_cast<std::size_t>(net.node(i).join)]);
   }
-  return "Sequential(" + text + ")";
+  return (chain ? "Sequential(" : "Graph(") + text + ")";
 }
 
 std::shared_ptr<Sequential> load(const std::filesystem::path& path) {
@@ -120,11 +131,11 @@ void bind_sequential(nb::module_& m) {
       "be in "
       "it once.\nWeights are those that the layers have; initialize(seed) draws all of them, as a "
       "training "
-      "does.")
+      "does.\n\n"
+      "Graph is another word for it: layers that read each other by name, put in by add.")
       .def(
           "__init__",
           [](Sequential* self, const nb::args& layers) {
-            if (layers.size() == 0) throw ArgumentError("sequential", "needs at least one layer", "none");
             Sequential net;
             for (const nb::handle layer : layers) {
               if (!nb::isinstance<Layer>(layer)) {
@@ -137,6 +148,32 @@ void bind_sequential(nb::module_& m) {
             new (self) Sequential(std::move(net));
           },
           nb::arg("layers"), nb::sig("def __init__(self, *layers: Layer) -> None"))
+      .def(
+          "add",
+          [](Sequential& self, std::shared_ptr<Layer> layer, std::string name,
+             std::vector<std::string> inputs, const std::string& join) {
+            self.add(std::move(layer), {.name = std::move(name),
+                                        .inputs = std::move(inputs),
+                                        .join = choice_from<Connect>(Sequential::kKind, "join", join)});
+          },
+          nb::arg("layer"), nb::kw_only(), nb::arg("name") = "",
+          nb::arg("inputs") = std::vector<std::string>(), nb::arg("join") = "ADD",
+          "Puts a layer at the end.\n\nname: none is its index. inputs: what it reads, by name: layers, and "
+          "\"input\" "
+          "for x; \"lif@2\" is what lif gave two steps\nbefore, 0 before the first step, and of a layer that "
+          "comes later "
+          "it must be such an earlier step. None: the layer before.\njoin: how several are joined: \"ADD\", "
+          "\"AND\", "
+          "\"IAND\" ((1 - a) b), \"CONCATENATE\" along the first feature dimension, \"MEAN\"\nor "
+          "\"PRODUCT\".")
+      .def(
+          "names",
+          [](const Sequential& self) {
+            std::vector<std::string> names;
+            for (std::size_t i = 0; i < self.size(); ++i) names.push_back(self.name_of(i));
+            return names;
+          },
+          "The names of the layers: their indices, or what add was given.")
       .def("__len__", &Sequential::size)
       .def("__getitem__", layer_at, nb::arg("index"))
       .def(
@@ -182,6 +219,8 @@ void bind_sequential(nb::module_& m) {
           "leaves what is in one of both alone as it is.\n\n"
           "Returns the names that were passed over: the network's, and the source's. ArgumentError names "
           "the first that is\nmissing, left over or of another shape; nothing is changed then.");
+
+  m.attr("Graph") = m.attr("Sequential");
 
   m.def(
       "initialize_fluctuations",

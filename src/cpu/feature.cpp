@@ -3,7 +3,6 @@
 #include "core/philox.hpp"
 #include "core/workspace.hpp"
 #include "cpu/cpu_executor.hpp"
-#include "kernels/bits.hpp"
 #include "kernels/linear.hpp"
 
 namespace volley::cpu {
@@ -65,55 +64,6 @@ void run(ThreadPool& threads, const ops::VotingBackward& op) {
   parallel_for(threads, op.rows * op.K, kGrain, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
       for (std::size_t v = 0; v < op.V; ++v) op.dx[i * op.V + v] = op.dy[i] / static_cast<float>(op.V);
-    }
-  });
-}
-
-void run(ThreadPool& threads, const ops::Connect& op) {
-  const float *b = op.b, *s = op.s;
-  float* y = op.y;
-  parallel_for(threads, op.size, kGrain, [&](std::size_t begin, std::size_t end) {
-    switch (op.how) {
-      case ops::Connection::add:
-        for (std::size_t i = begin; i < end; ++i) y[i] = b[i] + s[i];
-        break;
-      case ops::Connection::both:
-        for (std::size_t i = begin; i < end; ++i) y[i] = b[i] * s[i];
-        break;
-      case ops::Connection::inhibit:
-        for (std::size_t i = begin; i < end; ++i) y[i] = (1 - b[i]) * s[i];
-        break;
-    }
-  });
-}
-
-void run(ThreadPool& threads, const ops::ConnectSpikes& op) {
-  const auto join = op.how == ops::Connection::both ? kernels::and_words : kernels::inhibit_words;
-  parallel_for(threads, op.words, kGrain, [&](std::size_t begin, std::size_t end) {
-    join(op.y + begin, op.b + begin, op.s + begin, end - begin);
-  });
-}
-
-void run(ThreadPool& threads, const ops::ConnectBackward& op) {
-  const float *dy = op.dy, *b = op.b, *s = op.s;
-  float *db = op.db, *ds = op.ds;
-  parallel_for(threads, op.size, kGrain, [&](std::size_t begin, std::size_t end) {
-    switch (op.how) {
-      case ops::Connection::add:
-        for (std::size_t i = begin; i < end; ++i) db[i] = ds[i] = dy[i];
-        break;
-      case ops::Connection::both:
-        for (std::size_t i = begin; i < end; ++i) {
-          db[i] = dy[i] * s[i];
-          ds[i] = dy[i] * b[i];
-        }
-        break;
-      case ops::Connection::inhibit:
-        for (std::size_t i = begin; i < end; ++i) {
-          db[i] = -dy[i] * s[i];
-          ds[i] = dy[i] * (1 - b[i]);
-        }
-        break;
     }
   });
 }

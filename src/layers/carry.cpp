@@ -38,8 +38,13 @@ void Carry::take(const Tape& tape, const Signal& x, const std::vector<Carried>& 
   for (std::size_t k = 0; k < all.size(); ++k) {
     before_[k].resize(shape_.size());
     after_[k].resize(shape_.size());
+    const bool at_rest = tape.state()->find(all[k].name) == nullptr;
     const Tensor& value = tape.state()->at(all[k].name, shape_, all[k].start).value;
-    turn(device.write(before_[k]), device.read(value), shape_, layout_, true, device);
+    if (at_rest) {  // the device can make that itself
+      device.run(ops::Fill{.values = device.write(before_[k]), .size = shape_.size(), .value = all[k].start});
+    } else {
+      turn(device.write(before_[k]), device.read(value), shape_, layout_, true, device);
+    }
   }
 }
 

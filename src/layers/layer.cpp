@@ -175,8 +175,32 @@ Signal Layer::forward(const Signal& x, Tape& tape, State* state) const {
   return y;
 }
 
+namespace {
+
+/// What the neurons of a layer did that ran step by step.
+std::optional<Membrane> membrane_of_steps(const Layer& layer, const std::vector<const Tape*>& steps) {
+  Membrane all;
+  for (std::size_t t = 0; t < steps.size(); ++t) {
+    const std::optional<Membrane> step = layer.membrane(*steps[t]);
+    if (!step.has_value()) return {};
+    for (Tensor Membrane::*part : {&Membrane::current, &Membrane::h, &Membrane::v, &Membrane::threshold}) {
+      const Tensor& from = (*step).*part;
+      if (from.size() == 0) continue;
+      const std::size_t N = from.shape()[0], F = from.size() / N;
+      Tensor& to = all.*part;
+      if (t == 0) to.resize(from.shape().from(2).after({N, steps.size()}));
+      for (std::size_t n = 0; n < N; ++n)
+        std::copy_n(from.data() + n * F, F, to.data() + (n * steps.size() + t) * F);
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
 std::optional<Membrane> Layer::membrane(const Tape& tape) const {
   const TapeAccess::Pass& pass = TapeAccess::pass(tape);
+  if (!pass.steps.empty() && tape.trace().layer == this) return membrane_of_steps(*this, pass.steps);
   check_own_tape(kind(), "membrane", pass.layer, use_.id());
   check_memory(kind(), "x", pass.given);
   return do_membrane(tape);

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdint>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <volley/error.hpp>
 #include <volley/layer.hpp>
@@ -28,7 +30,8 @@ struct Tape::Pass {
   SignalMemory x_memory, dy_memory, dx_memory;
   Tensor own_dx;
 
-  bool carried = false;  // whether the forward had a state
+  bool carried = false;            // whether the forward had a state
+  std::vector<const Tape*> steps;  // of a layer that ran step by step: the tape of each
 
   bool y_by_sample = false;   // whether do_forward may return y as a SampleSource
   bool dx_by_sample = false;  // whether do_backward may return dx so
@@ -56,10 +59,13 @@ struct TapeAccess {
   /// Whether the last forward had a state.
   static bool carried(const Tape& tape) { return tape.pass_->carried; }
   static void set_trace(Tape& tape, const Trace& trace) { tape.trace_ = trace; }
+  /// Of a layer that ran step by step, on tapes of their own.
+  static void set_steps(Tape& tape, std::vector<const Tape*> steps) { tape.pass_->steps = std::move(steps); }
   /// What the layers below have run before counts no more: another network may have had more of them.
   static void clear_traces_below(Tape& tape) {
     for (Tape& child : tape.children_) {
       child.trace_ = {};
+      child.pass_->steps.clear();
       clear_traces_below(child);
     }
   }
@@ -68,6 +74,9 @@ struct TapeAccess {
   static void offer_y_by_sample(Tape& child, bool offered) { child.pass_->y_by_sample = offered; }
   static void offer_dx_by_sample(Tape& child, bool offered) { child.pass_->dx_by_sample = offered; }
   static void lend_dx_memory(Tape& child, Tensor& memory) { child.pass_->lent_dx = &memory; }
+
+  /// Gives the tape of one step of a layer the place of the layer's own, which addresses its random numbers.
+  static void take_place(Tape& of_step, const Tape& own) { of_step.place_ = own.place_; }
 
   /// On the CPU alone: what computes values as they are read is the host's code.
   static bool y_by_sample(const Tape& tape) { return tape.pass_->y_by_sample && on_host(tape); }

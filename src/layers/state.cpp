@@ -33,6 +33,11 @@ StateTensor& State::at(std::string_view name, const Shape& shape, float start) {
   return *found;
 }
 
+const StateTensor* State::find(std::string_view name) const {
+  const auto found = std::ranges::find(tensors_, name, &StateTensor::name);
+  return found == tensors_.end() ? nullptr : &*found;
+}
+
 State& State::child(std::size_t index) {
   while (children_.size() <= index) children_.emplace_back();
   return children_[index];

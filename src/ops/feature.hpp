@@ -42,29 +42,6 @@ struct VotingBackward {
   std::size_t rows, K, V;
 };
 
-/// b + s; b s; (1 - b) s: (J1) of docs/math/residual.md
-enum class Connection { add, both, inhibit };
-struct Connect {
-  Connection how;
-  const float *b, *s;
-  float* y;
-  std::size_t size;
-};
-/// The same of words of spikes; not add.
-struct ConnectSpikes {
-  Connection how;
-  const std::uint64_t *b, *s;
-  std::uint64_t* y;
-  std::size_t words;
-};
-/// (J2)
-struct ConnectBackward {
-  Connection how;
-  const float *dy, *b, *s;
-  float *db, *ds;
-  std::size_t size;
-};
-
 /// rates (F), as the features lie in x: the mean of each over all rows that count. (G1) of
 /// docs/math/rate_penalty.md
 struct Rates {
@@ -102,9 +79,6 @@ struct RatePenaltyBackward {
   X(ApplyMask)                               \
   X(Voting)                                  \
   X(VotingBackward)                          \
-  X(Connect)                                 \
-  X(ConnectSpikes)                           \
-  X(ConnectBackward)                         \
   X(Rates)                                   \
   X(RatePenalty)                             \
   X(RatePenaltyBackward)

@@ -2,6 +2,7 @@
 
 #include "ops/encode.hpp"
 #include "ops/feature.hpp"
+#include "ops/join.hpp"
 #include "ops/linear.hpp"
 #include "ops/loss.hpp"
 #include "ops/neuron.hpp"
@@ -25,6 +26,7 @@ namespace ops {}
   VOLLEY_FOR_EACH_PICTURE_OPERATION(X) \
   VOLLEY_FOR_EACH_NORM_OPERATION(X)    \
   VOLLEY_FOR_EACH_FEATURE_OPERATION(X) \
+  VOLLEY_FOR_EACH_JOIN_OPERATION(X)    \
   VOLLEY_FOR_EACH_SIGNAL_OPERATION(X)  \
   VOLLEY_FOR_EACH_LOSS_OPERATION(X)    \
   VOLLEY_FOR_EACH_UPDATE_OPERATION(X)

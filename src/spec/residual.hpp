@@ -15,8 +15,11 @@ void connect_forward(Real* y, const Real* b, const Real* s, Connect connect, std
   for (std::size_t i = 0; i < n; ++i) {
     switch (connect) {
       case Connect::ADD: y[i] = b[i] + s[i]; break;
-      case Connect::AND: y[i] = b[i] * s[i]; break;
+      case Connect::AND:
+      case Connect::PRODUCT: y[i] = b[i] * s[i]; break;
       case Connect::IAND: y[i] = (1 - b[i]) * s[i]; break;
+      case Connect::MEAN: y[i] = (b[i] + s[i]) / 2; break;
+      case Connect::CONCATENATE: break;  // no function of elements
     }
   }
 }
@@ -32,6 +35,7 @@ void connect_backward(Real* db, Real* ds, const Real* dy, const Real* b, const R
         ds[i] = dy[i];
         break;
       case Connect::AND:
+      case Connect::PRODUCT:
         db[i] = dy[i] * s[i];
         ds[i] = dy[i] * b[i];
         break;
@@ -39,6 +43,11 @@ void connect_backward(Real* db, Real* ds, const Real* dy, const Real* b, const R
         db[i] = -dy[i] * s[i];
         ds[i] = dy[i] * (1 - b[i]);
         break;
+      case Connect::MEAN:
+        db[i] = dy[i] / 2;
+        ds[i] = dy[i] / 2;
+        break;
+      case Connect::CONCATENATE: break;
     }
   }
 }

@@ -84,12 +84,17 @@ struct PrintField {
     }
   }
 
+  /// `more`: lines of the section that are no fields of the value.
   template <class T>
-  void section(const char* open, const std::string& name, const char* close, const T& value) const {
-    if constexpr (is_variant<T>) {
+  void section(const char* open, const std::string& name, const char* close, const T& value,
+               const std::string& more = "") const {
+    if constexpr (std::is_same_v<T, LayerRecipe>) {
+      const std::string node = value.node == NodeOptions{} ? "" : fields_text(value.node, "\n") + "\n";
+      std::visit([&](const auto& options) { section(open, name, close, options, node); }, value);
+    } else if constexpr (is_variant<T>) {
       std::visit([&](const auto& options) { section(open, name, close, options); }, value);
     } else {
-      text += fmt::format("\n{}{}{}\n{}\n", open, name, close, fields_text(value, "\n"));
+      text += fmt::format("\n{}{}{}\n{}\n{}", open, name, close, fields_text(value, "\n"), more);
       T::fields(value, [&]<class F>(std::string_view field, const F& inner, const Range& range) {
         if constexpr (is_sections<F>) PrintField{text, name + "."}(field, inner, range);
       });

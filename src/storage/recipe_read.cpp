@@ -55,19 +55,22 @@ bool has_default(const T& value, const Range& range) {
   return true;
 }
 
-/// Reads what `table` holds into the fields of `options`; a field that is not there keeps its value.
-template <class Options>
-void read_fields(const toml::table& table, Options& options, const Place& place) {
+/// Reads what `table` holds into the fields of `options`, and of what else is in the table; a field that is
+/// not there keeps its value.
+template <class Options, class... Others>
+void read_fields(const toml::table& table, const Place& place, Options& options, Others&... others) {
   std::vector<std::string> known;
   if constexpr (requires { Options::kKind; }) known.push_back("kind");
-  Options::fields(options, [&]<class T>(std::string_view name, T& value, const Range& range) {
+  const auto read = [&]<class T>(std::string_view name, T& value, const Range& range) {
     known.emplace_back(name);
     if (const toml::node* node = table.get(name)) {
       read_value(*node, value, range, place.at(name));
     } else if (!has_default(value, range)) {
       place.at(name).fail(table, fmt::format("missing; expected a number {}", range.text()));
     }
-  });
+  };
+  Options::fields(options, read);
+  (Others::fields(others, read), ...);
   for (const auto& [key, node] : table) {
     if (std::find(known.begin(), known.end(), std::string(key.str())) == known.end()) {
       place.at(key.str()).fail(node, "unknown" + suggestion(key.str(), known));
@@ -141,9 +144,9 @@ void read_class_weights(const toml::node& node, ClassWeights& value, const Range
   read_value(node, value.values, range, place);
 }
 
-/// A table with a `kind` and the fields of that kind, or the bare name of a kind.
-template <class Variant>
-void read_variant(const toml::node& node, Variant& value, const Place& place) {
+/// A table with a `kind`, the fields of that kind and of `others`, or the bare name of a kind.
+template <class Variant, class... Others>
+void read_variant(const toml::node& node, Variant& value, const Place& place, Others&... others) {
   const toml::table* table = node.as_table();
   const toml::node* kind = table != nullptr ? table->get("kind") : &node;
   if (kind == nullptr) place.at("kind").fail(node, "missing" + suggestion("", kinds<Variant>()));
@@ -154,7 +157,10 @@ void read_variant(const toml::node& node, Variant& value, const Place& place) {
     kind_place.fail(*kind, fmt::format("'{}' is unknown{}", *name, suggestion(*name, kinds<Variant>())));
   }
   static const toml::table nothing;
-  std::visit([&](auto& options) { read_fields(table != nullptr ? *table : nothing, options, place); }, value);
+  const auto read = [&](auto& options) {
+    read_fields(table != nullptr ? *table : nothing, place, options, others...);
+  };
+  std::visit(read, value);
 }
 
 template <class T>
@@ -185,11 +191,17 @@ void read_value(const toml::node& node, T& value, const Range& range, const Plac
     }
   } else if constexpr (is_variant<T>) {
     const auto base = []<class... Ts>(std::variant<Ts...>& v) -> std::variant<Ts...>& { return v; };
-    read_variant(node, base(value), place);  // a LayerRecipe is derived from its variant
+    if constexpr (std::is_same_v<T, LayerRecipe>) {
+      read_variant(node, base(value), place, value.node);
+    } else {
+      read_variant(node, base(value), place);
+    }
   } else if constexpr (is_vector<T>) {
     const toml::array* array = node.as_array();
-    const char* items =
-        std::is_arithmetic_v<typename T::value_type> ? "a list of numbers" : "a list of tables";
+    using Item = typename T::value_type;
+    const char* items = std::is_arithmetic_v<Item>          ? "a list of numbers"
+                        : std::is_same_v<Item, std::string> ? "a list of names"
+                                                            : "a list of tables";
     if (array == nullptr) place.expected(node, items);
     if (array->size() > kMaxLayers) place.fail(node, fmt::format("more than {} entries", kMaxLayers));
     value.assign(array->size(), {});
@@ -199,7 +211,7 @@ void read_value(const toml::node& node, T& value, const Range& range, const Plac
   } else {
     const toml::table* table = node.as_table();
     if (table == nullptr) place.expected(node, "a table");
-    read_fields(*table, value, place);
+    read_fields(*table, place, value);
   }
 }
 
@@ -259,7 +271,7 @@ Recipe read_recipe(const toml::table& table, const TomlOrigin& origin) {
   const Place place{&origin, ""};
   Recipe recipe;
   recipe.name = name_from(origin.name);
-  read_fields(table, recipe, place);
+  read_fields(table, place, recipe);
   if (!is_plain_name(recipe.name)) {
     place.at("name").expected(*table.get("name"), "1 to 100 letters, digits, '_' or '-'");
   }

@@ -64,16 +64,18 @@ std::string layers_toml(const std::filesystem::path& path, const SafetensorsFile
 void check_sizes(const std::filesystem::path& path, const NamedTensors& state,
                  const std::vector<LayerRecipe>& layers, const std::string& prefix) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
+    const std::string place =
+        prefix + (layers[i].node.name.empty() ? fmt::format("{}", i) : layers[i].node.name) + '.';
     if (const auto* inner = std::get_if<SequentialRecipe>(&layers[i])) {
-      check_sizes(path, state, inner->layers, fmt::format("{}{}.", prefix, i));
+      check_sizes(path, state, inner->layers, place);
     }
     if (const auto* residual = std::get_if<ResidualRecipe>(&layers[i])) {
-      check_sizes(path, state, residual->branch, fmt::format("{}{}.branch.", prefix, i));
-      check_sizes(path, state, residual->shortcut, fmt::format("{}{}.shortcut.", prefix, i));
+      check_sizes(path, state, residual->branch, place + "branch.");
+      check_sizes(path, state, residual->shortcut, place + "shortcut.");
     }
     const Sized sized = std::visit([](const auto& recipe) { return sized_tensor(recipe); }, layers[i]);
     if (sized.name == nullptr) continue;
-    const std::string name = fmt::format("{}{}.{}", prefix, i, sized.name);
+    const std::string name = place + sized.name;
     const auto tensor = state.find(name);
     if (tensor == state.end() || !(tensor->second.shape() == sized.shape)) {
       throw FileError(path.string(), fmt::format("the parameter '{}' of shape {}", name, sized.shape.text()),

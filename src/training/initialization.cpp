@@ -40,15 +40,24 @@ bool is_any(const Layer& layer) {
   return ((dynamic_cast<const Kinds*>(&layer) != nullptr) || ...);
 }
 
+/// Whether layer i reads the one before it, and nothing else.
+bool follows(const Graph& graph, std::size_t i) {
+  const std::vector<std::string>& inputs = graph.node(i).inputs;
+  return inputs.empty() || (inputs.size() == 1 && inputs[0] == (i == 0 ? "input" : graph.name_of(i - 1)));
+}
+
 /// Adds what is in `layer`. `last` is the path and layer of the weights that its input comes from, or null.
 void find_weights(std::vector<WeightsBeforeNeurons>& found, Layer& layer, const std::string& path,
                   std::pair<std::string, Layer*>& last) {
   const auto child_path = [&](const NamedLayer& child) {
     return path.empty() ? child.name : path + '.' + child.name;
   };
-  if (is_any<Sequential>(layer)) {
-    for (const NamedLayer& child : layer.children())
-      find_weights(found, *child.layer, child_path(child), last);
+  if (const auto* graph = dynamic_cast<const Graph*>(&layer)) {
+    const std::vector<NamedLayer> children = layer.children();
+    for (std::size_t i = 0; i < children.size(); ++i) {
+      if (!follows(*graph, i)) last = {};
+      find_weights(found, *children[i].layer, child_path(children[i]), last);
+    }
     return;
   }
   const auto* recurrent = dynamic_cast<const Recurrent*>(&layer);

@@ -119,7 +119,7 @@ std::unique_ptr<Layer> make_layer(const LayerRecipe& recipe) {
 
 Sequential make_network(const std::vector<LayerRecipe>& layers) {
   Sequential net;
-  for (const LayerRecipe& layer : layers) net.add(make_layer(layer));
+  for (const LayerRecipe& layer : layers) net.add(make_layer(layer), layer.node);
   return net;
 }
 
@@ -139,7 +139,10 @@ LayerRecipe recipe_of(const Layer& layer) {
 
 std::vector<LayerRecipe> recipes_of(const Sequential& net) {
   std::vector<LayerRecipe> recipes;
-  for (std::size_t i = 0; i < net.size(); ++i) recipes.push_back(recipe_of(net[i]));
+  for (std::size_t i = 0; i < net.size(); ++i) {
+    recipes.push_back(recipe_of(net[i]));
+    recipes.back().node = net.node(i);
+  }
   return recipes;
 }
 

@@ -1,5 +1,6 @@
 #include "figures/run_figures.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -91,6 +92,30 @@ TEST(RunFigures, ShowWhatTheRecordSays) {
       mistakes += k == label ? 0 : static_cast<double>(shares[3 * label + k]);
     EXPECT_NEAR(mistakes, 100 * (1 - made.classes.accuracy[label]), 1e-3);
   }
+}
+
+/// A row for each layer, a line to the next, an arc to each that reads over others, a dashed one of an
+/// earlier step.
+TEST(RunFigures, TheNetworkHasWhatEachLayerReads) {
+  Made made(test::toy_recipe());
+  Sequential& net = made.run.training().net;
+  const std::size_t layers = net.size();
+  const Figure chain = made.figure("network");
+  EXPECT_EQ(chain.plots[0].notes.size(), layers + 1);
+  EXPECT_EQ(chain.plots[0].series.size(), layers + 1);  // and the places
+  EXPECT_EQ(chain.plots[0].notes[0].text.substr(0, 5), "input");
+  const std::size_t features = net.output_shape(made.run.training().data.test.shape)[0];
+  net.add(std::make_shared<Linear>(features, features), {.name = "again", .inputs = {"last@2"}});
+  net.add(std::make_shared<Identity>(), {.name = "last", .inputs = {fmt::format("{}", layers - 1), "again"}});
+  const Figure graph = made.figure("network");
+  const std::vector<Series>& series = graph.plots[0].series;
+  EXPECT_EQ(series.size(), layers + 1 + 3);
+  EXPECT_EQ(std::ranges::count(series, Series::Kind::level, &Series::kind), 1);
+  const auto has = [&](const std::string& text) {
+    return std::ranges::any_of(graph.plots[0].notes, [&](const Note& note) { return note.text == text; });
+  };
+  EXPECT_TRUE(has("@2"));
+  EXPECT_TRUE(has(fmt::format("last  identity  ({})  ADD of 2", features)));
 }
 
 TEST(RunFigures, AFewMistakesOfManyHaveTheStrongestColour) {  // 3 of 1000: not seen beside the diagonal

@@ -140,6 +140,37 @@ std::vector<Case> cases() {
                       {.connect = Connect::AND})};
        },
        true},
+      {"Graph", kPicture,
+       [] {
+         Graph net;
+         net.add(std::make_shared<Conv2d>(2, 3, 3, Conv2dOptions{.padding = 1}), {.name = "a"});
+         net.add(std::make_shared<LIF>(kLow), {.name = "lif"});
+         net.add(std::make_shared<Conv2d>(2, 3, 1), {.name = "b", .inputs = {"input@1"}});
+         net.add(std::make_shared<Identity>(),
+                 {.name = "c", .inputs = {"lif", "lif@2"}, .join = Connect::AND});
+         net.add(std::make_shared<Identity>(),
+                 {.name = "d", .inputs = {"a", "b", "c"}, .join = Connect::MEAN});
+         net.add(std::make_shared<MaxPool2d>(2), {.inputs = {"c", "lif"}, .join = Connect::CONCATENATE});
+         net.add(std::make_shared<Flatten>(), {.name = "e"});
+         net.add(std::make_shared<Linear>(36, 4));
+         net.add(std::make_shared<Slice>(SliceOptions{.first = 3, .shape = {4}}),
+                 {.name = "s", .inputs = {"d"}});
+         net.add(std::make_shared<Identity>(), {.inputs = {"7", "s"}, .join = Connect::PRODUCT});
+         return net;
+       }},
+      {"Loop",
+       {9},
+       [] {
+         Graph net;
+         net.add(std::make_shared<Linear>(9, 7));
+         net.add(std::make_shared<Linear>(70, 7), {.name = "back", .inputs = {"second@1"}});
+         net.add(std::make_shared<LIF>(kLow), {.name = "first", .inputs = {"0", "back"}});
+         net.add(std::make_shared<Linear>(7, 70));
+         net.add(std::make_shared<LIF>(kLow), {.name = "second"});
+         net.add(std::make_shared<Linear>(77, 3),
+                 {.inputs = {"first", "second"}, .join = Connect::CONCATENATE});
+         return net;
+       }},
       {"Unflatten",
        {12},
        [] {

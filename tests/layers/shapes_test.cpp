@@ -40,6 +40,7 @@ std::vector<Case> cases() {
       {UnflattenOptions{.unflattened_size = {2, 3}},
        {5},
        "[unflatten] dimension 1 of the input must be 6, got (5)"},
+      {SliceOptions{.first = 2, .shape = {4}}, {5}, "[slice] input must have 6 features or more, got (5)"},
       {UpsampleOptions{.scale_factor = 2}, {784}, "[upsample] input features must be (C, H, W), got (784)"},
       {GroupNormOptions{.num_groups = 3, .num_channels = 3},
        {4, 3},
@@ -67,9 +68,10 @@ std::vector<Case> cases() {
 }
 
 /// Those that take any features: each feature is by itself.
-const std::set<std::string> kTakeAnything{
-    "flatten", "dropout", "if",  "lif",        "qif",         "eif", "izhikevich", "cuba_lif",
-    "alif",    "klif",    "psn", "masked_psn", "sliding_psn", "li",  "soft_lif",   "rate_penalty"};
+const std::set<std::string> kTakeAnything{"flatten",  "identity",    "dropout",    "if",          "lif",
+                                          "qif",      "eif",         "izhikevich", "cuba_lif",    "alif",
+                                          "klif",     "psn",         "masked_psn", "sliding_psn", "li",
+                                          "soft_lif", "rate_penalty"};
 
 TEST(Shapes, EveryKindOfLayerRefusesWhatDoesNotFit) {
   std::set<std::string> seen;

@@ -30,7 +30,9 @@ TEST_P(DeepRecipe, LearnsASlice) {
 
 INSTANTIATE_TEST_SUITE_P(Recipes, DeepRecipe,
                          ::testing::Values("conv_fashion_mnist", "plif_fashion_mnist",
-                                           "sew_resnet_fashion_mnist", "recurrent_sequential_mnist"),
+                                           "sew_resnet_fashion_mnist", "recurrent_sequential_mnist",
+                                           "resnet18_fashion_mnist", "unet_fashion_mnist",
+                                           "feedback_sequential_mnist"),
                          [](const auto& name) { return name.param; });
 
 // CIFAR-10 cannot be had here: pictures of its shape, at random, and no more than that it takes steps.

@@ -59,10 +59,9 @@ void use_network(Program& p) {
   p.must("Layer::parameters", "net.parameters();",
          [&] { p.check(net.parameters().size() >= parameters, "the parameters of a network"); });
   for (std::size_t i = 0; i < net.size(); ++i) {
-    p.must("Sequential::at", cat("net.at(", i, ");"),
-           [&] { p.check(net.at(i).get() == &net[i], "Sequential::at"); });
+    p.must("Graph::at", cat("net.at(", i, ");"), [&] { p.check(net.at(i).get() == &net[i], "Graph::at"); });
   }
-  p.must_throw("Sequential::at", "net.at(net.size());", [&] { static_cast<void>(net.at(net.size())); });
+  p.must_throw("Graph::at", "net.at(net.size());", [&] { static_cast<void>(net.at(net.size())); });
   p.may("Layer::clone", "net.clone();", [&] {
     const std::unique_ptr<Layer> copy = net.clone();
     const std::vector<NamedTensor> a = named_tensors(*copy), b = named_tensors(net);

@@ -12,16 +12,16 @@ constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
 void use_indices(Program& p, Network& network) {
   const std::size_t size = network.net.size();
-  p.count("Sequential::size");
+  p.count("Graph::size");
   const Sequential& constant = network.net;
   for (std::size_t i = 0; i < size; ++i) {
-    p.must("Sequential::operator[]", cat("net[", i, "].kind();"), [&] {
+    p.must("Graph::operator[]", cat("net[", i, "].kind();"), [&] {
       p.count("Layer::kind");
       p.check(!network.net[i].kind().empty(), "a layer has a kind");
     });
   }
   const std::size_t beyond = p.random.one_of<std::size_t>({size, size + 1, size + 4, kNone});
-  p.must_throw("Sequential::operator[]", cat("net[", beyond, "].kind();  // of ", size), [&] {
+  p.must_throw("Graph::operator[]", cat("net[", beyond, "].kind();  // of ", size), [&] {
     p.check(!constant[beyond].kind().empty(), "an index out of range is refused");
     p.check(!network.net[beyond].kind().empty(), "an index out of range is refused");
   });
@@ -29,7 +29,7 @@ void use_indices(Program& p, Network& network) {
 
 void add_null(Program& p, Sequential& net) {
   const std::size_t size = net.size();
-  p.must_throw("Sequential::add", "net.add(nullptr);", [&] { net.add(nullptr); });
+  p.must_throw("Graph::add", "net.add(nullptr);", [&] { net.add(nullptr); });
   p.check(net.size() == size, "add(nullptr) changes nothing");
 }
 
@@ -65,7 +65,7 @@ void null_parts(Program& p) {
 void move_networks(Program& p, Network& a, const Place& at) {
   Network b = draw_net(p, "other", at, p.random.between(0, 3));
   const std::size_t size = b.net.size();
-  p.count("Sequential::operator=");
+  p.count("Graph::operator=");
   p.say("net = std::move(other);");
   a.net = std::move(b.net);
   p.check(a.net.size() == size, "a moved network has its layers");
@@ -74,7 +74,7 @@ void move_networks(Program& p, Network& a, const Place& at) {
       draw_input(p, "x", signal_shape(2, at.steps, at.features), at.spikes ? Want::spikes : Want::real);
   p.may("Layer::forward", "net.forward(x, tape);", [&] { a.net.forward(x.x(), tape); });
   p.may("Layer::forward", "other.forward(x, tape);  // moved from", [&] { b.net.forward(x.x(), tape); });
-  p.may("Sequential::add", "other.add(Flatten{});  // moved from",
+  p.may("Graph::add", "other.add(Flatten{});  // moved from",
         [&] { b.net.add(std::make_unique<Flatten>()); });
   p.say("net = std::move(net);");
   Sequential& self = a.net;

@@ -128,7 +128,7 @@ void change_net(World& world) {
       p.may("Layer::initialize", cat("net", n, ".initialize(5);"), [&] { initialize(network.net, 5); });
       break;
     case 1:
-      p.may("Sequential::add", cat("net", n, ".add(Double{});"),
+      p.may("Graph::add", cat("net", n, ".add(Double{});"),
             [&] { network.net.add(std::make_unique<Double>()); });
       break;
     case 2: {

@@ -57,6 +57,9 @@ constexpr std::string_view kFunctions[] = {
     "from_below", "inside",
     // files.hpp
     "ScratchFolder::ScratchFolder", "ScratchFolder::path", "read_file", "write_file_whole",
+    // graph.hpp
+    "Graph::Graph", "Graph::add", "Graph::at", "Graph::name_of", "Graph::node",
+    "Graph::operator=", "Graph::operator[]", "Graph::size",
     // group_norm.hpp
     "GroupNorm::GroupNorm", "GroupNorm::options", "LayerNorm::LayerNorm", "LayerNorm::options",
     "SampleNorm::bias", "SampleNorm::weight",
@@ -76,9 +79,8 @@ constexpr std::string_view kFunctions[] = {
     "Parameter::Parameter", "kind_of", "values_of", "zero_gradients",
     // layers.hpp
     "Flatten::Flatten", "Flatten::options", "Linear::Linear", "Linear::bias", "Linear::in", "Linear::options",
-    "Linear::out", "Linear::weight", "Sequential::Sequential", "Sequential::add", "Sequential::at",
-    "Sequential::operator=", "Sequential::operator[]", "Sequential::size", "Unflatten::Unflatten",
-    "Unflatten::options",
+    "Linear::out", "Linear::weight", "Identity::Identity", "Identity::options", "Slice::Slice",
+    "Slice::options", "Unflatten::Unflatten", "Unflatten::options",
     // loss.hpp
     "CountCrossEntropy::CountCrossEntropy", "CountCrossEntropy::options", "CountMse::CountMse",
     "CountMse::options", "ClassWeights::ClassWeights", "Loss::backward", "Loss::check_outputs",
@@ -160,8 +162,8 @@ constexpr std::string_view kFunctions[] = {
     "Spikes::from_bytes", "Spikes::layout", "Spikes::operator=", "Spikes::samples", "Spikes::shape",
     "Spikes::steps", "Spikes::to_bytes",
     // state.hpp
-    "State::at", "State::at_rest", "State::child", "State::named_gradients", "State::named_tensors",
-    "State::reset", "State::set",
+    "State::at", "State::at_rest", "State::child", "State::find", "State::named_gradients",
+    "State::named_tensors", "State::reset", "State::set",
     // surrogate.hpp
     "CustomSurrogate::of", "check_surrogate",
     // tape.hpp

@@ -57,8 +57,8 @@ void draws_scene(Program& p) {
   std::string text;
   const std::size_t size = p.random.between(3, 9);
   Sequential net = nested(p, size, 3, text);
-  p.count("Sequential::Sequential");
-  p.count("Sequential::add");
+  p.count("Graph::Graph");
+  p.count("Graph::add");
   p.say(cat("Sequential net = ", text, ";"));
   if (p.random.chance(0.5)) check_draws(p, net);
   const auto seed = static_cast<std::uint32_t>(p.random.bits());

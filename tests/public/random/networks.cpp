@@ -123,6 +123,22 @@ Made unflatten(Program& p, const Place& at) {
   return made;
 }
 
+Made slice(Program& p, const Place& at) {
+  const std::size_t all = at.features.size();
+  SliceOptions o;
+  o.first = p.random.below(all);
+  o.shape = {p.random.between(1, all - o.first)};
+  if (p.random.chance(at.invalid)) o.first = p.random.below(2 * all);
+  if (p.random.chance(at.invalid)) o.shape.push_back(p.random.below(3));
+  const bool valid = in_ranges(o) && o.shape.back() > 0;
+  const std::size_t size = o.shape.size() == 1 ? o.shape[0] : o.shape[0] * o.shape[1];
+  const bool fits = valid && o.first <= all && size <= all - o.first;
+  const std::string text = cat("Slice{", fields_text(o), "}");
+  Made made{construct<Slice>(p, "Slice", text, expected(valid), o, o), text, at.features, at.spikes, fits};
+  if (fits) made.features = Shape(std::span<const std::size_t>(o.shape));
+  return made;
+}
+
 Made user_layer(Program& p, const Place& at) {
   switch (p.random.below(at.features.rank() == 1 ? 4 : 3)) {
     case 0: return {std::make_unique<Sign>(), "Sign{}", at.features, true, true};
@@ -133,6 +149,16 @@ Made user_layer(Program& p, const Place& at) {
   }
 }
 
+bool keeps_spikes(Connect connect) {
+  return connect == Connect::AND || connect == Connect::IAND || connect == Connect::CONCATENATE;
+}
+
+/// Of two signals that may be joined.
+Shape joined_features(Connect connect, const Shape& a, const Shape& b) {
+  if (connect != Connect::CONCATENATE || a.rank() == 0 || b.rank() == 0) return a;
+  return a.from(1).after({a[0] + b[0]});
+}
+
 Made residual(Program& p, const Place& at) {
   Place inside = at;
   ++inside.depth;
@@ -140,8 +166,11 @@ Made residual(Program& p, const Place& at) {
   draw_fields(p, options, at.invalid);
   bool has_shortcut = p.random.chance(0.3);
   Network branch, shortcut;
+  const auto side = [&] { return has_shortcut ? shortcut.made.features : at.features; };
   const auto agree = [&] {
-    return branch.made.features == (has_shortcut ? shortcut.made.features : at.features);
+    const Shape &b = branch.made.features, s = side();
+    return b == s || (options.connect == Connect::CONCATENATE && b.rank() == s.rank() && b.rank() > 0 &&
+                      b.from(1) == s.from(1));
   };
   for (int tries = 0; tries < 6 && (tries == 0 || !agree()); ++tries) {
     branch = draw_net(p, "branch", inside, p.random.between(1, 2));
@@ -160,13 +189,14 @@ Made residual(Program& p, const Place& at) {
   const std::string text =
       cat("Residual{", b != nullptr ? branch.made.text : "nullptr", ", ",
           has_shortcut ? shortcut.made.text : "nullptr", ", ", fields_text(options), "}");
-  const bool spikes = options.connect != Connect::ADD && branch.made.spikes &&
+  const bool spikes = keeps_spikes(options.connect) && branch.made.spikes &&
                       (has_shortcut ? shortcut.made.spikes : at.spikes);
+  const Shape features = joined_features(options.connect, branch.made.features, side());
   std::unique_ptr<Layer> layer;
   const bool valid = b != nullptr;
   const auto body = [&] { layer = std::make_unique<Residual>(std::move(b), std::move(s), options); };
   valid ? p.must("Residual::Residual", text, body) : p.must_throw("Residual::Residual", text, body);
-  return {std::move(layer), text, branch.made.features, spikes, fits && valid};
+  return {std::move(layer), text, features, spikes, fits && valid};
 }
 
 Made flatten(Program& p, const Place& at) {
@@ -274,6 +304,7 @@ Made draw_layer(Program& p, const Place& at) {
     case 0:
     case 1: return shape_keeper(p, at);
     case 2:
+      if (p.random.chance(0.3)) return slice(p, at);
       if (at.features.rank() < 3 && p.random.chance(0.4)) return unflatten(p, at);
       if (at.features.rank() > 1 || p.random.chance(0.2)) return flatten(p, at);
       break;
@@ -290,13 +321,47 @@ Made draw_layer(Program& p, const Place& at) {
   return p.random.chance(0.5) ? flatten(p, at) : shape_keeper(p, at);
 }
 
+/// What a node of a network that is drawn gives.
+struct Drawn {
+  std::string name;
+  Shape features;
+  bool spikes;
+};
+
+/// A node that joins the last of `nodes` with another, or with what it or they gave some steps before.
+void draw_join(Program& p, Network& network, std::vector<Drawn>& nodes) {
+  const Drawn last = nodes.back();
+  const Drawn other = nodes[p.random.below(nodes.size())];
+  NodeOptions node{.name = cat("joined", nodes.size())};
+  node.join = static_cast<Connect>(p.random.below(6));
+  const bool loop = p.random.chance(0.2) && node.join != Connect::CONCATENATE;
+  const bool delayed = p.random.chance(0.3);
+  std::string second = loop ? node.name : other.name;
+  if (loop || delayed) second += cat("@", p.random.between(1, 3));
+  node.inputs = {last.name, second};
+  const bool fits = loop || last.features == other.features;
+  if (!fits) return;
+  for (const char* called : {"Identity::Identity", "Identity::options"}) p.count(called);
+  p.must("Graph::add", cat("net.add(Identity{}, {", node.name, ", ", last.name, " ", second, "});"),
+         [&] { network.net.add(std::make_unique<Identity>(), node); });
+  p.must("Graph::node", "net.node(i);",
+         [&] { p.check(network.net.node(network.net.size() - 1) == node, "the node that was added"); });
+  const bool spikes = keeps_spikes(node.join) && last.spikes && (loop ? false : other.spikes);
+  nodes.push_back({node.name, joined_features(node.join, last.features, other.features), spikes});
+  if (loop) nodes.back().features = last.features;
+  network.made.features = nodes.back().features;
+  network.made.spikes = spikes;
+  network.made.text += cat(", Identity{} of ", last.name, " and ", second);
+}
+
 Network draw_net(Program& p, const std::string& name, const Place& at, std::size_t layers) {
   Network network;
   Made& all = network.made;
   all.features = at.features;
   all.spikes = at.spikes;
   Place here = at;
-  p.count("Sequential::Sequential");
+  std::vector<Drawn> nodes{{"input", at.features, at.spikes}};
+  p.count("Graph::Graph");
   for (std::size_t i = 0; i < layers; ++i) {
     here.features = all.features;
     here.spikes = all.spikes;
@@ -309,8 +374,12 @@ Network draw_net(Program& p, const std::string& name, const Place& at, std::size
     all.fits = all.fits && made.fits;
     all.features = made.features;
     all.spikes = made.spikes;
-    p.must("Sequential::add", cat(name, ".add(", made.text, ");"),
+    p.must("Graph::add", cat(name, ".add(", made.text, ");"),
            [&] { network.net.add(std::move(made.layer)); });
+    p.must("Graph::name_of", "net.name_of(i);", [&] {
+      nodes.push_back({network.net.name_of(network.net.size() - 1), all.features, all.spikes});
+    });
+    if (all.features.rank() > 0 && all.fits && p.random.chance(0.15)) draw_join(p, network, nodes);
   }
   all.text = "Sequential{" + all.text + "}";
   return network;

@@ -80,8 +80,8 @@ void check_double(Program& p, Network& network, const Input& x, const PassCall& 
 void check_copy(Program& p, Sequential& net, const Input& x, const PassCall& call, const PassResult& whole) {
   Sequential copy;
   // A layer of the user need have no copy.
-  const bool worked = p.may("Sequential::operator=", "copy = net;", [&] { copy_network(copy, net); }) &&
-                      copy.size() == net.size();
+  const bool worked =
+      p.may("Graph::operator=", "copy = net;", [&] { copy_network(copy, net); }) && copy.size() == net.size();
   if (!worked) return;
   PassResult result;
   run_pass(p, result, copy, x.x(), call);

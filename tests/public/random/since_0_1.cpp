@@ -26,7 +26,7 @@ void check_chunks(Program& p, Layer& net, const Input& x, const PassCall& call, 
   const std::size_t N = x.shape()[0], T = x.shape()[1];
   if (T < 2 || N == 0 || x.shape().size() == 0) return;
   for (const char* name : {"State::at_rest", "State::reset", "State::named_tensors", "State::named_gradients",
-                           "State::set", "Layer::state_names", "Tape::state", "carried_by"}) {
+                           "State::set", "State::find", "Layer::state_names", "Tape::state", "carried_by"}) {
     p.count(name);
   }
   const AnyNeuron neuron = draw_variant<AnyNeuron>(p, 0);
@@ -85,6 +85,7 @@ void check_chunks(Program& p, Layer& net, const Input& x, const PassCall& call, 
   p.may("State::at", "state.at(\"v\", {N, 3}, 0);", [&] {
     state.at("of a user", Shape{N, 3}, 0.5f);
     p.check(!state.at_rest(), "a State that has an array is not at rest");
+    p.check(state.find("of a user") != nullptr && state.find("of nobody") == nullptr, "State::find");
   });
   p.may("State::at", "state.at(\"v\", {N, 4}, 0);", [&] { state.at("of a user", Shape{N, 4}, 0); });
   p.may("State::child", "state.child(0);", [&] { static_cast<void>(state.child(0).at_rest()); });

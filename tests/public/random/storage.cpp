@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <volley/known_sets.hpp>
+
 #include "options.hpp"
 #include "scenes.hpp"
 

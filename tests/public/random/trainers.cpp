@@ -65,13 +65,13 @@ Network training_net(Program& p, const Training& training, const Encoder& encode
   Place at{
       .features = encoder.output_shape(training.picture), .spikes = spikes, .steps = training.options.steps};
   Network network = draw_net(p, "net", at, p.random.between(0, 2));
-  p.must("Sequential::add", "net.add(Flatten{});", [&] { network.net.add(std::make_unique<Flatten>()); });
+  p.must("Graph::add", "net.add(Flatten{});", [&] { network.net.add(std::make_unique<Flatten>()); });
   const std::size_t in = network.made.features.size();
   const std::size_t out = training.train.classes.size();
-  p.must("Sequential::add", cat("net.add(Linear{", in, ", ", out, "});"),
+  p.must("Graph::add", cat("net.add(Linear{", in, ", ", out, "});"),
          [&] { network.net.add(std::make_unique<Linear>(in, out)); });
   if (p.random.chance(0.6))
-    p.must("Sequential::add", "net.add(LIF{});", [&] { network.net.add(std::make_unique<LIF>()); });
+    p.must("Graph::add", "net.add(LIF{});", [&] { network.net.add(std::make_unique<LIF>()); });
   initialize(network.net, 1);
   return network;
 }
