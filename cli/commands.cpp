@@ -24,6 +24,9 @@ const std::map<std::string, std::string>& types_of_text() {
       {"plot", "PATH"},
       {"python", "PATH"},
       {"RUN", "PATH"},
+      {"FILE", "PATH"},
+      {"OUT", "PATH"},
+      {"size", "WxH"},
       {"IMAGE", "PATH"},
       {"RECIPE", "NAME|PATH"},
       {"data", "NAME|PATH"},
@@ -63,6 +66,7 @@ void add_commands(CLI::App& app) {
   add_plot_command(app);
   add_report_command(app);
   add_data_command(app);
+  add_events_command(app);
   add_encode_command(app);
   add_neuron_command(app);
   add_compare_command(app);

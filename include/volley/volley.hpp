@@ -14,6 +14,7 @@
 #include <volley/dropout.hpp>
 #include <volley/encoder.hpp>
 #include <volley/error.hpp>
+#include <volley/event_file.hpp>
 #include <volley/group_norm.hpp>
 #include <volley/heads.hpp>
 #include <volley/initialization.hpp>
