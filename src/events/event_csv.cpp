@@ -116,7 +116,6 @@ class EventCsvDecoder final : public EventDecoder {
     std::size_t cells = 0;
     for (std::string_view rest = line; !trimmed(rest).empty(); ++cells) take_cell(rest, separator_);
     if (cells != columns_.size()) {
-      ++line_;
       fail("four columns t, x, y and p, or their names in the first line", line);
     }
   }
@@ -157,10 +156,11 @@ class EventCsvDecoder final : public EventDecoder {
   std::uint16_t number(std::string_view cell, int most) const {
     cell = trimmed(cell);
     int value = -1;
-    double real = 0;
-    if (!is_whole(cell, value) && parse_number(cell, real) && real >= 0 && real <= 0x10000 &&
-        real == std::floor(real)) {
-      value = static_cast<int>(real);
+    if (!is_whole(cell, value)) {
+      double real = 0;
+      const bool is_one =
+          parse_number(cell, real) && real >= 0 && real <= 0x10000 && real == std::floor(real);
+      value = is_one ? static_cast<int>(real) : -1;
     }
     if (value < first_ || value - first_ > most)
       fail(fmt::format("a whole number from {} to {}", first_, most + first_), cell);
