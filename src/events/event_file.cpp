@@ -78,6 +78,33 @@ std::unique_ptr<EventDecoder> open(EventBytes bytes, const EventFileOptions& opt
   throw ArgumentError("event file", "format must be one of EventFormat");
 }
 
+std::unique_ptr<EventDecoder> open(const std::filesystem::path& path, const EventFileOptions& options) {
+  if (!(options.time_unit > 0 && options.time_unit < 1e18)) {
+    throw ArgumentError("event file", "time_unit must be > 0 and < 1e18",
+                        fmt::format("{}", options.time_unit));
+  }
+  EventBytes bytes(path);
+  const EventFormat format = options.format ? *options.format : format_of(bytes, path);
+  return open(std::move(bytes), options, format);
+}
+
+/// No more events are in the file, where an event takes some of its bytes; else 0.
+std::size_t most_events(const EventDecoder& decoder) {
+  const std::size_t size = decoder.bytes().size();
+  switch (decoder.info().format) {
+    case EventFormat::evt2: return size / 4;
+    case EventFormat::nmnist:
+    case EventFormat::bs1:
+    case EventFormat::es: return size / 5;
+    case EventFormat::aedat1: return size / 6;
+    case EventFormat::bs3: return size / 7;
+    case EventFormat::aedat2:
+    case EventFormat::aedat3:
+    case EventFormat::dat: return size / 8;
+    default: return 0;
+  }
+}
+
 }  // namespace
 
 std::string small_ending(const std::filesystem::path& path) {
@@ -125,14 +152,8 @@ std::size_t EventDecoder::decode(std::span<Event> events) {
   return n;
 }
 
-EventFile::EventFile(const std::filesystem::path& path, const EventFileOptions& options) {
-  if (!(options.time_unit > 0 && options.time_unit < 1e18))
-    throw ArgumentError("event file", "time_unit must be > 0 and < 1e18",
-                        fmt::format("{}", options.time_unit));
-  EventBytes bytes(path);
-  const EventFormat format = options.format ? *options.format : format_of(bytes, path);
-  decoder_ = open(std::move(bytes), options, format);
-}
+EventFile::EventFile(const std::filesystem::path& path, const EventFileOptions& options)
+    : decoder_(open(path, options)) {}
 
 EventFile::EventFile(EventFile&& other) noexcept = default;
 EventFile& EventFile::operator=(EventFile&& other) noexcept = default;
@@ -167,18 +188,13 @@ std::size_t EventFile::take_spilled(std::span<Event> events) {
 }
 
 std::vector<Event> read_events(const std::filesystem::path& path, const EventFileOptions& options) {
-  constexpr std::size_t kBlock = 4096;
-  EventFile file(path, options);
-  std::vector<Event> events;
-  std::size_t filled = 0;
-  while (true) {
-    events.resize(std::max(2 * filled, kBlock));
-    const std::span<Event> room = std::span(events).subspan(filled);
-    const std::size_t n = file.read(room);
-    filled += n;
-    if (n < room.size()) break;
+  constexpr std::size_t kBlock = 1024;
+  const std::unique_ptr<EventDecoder> decoder = open(path, options);
+  std::vector<Event> events, block(kBlock);
+  events.reserve(most_events(*decoder));
+  while (const std::size_t n = decoder->decode(block)) {
+    events.insert(events.end(), block.begin(), block.begin() + static_cast<std::ptrdiff_t>(n));
   }
-  events.resize(filled);
   return events;
 }
 
