@@ -207,9 +207,7 @@ void convert(const EventsOptions& options) {
 void add_file_options(CLI::App& command, EventsOptions& options, const char* format = "--format") {
   command.add_option("FILE", options.file, "The recording")->required();
   command
-      .add_option(format, options.format,
-                  fmt::format("The format of FILE (default: by its content, or its name): {}",
-                              fmt::join(choices(EventFormat{}), ", ")))
+      .add_option(format, options.format, "The format of FILE (default: as its content says, else its name)")
       ->check(is_choice<EventFormat>());
   command.add_option("--sensor", options.sensor, "aedat2: whose addresses these are, dvs128 or davis")
       ->check(is_choice<EventSensor>());
