@@ -104,7 +104,7 @@ class EventFile {
   ~EventFile();
 
   const EventFileInfo& info() const;
-  /// Fills `events` with those that come next; returns how many. Fewer than asked for: the end.
+  /// Fills `events` with what comes next; returns how many, fewer at the end. After an error it throws again.
   std::size_t read(std::span<Event> events);
 
  private:

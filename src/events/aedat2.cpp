@@ -84,7 +84,7 @@ class Aedat2Decoder final : public EventDecoder {
   WrappingCounter<32> time_;
 };
 
-/// Without a word of it in the header: a DVS128 has addresses of 16 bits.
+/// Where the header names no sensor: a DVS128 has addresses of 16 bits.
 EventSensor sensor_by_records(std::string_view records, RecordLayout layout) {
   constexpr std::size_t kLooked = 4096;
   records = records.substr(0, kLooked * layout.record_bytes());

@@ -47,7 +47,7 @@ class EventDecoder {
   std::size_t count() const { return count_; }
 
   /// Writes the next events into `events`, kLeast or more; returns how many. 0: the end. Throws FileError for
-  /// an event outside of the sensor.
+  /// an event outside of the sensor, and whenever it has thrown before.
   std::size_t decode(std::span<Event> events);
 
  protected:
@@ -59,6 +59,7 @@ class EventDecoder {
   EventBytes bytes_;
   EventFileInfo info_;
   std::size_t count_ = 0;
+  bool failed_ = false;  // what is left of the state of a decoder that has thrown is not to be used
 };
 
 /// Encodes one format: appends to `bytes` what comes next in the file.

@@ -132,6 +132,8 @@ EventDecoder::EventDecoder(EventBytes bytes, const EventFileOptions& options, Ev
 }
 
 std::size_t EventDecoder::decode(std::span<Event> events) {
+  if (failed_) bytes_.fail("no read after a failure", "one");
+  failed_ = true;
   const std::size_t n = do_decode(events);
   constexpr std::size_t kAny = 0x10000;
   const std::size_t width = info_.width == 0 ? kAny : info_.width;
@@ -149,6 +151,7 @@ std::size_t EventDecoder::decode(std::span<Event> events) {
                             count_ + static_cast<std::size_t>(first - events.begin())));
   }
   count_ += n;
+  failed_ = false;
   return n;
 }
 
@@ -171,7 +174,7 @@ std::size_t EventFile::read(std::span<Event> events) {
   return filled;
 }
 
-/// A decoder needs room for kLeast events: for the last of a block it gets other memory.
+/// A decoder needs room for kLeast events; the last of a block are decoded into other memory.
 std::size_t EventFile::decode(std::span<Event> events) {
   if (events.size() >= EventDecoder::kLeast) return decoder_->decode(events);
   spilled_.resize(EventDecoder::kLeast);

@@ -57,7 +57,7 @@ class Evt3Decoder final : public EventDecoder {
     return static_cast<std::size_t>(to - events.data());
   }
 
-  /// Appends the events of `mask`; returns where the next goes.
+  /// Appends the events of `mask`; returns their end.
   Event* vector(Event* to, unsigned mask, unsigned width) {
     if (!begun_) mask = 0;
     for (; mask != 0; mask &= mask - 1) {

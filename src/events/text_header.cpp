@@ -9,7 +9,7 @@
 namespace volley {
 namespace {
 
-constexpr std::size_t kMostBytes = std::size_t{1} << 24;  // with the preferences of jAER: 200 KB
+constexpr std::size_t kMostBytes = std::size_t{1} << 22;  // with the preferences of jAER about 200 KB
 
 bool is_text(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);

@@ -145,6 +145,14 @@ TEST(EventFile, BlocksOfAnySizeGiveTheSameEvents) {
   }
 }
 
+TEST(EventFile, ThrowsAgainAfterAnError) {
+  const Recording recording("1,2,3,0\nwrong\n1,2,3,0\n", "one.csv");
+  EventFile file(recording.path());
+  Events block(100);
+  expect_has(error_text([&] { file.read(block); }), ":2: expected a time from 0 on, found 'wrong'");
+  expect_has(error_text([&] { file.read(block); }), ": expected no read after a failure, found one");
+}
+
 TEST(EventFile, CanBeMoved) {
   const Recording recording("1,2,3,0\n2,2,3,0\n", "one.csv");
   EventFile file(recording.path());
