@@ -1,6 +1,11 @@
 #include <volley/event_file.hpp>
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <utility>
 
 #include <volley/files.hpp>
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include <volley/error.hpp>
 #include <volley/event_file.hpp>
 
 #include "support/temp_folder.hpp"

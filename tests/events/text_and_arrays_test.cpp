@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <limits>
 #include <numeric>
 
 #include <volley/array.hpp>
