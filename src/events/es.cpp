@@ -90,7 +90,7 @@ std::unique_ptr<EventDecoder> open_es(EventBytes bytes, const EventFileOptions& 
   const std::string_view begin = bytes.all();
   if (!begin.starts_with(kMark)) bytes.fail("a begin 'Event Stream'", "another");
   if (begin.size() <= kMark.size() + kVersionBytes) bytes.fail("a version and a type", "the end of the file");
-  const int version = begin[kMark.size()];
+  const int version = static_cast<unsigned char>(begin[kMark.size()]);
   const int type = static_cast<unsigned char>(begin[kMark.size() + kVersionBytes]);
   if (version != 2) bytes.fail("Event Stream of version 2", fmt::format("version {}", version));
   if (type != kDvs) {

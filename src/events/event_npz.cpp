@@ -39,7 +39,7 @@ bool to_whole(const char* from, std::span<std::int64_t> to, double unit) {
     const T value = load<T>(from + i * sizeof(T));
     if constexpr (std::is_integral_v<T>) {
       if (unit == 1) {
-        to[i] = static_cast<std::int64_t>(value);
+        to[i] = static_cast<std::int64_t>(value);  // NOLINT(bugprone-signed-char-misuse): int8 is a number
         // What does not fit changes its sign.
         if (std::is_unsigned_v<T>) right = right && to[i] >= 0;
         continue;
@@ -211,7 +211,10 @@ class EventNpzEncoder final : public EventEncoder {
       const std::string header = npy_header(kTypes[i]);
       const std::size_t begin = bytes.size();
       const std::string about = about_member(header, columns_[i], name);
-      bytes += "PK\x03\x04" + about + name + header;
+      for (const std::string_view part : {std::string_view("PK\x03\x04"), std::string_view(about),
+                                          std::string_view(name), std::string_view(header)}) {
+        bytes += part;
+      }
       bytes += columns_[i];
       columns_[i] = {};
       append_entry(directory, about, begin, name);
