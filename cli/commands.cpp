@@ -9,29 +9,19 @@ namespace {
 /// What an option takes that reads it as text, so that --help says more than TEXT.
 const std::map<std::string, std::string>& types_of_text() {
   static const std::map<std::string, std::string> kTypes{
-      {"steps", "INT"},
-      {"batch", "INT"},
-      {"epochs", "INT"},
-      {"seed", "INT"},
-      {"early-stopping", "INT"},
-      {"threads", "INT"},
-      {"device", "NAME"},
-      {"lr", "FLOAT"},
-      {"tau", "FLOAT"},
-      {"data-dir", "PATH"},
-      {"out", "PATH"},
-      {"resume", "PATH"},
-      {"plot", "PATH"},
-      {"python", "PATH"},
-      {"RUN", "PATH"},
-      {"IMAGE", "PATH"},
-      {"RECIPE", "NAME|PATH"},
-      {"data", "NAME|PATH"},
-      {"set", "KEY=VALUE"},
-      {"state", "PATH"},
-      {"save-state", "PATH"},
-      {"current", "SHAPE|PATH"},
-      {"checkpoint-every", "INT[e|m]"},
+      {"steps", "INT"},          {"batch", "INT"},
+      {"epochs", "INT"},         {"seed", "INT"},
+      {"early-stopping", "INT"}, {"threads", "INT"},
+      {"device", "NAME"},        {"lr", "FLOAT"},
+      {"tau", "FLOAT"},          {"data-dir", "PATH"},
+      {"out", "PATH"},           {"resume", "PATH"},
+      {"plot", "PATH"},          {"python", "PATH"},
+      {"RUN", "PATH"},           {"FILE", "PATH"},
+      {"OUT", "PATH"},           {"size", "WxH"},
+      {"IMAGE", "PATH"},         {"RECIPE", "NAME|PATH"},
+      {"data", "NAME|PATH"},     {"set", "KEY=VALUE"},
+      {"state", "PATH"},         {"save-state", "PATH"},
+      {"current", "SHAPE|PATH"}, {"checkpoint-every", "INT[e|m]"},
   };
   return kTypes;
 }
@@ -63,6 +53,7 @@ void add_commands(CLI::App& app) {
   add_plot_command(app);
   add_report_command(app);
   add_data_command(app);
+  add_events_command(app);
   add_encode_command(app);
   add_neuron_command(app);
   add_compare_command(app);

@@ -13,6 +13,7 @@ void add_stream_command(CLI::App& app);
 void add_plot_command(CLI::App& app);
 void add_report_command(CLI::App& app);
 void add_data_command(CLI::App& app);
+void add_events_command(CLI::App& app);
 void add_encode_command(CLI::App& app);
 void add_neuron_command(CLI::App& app);
 void add_compare_command(CLI::App& app);

@@ -7,6 +7,8 @@ find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(turbojpeg REQUIRED IMPORTED_TARGET libturbojpeg)
+pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)  # AEDAT 4
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 find_path(VOLLEY_STB_INCLUDE stb/stb_image.h REQUIRED)
 find_package(Boost REQUIRED)  # Boost.Math, headers alone
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)

@@ -174,7 +174,7 @@ void Summary::histogram(std::string_view tag, const Histogram& histogram) {
   put_bytes(message_, summary::kValue, message);
 }
 
-EventFile::EventFile(const std::filesystem::path& path, std::size_t first_step, double wall_time)
+TfEventFile::TfEventFile(const std::filesystem::path& path, std::size_t first_step, double wall_time)
     : path_(path),
       descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) {
@@ -190,9 +190,9 @@ EventFile::EventFile(const std::filesystem::path& path, std::size_t first_step, 
   add_record(start);
 }
 
-EventFile::~EventFile() { ::close(descriptor_); }
+TfEventFile::~TfEventFile() { ::close(descriptor_); }
 
-void EventFile::add(std::size_t step, double wall_time, const Summary& summary) {
+void TfEventFile::add(std::size_t step, double wall_time, const Summary& summary) {
   if (summary.message_.empty()) return;
   std::string message = event_at(step, wall_time);
   put_bytes(message, event::kSummary, summary.message_);
@@ -200,7 +200,7 @@ void EventFile::add(std::size_t step, double wall_time, const Summary& summary) 
 }
 
 /// length (8 bytes), sum of the length (4), event, sum of the event (4)
-void EventFile::add_record(std::string_view event) {
+void TfEventFile::add_record(std::string_view event) {
   std::string length;
   put_fixed(length, static_cast<std::uint64_t>(event.size()));
   records_ += length;
@@ -209,7 +209,7 @@ void EventFile::add_record(std::string_view event) {
   put_fixed(records_, masked_crc32c(event));
 }
 
-void EventFile::flush() {
+void TfEventFile::flush() {
   std::string_view rest = records_;
   while (!rest.empty()) {
     const ssize_t written = ::write(descriptor_, rest.data(), rest.size());

@@ -35,21 +35,21 @@ class Summary {
   void histogram(std::string_view tag, const Histogram& histogram);
 
  private:
-  friend class EventFile;
+  friend class TfEventFile;
   std::string message_;  // Summary of TensorBoard's summary.proto
 };
 
 /// An event file that TensorBoard reads: TFRecords, each an Event of TensorBoard's event.proto. Records go to
 /// the file whole and at once, in flush; one that cannot be written leaves none of its bytes behind. Throws
 /// FileError with the reason.
-class EventFile {
+class TfEventFile {
  public:
   /// A new file of this name. Steps from `first_step` on are its own: whatever files of the same folder,
   /// earlier by name, have of them is void.
-  EventFile(const std::filesystem::path& path, std::size_t first_step, double wall_time);
-  ~EventFile();
-  EventFile(const EventFile&) = delete;
-  EventFile& operator=(const EventFile&) = delete;
+  TfEventFile(const std::filesystem::path& path, std::size_t first_step, double wall_time);
+  ~TfEventFile();
+  TfEventFile(const TfEventFile&) = delete;
+  TfEventFile& operator=(const TfEventFile&) = delete;
 
   /// `wall_time` is in seconds since 1970.
   void add(std::size_t step, double wall_time, const Summary& summary);

@@ -93,7 +93,8 @@ Strip encoded(const Dataset& data, std::uint32_t sample, const Encoder& encoder,
 }  // namespace
 
 TensorBoardRecorder::TensorBoardRecorder(const fs::path& folder, const Trainer& trainer)
-    : file_(std::make_unique<EventFile>(next_path(folder), trainer.position().iterations + 1, wall_time())) {
+    : file_(
+          std::make_unique<TfEventFile>(next_path(folder), trainer.position().iterations + 1, wall_time())) {
   flush();
 }
 

@@ -38,7 +38,7 @@ class TensorBoardRecorder final : public Recorder {
 
   void flush();
 
-  std::unique_ptr<EventFile> file_;
+  std::unique_ptr<TfEventFile> file_;
   std::size_t every_ = 1;  // steps from one point of a curve to the next
   Clock::time_point flushed_at_ = Clock::now();
 };

@@ -31,6 +31,8 @@ class Descriptor {
   }
 
   int get() const { return fd_; }
+  /// Of one that has none.
+  void open(int fd) { fd_ = fd; }
   /// 0, or the errno of closing: some file systems report a failed write only then.
   int close() {
     const int fd = fd_;
@@ -153,7 +155,19 @@ void write_file_whole(const std::filesystem::path& path, std::string_view bytes)
   write_file_whole(path, std::span(&bytes, 1));
 }
 
-void write_file_whole(const std::filesystem::path& named, std::span<const std::string_view> pieces) {
+void write_file_whole(const std::filesystem::path& path, std::span<const std::string_view> pieces) {
+  WholeFile file(path);
+  for (const std::string_view bytes : pieces) file.write(bytes);
+  file.keep();
+}
+
+struct WholeFile::Parts {
+  std::filesystem::path path;  // its final one
+  TemporaryFile temporary{};
+  Descriptor fd{-1};
+};
+
+WholeFile::WholeFile(const std::filesystem::path& named) {
   if (!named.has_filename()) fail("write", named, EISDIR);
   // A link is written through; a device or a pipe must not be replaced by a file.
   std::error_code unknown;
@@ -162,14 +176,20 @@ void write_file_whole(const std::filesystem::path& named, std::span<const std::s
   if (exists && !std::filesystem::is_regular_file(named, unknown)) {
     throw FileError(named.string(), "cannot write: must be a regular file");
   }
-  const std::filesystem::path path = exists ? std::filesystem::canonical(named) : named;
-  TemporaryFile temporary;
-  Descriptor fd(create_beside(path, temporary));
-  for (const std::string_view bytes : pieces) write_all(fd.get(), bytes, path);
-  if (flush_to_disk(fd.get()) != 0) fail("write", path, errno);
-  if (const int error = fd.close(); error != 0) fail("write", path, error);
-  if (::rename(temporary.path.c_str(), path.c_str()) != 0) fail("write", path, errno);
-  temporary.kept = true;
+  parts_.reset(new Parts{exists ? std::filesystem::canonical(named) : named});
+  parts_->fd.open(create_beside(parts_->path, parts_->temporary));
+}
+
+WholeFile::~WholeFile() = default;
+
+void WholeFile::write(std::string_view bytes) { write_all(parts_->fd.get(), bytes, parts_->path); }
+
+void WholeFile::keep() {
+  const std::filesystem::path& path = parts_->path;
+  if (flush_to_disk(parts_->fd.get()) != 0) fail("write", path, errno);
+  if (const int error = parts_->fd.close(); error != 0) fail("write", path, error);
+  if (::rename(parts_->temporary.path.c_str(), path.c_str()) != 0) fail("write", path, errno);
+  parts_->temporary.kept = true;
   flush_folder(path.parent_path(), path);
 }
 

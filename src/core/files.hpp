@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -26,6 +27,24 @@ class MappedFile {
   std::filesystem::path path_;
   const char* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// A file that is written in pieces, whole or not at all, as write_file_whole does it.
+class WholeFile {
+ public:
+  explicit WholeFile(const std::filesystem::path& path);
+  WholeFile(const WholeFile&) = delete;
+  WholeFile& operator=(const WholeFile&) = delete;
+  /// Without keep() nothing is left.
+  ~WholeFile();
+
+  void write(std::string_view bytes);
+  /// Flushes all to the disk; the file takes its name.
+  void keep();
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
 };
 
 /// write_file_whole of bytes that are in pieces, one after another.

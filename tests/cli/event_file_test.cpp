@@ -39,7 +39,7 @@ TEST(EventFileTest, IsTensorBoardsByteForByte) {
   std::string png(256, '\0');
   std::iota(png.begin(), png.end(), '\0');
   {
-    EventFile file(folder / "events", 128, kWallTime);
+    TfEventFile file(folder / "events", 128, kWallTime);
     Summary first;
     first.scalar("loss", 0.125);
     first.scalar("epoch/test_acc", -3.5e8);
@@ -57,7 +57,7 @@ TEST(EventFileTest, IsTensorBoardsByteForByte) {
 
 TEST(EventFileTest, WritesNothingBeforeAFlushAndWholeRecordsThen) {
   const test::TempFolder folder;
-  EventFile file(folder / "events", 1, 0);
+  TfEventFile file(folder / "events", 1, 0);
   EXPECT_EQ(fs::file_size(folder / "events"), 0u);
   file.flush();
   const auto size = fs::file_size(folder / "events");
@@ -73,7 +73,7 @@ TEST(EventFileTest, WritesNothingBeforeAFlushAndWholeRecordsThen) {
 
 TEST(EventFileTest, AFullDiskIsNamedAndLeavesWholeRecords) {
   const test::TempFolder folder;
-  EventFile file(folder / "events", 1, 0);
+  TfEventFile file(folder / "events", 1, 0);
   file.flush();
   Summary summary;
   summary.image("pictures/0", 1, 1, std::string(5000, 'x'));
@@ -90,7 +90,7 @@ TEST(EventFileTest, AFullDiskIsNamedAndLeavesWholeRecords) {
 TEST(EventFileTest, NeverWritesOverAFile) {
   const test::TempFolder folder;
   write_file_whole(folder / "events", "of another");
-  expect_has(error_text([&] { EventFile(folder / "events", 1, 0); }), "cannot write: File exists");
+  expect_has(error_text([&] { TfEventFile(folder / "events", 1, 0); }), "cannot write: File exists");
   EXPECT_EQ(read_file(folder / "events", 100), "of another");
 }
 

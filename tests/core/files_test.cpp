@@ -49,6 +49,23 @@ TEST(Files, ALinkIsWrittenThroughAndADeviceOrPipeRefused) {
   expect_has(error_text([&] { write_file_whole(folder.path(), "x"); }), "Is a directory");
 }
 
+TEST(Files, AFileInPiecesIsThereWhenItIsKept) {
+  const test::TempFolder folder;
+  const std::filesystem::path path = folder / "file";
+  {
+    WholeFile file(path);
+    file.write("lost");
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  WholeFile file(path);
+  file.write("a");
+  file.write("bc");
+  EXPECT_FALSE(std::filesystem::exists(path));
+  file.keep();
+  EXPECT_EQ(read_file(path, 10), "abc");
+  EXPECT_THROW(WholeFile(folder.path()), FileError);
+}
+
 TEST(Files, AFileThatCannotBeReadIsNamed) {
   const TempFolder folder;
   expect_has(error_text([&] { read_file(folder / "none", 10); }), "none: cannot read: No such file");

@@ -167,7 +167,7 @@ def check_options(text, program):
     for command in commands:
         words = [word.strip(",") for word in re.split(r"[\s=]+", re.split(r" [#>|&]", command)[0])]
         names = tuple(
-            word for word in words[1 : 3 if words[1] in {"data", "neuron"} else 2] if word.islower()
+            word for word in words[1 : 3 if words[1] in {"data", "neuron", "events"} else 2] if word.islower()
         )
         for option in (word for word in words if re.match(r"--?[a-zA-Z]", word)):
             if not re.search(rf"(^|[\s,]){re.escape(option)}\b", help_of(program, names), re.MULTILINE):

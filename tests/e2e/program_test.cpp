@@ -127,7 +127,7 @@ TEST(Program, AnUnknownCommandIsAWrongUse) {
   EXPECT_EQ(
       result.err,
       "volley: unknown command 'frobnicate'; expected one of 'train', 'eval', 'predict', 'stream', 'plot', "
-      "'report', 'data', 'encode', 'neuron', "
+      "'report', 'data', 'events', 'encode', 'neuron', "
       "'compare', 'bench', 'info'\n");
 }
 

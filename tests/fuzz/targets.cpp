@@ -15,6 +15,7 @@
 #include <volley/checkpoint.hpp>
 #include <volley/current_csv.hpp>
 #include <volley/error.hpp>
+#include <volley/event_file.hpp>
 #include <volley/image.hpp>
 #include <volley/recipe.hpp>
 #include <volley/run_recorder.hpp>
@@ -96,6 +97,30 @@ void check_written(const Recipe& recipe) {
   require(to_toml(parse_recipe(text, "written")) == text, "a recipe that was written is read as another");
 }
 
+/// Of one format. What the begin of a file says of its size must hold for every event.
+template <EventFormat kFormat>
+void read_event_bytes(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  refusing([&] {
+    EventFile events(file.path(), {.format = kFormat});
+    const EventFileInfo& info = events.info();
+    std::vector<Event> block(1000);
+    for (std::size_t n = block.size(); n == block.size();) {
+      n = events.read(block);
+      for (const Event& event : std::span(block).first(n)) {
+        require(info.width == 0 || event.x < info.width, "x is beyond the width");
+        require(info.height == 0 || event.y < info.height, "y is beyond the height");
+      }
+    }
+  });
+}
+
+/// The format is that of the bytes.
+void read_any_event_bytes(std::string_view bytes) {
+  const MemoryFile file(bytes);
+  refusing([&] { read_events(file.path()); });
+}
+
 void read_recipe_bytes(std::string_view bytes) {
   refusing([&] { check_written(parse_recipe(bytes, "fuzz.toml")); });
 }
@@ -175,6 +200,21 @@ const std::vector<FuzzTarget>& fuzz_targets() {
       {"cifar", read_cifar_bytes},
       {"current", read_current_bytes},
       {"arrays", read_array_bytes},
+      {"events", read_any_event_bytes},
+      {"events_nmnist", read_event_bytes<EventFormat::nmnist>},
+      {"events_bs1", read_event_bytes<EventFormat::bs1>},
+      {"events_bs3", read_event_bytes<EventFormat::bs3>},
+      {"events_aedat1", read_event_bytes<EventFormat::aedat1>},
+      {"events_aedat2", read_event_bytes<EventFormat::aedat2>},
+      {"events_aedat3", read_event_bytes<EventFormat::aedat3>},
+      {"events_aedat4", read_event_bytes<EventFormat::aedat4>},
+      {"events_evt2", read_event_bytes<EventFormat::evt2>},
+      {"events_evt21", read_event_bytes<EventFormat::evt21>},
+      {"events_evt3", read_event_bytes<EventFormat::evt3>},
+      {"events_dat", read_event_bytes<EventFormat::dat>},
+      {"events_es", read_event_bytes<EventFormat::es>},
+      {"events_npz", read_event_bytes<EventFormat::npz>},
+      {"events_csv", read_event_bytes<EventFormat::csv>},
       {"recipe", read_recipe_bytes},
       {"settings", read_setting_bytes},
       {"network", read_safetensors_bytes},

@@ -52,6 +52,10 @@ constexpr std::string_view kFunctions[] = {
     "ArgumentError::ArgumentError", "ArgumentError::found", "ArgumentError::operation", "ArgumentError::rule",
     "FileError::FileError", "FileError::path", "DeviceError::DeviceError", "DeviceError::device",
     "ShapeError::ShapeError", "ShapeError::at", "ShapeError::shape",
+    // event_file.hpp
+    "EventFile::EventFile", "EventFile::info", "EventFile::operator=", "EventFile::read",
+    "EventFileWriter::EventFileWriter", "EventFileWriter::finish", "EventFileWriter::write",
+    "event_format_of_name", "read_events", "write_events",
     // fields.hpp
     "Range::contains", "Range::text", "above", "any", "at_least", "between", "check_fields", "check_range",
     "from_below", "inside",

@@ -7,6 +7,7 @@
 
 #include <volley/choices.hpp>
 #include <volley/current_csv.hpp>
+#include <volley/event_file.hpp>
 #include <volley/files.hpp>
 #include <volley/image.hpp>
 #include <volley/kernels.hpp>
@@ -204,6 +205,61 @@ void use_currents(Program& p, const fs::path& folder) {
   p.must_throw("read_current_csv", "read_current_csv(wrong);", [&] { read_current_csv(path); });
 }
 
+void use_recordings(Program& p, const fs::path& folder) {
+  constexpr EventFormat kWritten[] = {EventFormat::nmnist, EventFormat::aedat2, EventFormat::aedat4,
+                                      EventFormat::evt2,   EventFormat::evt3,   EventFormat::dat,
+                                      EventFormat::es,     EventFormat::npz,    EventFormat::csv};
+  const EventFormat format = kWritten[p.random.below(std::size(kWritten))];
+  const std::string name(choices(format)[static_cast<std::size_t>(format)]);
+  std::vector<Event> events(p.random.below(300));
+  std::uint64_t t = 0;
+  for (Event& event : events) {
+    t += p.random.below(5000);
+    const auto pixel = [&] { return static_cast<std::uint16_t>(p.random.below(100)); };
+    event = {t, pixel(), pixel(), static_cast<std::uint16_t>(p.random.below(2))};
+  }
+  const fs::path path = folder / "recording";
+  const EventFileInfo size{.width = 128, .height = 128};
+  p.must("write_events", cat("write_events(path, ", name, ", events, {128, 128});"),
+         [&] { write_events(path, format, events, size); });
+  p.must("read_events", "read_events(path, {format});", [&] {
+    p.check(read_events(path, {.format = format}) == events, "events that are written and read", name);
+  });
+  p.must("EventFile::EventFile", "EventFile file(path, {format});", [&] {
+    EventFile file(path, {.format = format});
+    for (const char* called : {"EventFile::info", "EventFile::read", "EventFile::operator="}) p.count(called);
+    p.check(file.info().format == format, "the format of a recording", name);
+    std::vector<Event> block(p.random.between(1, 100)), read;
+    for (std::size_t n = block.size(); n == block.size();) {
+      n = file.read(block);
+      read.insert(read.end(), block.begin(), block.begin() + static_cast<std::ptrdiff_t>(n));
+      if (p.random.chance(0.1)) {
+        EventFile other = std::move(file);
+        file = std::move(other);
+      }
+    }
+    p.check(read == events, "events block by block", name);
+  });
+  p.must("EventFileWriter::EventFileWriter", "EventFileWriter writer(path, csv);", [&] {
+    for (const char* called : {"EventFileWriter::write", "EventFileWriter::finish"}) p.count(called);
+    EventFileWriter writer(path, EventFormat::csv);
+    writer.write(events);
+    if (p.random.chance(0.5)) return;  // what was there stays
+    writer.finish();
+    p.check(read_events(path, {.format = EventFormat::csv}) == events, "events by a writer");
+  });
+  p.must("event_format_of_name", "event_format_of_name(\"a.npz\");", [&] {
+    p.check(event_format_of_name("a.npz") == EventFormat::npz && !event_format_of_name("a.what"),
+            "event_format_of_name");
+  });
+  write_file_whole(path, "1,2,3,4,5\n");
+  p.must_throw("read_events", "read_events(wrong, {csv});",
+               [&] { read_events(path, {.format = EventFormat::csv}); });
+  p.must_throw("EventFile::EventFile", "EventFile(none);", [&] { EventFile file(folder / "none"); });
+  p.must_throw("write_events", "write_events(path, bs1, events);",
+               [&] { write_events(path, EventFormat::bs1, events); });
+}
+
 void use_sets(Program& p) {
   const std::vector<std::string> names = datasets::names();
   const std::string& name = names[p.random.below(names.size())];
@@ -236,11 +292,12 @@ void compare_recipes(Program& p) {
 
 void check_tools(Program& p) {
   const ScratchFolder folder("random");
-  switch (p.random.below(5)) {
+  switch (p.random.below(6)) {
     case 0: use_files(p, folder.path()); break;
     case 1: use_programs(p, folder.path()); break;
     case 2: use_pictures(p, folder.path()); break;
     case 3: use_currents(p, folder.path()); break;
+    case 4: use_recordings(p, folder.path()); break;
     default: use_kernels(p);
   }
   use_text(p);
