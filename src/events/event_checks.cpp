@@ -15,19 +15,35 @@ void check_sensor(std::string_view operation, const Shape& sensor) {
     throw ShapeError(operation, "sensor must have sizes from 1 to 65536", sensor);
 }
 
+namespace {
+
+void check_within(std::string_view operation, std::span<const Event> events, const Shape& sensor,
+                  std::size_t channels) {
+  const std::size_t height = sensor[1], width = sensor[2];
+  for (const Event& event : events) {
+    if (event.x < width && event.y < height && event.channel < channels) continue;
+    throw ArgumentError(operation, fmt::format("events must be inside the sensor {}", sensor.text()),
+                        fmt::format("channel {}, y {}, x {} at event {}", event.channel, event.y, event.x,
+                                    &event - events.data()));
+  }
+}
+
+constexpr std::size_t kAnyChannel = 65536;
+
+}  // namespace
+
+void check_places(std::string_view operation, std::span<const Event> events, const Shape& sensor) {
+  check_within(operation, events, sensor, kAnyChannel);
+}
+
 void check_inside(std::string_view operation, std::span<const Event> events, const Shape& sensor) {
   const bool one_channel = sensor[0] == 1;
-  const std::size_t channels = sensor[0], height = sensor[1], width = sensor[2];
+  check_within(operation, events, sensor, one_channel ? kAnyChannel : sensor[0]);
+  if (!one_channel) return;
   for (const Event& event : events) {
-    if (one_channel && event.channel != events[0].channel) {
-      throw ArgumentError(operation, "events must be of one channel where the sensor has one",
-                          fmt::format("channels {} and {}", events[0].channel, event.channel));
-    }
-    if (event.x >= width || event.y >= height || (!one_channel && event.channel >= channels)) {
-      throw ArgumentError(operation, fmt::format("events must be inside the sensor {}", sensor.text()),
-                          fmt::format("channel {}, y {}, x {} at event {}", event.channel, event.y, event.x,
-                                      &event - events.data()));
-    }
+    if (event.channel == events[0].channel) continue;
+    throw ArgumentError(operation, "events must be of one channel where the sensor has one",
+                        fmt::format("channels {} and {}", events[0].channel, event.channel));
   }
 }
 

@@ -15,6 +15,9 @@ inline constexpr std::uint64_t kMostEventTime = std::uint64_t{1} << 53;
 /// Throws ShapeError unless `sensor` is (channels, height, width) without a 0, each at most 65536.
 void check_sensor(std::string_view operation, const Shape& sensor);
 
+/// Throws ArgumentError for an event whose x or y is outside of `sensor`, which check_sensor has passed.
+void check_places(std::string_view operation, std::span<const Event> events, const Shape& sensor);
+
 /// Throws ArgumentError for an event outside of `sensor`, which check_sensor has passed. One channel: the
 /// events must have the same.
 void check_inside(std::string_view operation, std::span<const Event> events, const Shape& sensor);
