@@ -9,6 +9,8 @@
 #include <volley/source.hpp>
 #include <volley/tensor.hpp>
 
+namespace volley {
+
 /// Changes of recordings, in memory. Names and rules are Tonic's; where a rule differs, it is said here. Each
 /// returns the new events, in the order of the old unless it says otherwise. `sensor` is (channels, height,
 /// width), as SourceInfo::shape.
@@ -16,7 +18,7 @@
 /// Each throws ArgumentError, which begins with the function's name, for a number out of its range (a
 /// probability outside 0 to 1, a factor below 0, one that is not finite), for an event outside of `sensor`,
 /// and for a result that an Event cannot hold: x and y below 2^16, t below 2^53. Any thread may call any.
-namespace volley::event_transforms {
+namespace event_transforms {
 
 /// Drops an event unless, when it comes, one of the four pixels beside its own has had an event less than
 /// filter_time microseconds ago. As in Tonic pixels without an event count as if they had one at time 0, and
@@ -138,4 +140,5 @@ std::vector<Event> drop_by_area(std::span<const Event> events, const Shape& sens
 /// 5/20, or drop_event with 1/10 to 9/10; each of the four, and each ratio, equally likely.
 std::vector<Event> event_drop(std::span<const Event> events, const Shape& sensor, const EventDraw& draw);
 
-}  // namespace volley::event_transforms
+}  // namespace event_transforms
+}  // namespace volley
