@@ -216,7 +216,9 @@ std::vector<Event> drop_event(std::span<const Event> events, double drop_probabi
   check_range(kOperation, "drop_probability", drop_probability, between(0, 1));
   const Address address(kOperation, Transform::drop_event, draw);
   const std::size_t size = events.size();
-  auto dropped = std::min(static_cast<std::size_t>(drop_probability * static_cast<double>(size) + 0.5), size);
+  // Half an event is rounded up.
+  const double share = std::floor(drop_probability * static_cast<double>(size) + 0.5);
+  std::size_t dropped = std::min(static_cast<std::size_t>(share), size);
   std::vector<Event> out;
   out.reserve(size - dropped);
   for (std::size_t i = 0; i < size; ++i) {
@@ -236,8 +238,9 @@ std::vector<Event> drop_by_time(std::span<const Event> events, double duration_r
   PhiloxSequence random = Address(kOperation, Transform::drop_by_time, draw).whole();
   std::vector<Event> out = copy_of(events);
   if (events.empty()) return out;
-  const auto [first, last] = times_of(events);
-  const double whole = static_cast<double>(last - first), duration = whole * duration_ratio;
+  const auto times = times_of(events);
+  const std::uint64_t first = times.first;
+  const double whole = static_cast<double>(times.second - first), duration = whole * duration_ratio;
   const double start = random.uniform() * (whole - duration);
   std::erase_if(out, [&](const Event& event) {
     const auto t = static_cast<double>(event.t - first);

@@ -145,35 +145,46 @@ Slices by_event_count(std::size_t events, const EventFrameOptions& options) {
   return by_counts(events, frames_of(static_cast<double>(more) + 1), count, stride);
 }
 
+/// n_event_bins and, without overlap, split_by_number.
+Slices by_event_bins(std::size_t events, const EventFrameOptions& options) {
+  const std::size_t n = options.frames_number, whole = events / n;
+  const double count = std::floor(static_cast<double>(whole) * (1 + options.overlap));
+  const double stride = std::floor(count * (1 - options.overlap));
+  return by_counts(events, n, static_cast<std::size_t>(count), static_cast<std::size_t>(stride));
+}
+
+/// duration, split_by_time and n_time_bins.
+Slices by_bins(std::span<const Event> events, const EventFrameOptions& options) {
+  const std::uint64_t first = events.empty() ? 0 : events.front().t;
+  const std::uint64_t duration = events.empty() ? 0 : events.back().t - first;
+  const auto start = static_cast<double>(first);
+  if (options.rule == Rule::duration) {
+    const double frames = std::ceil(static_cast<double>(duration) / options.time_window);
+    return by_grid(events, frames_of(frames), start, options.time_window);
+  }
+  const std::size_t n = options.frames_number;
+  const std::uint64_t whole = duration / n;
+  const auto bin = static_cast<double>(whole);
+  if (options.rule == Rule::split_by_time) return by_grid(events, n, start, bin);
+  const double window = bin * (1 + options.overlap);
+  return by_windows(events, n, start, window, window * (1 - options.overlap));
+}
+
 }  // namespace
 
 std::vector<EventSlice> event_slices(std::span<const Event> events, const EventFrameOptions& options) {
   check_options(options);
-  const std::size_t n = options.frames_number;
-  if (is_any_of(options.rule, {Rule::event_count, Rule::n_event_bins, Rule::split_by_number})) {
-    if (options.rule == Rule::event_count) return by_event_count(events.size(), options);
-    double count = static_cast<double>(events.size() / n);
-    count = std::floor(count * (1 + options.overlap));
-    const double stride = std::floor(count * (1 - options.overlap));
-    Slices slices =
-        by_counts(events.size(), n, static_cast<std::size_t>(count), static_cast<std::size_t>(stride));
-    if (options.rule == Rule::split_by_number) slices.back().end = events.size();
+  if (options.rule == Rule::event_count) return by_event_count(events.size(), options);
+  if (options.rule == Rule::n_event_bins) return by_event_bins(events.size(), options);
+  if (options.rule == Rule::split_by_number) {
+    Slices slices = by_event_bins(events.size(), options);
+    slices.back().end = events.size();
     return slices;
   }
   check_times(kOperation, events);
   if (options.rule == Rule::time_window) return by_time_window(events, options);
   if (options.rule == Rule::duration_v0) return by_first_events(events, options.time_window);
-  const std::uint64_t first = events.empty() ? 0 : events.front().t;
-  const std::uint64_t whole = events.empty() ? 0 : events.back().t - first;
-  const auto start = static_cast<double>(first);
-  if (options.rule == Rule::duration) {
-    const double frames = std::ceil(static_cast<double>(whole) / options.time_window);
-    return by_grid(events, frames_of(frames), start, options.time_window);
-  }
-  const auto bin = static_cast<double>(whole / n);
-  if (options.rule == Rule::split_by_time) return by_grid(events, n, start, bin);
-  const double window = bin * (1 + options.overlap);
-  return by_windows(events, n, start, window, window * (1 - options.overlap));
+  return by_bins(events, options);
 }
 
 }  // namespace volley

@@ -54,7 +54,8 @@ EventFrameOptions draw_options(Program& p) {
 void use_frames(Program& p, const DrawnEvents& drawn) {
   const EventFrameOptions options = draw_options(p);
   const std::string rule(choices(options.rule)[static_cast<std::size_t>(options.rule)]);
-  const auto& [events, sensor] = drawn;
+  const std::vector<Event>& events = drawn.events;
+  const Shape& sensor = drawn.sensor;
   const std::string text = cat("(events, ", sensor.text(), ", {", rule, "});");
   std::vector<EventSlice> slices;
   p.must("event_slices", cat("event_slices(events, {", rule, "});"),
@@ -135,7 +136,8 @@ void use_transform(Program& p, const char* name, const Shape& sensor, std::size_
 
 void use_plain_transforms(Program& p, const DrawnEvents& drawn) {
   namespace et = event_transforms;
-  const auto& [events, sensor] = drawn;
+  const std::vector<Event>& events = drawn.events;
+  const Shape& sensor = drawn.sensor;
   const std::size_t n = events.size(), number = p.random.between(1, 300);
   const std::size_t height = p.random.between(1, sensor[1]), width = p.random.between(1, sensor[2]);
   const Shape part{2, height, width};
@@ -163,7 +165,8 @@ void use_plain_transforms(Program& p, const DrawnEvents& drawn) {
 
 void use_random_transforms(Program& p, const DrawnEvents& drawn) {
   namespace et = event_transforms;
-  const auto& [events, sensor] = drawn;
+  const std::vector<Event>& events = drawn.events;
+  const Shape& sensor = drawn.sensor;
   const std::size_t n = events.size(), number = p.random.between(1, 300);
   const std::size_t height = p.random.between(1, sensor[1]), width = p.random.between(1, sensor[2]);
   const double ratio = p.random.real();
