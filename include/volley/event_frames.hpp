@@ -112,6 +112,26 @@ struct TimeSurfaceOptions {
 Tensor time_surfaces(std::span<const Event> events, const Shape& sensor,
                      const TimeSurfaceOptions& options = {});
 
+/// How a time surface falls with the time since an event: exp(-since / tau), or 1 - since / (3 tau).
+enum class EventDecay { exp, lin };
+constexpr std::array<std::string_view, 2> choices(EventDecay) { return {"exp", "lin"}; }
+
+struct AveragedTimeSurfaceOptions {
+  std::size_t cell_size = 10;    // pixels on a side of the squares that the sensor is cut into
+  std::size_t surface_size = 5;  // odd, at most cell_size
+  double time_window = 1000;     // microseconds
+  double tau = 100;              // microseconds
+  EventDecay decay = EventDecay::exp;
+};
+
+/// Tonic's ToAveragedTimesurface, the histograms of HATS (Sironi et al., CVPR 2018): (cells, channels,
+/// surface_size, surface_size), cells row by row. The surface of an event is the sum of the decays of the
+/// events of its cell and channel before it, at most time_window ago, at their places around it, and 1 in its
+/// middle; of a cell and channel the mean of the surfaces of its events, 0 where there are none. Computed in
+/// double. `sensor` and errors as of event_frames; times may not fall.
+Tensor averaged_time_surfaces(std::span<const Event> events, const Shape& sensor,
+                              const AveragedTimeSurfaceOptions& options = {});
+
 /// Tonic's ToVoxelGrid: (n_time_bins, 1, height, width). An event at s = n_time_bins (t - t0) / (t_last - t0)
 /// adds its sign, +1 of channel 1 and -1 of channel 0, to bin floor(s) with weight 1 - (s - floor(s)), and to
 /// the next with the rest; what falls into bin n_time_bins is left out. s is 0 where all times are equal.

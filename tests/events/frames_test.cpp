@@ -263,6 +263,44 @@ TEST(TimeSurfaces, DecayFromTheLastEventOfAPlace) {
              "[time_surfaces] overlap must be >= 0 and < 2, got 2");
 }
 
+TEST(AveragedTimeSurfaces, MeansOfACellAndAChannel) {
+  // Two cells of 2 x 2 pixels and a third that is cut off by the edge.
+  const Events events{{0, 0, 0, 0}, {4, 1, 1, 0}, {5, 2, 0, 0}, {14, 0, 0, 0}, {14, 4, 0, 1}};
+  const AveragedTimeSurfaceOptions options{.cell_size = 2, .surface_size = 1, .time_window = 100, .tau = 7};
+  const Tensor y = averaged_time_surfaces(events, {2, 2, 5}, options);
+  ASSERT_EQ(y.shape(), (Shape{3, 2, 1, 1}));
+  const auto mean = static_cast<float>((1 + 1 + 1 + std::exp(-2.0)) / 3);  // 14 sees 0
+  EXPECT_EQ(std::vector<float>(y.values().begin(), y.values().end()),
+            (std::vector<float>{mean, 0, 1, 0, 0, 1}));
+}
+
+TEST(AveragedTimeSurfaces, PlacesAroundAnEventAndTheWindow) {
+  const Events events{{0, 1, 1, 0}, {10, 2, 1, 0}, {21, 2, 2, 0}};
+  AveragedTimeSurfaceOptions options{
+      .cell_size = 4, .surface_size = 3, .time_window = 11, .tau = 10, .decay = EventDecay::lin};
+  const Tensor y = averaged_time_surfaces(events, {1, 4, 4}, options);
+  ASSERT_EQ(y.shape(), (Shape{1, 1, 3, 3}));
+  // The second has the first on its left, the third the second above it; the first is too long ago.
+  const std::vector<float> expected{0, (1 - 11.0f / 30) / 3, 0, (1 - 10.0f / 30) / 3, 1, 0, 0, 0, 0};
+  for (std::size_t i = 0; i < 9; ++i) EXPECT_FLOAT_EQ(y.values()[i], expected[i]) << i;
+  options.time_window = 10;  // inclusive
+  const Tensor shorter = averaged_time_surfaces(events, {1, 4, 4}, options);
+  EXPECT_FLOAT_EQ(shorter.values()[3], expected[3]);
+  EXPECT_EQ(shorter.values()[1], 0);
+  const Tensor empty = averaged_time_surfaces({}, {1, 4, 4}, options);
+  for (const float value : empty.values()) EXPECT_EQ(value, 0);
+  const auto error_of = [&](const AveragedTimeSurfaceOptions& wrong) {
+    return error_text([&] { averaged_time_surfaces(events, {1, 4, 4}, wrong); });
+  };
+  expect_has(error_of({.cell_size = 0}),
+             "[averaged_time_surfaces] cell_size must be >= 1 and <= 65536, got 0");
+  expect_has(error_of({.surface_size = 4}), "[averaged_time_surfaces] surface_size must be odd, got 4");
+  expect_has(error_of({.cell_size = 3}),
+             "[averaged_time_surfaces] surface_size must be >= 1 and <= 3, got 5");
+  expect_has(error_of({.time_window = -1}), "[averaged_time_surfaces] time_window must be >= 0, got -1");
+  expect_has(error_of({.tau = 0}), "[averaged_time_surfaces] tau must be > 0, got 0");
+}
+
 TEST(VoxelGrid, SignsAndWeights) {
   // s: 0, 0.5, 1.5, 2 of two bins
   const Events events{{100, 0, 0, 1}, {105, 1, 0, 0}, {115, 0, 0, 1}, {120, 1, 0, 1}};

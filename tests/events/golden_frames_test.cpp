@@ -129,5 +129,33 @@ TEST_F(GoldenFrames, TimeSurfaces) {
             "9822e6f9eb41494e09846da7f6f127734cb7d317b5b8ae2c4588da19df25e354");
 }
 
+// Of these Tonic's are float32 sums of NumPy's float32 exp, whose bits are its own: the sums of each cell are
+// compared.
+TEST_F(GoldenFrames, AveragedTimeSurfaces) {
+  const Tensor y = averaged_time_surfaces(std::span(events).first(400), kSensor);
+  ASSERT_EQ(y.shape(), (Shape{16, 2, 5, 5}));
+  const std::vector<double> expected{0,
+                                     1.049273011747573,
+                                     2.0021597483810183,
+                                     1,
+                                     2.104716905294481,
+                                     2.17151285450268,
+                                     2.1030665915386635,
+                                     0,
+                                     2.212623088620603,
+                                     1.1688283849617846,
+                                     2,
+                                     1,
+                                     0,
+                                     1.0000805854797363,
+                                     0,
+                                     0};
+  for (std::size_t cell = 0; cell < 16; ++cell) {
+    double sum = 0;
+    for (const float value : y.values().subspan(cell * 50, 50)) sum += value;
+    EXPECT_NEAR(sum, expected[cell], 1e-6) << cell;
+  }
+}
+
 }  // namespace
 }  // namespace volley::test

@@ -102,6 +102,13 @@ void use_frames(Program& p, const DrawnEvents& drawn) {
         time_surfaces(events, sensor, {.dt = options.time_window, .tau = p.random.real(1, 1000)});
     p.check(std::ranges::all_of(y.values(), [](float v) { return v >= 0 && v <= 1; }), "time surfaces");
   });
+  const std::size_t surface_size = 2 * p.random.below(3) + 1, cell_size = surface_size + p.random.below(20);
+  p.must("averaged_time_surfaces",
+         cat("averaged_time_surfaces(events, sensor, {", cell_size, ", ", surface_size, "});"), [&] {
+           const Tensor y =
+               averaged_time_surfaces(events, sensor, {.cell_size = cell_size, .surface_size = surface_size});
+           p.check(std::ranges::all_of(y.values(), [](float v) { return v >= 0; }), "averaged time surfaces");
+         });
   p.must("voxel_grid", "voxel_grid(events, sensor, n);", [&] {
     const Tensor y = voxel_grid(events, sensor, options.frames_number);
     p.check(y.shape() == Shape{options.frames_number, 1, sensor[1], sensor[2]} && is_finite(y), "voxel grid");

@@ -57,7 +57,8 @@ constexpr std::string_view kFunctions[] = {
     "EventFileWriter::EventFileWriter", "EventFileWriter::finish", "EventFileWriter::write",
     "event_format_of_name", "read_events", "write_events",
     // event_frames.hpp
-    "bina_rep", "event_frames", "event_slices", "event_spikes", "time_surfaces", "voxel_grid",
+    "averaged_time_surfaces", "bina_rep", "event_frames", "event_slices", "event_spikes", "time_surfaces",
+    "voxel_grid",
     // event_transforms.hpp
     "event_transforms::center_crop", "event_transforms::crop", "event_transforms::crop_time",
     "event_transforms::decimate", "event_transforms::denoise", "event_transforms::downsample",
