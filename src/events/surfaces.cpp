@@ -27,8 +27,8 @@ Tensor time_surfaces(std::span<const Event> events, const Shape& sensor, const T
                             .include_incomplete = options.include_incomplete});
   const EventPlace place(sensor);
   const double start = events.empty() ? 0 : static_cast<double>(events.front().t);
-  std::vector<double> last(sensor.size(), -std::numeric_limits<double>::infinity());
   Tensor surfaces(sensor.after({slices.size()}));
+  std::vector<double> last(sensor.size(), -std::numeric_limits<double>::infinity());
   float* next = surfaces.data();
   for (std::size_t k = 0; k < slices.size(); ++k) {
     for (std::size_t i = slices[k].begin; i < slices[k].end; ++i)

@@ -173,7 +173,7 @@ TEST(RandomTransforms, AreAFunctionOfTheirAddress) {
     const std::vector<Events> differ = all(other);
     for (std::size_t i = 1; i < once.size(); ++i) EXPECT_NE(differ[i], once[i]) << i;
   }
-  // An event's jitter does not depend on the events before it... but on its number.
+  // The jitter of an event depends on its number, not on how many events there are.
   const Events half(events.begin(), events.begin() + 1000);
   const Events jittered = spatial_jitter(half, kSensor, {}, draw);
   EXPECT_TRUE(std::ranges::equal(jittered, std::span(once[3]).first(1000)));
