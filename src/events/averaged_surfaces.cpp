@@ -57,7 +57,8 @@ class Cell {
 
  private:
   double decay(double since) const {
-    return options_.decay == EventDecay::exp ? std::exp(-since / options_.tau) : 1 - since / (3 * options_.tau);
+    return options_.decay == EventDecay::exp ? std::exp(-since / options_.tau)
+                                             : 1 - since / (3 * options_.tau);
   }
 
   const AveragedTimeSurfaceOptions& options_;
