@@ -40,6 +40,7 @@ enum class Purpose : std::uint32_t {
   augment = 5,
   hold_out = 6,
   encode_validation = 7,
+  augment_events = 8,
 };
 
 inline constexpr std::uint32_t kMaxEpoch = (1u << 24) - 1;  // the key has 24 bits for it

@@ -22,7 +22,7 @@ BELOW = {
     "training": "core ops cpu signal layers encoders optimizers",
     "storage": "core embedded",
     "data": "core signal storage",
-    "events": "core data",
+    "events": "core data signal",
     "spec": "core",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([a-z_]+)/')

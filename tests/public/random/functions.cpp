@@ -56,6 +56,20 @@ constexpr std::string_view kFunctions[] = {
     "EventFile::EventFile", "EventFile::info", "EventFile::operator=", "EventFile::read",
     "EventFileWriter::EventFileWriter", "EventFileWriter::finish", "EventFileWriter::write",
     "event_format_of_name", "read_events", "write_events",
+    // event_frames.hpp
+    "averaged_time_surfaces", "bina_rep", "event_frames", "event_slices", "event_spikes", "time_surfaces",
+    "voxel_grid",
+    // event_transforms.hpp
+    "event_transforms::center_crop", "event_transforms::crop", "event_transforms::crop_time",
+    "event_transforms::decimate", "event_transforms::denoise", "event_transforms::downsample",
+    "event_transforms::drop_by_area", "event_transforms::drop_by_time", "event_transforms::drop_event",
+    "event_transforms::event_drop", "event_transforms::flip_lr", "event_transforms::flip_polarity",
+    "event_transforms::flip_ud", "event_transforms::merge_polarities", "event_transforms::random_crop",
+    "event_transforms::random_flip_lr", "event_transforms::random_flip_polarity",
+    "event_transforms::random_flip_ud", "event_transforms::random_time_reversal",
+    "event_transforms::refractory_period", "event_transforms::spatial_jitter",
+    "event_transforms::sub_sequence", "event_transforms::time_alignment", "event_transforms::time_jitter",
+    "event_transforms::time_reversal", "event_transforms::time_skew", "event_transforms::uniform_noise",
     // fields.hpp
     "Range::contains", "Range::text", "above", "any", "at_least", "between", "check_fields", "check_range",
     "from_below", "inside",

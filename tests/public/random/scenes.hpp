@@ -47,6 +47,9 @@ void check_arrays(Program& p);
 /// Run folders, those of several seeds, checkpoints.
 void check_runs(Program& p);
 
+/// Frames of events, and what changes events.
+void check_events(Program& p);
+
 /// Files, other programs, text, forms of signals, pictures, and what is known of the processor.
 void check_tools(Program& p);
 

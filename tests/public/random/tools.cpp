@@ -292,12 +292,13 @@ void compare_recipes(Program& p) {
 
 void check_tools(Program& p) {
   const ScratchFolder folder("random");
-  switch (p.random.below(6)) {
+  switch (p.random.below(7)) {
     case 0: use_files(p, folder.path()); break;
     case 1: use_programs(p, folder.path()); break;
     case 2: use_pictures(p, folder.path()); break;
     case 3: use_currents(p, folder.path()); break;
     case 4: use_recordings(p, folder.path()); break;
+    case 5: check_events(p); break;
     default: use_kernels(p);
   }
   use_text(p);
