@@ -69,8 +69,8 @@ void run(ThreadPool& threads, const ops::ConnectBackward& op) {
 void run(ThreadPool& threads, const ops::CopyRows& op) {
   parallel_for(threads, op.rows, rows_of(op.count), [&](std::size_t begin, std::size_t end) {
     for (std::size_t r = begin; r < end; ++r) {
-      const float* const from = op.from + r * op.from_stride;
-      float* const to = op.to + r * op.to_stride;
+      const float* const from = op.from + op.from_begin + r * op.from_stride;
+      float* const to = op.to + op.to_begin + r * op.to_stride;
       if (op.add) {
         for (std::size_t i = 0; i < op.count; ++i) to[i] += from[i];
       } else {
@@ -83,7 +83,8 @@ void run(ThreadPool& threads, const ops::CopyRows& op) {
 void run(ThreadPool& threads, const ops::CopyWords& op) {
   parallel_for(threads, op.rows, rows_of(op.count), [&](std::size_t begin, std::size_t end) {
     for (std::size_t r = begin; r < end; ++r)
-      std::copy_n(op.from + r * op.from_stride, op.count, op.to + r * op.to_stride);
+      std::copy_n(op.from + op.from_begin + r * op.from_stride, op.count,
+                  op.to + op.to_begin + r * op.to_stride);
   });
 }
 

@@ -117,11 +117,12 @@ Signal Joint::concatenate(Executor& device) {
     } else {
       const Signal x = real_values(part.joined, part.real_memory, device);
       device.run(ops::CopyRows{.from = values_of(x, device),
-                               .to = (begin == 0 ? device.write(values_) : device.update(values_)) + begin,
+                               .to = begin == 0 ? device.write(values_) : device.update(values_),
                                .rows = rows,
                                .count = count,
                                .from_stride = count,
-                               .to_stride = F});
+                               .to_stride = F,
+                               .to_begin = begin});
     }
     begin += count;
   }
@@ -158,12 +159,13 @@ void Joint::split(const Signal& dy, Executor& device) {
     Part& part = parts_[k];
     const std::size_t count = part.joined.features();
     part.gradient.resize(part.joined.shape());
-    device.run(ops::CopyRows{.from = values_of(dy, device) + begin,
+    device.run(ops::CopyRows{.from = values_of(dy, device),
                              .to = device.write(part.gradient),
                              .rows = rows,
                              .count = count,
                              .from_stride = F,
-                             .to_stride = count});
+                             .to_stride = count,
+                             .from_begin = begin});
     gradients_[k] = Signal(part.gradient);
     begin += count;
   }

@@ -68,11 +68,12 @@ Signal Slice::do_backward(Tape& tape, const Signal& dy) {
   saved.dx.resize(saved.x.stored_shape());
   device.run(ops::Fill{.values = device.write(saved.dx), .size = saved.dx.size(), .value = 0});
   device.run(ops::CopyRows{.from = values_of(dy, device),
-                           .to = device.update(saved.dx) + options_.first,
+                           .to = device.update(saved.dx),
                            .rows = rows,
                            .count = dy.features(),
                            .from_stride = dy.features(),
-                           .to_stride = F});
+                           .to_stride = F,
+                           .to_begin = options_.first});
   return saved.x.with_values(saved.dx);
 }
 

@@ -13,22 +13,26 @@ namespace {
 ops::CopyRows steps_between(const float* from, std::size_t from_steps, std::size_t from_at, float* to,
                             std::size_t to_steps, std::size_t to_at, std::size_t N, std::size_t count,
                             std::size_t F) {
-  return {.from = from + from_at * F,
-          .to = to + to_at * F,
+  return {.from = from,
+          .to = to,
           .rows = N,
           .count = count * F,
           .from_stride = from_steps * F,
-          .to_stride = to_steps * F};
+          .to_stride = to_steps * F,
+          .from_begin = from_at * F,
+          .to_begin = to_at * F};
 }
 ops::CopyWords steps_between(const std::uint64_t* from, std::size_t from_steps, std::size_t from_at,
                              std::uint64_t* to, std::size_t to_steps, std::size_t to_at, std::size_t N,
                              std::size_t count, std::size_t words) {
-  return {.from = from + from_at * words,
-          .to = to + to_at * words,
+  return {.from = from,
+          .to = to,
           .rows = N,
           .count = count * words,
           .from_stride = from_steps * words,
-          .to_stride = to_steps * words};
+          .to_stride = to_steps * words,
+          .from_begin = from_at * words,
+          .to_begin = to_at * words};
 }
 
 std::string name_in_state(const std::string& name, bool spikes) {

@@ -38,6 +38,7 @@ struct CopyRows {
   const float* from;
   float* to;
   std::size_t rows, count, from_stride, to_stride;
+  std::size_t from_begin = 0, to_begin = 0;  // of the first row
   bool add = false;
 };
 /// The same of words of spikes.
@@ -45,6 +46,7 @@ struct CopyWords {
   const std::uint64_t* from;
   std::uint64_t* to;
   std::size_t rows, count, from_stride, to_stride;
+  std::size_t from_begin = 0, to_begin = 0;
 };
 /// Rows of `count` bits of `from_words` words, to bit `first` on of rows of `to_words` words. What is there
 /// from that bit on is overwritten, up to the end of the row.

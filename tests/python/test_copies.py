@@ -28,6 +28,8 @@ class Marked(volley.LIF):
 LAYERS = [
     volley.Flatten(),
     volley.Unflatten(1, (2, 3)),
+    volley.Identity(),
+    volley.Slice(1, (2, 2)),
     volley.Linear(6, 4, bias=False, init="normal"),
     volley.Conv1d(2, 3, 3, padding=1),
     volley.Conv2d(2, 4, (3, 5), stride=(1, 2), groups=2),

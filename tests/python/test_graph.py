@@ -26,20 +26,21 @@ def feedback() -> volley.Sequential:
 
 def test_a_join_is_that_of_arrays(rng: np.random.Generator) -> None:
     x = rng.normal(size=(3, 2, 6)).astype(np.float32)
+    a, b = x[..., :3], x[..., 3:]
     joins = {
-        "ADD": lambda a, b: a + b,
-        "AND": lambda a, b: a * b,
-        "IAND": lambda a, b: (1 - a) * b,
-        "MEAN": lambda a, b: (a + b) / 2,
-        "PRODUCT": lambda a, b: a * b,
-        "CONCATENATE": lambda a, b: np.concatenate([a, b], axis=2),
+        "ADD": a + b,
+        "AND": a * b,
+        "IAND": (1 - a) * b,
+        "MEAN": (a + b) / 2,
+        "PRODUCT": a * b,
+        "CONCATENATE": np.concatenate([a, b], axis=2),
     }
-    for join, function in joins.items():
+    for join, expected in joins.items():
         net = volley.Graph()
         net.add(volley.Slice(0, [3]), name="a", inputs=["input"])
         net.add(volley.Slice(3, [3]), name="b", inputs=["input"])
         net.add(volley.Identity(), inputs=["a", "b"], join=join)
-        np.testing.assert_array_equal(net(x), function(x[..., :3], x[..., 3:]))
+        np.testing.assert_array_equal(net(x), expected)
 
 
 def test_an_earlier_step_is_zero_before_the_first(rng: np.random.Generator) -> None:
@@ -66,7 +67,8 @@ def test_it_comes_back_from_a_file_a_pickle_and_a_copy(rng: np.random.Generator,
     net = feedback()
     x = rng.normal(size=(6, 2, 6)).astype(np.float32) * 2
     net.save(tmp_path / "net.safetensors")
-    for again in (volley.load(tmp_path / "net.safetensors"), pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+    loaded = volley.load(tmp_path / "net.safetensors")
+    for again in (loaded, pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
         assert again.names() == ["in", "back", "first", "3", "second"]
         assert repr(again) == repr(net)
         np.testing.assert_array_equal(again(x), net(x))
