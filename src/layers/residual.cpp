@@ -56,11 +56,15 @@ Shape Residual::output_shape(const Shape& features) const {
   };
   const Shape branch = shape_of("branch", *branch_);
   const Shape shortcut = shortcut_ != nullptr ? shape_of("shortcut", *shortcut_) : features;
-  if (branch != shortcut && options_.connect != Connect::CONCATENATE) {
+  // graph_.output_shape would ask the two sides again, and blocks within blocks twice as often each.
+  const bool concatenates = options_.connect == Connect::CONCATENATE && branch.rank() > 0;
+  const bool fits = concatenates ? branch.rank() == shortcut.rank() && branch.from(1) == shortcut.from(1)
+                                 : branch == shortcut;
+  if (!fits) {
     throw ShapeError(kind(), fmt::format("shortcut must give {}, the features of the branch", branch.text()),
                      shortcut);
   }
-  return graph_.output_shape(features);
+  return concatenates ? branch.from(1).after({branch[0] + shortcut[0]}) : branch;
 }
 
 Form Residual::reads(const Shape& features) const { return graph_.reads(features); }
