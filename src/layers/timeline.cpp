@@ -9,30 +9,18 @@ namespace volley {
 namespace {
 
 /// Some steps of all samples: `count` of `from`, which has `from_steps`, to step `to_at` of `to`. A step has
-/// F values.
-ops::CopyRows steps_between(const float* from, std::size_t from_steps, std::size_t from_at, float* to,
-                            std::size_t to_steps, std::size_t to_at, std::size_t N, std::size_t count,
-                            std::size_t F) {
+/// `size` elements.
+template <class Copy, class T>
+Copy steps_between(const T* from, std::size_t from_steps, std::size_t from_at, T* to, std::size_t to_steps,
+                   std::size_t to_at, std::size_t N, std::size_t count, std::size_t size) {
   return {.from = from,
           .to = to,
           .rows = N,
-          .count = count * F,
-          .from_stride = from_steps * F,
-          .to_stride = to_steps * F,
-          .from_begin = from_at * F,
-          .to_begin = to_at * F};
-}
-ops::CopyWords steps_between(const std::uint64_t* from, std::size_t from_steps, std::size_t from_at,
-                             std::uint64_t* to, std::size_t to_steps, std::size_t to_at, std::size_t N,
-                             std::size_t count, std::size_t words) {
-  return {.from = from,
-          .to = to,
-          .rows = N,
-          .count = count * words,
-          .from_stride = from_steps * words,
-          .to_stride = to_steps * words,
-          .from_begin = from_at * words,
-          .to_begin = to_at * words};
+          .count = count * size,
+          .from_stride = from_steps * size,
+          .to_stride = to_steps * size,
+          .from_begin = from_at * size,
+          .to_begin = to_at * size};
 }
 
 std::string name_in_state(const std::string& name, bool spikes) {
@@ -67,13 +55,13 @@ void Timeline::put(const Signal& y, std::size_t at, Executor& device) {
     spikes_ = true;
   }
   if (given.is_spikes()) {
-    device.run(steps_between(SpikeWords::view(given.spikes(), device).words, given.steps(), 0,
-                             SpikeWords::write(words_, device), all, at, N, given.steps(),
-                             SpikeWords::row_words(words_)));
+    device.run(steps_between<ops::CopyWords>(SpikeWords::view(given.spikes(), device).words, given.steps(), 0,
+                                             SpikeWords::write(words_, device), all, at, N, given.steps(),
+                                             SpikeWords::row_words(words_)));
     return;
   }
-  device.run(steps_between(values_of(given, device), given.steps(), 0, device.update(values_), all, at, N,
-                           given.steps(), F));
+  device.run(steps_between<ops::CopyRows>(values_of(given, device), given.steps(), 0, device.update(values_),
+                                          all, at, N, given.steps(), F));
 }
 
 Signal Timeline::take(std::size_t at, std::size_t count, SignalMemory& memory, Executor& device) const {
@@ -81,14 +69,14 @@ Signal Timeline::take(std::size_t at, std::size_t count, SignalMemory& memory, E
   const Shape shape = shape_.from(2).after({N, count});
   if (spikes_) {
     SpikeWords::shape_steps(memory.spikes, shape);
-    device.run(steps_between(SpikeWords::view(words_, device).words, all, at,
-                             SpikeWords::write(memory.spikes, device), count, 0, N, count,
-                             SpikeWords::row_words(words_)));
+    device.run(steps_between<ops::CopyWords>(SpikeWords::view(words_, device).words, all, at,
+                                             SpikeWords::write(memory.spikes, device), count, 0, N, count,
+                                             SpikeWords::row_words(words_)));
     return memory.spikes;
   }
   memory.values.resize(shape);
-  device.run(
-      steps_between(device.read(values_), all, at, device.write(memory.values), count, 0, N, count, F));
+  device.run(steps_between<ops::CopyRows>(device.read(values_), all, at, device.write(memory.values), count,
+                                          0, N, count, F));
   return memory.values;
 }
 
@@ -134,7 +122,8 @@ void Timeline::begin_gradient(Executor& device) {
 
 void Timeline::add_gradient(const Signal& dy, std::size_t at, Executor& device) {
   const Signal given = plain(dy, plain_, device);
-  ops::CopyRows op = steps_between(values_of(given, device), given.steps(), 0, device.update(gradients_),
+  ops::CopyRows op =
+      steps_between<ops::CopyRows>(values_of(given, device), given.steps(), 0, device.update(gradients_),
                                    shape_[1], at, shape_[0], given.steps(), shape_.from(2).size());
   op.add = true;
   device.run(op);
@@ -142,8 +131,8 @@ void Timeline::add_gradient(const Signal& dy, std::size_t at, Executor& device) 
 
 Signal Timeline::gradient(std::size_t at, std::size_t count, Tensor& memory, Executor& device) const {
   memory.resize(shape_.from(2).after({shape_[0], count}));
-  device.run(steps_between(device.read(gradients_), shape_[1], at, device.write(memory), count, 0, shape_[0],
-                           count, shape_.from(2).size()));
+  device.run(steps_between<ops::CopyRows>(device.read(gradients_), shape_[1], at, device.write(memory), count,
+                                          0, shape_[0], count, shape_.from(2).size()));
   return memory;
 }
 

@@ -21,6 +21,7 @@ VOLLEY_FOR_EACH_DEFERRED_OPERATION(VOLLEY_DEFER_OPERATION)
 #undef VOLLEY_DEFER_OPERATION
 
 const std::uint32_t* Executor::find(std::span<const std::uint32_t> values) {
+  if (is_host()) return nullptr;
   const std::scoped_lock lock(keeping_);
   for (const KeptNumbers* kept : kept_) {
     const std::uint32_t* const first = kept->values_.data();

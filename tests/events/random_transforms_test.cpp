@@ -13,17 +13,6 @@ using namespace event_transforms;
 
 const Shape kSensor{2, 4, 6};
 
-/// Events of channel 0 at (t, x, y).
-struct Place {
-  std::uint64_t t;
-  std::uint16_t x, y;
-};
-Events off(std::initializer_list<Place> places) {
-  Events events;
-  for (const Place& place : places) events.push_back({place.t, place.x, place.y, 0});
-  return events;
-}
-
 /// 2000 events of kSensor, 0 to 19990 microseconds after `first`.
 Events many(std::uint64_t first = 0) {
   Events events;

@@ -32,6 +32,17 @@ inline std::string bytes_of(std::initializer_list<int> values) {
   return bytes;
 }
 
+/// Events of channel 0 at (t, x, y).
+struct Place {
+  std::uint64_t t;
+  std::uint16_t x, y;
+};
+inline Events off(std::initializer_list<Place> places) {
+  Events events;
+  for (const Place& place : places) events.push_back({place.t, place.x, place.y, 0});
+  return events;
+}
+
 /// Numbers, little-endian, one after another: little<std::uint16_t>({1, 2}).
 template <class T>
 std::string little(std::initializer_list<T> values) {
