@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -30,23 +29,10 @@ struct Read {
   std::size_t high() const { return std::max(from, to); }
 };
 
-/// "lif@2" in its parts; the row of the name.
-Read parse(const Graph& net, const std::string& input, std::size_t to) {
-  const std::size_t at = input.find('@');
-  const std::string name = input.substr(0, at);
-  Read read{.from = 0, .to = to};
-  for (std::size_t i = 0; i < net.size(); ++i) {
-    if (net.name_of(i) == name) read.from = i + 1;
-  }
-  if (at != std::string::npos) read.delay = std::stoul(input.substr(at + 1));
-  return read;
-}
-
 std::vector<Read> reads_of(const Graph& net) {
   std::vector<Read> all;
   for (std::size_t i = 0; i < net.size(); ++i) {
-    if (net.node(i).inputs.empty()) all.push_back({.from = i, .to = i + 1});
-    for (const std::string& input : net.node(i).inputs) all.push_back(parse(net, input, i + 1));
+    for (const GraphEdge& edge : net.edges(i)) all.push_back({edge.from, i + 1, edge.delay});
   }
   return all;
 }

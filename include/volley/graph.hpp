@@ -43,6 +43,14 @@ struct NodeOptions {
   }
 };
 
+/// One signal that a layer of a Graph reads.
+struct GraphEdge {
+  std::size_t from;   // 0: what comes to the graph, i + 1: what layer i gives
+  std::size_t delay;  // how many steps before
+
+  friend bool operator==(const GraphEdge&, const GraphEdge&) = default;
+};
+
 /// Layers that read each other by name. Without names and inputs they follow one another, which is what
 /// Sequential is another word for:
 ///
@@ -94,6 +102,8 @@ class Graph final : public Layer {
   const std::shared_ptr<Layer>& at(std::size_t i) const;
   /// How the i-th stands in the graph, as it was added.
   const NodeOptions& node(std::size_t i) const;
+  /// What the i-th reads, in the order of its inputs. Throws ArgumentError where an input is no layer.
+  const std::vector<GraphEdge>& edges(std::size_t i) const;
   /// "3", or the name that it was given.
   std::string name_of(std::size_t i) const;
 
@@ -109,16 +119,11 @@ class Graph final : public Layer {
   friend class Residual;
   class Pass;
 
-  /// What a node reads. Signals are counted: 0 is what comes to the graph, i + 1 what node i gives.
-  struct Edge {
-    std::size_t from;
-    std::size_t delay;
-  };
   struct Node {
     std::shared_ptr<Layer> layer;
     NodeOptions options;
-    bool learns = false;      // whether a training changes it
-    std::vector<Edge> edges;  // from kUnknown: no node has that name yet
+    bool learns = false;           // whether a training changes it
+    std::vector<GraphEdge> edges;  // from kUnknown: no node has that name yet
   };
   /// Nodes that run step by step, both included.
   struct Loop {
@@ -133,7 +138,7 @@ class Graph final : public Layer {
   std::unique_ptr<Layer> do_clone() const override;
 
   void check_node(const NodeOptions& options) const;
-  std::vector<Edge> edges_of(std::size_t node) const;
+  std::vector<GraphEdge> edges_of(std::size_t node) const;
   void link();
   void check_linked() const;
   std::string signal_name(std::size_t signal) const;

@@ -115,13 +115,13 @@ void Graph::add(std::shared_ptr<Layer> layer, const NodeOptions& options) {
 }
 
 /// Those of a node, by the names that there are now.
-std::vector<Graph::Edge> Graph::edges_of(std::size_t node) const {
+std::vector<GraphEdge> Graph::edges_of(std::size_t node) const {
   const NodeOptions& options = nodes_[node].options;
   if (options.inputs.empty()) return {{node, 0}};  // the node before
-  std::vector<Edge> edges;
+  std::vector<GraphEdge> edges;
   for (const std::string& input : options.inputs) {
     const auto [name, delay] = parse(input);
-    Edge edge{kUnknown, delay};
+    GraphEdge edge{kUnknown, delay};
     if (name == kInput) edge.from = 0;
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       if (name_of(i) == name) edge.from = i + 1;
@@ -145,7 +145,7 @@ void Graph::link() {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Loop loop{i, i};
     bool loops = false;
-    for (const Edge& edge : nodes_[i].edges) {
+    for (const GraphEdge& edge : nodes_[i].edges) {
       if (edge.from == kUnknown) continue;
       pasts_[edge.from] = std::max(pasts_[edge.from], edge.delay);
       if (edge.from <= i) continue;
@@ -187,6 +187,12 @@ const NodeOptions& Graph::node(std::size_t i) const {
   return nodes_[i].options;
 }
 
+const std::vector<GraphEdge>& Graph::edges(std::size_t i) const {
+  static_cast<void>(at(i));
+  check_linked();
+  return nodes_[i].edges;
+}
+
 std::string Graph::name_of(std::size_t i) const {
   static_cast<void>(at(i));
   return nodes_[i].options.name.empty() ? fmt::format("{}", i) : nodes_[i].options.name;
@@ -201,7 +207,7 @@ Shape Graph::joined_shape(std::size_t node, const std::vector<Shape>& of_signals
   const Node& of = nodes_[node];
   Shape joined;
   std::size_t channels = 0;
-  for (const Edge& edge : of.edges) {
+  for (const GraphEdge& edge : of.edges) {
     const Shape& shape = of_signals[edge.from];
     const bool concatenates = of.options.join == Connect::CONCATENATE;
     if (shape.rank() == 0) {

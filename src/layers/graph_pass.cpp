@@ -28,9 +28,9 @@ struct Step {
 
 /// The gradient of a signal, as far as its readers have been gone through.
 struct Gradient {
-  Signal sum;                // of those that read the signal itself; empty: none has yet
-  bool in_timeline = false;  // whether some is in the signal's timeline
-  SignalMemory memory;       // of the form of the signal
+  Signal sum;                         // of those that read the signal itself; empty: none has yet
+  bool in_timeline = false;           // whether some is in the signal's timeline
+  SignalMemory memory, added_memory;  // of the form of the signal
 };
 
 /// A signal that is read step by step, or at earlier steps.
@@ -48,6 +48,7 @@ struct Saved {
   std::deque<Timeline> read;  // of each node in a loop: what it read
   std::deque<SignalMemory> read_memory;
   std::deque<State> states;     // of layers in loops, where the pass has none
+  std::vector<Shape> shapes;    // of the signals, where any is in a timeline
   std::vector<Signal> signals;  // 0: what comes to the graph; i + 1: what node i gives
   std::vector<Signal> inputs;   // of the node that runs
   std::deque<Gradient> gradients;
@@ -86,8 +87,8 @@ class Graph::Pass {
   bool reads_alone(std::size_t node) const;
   Tensor& free_sum(const Signal& besides);
 
-  Signal read(const Edge& edge, Step::Node& node, std::size_t k);
-  Signal read_step(const Edge& edge, const Loop& loop, Step& step, Step::Node& node, std::size_t k,
+  Signal read(const GraphEdge& edge, Step::Node& node, std::size_t k);
+  Signal read_step(const GraphEdge& edge, const Loop& loop, Step& step, Step::Node& node, std::size_t k,
                    std::size_t t);
   void run_node(std::size_t i);
   void run_loop(const Loop& loop);
@@ -95,7 +96,7 @@ class Graph::Pass {
   void add_gradient(std::size_t signal, const Signal& dy);
   void add_to_line(std::size_t signal, const Signal& dy, std::size_t at);
   Signal gradient_of(std::size_t signal);
-  void unread(const Edge& edge, const Signal& dy);
+  void unread(const GraphEdge& edge, const Signal& dy);
   void backward_node(std::size_t i);
   void backward_loop(const Loop& loop);
   Layer& layer(std::size_t i) const { return *graph_.nodes_[i].layer; }
@@ -129,7 +130,7 @@ void Graph::Pass::find_wanted() {
     for (std::size_t i = 0; i < graph_.nodes_.size(); ++i) {
       if (wanted[i + 1]) continue;
       const Node& node = graph_.nodes_[i];
-      const auto is_wanted = [&](const Edge& edge) { return wanted[edge.from]; };
+      const auto is_wanted = [&](const GraphEdge& edge) { return wanted[edge.from]; };
       wanted[i + 1] = node.learns || std::ranges::any_of(node.edges, is_wanted);
       found = found || wanted[i + 1];
     }
@@ -144,18 +145,18 @@ void Graph::Pass::find_lines(const Signal& x) {
   for (std::size_t i = 0; i < graph_.nodes_.size(); ++i) {
     const bool steps = in_a_loop(i);
     saved_.lines[i + 1].used = saved_.lines[i + 1].used || steps;
-    for (const Edge& edge : graph_.nodes_[i].edges) {
+    for (const GraphEdge& edge : graph_.nodes_[i].edges) {
       Line& line = saved_.lines[edge.from];
       line.used = line.used || steps || edge.delay > 0;
     }
   }
   const bool any = std::ranges::any_of(saved_.lines, &Line::used);
   if (!any) return;
-  const std::vector<Shape> shapes = graph_.shapes(x.shape().from(2));
+  saved_.shapes = graph_.shapes(x.shape().from(2));
   for (std::size_t s = 0; s < signals; ++s) {
     Line& line = saved_.lines[s];
     if (!line.used) continue;
-    line.timeline.begin(shapes[s], x.samples(), graph_.pasts_[s], x.steps(), device_);
+    line.timeline.begin(saved_.shapes[s], x.samples(), graph_.pasts_[s], x.steps(), device_);
     if (tape_.state() != nullptr) line.timeline.load(*tape_.state(), graph_.signal_name(s), device_);
   }
 }
@@ -163,26 +164,26 @@ void Graph::Pass::find_lines(const Signal& x) {
 std::size_t Graph::Pass::readers_of(std::size_t signal) const {
   std::size_t readers = signal == graph_.nodes_.size();  // the graph's output
   for (const Node& node : graph_.nodes_) {
-    readers += static_cast<std::size_t>(std::ranges::count(node.edges, signal, &Edge::from));
+    readers += static_cast<std::size_t>(std::ranges::count(node.edges, signal, &GraphEdge::from));
   }
   return readers;
 }
 
 /// Whether a node reads one signal as it is, which no other reads: what a device can compute on the way.
 bool Graph::Pass::reads_alone(std::size_t node) const {
-  const std::vector<Edge>& edges = graph_.nodes_[node].edges;
+  const std::vector<GraphEdge>& edges = graph_.nodes_[node].edges;
   return edges.size() == 1 && !saved_.lines[edges[0].from].used && readers_of(edges[0].from) == 1;
 }
 
-Signal Graph::Pass::read(const Edge& edge, Step::Node& node, std::size_t k) {
+Signal Graph::Pass::read(const GraphEdge& edge, Step::Node& node, std::size_t k) {
   if (edge.delay == 0) return saved_.signals[edge.from];
   const Timeline& timeline = saved_.lines[edge.from].timeline;
   grow(node.read, k + 1);
   return timeline.take(timeline.past() - edge.delay, timeline.steps(), node.read[k], device_);
 }
 
-Signal Graph::Pass::read_step(const Edge& edge, const Loop& loop, Step& step, Step::Node& node, std::size_t k,
-                              std::size_t t) {
+Signal Graph::Pass::read_step(const GraphEdge& edge, const Loop& loop, Step& step, Step::Node& node,
+                              std::size_t k, std::size_t t) {
   if (edge.delay == 0 && within(loop, edge.from)) return step.y[edge.from - 1];
   const Timeline& timeline = saved_.lines[edge.from].timeline;
   grow(node.read, k + 1);
@@ -191,7 +192,7 @@ Signal Graph::Pass::read_step(const Edge& edge, const Loop& loop, Step& step, St
 
 void Graph::Pass::run_node(std::size_t i) {
   Step::Node& node = saved_.whole.nodes[i];
-  const std::vector<Edge>& edges = graph_.nodes_[i].edges;
+  const std::vector<GraphEdge>& edges = graph_.nodes_[i].edges;
   std::vector<Signal>& inputs = saved_.inputs;
   inputs.clear();
   bool wanted = false;
@@ -214,14 +215,13 @@ void Graph::Pass::run_node(std::size_t i) {
 /// Layers that read each other's earlier steps: all of them, step by step.
 void Graph::Pass::run_loop(const Loop& loop) {
   const std::size_t n = graph_.nodes_.size(), T = saved_.signals[0].steps();
-  const std::vector<Shape> shapes = graph_.shapes(saved_.signals[0].shape().from(2));
   grow(saved_.steps, T);
   grow(saved_.states, n);
   grow(saved_.read, n);
   grow(saved_.read_memory, n);
   for (std::size_t i = loop.first; i <= loop.last; ++i) {
     saved_.states[i].reset();
-    saved_.read[i].begin(graph_.joined_shape(i, shapes), saved_.signals[0].samples(), 0, T, device_);
+    saved_.read[i].begin(graph_.joined_shape(i, saved_.shapes), saved_.signals[0].samples(), 0, T, device_);
   }
   PassContext context = tape_.context();
   context.lengths = {};
@@ -303,9 +303,8 @@ void Graph::Pass::add_gradient(std::size_t signal, const Signal& dy) {
   }
   // Both in the form of the signal.
   const Signal& y = saved_.signals[signal];
-  SignalMemory memory;
   const Signal before = in_form_of(y, gradient.sum, gradient.memory, device_);
-  const Signal added = in_form_of(y, dy, memory, device_);
+  const Signal added = in_form_of(y, dy, gradient.added_memory, device_);
   Tensor& sum = free_sum(dy);
   sum.resize(before.stored_shape());
   device_.run(ops::Connect{.how = ops::Connection::add,
@@ -336,7 +335,7 @@ Signal Graph::Pass::gradient_of(std::size_t signal) {
 }
 
 /// The gradient of what an edge outside a loop has brought.
-void Graph::Pass::unread(const Edge& edge, const Signal& dy) {
+void Graph::Pass::unread(const GraphEdge& edge, const Signal& dy) {
   if (!saved_.wanted[edge.from]) return;
   if (edge.delay == 0) return add_gradient(edge.from, dy);
   add_to_line(edge.from, dy, saved_.lines[edge.from].timeline.past() - edge.delay);
@@ -346,10 +345,10 @@ void Graph::Pass::backward_node(std::size_t i) {
   if (!saved_.wanted[i + 1]) return;
   const Signal dy = gradient_of(i + 1);
   if (dy.empty()) return;
-  const std::vector<Edge>& edges = graph_.nodes_[i].edges;
+  const std::vector<GraphEdge>& edges = graph_.nodes_[i].edges;
   Tape& child = tape_.child(i);
   bool wanted = false;
-  for (const Edge& edge : edges) wanted = wanted || saved_.wanted[edge.from];
+  for (const GraphEdge& edge : edges) wanted = wanted || saved_.wanted[edge.from];
   child.set_needs_input_gradient(wanted);
   TapeAccess::lend_dx_memory(child, free_sum(dy));
   const std::size_t from = edges[0].from;
@@ -387,7 +386,7 @@ void Graph::Pass::backward_loop(const Loop& loop) {
       if (dx.empty()) continue;
       const std::span<const Signal> parts = step.nodes[i].joint.backward(dx, device_);
       for (std::size_t k = node.edges.size(); k-- > 0;) {
-        const Edge& edge = node.edges[k];
+        const GraphEdge& edge = node.edges[k];
         if (!saved_.wanted[edge.from]) continue;
         add_to_line(edge.from, parts[k], saved_.lines[edge.from].timeline.past() + t - edge.delay);
       }

@@ -42,8 +42,7 @@ bool is_any(const Layer& layer) {
 
 /// Whether layer i reads the one before it, and nothing else.
 bool follows(const Graph& graph, std::size_t i) {
-  const std::vector<std::string>& inputs = graph.node(i).inputs;
-  return inputs.empty() || (inputs.size() == 1 && inputs[0] == (i == 0 ? "input" : graph.name_of(i - 1)));
+  return graph.edges(i) == std::vector<GraphEdge>{{.from = i, .delay = 0}};
 }
 
 /// Adds what is in `layer`. `last` is the path and layer of the weights that its input comes from, or null.

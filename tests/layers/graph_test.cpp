@@ -110,9 +110,10 @@ TEST_P(GraphJoins, OfEarlierStepsToo) {
   expect_gradient_by_differences(std::move(net), {2, 5, 4});
 }
 
-TEST_P(GraphJoins, InALoopToo) {
-  if (GetParam() == Connect::CONCATENATE)
-    return;  // what comes back would have to have more features than itself
+/// Of joins that keep the features: what comes back cannot have more of them than itself.
+class GraphLoops : public testing::TestWithParam<Connect> {};
+
+TEST_P(GraphLoops, HaveTheGradientOfTheirSums) {
   Graph net;
   net.add(eighths(4, 3, 1));
   net.add(make<Identity>(), {.name = "joined", .inputs = {"0", "back@1"}, .join = GetParam()});
@@ -124,6 +125,10 @@ TEST_P(GraphJoins, InALoopToo) {
 INSTANTIATE_TEST_SUITE_P(All, GraphJoins,
                          testing::Values(Connect::ADD, Connect::AND, Connect::IAND, Connect::CONCATENATE,
                                          Connect::MEAN, Connect::PRODUCT));
+
+INSTANTIATE_TEST_SUITE_P(All, GraphLoops,
+                         testing::Values(Connect::ADD, Connect::AND, Connect::IAND, Connect::MEAN,
+                                         Connect::PRODUCT));
 
 TEST(Graph, JoinsByTheirNames) {
   const auto join = [](Connect how, std::vector<std::string> inputs) {
@@ -293,6 +298,9 @@ TEST(Graph, NamesOfParametersAreThoseOfNodes) {
   EXPECT_EQ(names, (std::vector<std::string>{"in.weight", "back.weight", "3.weight", "5.weight"}));
   EXPECT_EQ(net.name_of(3), "3");
   EXPECT_EQ(net.node(1).inputs, std::vector<std::string>{"second@1"});
+  EXPECT_EQ(net.edges(0), (std::vector<GraphEdge>{{.from = 0, .delay = 0}}));
+  EXPECT_EQ(net.edges(1), (std::vector<GraphEdge>{{.from = 5, .delay = 1}}));
+  EXPECT_EQ(net.edges(2), (std::vector<GraphEdge>{{.from = 1, .delay = 0}, {.from = 2, .delay = 0}}));
 }
 
 TEST(Graph, ACopyComputesTheSame) {
@@ -343,6 +351,36 @@ TEST(Graph, RefusesWhatDoesNotGoTogether) {
   EXPECT_EQ(
       error_text([&] { static_cast<void>(alone.output_shape({3})); }),
       "[sequential] layer 'a' must read what does not come of it alone, got a loop that nothing enters");
+}
+
+/// Counts how often it is asked for its shape.
+class Asked final : public Layer {
+ public:
+  explicit Asked(std::size_t& times) : times_(&times) {}
+  std::string_view kind() const override { return "asked"; }
+  Shape output_shape(const Shape& features) const override {
+    ++*times_;
+    return features;
+  }
+
+ private:
+  Signal do_forward(const Signal& x, Tape&) const override { return x; }
+  Signal do_backward(Tape&, const Signal& dy) override { return dy; }
+
+  std::size_t* times_;
+};
+
+/// Blocks within blocks ask each layer once, and not twice as often for each block around it.
+TEST(Graph, ALayerDeepInBlocksIsAskedForItsShapeOnce) {
+  std::size_t times = 0;
+  Sequential net{Asked(times)};
+  for (std::size_t depth = 0; depth < 20; ++depth) {
+    Sequential around;
+    around.add(make<Residual>(std::move(net)));
+    net = std::move(around);
+  }
+  EXPECT_EQ(net.output_shape({3}), Shape{3});
+  EXPECT_EQ(times, 1u);
 }
 
 /// What was refused has changed nothing.

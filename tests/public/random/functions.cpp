@@ -76,7 +76,7 @@ constexpr std::string_view kFunctions[] = {
     // files.hpp
     "ScratchFolder::ScratchFolder", "ScratchFolder::path", "read_file", "write_file_whole",
     // graph.hpp
-    "Graph::Graph", "Graph::add", "Graph::at", "Graph::name_of", "Graph::node",
+    "Graph::Graph", "Graph::add", "Graph::at", "Graph::edges", "Graph::name_of", "Graph::node",
     "Graph::operator=", "Graph::operator[]", "Graph::size",
     // group_norm.hpp
     "GroupNorm::GroupNorm", "GroupNorm::options", "LayerNorm::LayerNorm", "LayerNorm::options",

@@ -346,6 +346,8 @@ void draw_join(Program& p, Network& network, std::vector<Drawn>& nodes) {
          [&] { network.net.add(std::make_unique<Identity>(), node); });
   p.must("Graph::node", "net.node(i);",
          [&] { p.check(network.net.node(network.net.size() - 1) == node, "the node that was added"); });
+  p.must("Graph::edges", "net.edges(i);",
+         [&] { p.check(network.net.edges(network.net.size() - 1).size() == 2, "what a node reads"); });
   const bool spikes = keeps_spikes(node.join) && last.spikes && (loop ? false : other.spikes);
   nodes.push_back({node.name, joined_features(node.join, last.features, other.features), spikes});
   if (loop) nodes.back().features = last.features;

@@ -83,11 +83,11 @@ void check_chunks(Program& p, Layer& net, const Input& x, const PassCall& call, 
     if (p.random.chance(0.5)) state = read;
   }
   p.may("State::at", "state.at(\"v\", {N, 3}, 0);", [&] {
-    state.at("of a user", Shape{N, 3}, 0.5f);
+    state.at("own", Shape{N, 3}, 0.5f);
     p.check(!state.at_rest(), "a State that has an array is not at rest");
-    p.check(state.find("of a user") != nullptr && state.find("of nobody") == nullptr, "State::find");
+    p.check(state.find("own") != nullptr && state.find("absent") == nullptr, "State::find");
   });
-  p.may("State::at", "state.at(\"v\", {N, 4}, 0);", [&] { state.at("of a user", Shape{N, 4}, 0); });
+  p.may("State::at", "state.at(\"v\", {N, 4}, 0);", [&] { state.at("own", Shape{N, 4}, 0); });
   p.may("State::child", "state.child(0);", [&] { static_cast<void>(state.child(0).at_rest()); });
   state.reset();
   p.check(state.at_rest(), "State::reset");
